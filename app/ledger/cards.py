@@ -1,0 +1,92 @@
+"""The use cases of a card: find those that can pay, show one, issue one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from app.ledger.errors import StoreUnavailable
+from app.ledger.names import digest
+from app.ledger.store import Store
+from mappers.base import Card, CardStatus, Holds, IssuedCard, NewCard, Query
+from mappers.deadline import Deadline
+from providers.provider import Provider
+
+log = structlog.get_logger()
+
+# Guesses are counted over this long; the settings say how many are free.
+MISSES_WINDOW = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendableCard:
+    """A card and what can be spent of it now: minor units, our own reservations taken off, 0 when it cannot pay."""
+
+    card: Card
+    balance: int
+
+
+class CardService:
+    """What can be done with cards. Methods raise mapper errors and StoreUnavailable."""
+
+    def __init__(self, store: Store, misses_per_customer: int, misses_per_provider: int) -> None:
+        self._store = store
+        self._misses_per_customer = misses_per_customer
+        self._misses_per_provider = misses_per_provider
+
+    def search(self, provider: Provider, query: Query, deadline: Deadline) -> list[SpendableCard]:
+        """Return the cards that can pay now; an unknown code, or one guess too many, finds none."""
+        if query.code is None:
+            return self._spendable(provider, provider.mapper.find(query, deadline))
+        counters = self._counters(provider, query)
+        if self._spent(counters):
+            log.warning("guesses spent", provider=provider.id)
+            return []
+        found = provider.mapper.find(query, deadline)
+        if not found:
+            self._count_miss(counters)
+        return self._spendable(provider, found)
+
+    def get(self, provider: Provider, card_id: str, deadline: Deadline) -> SpendableCard:
+        """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, StoreUnavailable."""
+        card = provider.mapper.get_card(card_id, deadline)
+        return SpendableCard(card, self._balance(provider, card))
+
+    def issue(self, provider: Provider, new: NewCard, deadline: Deadline) -> IssuedCard:
+        """Issue a card. Raises Unsupported, CardUnusable, BackendUnavailable, OutcomeUnknown."""
+        return provider.mapper.issue(new, deadline)
+
+    def _spendable(self, provider: Provider, cards: Sequence[Card]) -> list[SpendableCard]:
+        found = [SpendableCard(card, self._balance(provider, card)) for card in cards]
+        return [spendable for spendable in found if spendable.balance > 0]
+
+    def _balance(self, provider: Provider, card: Card) -> int:
+        if card.status is not CardStatus.ACTIVE:
+            return 0
+        if Holds.LEDGER not in provider.mapper.supported_holds:
+            return max(0, card.balance)
+        return max(0, card.balance - self._store.reserved(provider.id, card.id))
+
+    def _counters(self, provider: Provider, query: Query) -> list[tuple[str, int]]:
+        counters = [(f"provider:{provider.id}", self._misses_per_provider)]
+        if query.customer is not None:
+            customer = digest("customer", provider.id, query.customer.key)
+            counters.append((f"customer:{customer}", self._misses_per_customer))
+        return counters
+
+    def _spent(self, counters: list[tuple[str, int]]) -> bool:
+        # The ration protects against guessing; without the store, shoppers are served rather than rationed.
+        try:
+            misses = self._store.misses(*(name for name, _ in counters))
+        except StoreUnavailable:
+            return False
+        return any(count >= ration for count, (_, ration) in zip(misses, counters, strict=True))
+
+    def _count_miss(self, counters: list[tuple[str, int]]) -> None:
+        try:
+            self._store.count_miss(MISSES_WINDOW, *(name for name, _ in counters))
+        except StoreUnavailable:
+            log.warning("a miss was not counted: the store cannot be reached")

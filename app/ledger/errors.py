@@ -1,0 +1,25 @@
+"""What can go wrong in the ledger itself, beside what a backend answers (see mappers.base)."""
+
+
+class LedgerError(Exception):
+    """Root of the errors below. Messages are for people and hold no secret."""
+
+
+class TransactionNotFound(LedgerError):
+    """This card has no such transaction."""
+
+
+class AmountExceeded(LedgerError):
+    """More would be settled, released or refunded than the transaction has left."""
+
+
+class RequestConflict(LedgerError):
+    """The same requestId came before with another value."""
+
+
+class Unresolved(LedgerError):
+    """Part of the transaction is still unknown and could not be resolved in time; ask again later."""
+
+
+class StoreUnavailable(LedgerError):
+    """The store cannot be reached, or must not be trusted with money."""

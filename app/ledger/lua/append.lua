@@ -1,0 +1,52 @@
+-- Adds a settlement or a cancellation, if the caps allow it; finds it, if it is there already.
+-- Answers: missing | not due | found | conflict | busy | closed | exceeded | card busy, and nothing was written;
+-- accepted | queued (behind what was promised) | opened, and it was.
+local state = get('state')
+if state == '' then return answer('missing') end
+if arg.only_if_due then
+  local score = redis.call('ZSCORE', due, arg.id)
+  if not score or tonumber(score) > now then return answer('not due') end
+end
+
+local act = redis.call('HGET', transaction, 'o:' .. arg.oid)
+if act then
+  act = tonumber(act)
+  if cjson.decode(get('a' .. act)).amount ~= arg.amount then return answer('conflict') end
+  -- A refused one may be tried again: the card may hold enough by now.
+  if get(act_field(act, 'state')) ~= 'refused' then return answer('found') end
+end
+local open = get('open')
+if open ~= '' then
+  for other = tonumber(open), number('acts') - 1 do
+    local other_state = get(act_field(other, 'state'))
+    if other_state == 'opening' or other_state == 'parked' then return answer('busy') end
+  end
+end
+if state ~= 'authorised' and state ~= 'closed' and state ~= 'expired' then return answer('closed') end
+
+local reserved = number('amount') - number('captured') - number('released')
+local released, refunded = 0, 0
+if arg.kind == 'capture' then
+  if arg.amount > reserved then return answer('exceeded') end
+else
+  released = math.min(arg.amount, reserved)
+  refunded = arg.amount - released
+  if refunded > number('captured') - number('refunded') then return answer('exceeded') end
+end
+if card_is_taken(arg.kind, refunded) then return answer('card busy') end
+
+if arg.by_caller then set('claimed', '1') end
+count(arg.kind, arg.amount, released, refunded, 1)
+begin(act or number('acts'), arg.accept and 'accepted' or 'opening', released, refunded)
+if arg.accept then
+  arm()
+  note('accepted')
+  return answer('accepted')
+end
+if open == '' then
+  take_card(arg.kind, refunded)
+  take_lease()
+end
+arm()
+note('opened')
+return answer(open == '' and 'opened' or 'queued')

@@ -1,0 +1,33 @@
+-- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
+-- Answers: found | conflict | card busy | opened.
+local state = get('state')
+if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
+if state ~= '' and not (state == 'abandoned' and get('open') == '') then
+  if get('claimed') == '' and state ~= 'opening' then
+    set('claimed', '1')
+    arm()
+  end
+  return answer('found')
+end
+if card_is_taken(arg.kind, 0) then return answer('card busy') end
+
+if state == '' then
+  for field, value in pairs(arg.fields) do set(field, value) end
+  set('date', now, 'acts', 0, 'open', '')
+  redis.call('ZADD', all, now, arg.id)
+end
+local act = number('acts')
+if act > 0 then
+  -- Opened again after it was undone: a new name, since the backend has spent the first one.
+  local again = cjson.decode(arg.act)
+  arg.oid = arg.oid .. '-r' .. act
+  again.oid = arg.oid
+  arg.act = cjson.encode(again)
+end
+set('state', 'opening', 'opened_by', act, 'claimed', '', 'captured', 0, 'released', 0, 'refunded', 0)
+begin(act, 'opening', 0, 0)
+take_card(arg.kind, 0)
+take_lease()
+arm()
+note('opened')
+return answer('opened')

@@ -1,0 +1,114 @@
+-- Writes what became of an act's step. A success is accepted from any attempt, anything else only from the attempt
+-- that holds the lease.
+-- Answers: missing | stale | ok | moved | short | late.
+if get('state') == '' then return answer('missing') end
+local act = arg.number
+local state = get(act_field(act, 'state'))
+local mine = number('attempt') == arg.attempt and get('open') == tostring(act)
+local information = cjson.decode(get('a' .. act))
+local kind, amount = information.kind, information.amount
+local released, refunded = number(act_field(act, 'released')), number(act_field(act, 'refunded'))
+local opens = kind == 'debit' or kind == 'credit'
+local holds = get('holds')
+
+local function keep_steps()
+  -- An attempt that was overtaken knows of fewer steps than the one that overtook it.
+  if arg.steps and arg.steps_done >= number(act_field(act, 'steps_done')) then
+    set(act_field(act, 'steps'), arg.steps, act_field(act, 'steps_done'), arg.steps_done)
+  end
+end
+
+if arg.outcome == 'progress' then
+  if not unresolved(state) then return answer('stale') end
+  keep_steps()
+  note('step done')
+  if not mine then return answer('stale') end
+  set('lease', now + arg.lease, 'quiet', now + arg.lease)
+  arm()
+  return answer('ok')
+end
+
+if arg.outcome == 'done' then
+  if state == 'done' then return answer('ok') end
+
+  if opens and kind == 'debit' and holds == 'ledger' then
+    if not mine then return answer('stale') end
+    if on_card('epoch') ~= arg.epoch then return answer('moved') end
+    local free = arg.balance - on_card('reserved')
+    if amount > free then
+      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
+      return answer(amount <= free + on_card('taking') and 'moved' or 'short')
+    end
+    redis.call('HINCRBY', card, 'reserved', amount)
+  end
+
+  if state == 'refused' then
+    -- It happened after all. What opened the transaction is undone; anything else counts where the caps still allow it.
+    local reserved = number('amount') - number('captured') - number('released')
+    local taken = kind == 'capture' and amount or 0
+    keep_steps()
+    local over_the_cap = taken + released > reserved or refunded > number('captured') - number('refunded')
+    if opens and act ~= number('opened_by') or not opens and over_the_cap then
+      redis.call('SADD', parked, arg.id)
+      note('late, not counted')
+      return answer('late')
+    end
+    set(act_field(act, 'state'), 'done')
+    note('late')
+    count(kind, amount, released, refunded, 1)
+    convert(kind, amount, released, refunded)
+    if opens then
+      arg.act, arg.oid = arg.undo, arg.undo_oid
+      count('release', 0, number('amount'), 0, 1)
+      begin(number('acts'), 'opening', number('amount'), 0)
+      set('lease', 0, 'quiet', 0, 'retry', 0)
+      note('opened')
+    end
+    arm()
+    return answer('late')
+  end
+
+  keep_steps()
+  set(act_field(act, 'state'), 'done', act_field(act, 'done'), now)
+  if state == 'parked' then redis.call('SREM', parked, arg.id) end
+  if opens then
+    set('state', 'authorised', 'expires', now + arg.authorization_ttl)
+    if arg.waited_for then set('claimed', '1') end
+    redis.call('ZADD', of_card, number('date'), arg.id)
+  else
+    convert(kind, amount, released, refunded)
+    if kind == 'capture' then set('expires', now + arg.remainder_ttl) end
+    if number('captured') + number('released') == number('amount') then
+      set('state', arg.closed_as)
+      if arg.closed_as == 'abandoned' then redis.call('ZREM', of_card, arg.id) end
+    end
+  end
+  move_on()
+  note('done')
+  return answer('ok')
+end
+
+if not mine or state == 'done' or state == 'refused' then return answer('stale') end
+keep_steps()
+
+if arg.outcome == 'refused' then
+  count(kind, amount, released, refunded, -1)
+  set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
+  if opens then set('state', arg.abandoned and 'abandoned' or 'refused') end
+  move_on()
+  note(arg.abandoned and 'abandoned' or 'refused')
+elseif arg.outcome == 'parked' then
+  set(act_field(act, 'state'), 'parked', act_field(act, 'error'), arg.error, 'lease', 0, 'quiet', 0, 'retry', now + arg.retry)
+  redis.call('SADD', parked, arg.id)
+  free_card()
+  arm()
+  note('parked')
+else -- unknown: whoever comes next asks, or repeats
+  local quiet = number('quiet')
+  if arg.quiet_in then quiet = math.max(arg.quiet_was, now + arg.quiet_in) end
+  set('lease', 0, 'quiet', quiet, 'retry', math.max(now + arg.retry, arg.wait_for_quiet and quiet or 0),
+    act_field(act, 'clean'), arg.clean and '1' or '')
+  arm()
+  note('unknown')
+end
+return answer('ok')

@@ -1,0 +1,52 @@
+"""Every name the ledger gives: ids are digests of what they name, so that a retry after a crash finds the same ones."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+# Cards are spread over this many buckets; all keys of a card share its bucket's hash tag and so one cluster slot.
+# Changing the number orphans every record: it is part of the stored format.
+BUCKETS = 128
+
+_TRANSACTION_ID = re.compile(r"gb-([0-7][0-9a-f])[0-9a-f]{32}")
+
+
+def digest(*parts: str) -> str:
+    """Return 32 hexadecimal characters that stand for exactly these parts (length-prefixed: no two lists collide)."""
+    hasher = blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode()
+        hasher.update(len(data).to_bytes(4, "big"))
+        hasher.update(data)
+    return hasher.hexdigest()
+
+
+def card_digest(provider_id: str, card_id: str) -> str:
+    return digest("card", provider_id, card_id)
+
+
+def bucket_of_card(provider_id: str, card_id: str) -> int:
+    return int(card_digest(provider_id, card_id)[:8], 16) % BUCKETS
+
+
+def transaction_id(provider_id: str, card_id: str, operation: str, request_id: str) -> str:
+    """Return the id of the transaction a request names: `gb-`, its bucket, a digest. It is the backend's key, too."""
+    bucket = bucket_of_card(provider_id, card_id)
+    return f"gb-{bucket:02x}{digest('transaction', provider_id, card_id, operation, request_id)}"
+
+
+def bucket_of_transaction(transaction_id: str) -> int | None:
+    """Return the bucket that a transaction's id carries, or None when it is no id of ours."""
+    match = _TRANSACTION_ID.fullmatch(transaction_id)
+    return int(match[1], 16) if match else None
+
+
+def act_id(transaction_id: str, kind: str, request_id: str) -> str:
+    """Return the oid of a settlement or cancellation; `kind` is part of it, as one requestId may name one of each."""
+    return f"gb-{transaction_id[3:5]}{digest('act', transaction_id, kind, request_id)}"
+
+
+def step_key(oid: str, number: int) -> str:
+    """Return the backend's idempotency key of an act's step; the first step is 1."""
+    return f"{oid}-{number}"

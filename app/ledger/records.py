@@ -1,0 +1,107 @@
+"""How a record is written as the fields of a Redis hash, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+from app.ledger.transaction import ActRecord, ActState, Operation, PlannedStep, Reason, Record, State
+from mappers import base
+from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
+
+
+def load_record(transaction_id: str, fields: Mapping[str, str]) -> Record:
+    opened = fields.get("open", "")
+    return Record(
+        id=transaction_id,
+        provider_id=fields["provider"],
+        card_id=fields["card"],
+        operation=Operation(fields["operation"]),
+        request_id=fields["request"],
+        amount=int(fields["amount"]),
+        currency=fields["currency"],
+        holds=Holds(fields["holds"]),
+        state=State(fields["state"]),
+        date=int(fields["date"]),
+        acts=tuple(_load_act(number, fields) for number in range(int(fields["acts"]))),
+        opened_by=int(fields["opened_by"]),
+        open=int(opened) if opened else None,
+        captured=int(fields["captured"]),
+        released=int(fields["released"]),
+        refunded=int(fields["refunded"]),
+        attempt=int(fields["attempt"]),
+        lease_until=int(fields["lease"]),
+        quiet_until=int(fields["quiet"]),
+        expires=int(fields.get("expires", "0")),
+        claimed=fields["claimed"] == "1",
+        memo=_load_memo(fields["memo"]),
+        authorization_ttl=timedelta(milliseconds=int(fields["ttl"])),
+    )
+
+
+def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
+    written = json.loads(fields[f"a{number}"])
+    own = f"a{number}."
+    steps, error = fields.get(own + "steps"), fields.get(own + "error")
+    return ActRecord(
+        number=number,
+        kind=ActKind(written["kind"]),
+        oid=written["oid"],
+        amount=written["amount"],
+        state=ActState(fields[own + "state"]),
+        request_id=written["request"],
+        reason=Reason(written["reason"]),
+        date=int(fields[own + "date"]),
+        released=int(fields[own + "released"]),
+        refunded=int(fields[own + "refunded"]),
+        steps=tuple(_load_step(step) for step in json.loads(steps)) if steps else (),
+        error=_load_error(error) if error else None,
+        clean=fields.get(own + "clean") == "1",
+        actor=written.get("actor"),
+    )
+
+
+def dump_steps(steps: Sequence[PlannedStep]) -> str:
+    return json.dumps([asdict(step) for step in steps])
+
+
+def steps_done(steps: Sequence[PlannedStep]) -> int:
+    return sum(step.receipt is not None for step in steps)
+
+
+def _load_step(written: dict[str, object]) -> PlannedStep:
+    receipt = written.pop("receipt")
+    fields = written | {"verb": Verb(str(written["verb"]))}
+    return PlannedStep(**fields, receipt=Receipt(**receipt) if isinstance(receipt, dict) else None)  # type: ignore[arg-type]
+
+
+def dump_error(error: MapperError) -> str:
+    return json.dumps(
+        {"kind": type(error).__name__, "message": str(error), "evidence": getattr(error, "evidence", None)}
+    )
+
+
+def _load_error(written: str) -> MapperError:
+    fields = json.loads(written)
+    kind = getattr(base, fields["kind"], base.Refused)
+    if kind is base.Undecidable:
+        return base.Undecidable(fields["message"], fields["evidence"])
+    error: MapperError = kind(fields["message"])
+    return error
+
+
+def dump_memo(memo: Memo) -> str:
+    return json.dumps(asdict(memo))
+
+
+def _load_memo(written: str) -> Memo:
+    fields = json.loads(written)
+    customer, cart = fields["customer"], fields["cart"]
+    return Memo(
+        order_id=fields["order_id"],
+        description=fields["description"],
+        customer=Customer(**customer) if customer else None,
+        cart=Cart(cart["total"], tuple(CartItem(**item) for item in cart["items"])) if cart else None,
+    )

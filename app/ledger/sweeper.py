@@ -1,0 +1,142 @@
+"""The sweeper finishes what nobody came back for: unresolved acts, holds past their time, rests never settled."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from app.ledger.errors import LedgerError, StoreUnavailable
+from app.ledger.executor import Executor
+from app.ledger.store import Change, Store
+from app.ledger.transaction import Operation, Reason, Record, State
+from mappers.base import ActKind, BackendUnavailable, MapperError
+from mappers.deadline import Deadline
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from providers.registry import Registry
+
+log = structlog.get_logger()
+
+# From each bucket, so that one busy card cannot keep the others waiting.
+TRANSACTIONS_PER_BUCKET = 50
+
+# A transaction whose provider is gone from providers.toml waits for somebody to put it back.
+ORPHAN_DELAY = timedelta(hours=1)
+
+# The lead is renewed each pass and lost after this many missed ones.
+LEAD_PASSES = 4
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass did: how many transactions ended how."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items())) or "nothing was due"
+
+
+class Sweeper:
+    """Works off the due queue, in a thread of its own. Of all sweepers on one store, one leads at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        registry: Registry,
+        *,
+        interval_seconds: float,
+        deadline_seconds: float,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._registry = registry
+        self._interval_seconds = interval_seconds
+        self._deadline_seconds = deadline_seconds
+        self._token = secrets.token_hex(8)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the transaction at hand."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(self._deadline_seconds)
+
+    def _keep_sweeping(self) -> None:
+        while not self._stopping.wait(self._interval_seconds):
+            try:
+                if self._store.lead("sweeper", self._token, LEAD_PASSES * self._interval_seconds):
+                    self.sweep_once()
+            except StoreUnavailable as error:
+                log.warning("sweep failed", reason=str(error))
+            except Exception:
+                log.exception("sweep failed")
+
+    def sweep_once(self) -> Pass:
+        """Look once at everything that is due. Raises StoreUnavailable."""
+        done = Pass()
+        unreachable: set[str] = set()
+        for transaction_id in self._store.due(TRANSACTIONS_PER_BUCKET):
+            if self._stopping.is_set():
+                break
+            record = self._store.load(transaction_id)
+            if record is None or record.provider_id in unreachable:
+                continue
+            try:
+                done.counts[self._sweep(record)] += 1
+            except BackendUnavailable as error:
+                # Its other transactions wait for the next pass, so that one dead backend holds up nobody else's.
+                unreachable.add(record.provider_id)
+                done.counts["left for later"] += 1
+                log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
+            except StoreUnavailable:
+                raise
+            except (MapperError, LedgerError) as error:
+                done.counts["left for later"] += 1
+                log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
+        return done
+
+    def _sweep(self, record: Record) -> str:
+        provider = self._registry.get(record.provider_id)
+        if provider is None:
+            log.error("no such provider", provider=record.provider_id, transaction=record.id)
+            self._store.postpone(record, ORPHAN_DELAY)
+            return "without a provider"
+        deadline = Deadline.after(self._deadline_seconds)
+        if record.open is not None:
+            resolved = self._executor.resolve(provider, record, deadline, waited_for=False)
+            return "abandoned" if resolved.state is State.ABANDONED else "resolved"
+        if record.state is State.AUTHORISED and (record.operation is Operation.DEBIT or not record.claimed):
+            reason = _why_released(record)
+            change = Change(
+                kind=ActKind.RELEASE,
+                amount=record.rest,
+                request_id=f"{reason}-{len(record.acts)}",
+                one_step_at_a_time=provider.mapper.one_step_at_a_time,
+                reason=reason,
+                only_if_due=True,
+            )
+            outcome = self._store.append(record, change)
+            if outcome.claim is None:
+                return "touched meanwhile"
+            self._executor.resolve(provider, outcome.the_record(), deadline, outcome.claim, waited_for=False)
+            return str(reason)
+        return "forgotten" if self._store.forget(record) else "touched meanwhile"
+
+
+def _why_released(record: Record) -> Reason:
+    if not record.claimed:
+        return Reason.ABANDONED
+    return Reason.REMAINDER if record.captured else Reason.EXPIRED

@@ -1,0 +1,222 @@
+"""What a transaction is: its states, its acts and the legal moves between them, without a store or a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from app.ledger.names import step_key
+from mappers import base as money
+from mappers.base import Act, ActKind, DoneStep, Holds, Memo, Receipt, Step, Verb
+
+
+class Operation(StrEnum):
+    """VTEX's two kinds of transaction."""
+
+    DEBIT = "Debit"
+    CREDIT = "Credit"
+
+
+class State(StrEnum):
+    """Where a transaction stands.
+
+    opening -> authorised -> closed, with any number of captures and releases between; or refused (it certainly did
+    not happen), abandoned (nobody came back for it, and it was undone), expired (the policy released all of it).
+    """
+
+    OPENING = "opening"
+    AUTHORISED = "authorised"
+    CLOSED = "closed"
+    REFUSED = "refused"
+    ABANDONED = "abandoned"
+    EXPIRED = "expired"
+
+
+# Settled, cancelled and read by VTEX; the other states are none of its business.
+KNOWN_TO_VTEX = (State.AUTHORISED, State.CLOSED, State.EXPIRED)
+
+
+class ActState(StrEnum):
+    """Where one act stands."""
+
+    OPENING = "opening"  # on disk; its outcome is not known yet
+    ACCEPTED = "accepted"  # promised to VTEX before it ran: it may not be refused any more
+    DONE = "done"
+    REFUSED = "refused"
+    PARKED = "parked"  # the backend cannot tell; a person must
+
+
+UNRESOLVED = (ActState.OPENING, ActState.ACCEPTED, ActState.PARKED)
+
+
+class Reason(StrEnum):
+    """Why an act is there."""
+
+    REQUEST = "request"  # VTEX asked
+    BY_HAND = "by hand"  # the store admin asked
+    EXPIRED = "expired"  # the authorization's time is over
+    REMAINDER = "remainder"  # what was never settled goes back
+    ABANDONED = "abandoned"  # nobody came back for an authorization whose answer was lost
+    LATE = "late"  # it succeeded after it had been refused
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of an act as recorded: what to do and, once it happened, its receipt."""
+
+    verb: Verb
+    amount: int
+    reference: str = ""
+    data: dict[str, str | int | bool | None] = field(default_factory=dict)
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActRecord:
+    """One act of a transaction, as stored. Amounts in minor units, dates in milliseconds of the store's clock."""
+
+    number: int
+    kind: ActKind
+    oid: str
+    amount: int
+    state: ActState
+    request_id: str
+    reason: Reason
+    date: int
+    released: int = 0
+    refunded: int = 0
+    steps: tuple[PlannedStep, ...] = ()
+    error: money.MapperError | None = None
+    clean: bool = False  # certainly nothing was sent since it was opened
+    actor: str | None = None
+
+    @property
+    def unresolved(self) -> bool:
+        return self.state in UNRESOLVED
+
+    @property
+    def opens(self) -> bool:
+        """Tell whether this act opens the transaction."""
+        return self.kind in (ActKind.DEBIT, ActKind.CREDIT)
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether VTEX may be shown this act as done."""
+        return self.state in (ActState.DONE, ActState.ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transaction, as stored. Amounts in minor units, dates in milliseconds of the store's clock."""
+
+    id: str
+    provider_id: str
+    card_id: str
+    operation: Operation
+    request_id: str
+    amount: int
+    currency: str
+    holds: Holds
+    state: State
+    date: int
+    acts: tuple[ActRecord, ...]
+    opened_by: int  # number of the act that opened it; a later one where it was abandoned and opened again
+    open: int | None  # number of the first unresolved act
+    captured: int = 0
+    released: int = 0
+    refunded: int = 0
+    attempt: int = 0
+    lease_until: int = 0
+    quiet_until: int = 0
+    expires: int = 0
+    claimed: bool = False  # somebody has (or will be given) its id
+    memo: Memo = field(default_factory=Memo)
+    authorization_ttl: timedelta | None = None
+
+    @property
+    def rest(self) -> int:
+        """What is authorised and neither settled nor released."""
+        return self.amount - self.captured - self.released
+
+    @property
+    def open_act(self) -> ActRecord | None:
+        return None if self.open is None else self.acts[self.open]
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether everything about it is known: nothing unresolved but what was promised."""
+        return all(act.certain for act in self.acts if act.unresolved)
+
+    @property
+    def closed_as(self) -> State:
+        """The state it would close in if the act now open gave back all that is left."""
+        act = self.open_act
+        if act is None or self.state in (State.REFUSED, State.ABANDONED):
+            return self.state
+        reasons = {Reason.ABANDONED: State.ABANDONED, Reason.EXPIRED: State.EXPIRED}
+        return State.CLOSED if self.captured else reasons.get(act.reason, State.CLOSED)
+
+    def act_named(self, oid: str) -> ActRecord | None:
+        return next((act for act in self.acts if act.oid == oid), None)
+
+    def listed(self, kind: ActKind) -> list[ActRecord]:
+        """Return the acts of one kind that VTEX may be shown, oldest first."""
+        return [act for act in self.acts[self.opened_by :] if act.kind is kind and act.certain]
+
+    def view(self, act: ActRecord) -> money.Transaction:
+        """Return what a mapper may know when it plans `act`: the facts settled before it."""
+        before = [other for other in self.acts[self.opened_by :] if other.number != act.number]
+        counted = [other for other in before if other.state is ActState.DONE]
+        return money.Transaction(
+            id=self.id,
+            card_id=self.card_id,
+            amount=self.amount,
+            holds=self.holds,
+            credit=self.operation is Operation.CREDIT,
+            captured=sum(other.amount for other in counted if other.kind is ActKind.CAPTURE),
+            released=sum(other.released for other in counted),
+            refunded=sum(other.refunded for other in counted),
+            done=tuple(step for other in before for step in done_steps(other)),
+            hold_for=self.authorization_ttl,
+            memo=self.memo,
+        )
+
+
+def done_steps(act: ActRecord) -> list[DoneStep]:
+    """Return the steps of an act that happened. A refused act may have some: they moved no money of the shopper's."""
+    return [
+        DoneStep(step.verb, step.amount, step.receipt, step_key(act.oid, number))
+        for number, step in enumerate(act.steps, start=1)
+        if step.receipt is not None
+    ]
+
+
+def wanted(act: ActRecord) -> Act:
+    """Return the act in the words a mapper plans with."""
+    return Act(act.kind, act.amount, act.released, act.refunded)
+
+
+def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+    return tuple(PlannedStep(step.verb, step.amount, step.reference, dict(step.data)) for step in steps)
+
+
+# Once one of these happened, the shopper's money has moved: what follows must be finished, it cannot be refused.
+MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.RELEASE, Verb.REFUND)
+
+
+def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
+    """Tell whether a refusal of the next step may end the act, rather than leave it half done."""
+    return act.state is ActState.OPENING and not any(
+        step.receipt is not None and step.verb in MOVES_MONEY for step in steps
+    )
+
+
+def split_release(amount: int, captured: int, released: int, asked: int) -> tuple[int, int]:
+    """Return how much of a cancellation releases what is reserved, and how much refunds what was taken.
+
+    What is reserved goes first: whichever the caller meant, the shopper then ends with the same money.
+    """
+    from_reserved = min(asked, amount - captured - released)
+    return from_reserved, asked - from_reserved

@@ -1,0 +1,1 @@
+"""Translations to gift card systems: one folder a backend, one contract for all of them in `base`."""

@@ -1,0 +1,147 @@
+"""The ledger on a real store, with a model backend behind it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.ledger.cards import CardService
+from app.ledger.executor import Executor
+from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
+from app.ledger.store import Store, StoreTimes, connect
+from app.ledger.sweeper import Sweeper
+from app.ledger.transaction import Operation, Record
+from mappers.base import Holds
+from mappers.deadline import Deadline
+from mappers.money import Currency
+from providers.provider import Policy, Provider
+from tests.ledger.model import CARD, ModelBackend, ModelMapper
+
+
+class OneProvider:
+    """A registry of one."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+
+    def get(self, provider_id: str) -> Provider | None:
+        return self.provider if provider_id == self.provider.id else None
+
+
+@dataclass
+class House:
+    """A ledger, its store, its provider and the backend behind it, in the words of a test."""
+
+    provider: Provider
+    mapper: ModelMapper
+    backend: ModelBackend
+    store: Store
+    ledger: LedgerService
+    cards: CardService
+    sweeper: Sweeper
+
+    def authorize(self, value: str = "40.00", request_id: str = "order-1", operation: str = "Debit") -> str:
+        request = AuthorizationRequest(CARD, Operation(operation), Decimal(value), request_id)
+        return self.ledger.authorize(self.provider, request, self.deadline())
+
+    def settle(self, transaction_id: str, value: str, request_id: str = "settle-1") -> str:
+        return self.ledger.settle(self.provider, self._change(transaction_id, value, request_id), self.deadline()).oid
+
+    def cancel(self, transaction_id: str, value: str, request_id: str = "cancel-1") -> str:
+        return self.ledger.cancel(self.provider, self._change(transaction_id, value, request_id), self.deadline()).oid
+
+    def settlements(self, transaction_id: str) -> list[Decimal]:
+        entries = self.ledger.settlements(self.provider, CARD, transaction_id, self.deadline())
+        return [entry.value for entry in entries]
+
+    def cancellations(self, transaction_id: str) -> list[Decimal]:
+        entries = self.ledger.cancellations(self.provider, CARD, transaction_id, self.deadline())
+        return [entry.value for entry in entries]
+
+    def record(self, transaction_id: str) -> Record:
+        record = self.store.load(transaction_id)
+        assert record is not None
+        return record
+
+    def only_record(self) -> Record:
+        """The only transaction in the due queue, due or not."""
+        (transaction_id,) = self.everything()
+        return self.record(transaction_id)
+
+    def everything(self) -> list[str]:
+        client = self.store._redis
+        return [row for key in client.keys("gb:*:all") for row in client.zrange(key, 0, -1)]
+
+    def make_due(self) -> None:
+        """Let everything that waits for a moment wait no longer."""
+        client = self.store._redis
+        for key in client.keys("gb:*:due"):
+            for row in client.zrange(key, 0, -1):
+                client.zadd(key, {row: 0})
+
+    def lose_lease(self, transaction_id: str, *, quiet_over: bool = True) -> None:
+        """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
+        client = self.store._redis
+        (key,) = client.keys(f"gb:*:tx:{transaction_id}")
+        client.hset(key, mapping={"lease": 0, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
+
+    def sweep(self) -> dict[str, int]:
+        self.make_due()
+        return dict(self.sweeper.sweep_once().counts)
+
+    @staticmethod
+    def deadline(seconds: float = 5) -> Deadline:
+        return Deadline.after(seconds)
+
+    @staticmethod
+    def _change(transaction_id: str, value: str, request_id: str) -> ChangeRequest:
+        return ChangeRequest(CARD, transaction_id, Decimal(value), request_id)
+
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
+    """Return a function that builds a house for one kind of holds and one kind of backend."""
+    clients = []
+
+    def make(
+        holds: Holds = Holds.NATIVE,
+        settle: str = "capture",
+        lease: timedelta = timedelta(seconds=30),
+        **mapper_options: bool,
+    ) -> House:
+        client = connect(redis_url, timeout_seconds=2, connections=80)
+        clients.append(client)
+        backend = ModelBackend()
+        mapper = ModelMapper(backend, holds, **mapper_options)
+        policy = Policy(holds=holds, authorization_ttl=timedelta(days=30), remainder_ttl=timedelta(days=30), settle=settle)
+        provider = Provider(
+            id=f"acme-{secrets.token_hex(3)}",
+            caption="Acme",
+            currency=Currency("BRL", 2),
+            mapper=mapper,
+            credentials=(),
+            policy=policy,
+        )
+        store = Store(client, StoreTimes(lease=lease))
+        executor = Executor(store)
+        return House(
+            provider=provider,
+            mapper=mapper,
+            backend=backend,
+            store=store,
+            ledger=LedgerService(store, executor),
+            cards=CardService(store, 20, 2000),
+            sweeper=Sweeper(store, executor, OneProvider(provider), interval_seconds=1, deadline_seconds=5),
+        )
+
+    yield make
+    for client in clients:
+        client.close()

@@ -1,0 +1,169 @@
+"""A model backend with its mapper: it does what it is told to do wrong, and counts every effect it had."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mappers.base import (
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardUnusable,
+    CardStatus,
+    Conflict,
+    Holds,
+    InsufficientFunds,
+    Mapper,
+    NoOptions,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Step,
+    Undecidable,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.money import Currency
+
+CARD = "card-1"
+
+
+@dataclass
+class ModelBackend:
+    """The money: a balance and the holds of each card, and what was done under which key."""
+
+    balances: dict[str, int] = field(default_factory=lambda: {CARD: 10_000})
+    holds: dict[str, int] = field(default_factory=dict)
+    held_on: dict[str, str] = field(default_factory=dict)
+    done: dict[str, Receipt] = field(default_factory=dict)
+    effects: Counter[str] = field(default_factory=Counter)
+    calls: list[tuple[str, Verb, str]] = field(default_factory=list)
+    frozen: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def apply(self, step: Step) -> Receipt:
+        """Do one step, without looking whether its key was used before."""
+        if step.card_id not in self.balances:
+            raise CardNotFound("no such card")
+        if self.frozen:
+            raise CardUnusable("the card is frozen")
+        match step.verb:
+            case Verb.LOOK:
+                return Receipt(balance=self.balances[step.card_id])
+            case Verb.HOLD | Verb.DEBIT:
+                if step.amount > self.balances[step.card_id]:
+                    raise InsufficientFunds("the card does not hold enough")
+                self.balances[step.card_id] -= step.amount
+                if step.verb is Verb.HOLD:
+                    self.holds[step.key] = step.amount
+            case Verb.CREDIT | Verb.REFUND:
+                self.balances[step.card_id] += step.amount
+            case Verb.CAPTURE | Verb.RELEASE:
+                if step.amount > self.holds.get(step.reference, 0):
+                    raise Conflict("the hold is smaller")
+                self.holds[step.reference] -= step.amount
+                if step.verb is Verb.RELEASE:
+                    self.balances[step.card_id] += step.amount
+        self.effects[step.key] += 1
+        receipt = Receipt(reference=step.key, balance=self.balances[step.card_id])
+        self.done[step.key] = receipt
+        return receipt
+
+    @property
+    def spendable(self) -> int:
+        return self.balances[CARD]
+
+    @property
+    def held(self) -> int:
+        return sum(self.holds.values())
+
+
+Fault = Callable[[Step, Callable[[], Receipt]], Receipt]
+
+
+def lost_before(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    """The connection breaks before the backend does anything."""
+    raise OutcomeUnknown("no answer")
+
+
+def lost_after(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    """The backend does it, and the answer is lost."""
+    run()
+    raise OutcomeUnknown("no answer")
+
+
+def unavailable(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    """The backend is certainly not reached."""
+    raise BackendUnavailable("connection refused")
+
+
+def error_before(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    """The backend answers 500, and has done nothing."""
+    raise OutcomeUnknown("500", answered=True)
+
+
+def error_after(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    """The backend answers 500, and has done it."""
+    run()
+    raise OutcomeUnknown("500", answered=True)
+
+
+class ModelMapper(Mapper):
+    """A mapper to a ModelBackend; `repeatable` and the rest can be set on the instance."""
+
+    supported_holds = (Holds.NATIVE, Holds.LEDGER, Holds.UPFRONT)
+    repeatable = True
+
+    def __init__(
+        self,
+        backend: ModelBackend,
+        holds: Holds = Holds.NATIVE,
+        *,
+        repeatable: bool = True,
+        one_step_at_a_time: bool = False,
+        tells: bool = True,
+    ) -> None:
+        super().__init__("acme", Currency("BRL", 2), holds, NoOptions())
+        self.backend = backend
+        self.repeatable = repeatable  # type: ignore[misc]
+        self.one_step_at_a_time = one_step_at_a_time  # type: ignore[misc]
+        self.tells = tells
+        self.faults: list[Fault] = []
+        self.ask_faults: list[Exception] = []
+        self.on_look: Callable[[], None] | None = None
+
+    def find(self, query: Query, deadline: Deadline) -> list[Card]:
+        return [self.get_card(CARD, deadline)] if query.code == "CODE-1" else []
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        with self.backend.lock:
+            if card_id not in self.backend.balances:
+                raise CardNotFound("no such card")
+            status = CardStatus.FROZEN if self.backend.frozen else CardStatus.ACTIVE
+            card = Card(card_id, self.backend.balances[card_id], "BRL", status)
+        if self.on_look:
+            self.on_look()
+        return card
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        self.backend.calls.append(("run", step.verb, step.key))
+        fault = self.faults.pop(0) if self.faults and step.verb is not Verb.LOOK else None
+        return fault(step, lambda: self._apply(step)) if fault else self._apply(step)
+
+    def _apply(self, step: Step) -> Receipt:
+        with self.backend.lock:
+            if self.repeatable and step.key in self.backend.done:
+                return self.backend.done[step.key]
+            return self.backend.apply(step)
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        self.backend.calls.append(("ask", step.verb, step.key))
+        if self.ask_faults:
+            raise self.ask_faults.pop(0)
+        if not self.tells:
+            raise Undecidable("the backend shows nothing", {"balance": self.backend.balances.get(step.card_id)})
+        with self.backend.lock:
+            return self.backend.done.get(step.key)

@@ -1,0 +1,337 @@
+"""Answers that are lost, backends that are down, attempts that are overtaken: money moves once or not at all."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from app.ledger.errors import StoreUnavailable, TransactionNotFound, Unresolved
+from app.ledger.transaction import ActState, State
+from mappers.base import BackendUnavailable, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Verb
+from tests.ledger.conftest import House, MakeHouse
+from tests.ledger.model import CARD, error_after, error_before, lost_after, lost_before, unavailable
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    return make_house(Holds.NATIVE)
+
+
+@pytest.fixture
+def once_only(make_house: MakeHouse) -> House:
+    """A backend that would redeem twice when told twice, reserved in the ledger."""
+    return make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True)
+
+
+def test_a_lost_answer_is_asked_for_in_the_same_request(house: House) -> None:
+    house.mapper.faults = [lost_after]
+    house.authorize("40.00")
+    assert house.backend.effects.total() == 1
+    assert house.backend.held == 4_000
+
+
+def test_an_answer_that_cannot_be_asked_for_is_found_by_the_repeat(house: House) -> None:
+    house.mapper.faults = [lost_after]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00")
+    house.authorize("40.00")
+    assert house.backend.held == 4_000
+    assert [verb for call, verb, _ in house.backend.calls if call == "run"] == [Verb.HOLD]
+
+
+@pytest.mark.parametrize("fault", [lost_before, error_before, unavailable])
+def test_the_repeat_finishes_what_did_not_happen(house: House, fault: object) -> None:
+    house.mapper.faults = [fault]  # type: ignore[list-item]
+    with pytest.raises((OutcomeUnknown, BackendUnavailable)):
+        house.authorize("40.00")
+    assert house.backend.held == 0
+    house.authorize("40.00")
+    assert house.backend.held == 4_000
+    assert house.backend.effects.total() == 1
+
+
+def test_a_settlement_that_failed_is_finished_by_the_next_read(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        house.settle(transaction, "40.00")
+    assert house.settlements(transaction) == [Decimal("40.00")]
+    assert house.backend.held == 0
+
+
+def test_a_settlement_that_failed_is_finished_by_the_sweeper(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [lost_before]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    assert house.sweep() == {"resolved": 1}
+    assert house.backend.held == 0
+    assert house.backend.spendable == 6_000
+
+
+def test_a_list_with_something_unresolved_is_not_answered(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [lost_before, unavailable]
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    with pytest.raises(BackendUnavailable):
+        house.settlements(transaction)
+
+
+def test_nothing_is_sent_again_while_it_may_still_arrive(once_only: House) -> None:
+    house = once_only
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [lost_before]
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    with pytest.raises(OutcomeUnknown, match="may still arrive"):
+        house.settle(transaction, "40.00")
+    assert house.backend.effects.total() == 0
+    house.lose_lease(transaction)
+    house.settle(transaction, "40.00")
+    assert house.backend.effects.total() == 1
+    assert house.backend.spendable == 6_000
+
+
+def test_a_backend_that_answered_is_believed_at_once(once_only: House) -> None:
+    house = once_only
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [error_before]
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    house.settle(transaction, "40.00")
+    assert house.backend.spendable == 6_000
+
+
+def test_an_error_after_the_fact_is_a_success(once_only: House) -> None:
+    house = once_only
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [error_after]
+    house.settle(transaction, "40.00")
+    assert house.backend.effects.total() == 1
+
+
+def test_a_refusal_is_not_believed_while_the_first_attempt_may_still_arrive(house: House) -> None:
+    house.mapper.faults = [lost_before]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00")
+    house.backend.balances[CARD] = 0
+    with pytest.raises(OutcomeUnknown, match="may still arrive"):
+        house.authorize("40.00")
+    house.lose_lease(house.only_record().id)
+    with pytest.raises(InsufficientFunds):
+        house.authorize("40.00")
+
+
+def test_what_nobody_can_tell_is_left_for_a_person(make_house: MakeHouse) -> None:
+    house = make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True, tells=False)
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [lost_after]
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    house.lose_lease(transaction)
+    with pytest.raises(Unresolved, match="a person must decide"):
+        house.settle(transaction, "40.00")
+    with pytest.raises(Unresolved):
+        house.settlements(transaction)
+    house.sweep()
+    assert house.backend.effects.total() == 1
+    assert house.record(transaction).acts[1].state is ActState.PARKED
+
+
+def test_what_was_parked_is_finished_once_the_backend_shows_it(make_house: MakeHouse) -> None:
+    house = make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True, tells=False)
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [error_after]
+    with pytest.raises((OutcomeUnknown, Unresolved)):
+        house.settle(transaction, "40.00")
+    with pytest.raises(Unresolved):
+        house.settle(transaction, "40.00")
+    house.mapper.tells = True
+    house.lose_lease(transaction)
+    house.sweep()
+    assert house.settlements(transaction) == [Decimal("40.00")]
+    assert house.backend.effects.total() == 1
+
+
+def test_an_opening_nobody_came_back_for_is_not_started(house: House) -> None:
+    house.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        house.authorize("40.00")
+    assert house.sweep() == {"abandoned": 1}
+    assert house.backend.effects.total() == 0
+    assert house.only_record().state is State.ABANDONED
+
+
+def test_an_authorisation_nobody_came_back_for_is_undone(house: House) -> None:
+    house.mapper.faults = [lost_after]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00")
+    assert house.sweep() == {"resolved": 1}
+    assert house.backend.held == 4_000
+    assert house.sweep() == {"abandoned": 1}
+    assert house.backend.held == 0
+    assert house.ledger.transactions(house.provider, CARD, house.deadline()) == []
+
+
+def test_coming_back_in_time_keeps_the_authorisation(house: House) -> None:
+    house.mapper.faults = [lost_after]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00")
+    house.sweep()
+    transaction = house.authorize("40.00")
+    assert house.record(transaction).claimed
+    assert house.backend.effects.total() == 1
+    house.settle(transaction, "40.00")
+
+
+def test_coming_back_too_late_opens_it_again_under_a_new_name_and_never_twice(house: House) -> None:
+    house.mapper.faults = [lost_after]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00")
+    house.sweep()
+    house.sweep()
+    transaction = house.authorize("40.00")
+    assert house.backend.held == 4_000
+    assert house.authorize("40.00") == transaction
+    house.settle(transaction, "15.00", "s1")
+    house.cancel(transaction, "25.00", "c1")
+    assert house.settlements(transaction) == [Decimal("15.00")]
+    assert house.cancellations(transaction) == [Decimal("25.00")]
+    assert house.backend.spendable == 8_500
+    assert house.ledger.transactions(house.provider, CARD, house.deadline()) == [transaction]
+
+
+def test_a_success_that_comes_after_the_refusal_is_undone(house: House) -> None:
+    """The first attempt stalls past its lease; the second is refused; then the first one's hold succeeds after all."""
+
+    def overtaken(step, run):  # type: ignore[no-untyped-def]
+        transaction = house.only_record().id
+        house.lose_lease(transaction)
+        house.backend.balances[CARD] = 0
+        with pytest.raises(InsufficientFunds):
+            house.authorize("40.00")
+        house.backend.balances[CARD] = 10_000
+        return run()
+
+    house.mapper.faults = [overtaken]
+    with pytest.raises(InsufficientFunds):
+        house.authorize("40.00")
+    assert house.backend.held == 0
+    assert house.backend.spendable == 10_000
+    assert house.only_record().open is None
+
+
+def test_a_stalled_attempt_cannot_write_over_the_one_that_overtook_it(house: House) -> None:
+    """The first attempt wakes up with a refusal, when the second has already succeeded."""
+
+    def overtaken(step, run):  # type: ignore[no-untyped-def]
+        house.lose_lease(house.only_record().id)
+        house.authorize("40.00")
+        raise InsufficientFunds("refused, too late")
+
+    house.mapper.faults = [overtaken]
+    transaction = house.authorize("40.00")
+    assert house.record(transaction).state is State.AUTHORISED
+    assert house.backend.held == 4_000
+
+
+def test_a_refused_settlement_can_be_tried_again(once_only: House) -> None:
+    """The card was drained elsewhere between authorisation and settlement, and charged again later."""
+    house = once_only
+    transaction = house.authorize("40.00")
+    house.backend.balances[CARD] = 1_000
+    with pytest.raises(InsufficientFunds):
+        house.settle(transaction, "40.00")
+    assert house.settlements(transaction) == []
+    house.backend.balances[CARD] = 4_000
+    house.settle(transaction, "40.00")
+    assert house.settlements(transaction) == [Decimal("40.00")]
+    assert house.backend.spendable == 0
+
+
+def test_a_frozen_card_is_not_reserved(once_only: House) -> None:
+    once_only.backend.frozen = True
+    with pytest.raises(CardUnusable, match="frozen"):
+        once_only.authorize("40.00")
+
+
+def test_a_balance_read_before_money_was_taken_is_read_again(once_only: House) -> None:
+    """Between reading the balance and reserving, another order's reservation is settled: the old balance lies."""
+    house = once_only
+    first = house.authorize("60.00", "order-1")
+
+    def settle_first() -> None:
+        house.mapper.on_look = None
+        house.settle(first, "60.00")
+
+    house.mapper.on_look = settle_first
+    with pytest.raises(InsufficientFunds):
+        house.authorize("50.00", "order-2")
+    assert house.backend.spendable == 4_000
+
+
+def test_a_promised_settlement_is_answered_at_once_and_done_by_the_sweeper(make_house: MakeHouse) -> None:
+    house = make_house(Holds.NATIVE, settle="accept")
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [unavailable]
+    house.settle(transaction, "10.00", "s1")
+    house.settle(transaction, "20.00", "s2")
+    assert house.settlements(transaction) == [Decimal("10.00"), Decimal("20.00")]
+    assert house.backend.held == 4_000
+    house.sweep()
+    house.sweep()
+    assert house.backend.held == 1_000
+    house.cancel(transaction, "10.00", "c1")
+    assert house.backend.held == 0
+    assert house.backend.spendable == 7_000
+
+
+def test_a_promise_the_backend_breaks_is_left_for_a_person(make_house: MakeHouse) -> None:
+    house = make_house(Holds.NATIVE, settle="accept")
+    transaction = house.authorize("40.00")
+    house.settle(transaction, "10.00")
+    house.backend.frozen = True
+    house.sweep()
+    assert house.record(transaction).acts[1].state is ActState.PARKED
+    with pytest.raises(Unresolved):
+        house.settlements(transaction)
+
+
+def test_with_the_store_down_nothing_reaches_the_backend(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise StoreUnavailable("down")
+
+    transaction = house.authorize("40.00")
+    before = len(house.backend.calls)
+    monkeypatch.setattr(house.store, "_call", refuse)
+    for call in (
+        lambda: house.authorize("1.00", "order-2"),
+        lambda: house.settle(transaction, "1.00"),
+        lambda: house.cancel(transaction, "1.00"),
+        lambda: house.settlements(transaction),
+    ):
+        with pytest.raises(StoreUnavailable):
+            call()
+    assert len(house.backend.calls) == before
+
+
+def test_a_transaction_that_never_was_authorised_cannot_be_settled(house: House) -> None:
+    with pytest.raises(InsufficientFunds):
+        house.authorize("100.01")
+    with pytest.raises(TransactionNotFound):
+        house.settle(house.only_record().id, "1.00")
+
+
+def test_every_event_is_kept_in_order(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.settle(transaction, "40.00")
+    events = house.store.events(transaction)
+    assert [event["what"] for event in events] == ["opened", "done", "opened", "done"]
+    assert [event["at"] for event in events] == sorted(event["at"] for event in events)
