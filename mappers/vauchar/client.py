@@ -1,0 +1,277 @@
+"""The client knows Vauchar's wire: paths, JSON and HTTP statuses (Vauchar API reference, Gift Cards API 2.0.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal, DecimalException
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from mappers.base import BackendUnavailable, CardNotFound
+from mappers.deadline import Deadline
+from mappers.http import Answer, HttpBackend, segment
+
+# The reference says that lists are "paginated" and names no mechanism. A list whose length is a likely page size
+# may be one page of several; any other is taken as complete.
+SMALLEST_PAGE = 10
+PAGE_MULTIPLE = 5
+MAXIMUM_PAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class GiftCard:
+    """A gift card as Vauchar sends it. Amounts in major units; times in Unix seconds, 0 for "none"."""
+
+    id: str
+    code: str = field(repr=False)
+    kind: str
+    currency: str
+    balance: Decimal
+    value_unit: str
+    active: bool
+    start_time: int
+    expiry_time: int
+    created: int
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """One redemption, in the card's currency. `transaction_id` is "" where the account does not keep it."""
+
+    id: str
+    value_used: Decimal
+    transaction_id: str
+    user_id: str
+    user_email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redemptions:
+    """A card's redemptions. `complete` is False where the list may be one page of several."""
+
+    items: tuple[Redemption, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What validating a code said: a status (1000 is valid, 0 is none given) and the card, where there is one."""
+
+    status: int
+    card: GiftCard | None
+
+
+class Client:
+    """Calls to Vauchar. Reads raise BackendUnavailable for whatever cannot be understood; writes return the Answer."""
+
+    def __init__(self, http: HttpBackend) -> None:
+        self._http = http
+
+    def verify_credentials(self, deadline: Deadline) -> None:
+        """GET /verifycredentials (not in the reference; Vauchar's own WooCommerce plugin uses it)."""
+        answer = self._read("/verifycredentials", "verify credentials", deadline, breaker=False)
+        _expect_success(answer, "verify credentials")
+
+    def validate(self, code: str, value_used: str, deadline: Deadline) -> Validation | None:
+        """Look a card up by its code; None where no card has it.
+
+        Whether a card that exists but cannot be used answers 200 or 4xx is undocumented: the body decides.
+        """
+        query = {"gift_card_code": code, "value_used": value_used}
+        answer = self._read("/gift-cards/validate", "validate", deadline, query=query)
+        body = answer.body if isinstance(answer.body, Mapping) else {}
+        verdict = body.get("validation_status")
+        status = _integer(verdict, "status") if isinstance(verdict, Mapping) else 0
+        if isinstance(body.get("data"), Mapping):
+            return Validation(status, _gift_card(body["data"]))
+        if answer.status == 404:
+            return None
+        if status or answer.status == 400:
+            return Validation(status, None)
+        raise _unexpected(answer, "validate")
+
+    def card(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> GiftCard:
+        """Read one card. Raises CardNotFound."""
+        answer = self._read(f"/gift-cards/{segment(card_id)}", "get card", deadline, breaker=breaker)
+        if answer.status in {400, 404}:
+            raise CardNotFound("Vauchar has no gift card with this id")
+        _expect_success(answer, "get card")
+        card = _gift_card(_unwrapped(answer.body))
+        if card.id != card_id:
+            raise BackendUnavailable("Vauchar answered with another gift card than the one asked for")
+        return card
+
+    def cards(self, deadline: Deadline) -> tuple[GiftCard, ...]:
+        """List the account's cards, as many as Vauchar lists."""
+        items, _ = self._list("/gift-cards", "list cards", deadline)
+        return tuple(_gift_card(item) for item in items)
+
+    def create_card(self, body: Mapping[str, Any], deadline: Deadline) -> Answer:
+        return self._write("POST", "/gift-cards", "create card", deadline, body)
+
+    def redemptions(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> Redemptions:
+        """List a card's redemptions. Raises CardNotFound."""
+        items, complete = self._list(_redemptions_path(card_id), "list redemptions", deadline, breaker=breaker)
+        return Redemptions(tuple(redemption(item) for item in items), complete)
+
+    def has_redemption(self, card_id: str, redemption_id: str, deadline: Deadline) -> bool:
+        """Tell whether one redemption exists, without trusting the list."""
+        path = f"{_redemptions_path(card_id)}/{segment(redemption_id)}"
+        answer = self._read(path, "get redemption", deadline, breaker=False)
+        if answer.status == 404:
+            return False
+        _expect_success(answer, "get redemption")
+        return _text(_unwrapped(answer.body), "id") == redemption_id
+
+    def redeem(self, card_id: str, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool) -> Answer:
+        return self._write("POST", _redemptions_path(card_id), "redeem", deadline, body, breaker=breaker)
+
+    def delete_redemption(self, card_id: str, redemption_id: str, deadline: Deadline) -> Answer:
+        path = f"{_redemptions_path(card_id)}/{segment(redemption_id)}"
+        return self._write("DELETE", path, "delete redemption", deadline, None, breaker=False)
+
+    def _read(
+        self,
+        path: str,
+        operation: str,
+        deadline: Deadline,
+        *,
+        query: Mapping[str, str] | None = None,
+        breaker: bool = True,
+    ) -> Answer:
+        answer = self._http.call("GET", path, deadline=deadline, query=query, operation=operation, breaker=breaker)
+        return _authenticated(answer)
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        deadline: Deadline,
+        body: Mapping[str, Any] | None,
+        *,
+        breaker: bool = True,
+    ) -> Answer:
+        answer = self._http.call(
+            method, path, deadline=deadline, body=body, moves_money=True, operation=operation, breaker=breaker
+        )
+        return _authenticated(answer)
+
+    def _list(
+        self, path: str, operation: str, deadline: Deadline, *, breaker: bool = True
+    ) -> tuple[list[Mapping[str, Any]], bool]:
+        """Return a list's items and whether they are surely all; follows a `next` link, should there be one."""
+        items: list[Mapping[str, Any]] = []
+        query: Mapping[str, str] | None = None
+        for _ in range(MAXIMUM_PAGES):
+            answer = self._read(path, operation, deadline, query=query, breaker=breaker)
+            if answer.status == 404:
+                raise CardNotFound("Vauchar has no gift card with this id")
+            _expect_success(answer, operation)
+            body = answer.body
+            page = body.get("data") if isinstance(body, Mapping) else None
+            if not isinstance(page, list) or not all(isinstance(item, Mapping) for item in page):
+                raise BackendUnavailable(f"Vauchar's answer to {operation!r} has no list in it")
+            items += page
+            link = body.get("next")
+            if isinstance(link, Mapping):
+                link = link.get("href")
+            if not isinstance(link, str) or not link:
+                whole_pages = len(items) >= SMALLEST_PAGE and len(items) % PAGE_MULTIPLE == 0
+                return items, query is not None or not whole_pages
+            # Of a link only the query counts, so that an answer cannot send us (and the credentials) elsewhere.
+            query = dict(parse_qsl(urlsplit(link).query))
+        return items, False
+
+
+def redemption(data: Any) -> Redemption:
+    """Read a redemption, bare or wrapped in `data`. Raises BackendUnavailable where it is none."""
+    data = _unwrapped(data)
+    return Redemption(
+        id=_required_text(data, "id"),
+        value_used=_amount(data, "value_used"),
+        transaction_id=_text(data, "transaction_id"),
+        user_id=_text(data, "user_id"),
+        user_email=_text(data, "user_email"),
+    )
+
+
+def new_card(answer: Answer) -> GiftCard:
+    """Read the card that creating one answered with. Raises BackendUnavailable where there is none."""
+    return _gift_card(_unwrapped(answer.body))
+
+
+def _redemptions_path(card_id: str) -> str:
+    return f"/gift-cards/{segment(card_id)}/redemptions"
+
+
+def _authenticated(answer: Answer) -> Answer:
+    if answer.status in {401, 403}:
+        raise BackendUnavailable(
+            f"Vauchar refuses the credentials (HTTP {answer.status}): check the options merchant_id and api_key"
+        )
+    return answer
+
+
+def _expect_success(answer: Answer, operation: str) -> None:
+    if not 200 <= answer.status < 300:
+        raise _unexpected(answer, operation)
+
+
+def _unexpected(answer: Answer, operation: str) -> BackendUnavailable:
+    return BackendUnavailable(f"Vauchar answered {operation!r} with HTTP {answer.status}, which cannot be understood")
+
+
+def _unwrapped(body: Any) -> Any:
+    """Return a resource that may stand bare or in `data`: both occur in Vauchar's reference."""
+    if isinstance(body, Mapping) and isinstance(body.get("data"), Mapping):
+        return body["data"]
+    return body
+
+
+def _gift_card(data: Any) -> GiftCard:
+    return GiftCard(
+        id=_required_text(data, "id"),
+        code=_text(data, "gift_card_code"),
+        kind=_text(data, "type"),
+        currency=_text(data, "currency"),
+        balance=_amount(data, "balance"),
+        value_unit=_text(data, "value_unit"),
+        active=_text(data, "active_status") == "1",
+        start_time=_integer(data, "start_time"),
+        expiry_time=_integer(data, "expiry_time"),
+        created=_integer(data, "created"),
+        tag=_text(data, "tag"),
+    )
+
+
+def _text(data: Any, name: str) -> str:
+    value = data.get(name) if isinstance(data, Mapping) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _required_text(data: Any, name: str) -> str:
+    text = _text(data, name)
+    if not text:
+        raise BackendUnavailable(f"Vauchar's answer has no {name!r} where there should be one")
+    return text
+
+
+def _integer(data: Any, name: str) -> int:
+    text = _text(data, name)
+    return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def _amount(data: Any, name: str) -> Decimal:
+    """Read an amount: Vauchar answers with strings; numbers are accepted too."""
+    value = data.get(name) if isinstance(data, Mapping) else None
+    amount = Decimal("NaN")
+    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
+        with suppress(DecimalException):
+            amount = Decimal(value)
+    if not amount.is_finite():
+        raise BackendUnavailable(f"Vauchar's answer has no amount in {name!r}")
+    return amount

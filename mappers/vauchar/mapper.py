@@ -1,0 +1,281 @@
+"""The Vauchar mapper knows how to hold, capture and refund where a backend only redeems and deletes redemptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mappers.base import (
+    Act,
+    ActKind,
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Holds,
+    InsufficientFunds,
+    InvalidOptions,
+    IssuedCard,
+    Mapper,
+    NewCard,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Secret,
+    Step,
+    Transaction,
+    Undecidable,
+    Unsupported,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.http import Answer, HttpBackend
+from mappers.money import Currency, InvalidAmount
+from mappers.vauchar import client as wire
+from mappers.vauchar.cards import translate
+from mappers.vauchar.giveback import choose, standing
+from mappers.vauchar.judgement import Look, Seen, find_redemption, was_restored
+
+# HTTP 402 is documented for the account's balance, not the card's.
+OUT_OF_CREDIT = "Vauchar answers 402: the merchant's account has too little balance, top it up at Vauchar"
+
+
+@dataclass(frozen=True, slots=True)
+class VaucharOptions:
+    """The account's credentials, sent as HTTP Basic, and where Vauchar is."""
+
+    merchant_id: str
+    api_key: Secret
+    base_url: str = "https://api.vauchar.com"
+
+
+class Vauchar(Mapper):
+    """Vauchar reserves nothing, adds nothing, knows no idempotency key, and deletes redemptions only whole."""
+
+    supported_holds = (Holds.LEDGER, Holds.UPFRONT)
+    repeatable = False
+    one_step_at_a_time = True
+    read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
+    Options = VaucharOptions
+
+    def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VaucharOptions) -> None:
+        super().__init__(provider_id, currency, holds, options)
+        if not options.merchant_id or ":" in options.merchant_id:
+            raise InvalidOptions("merchant_id", "merchant_id must be the account's Merchant ID, without a colon")
+        if not options.api_key:
+            raise InvalidOptions("api_key", "api_key must be the account's API key")
+        http = HttpBackend(
+            f"{provider_id} (vauchar)", options.base_url, basic_auth=(options.merchant_id, options.api_key)
+        )
+        self._client = wire.Client(http)
+
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        """Look one card up by its code; Vauchar cannot list a customer's cards."""
+        if not query.code:
+            return []
+        validation = self._client.validate(query.code, self._major(1), deadline)
+        if validation is None or validation.card is None:
+            return []
+        return [translate(validation.card, self.currency, query.code, validation.status)]
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        return translate(self._client.card(card_id, deadline), self.currency)
+
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
+        """Make a card under the tag `new.key`. What Vauchar cannot bind (owner, single use) the card does not claim."""
+        if new.balance <= 0:
+            raise Unsupported("Vauchar cannot add value to a card later: issue it with a balance")
+        for card in self._client.cards(deadline):
+            if card.tag == new.key:
+                return self._issued(card)
+        body: dict[str, Any] = {
+            "value": self._major(new.balance),
+            "currency": self.currency.code,
+            "active_status": "1",
+            "expiry_time": int(new.expiring_date.timestamp()) if new.expiring_date else 0,
+            "tag": new.key,
+        }
+        if new.emission_date:
+            body["start_time"] = int(new.emission_date.timestamp())
+        if new.customer:
+            metadata = {"to_name": new.customer.name, "to_email": new.customer.email}
+            body["metadata"] = {name: value for name, value in metadata.items() if value}
+        answer = self._client.create_card(body, deadline)
+        if answer.status == 402:
+            raise BackendUnavailable(OUT_OF_CREDIT)
+        if not _succeeded(answer):
+            raise CardUnusable(f"Vauchar does not issue this card (HTTP {answer.status}): check value, dates, currency")
+        try:
+            return self._issued(wire.new_card(answer))
+        except BackendUnavailable as error:
+            raise OutcomeUnknown(f"Vauchar issued a card, but {error}", answered=True) from error
+
+    def ping(self, deadline: Deadline) -> None:
+        self._client.verify_credentials(deadline)
+
+    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+        """Return the calls `act` needs. A look goes before whatever moves money: the answer may get lost."""
+        match act.kind:
+            case ActKind.CREDIT:
+                raise Unsupported("Vauchar cannot add value to a card")
+            case ActKind.DEBIT if transaction.holds is Holds.UPFRONT and act.amount:
+                look = transaction.step(Verb.LOOK, 0, opens=True)
+                return [look, transaction.step(Verb.DEBIT, act.amount, opens=True)]
+            case ActKind.CAPTURE if transaction.holds is Holds.LEDGER and act.amount:
+                return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
+            case ActKind.RELEASE:
+                return self._give_back(act.refunded if transaction.holds is Holds.LEDGER else act.amount, transaction)
+        return []
+
+    @staticmethod
+    def _give_back(amount: int, transaction: Transaction) -> list[Step]:
+        choice = choose(standing(transaction.done), amount)
+        steps: list[Step] = []
+        for taken in (*choice.whole, *([choice.cut] if choice.cut else [])):
+            steps += [transaction.step(Verb.LOOK, 0), transaction.step(Verb.REFUND, taken.amount, taken.id)]
+        if choice.keep:
+            steps += [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, choice.keep)]
+        return steps
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        match step.verb:
+            case Verb.LOOK:
+                return self._look(step, deadline)[0].receipt()
+            case Verb.DEBIT:
+                return self._redeem(step, deadline)
+            case Verb.REFUND:
+                return self._delete(step, deadline)
+        raise Unsupported(f"Vauchar has no {step.verb}")
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        try:
+            match step.verb:
+                case Verb.DEBIT:
+                    return self._ask_redeemed(step, deadline)
+                case Verb.REFUND:
+                    return self._deleted(step, Look.before(step), deadline)
+        except CardNotFound as error:
+            raise Undecidable("Vauchar no longer has this card, nor its redemptions", {"card": step.card_id}) from error
+        return None
+
+    def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
+        before = Look.before(step)
+        if before and before.balance < step.amount:
+            # What Vauchar does with more than the balance is undocumented: refuse, or take what there is.
+            raise InsufficientFunds("The card does not hold enough")
+        body: dict[str, Any] = {"value_used": self.currency.to_decimal(step.amount), "transaction_id": step.key}
+        customer = step.memo.customer
+        if customer and customer.id:
+            body["user_id"] = customer.id
+        if customer and customer.email:
+            body["user_email"] = customer.email
+        answer = self._client.redeem(step.card_id, body, deadline, breaker=_opens(step))
+        if answer.status == 404:
+            raise CardNotFound("Vauchar has no gift card with this id")
+        if not _succeeded(answer):
+            raise self._refusal(step, answer, deadline)
+        try:
+            redemption = self._seen(wire.redemption(answer.body))
+        except BackendUnavailable as error:
+            raise OutcomeUnknown(f"Vauchar redeemed, but {error}", answered=True) from error
+        if redemption.amount != step.amount:
+            raise Undecidable(
+                "Vauchar redeemed another amount than it was asked to: correct it by hand",
+                {"asked": step.amount, "redeemed": redemption.amount, "redemption": redemption.id},
+            )
+        return Receipt(redemption.id, data={"echoed": redemption.transaction_id == step.key})
+
+    def _refusal(self, step: Step, answer: Answer, deadline: Deadline) -> Exception:
+        """Find out what a 4xx meant: Vauchar documents one 400 for all reasons, and no error body."""
+        card = translate(self._client.card(step.card_id, deadline, breaker=False), self.currency)
+        if card.status is not CardStatus.ACTIVE:
+            return CardUnusable(f"The card is {card.status}")
+        if card.balance < step.amount:
+            return InsufficientFunds("The card does not hold enough")
+        if answer.status == 402:
+            return BackendUnavailable(OUT_OF_CREDIT)
+        return CardUnusable(f"Vauchar does not redeem this card (HTTP {answer.status}), though it seems able to pay")
+
+    def _ask_redeemed(self, step: Step, deadline: Deadline) -> Receipt | None:
+        now, listed, complete = self._look(step, deadline)
+        try:
+            found = find_redemption(step, Look.before(step), now, listed, complete=complete)
+        except Undecidable:
+            self._expect_at_rest(step, now, deadline)
+            raise
+        if found is None:
+            return None
+        echoed = any(redemption.transaction_id == step.key for redemption in listed)
+        return Receipt(found, data={"echoed": echoed})
+
+    def _delete(self, step: Step, deadline: Deadline) -> Receipt:
+        before = Look.before(step) or self._look(step, deadline)[0]
+        answer = self._client.delete_redemption(step.card_id, step.reference, deadline)
+        if not _succeeded(answer) and answer.status != 404:  # only we delete it: not found is done before
+            raise Unsupported(f"Vauchar does not let this redemption be deleted (HTTP {answer.status})")
+        try:
+            receipt = self._deleted(step, before, deadline)
+        except (BackendUnavailable, CardNotFound) as error:
+            raise OutcomeUnknown(f"The redemption was deleted, but not looked after: {error}", answered=True) from error
+        if receipt is None:
+            raise OutcomeUnknown("Vauchar still shows the redemption that it deleted", answered=True)
+        return receipt
+
+    def _deleted(self, step: Step, before: Look | None, deadline: Deadline) -> Receipt | None:
+        """Tell whether the redemption is gone, and make sure that its value is back (undocumented for gift cards)."""
+        now, listed, complete = self._look(step, deadline)
+        if any(redemption.id == step.reference for redemption in listed):
+            return None
+        if not complete and self._client.has_redemption(step.card_id, step.reference, deadline):
+            return None
+        if before and not was_restored(step.amount, before, now):
+            self._expect_at_rest(step, now, deadline)
+            raise Undecidable(
+                "Vauchar deleted the redemption, but its value is not back on the card: put it back by hand",
+                {
+                    "redemption": step.reference,
+                    "amount": step.amount,
+                    "balance": now.balance,
+                    "balance_before": before.balance,
+                },
+            )
+        return Receipt(step.reference, now.balance, {"deleted": step.reference})
+
+    def _look(self, step: Step, deadline: Deadline) -> tuple[Look, list[Seen], bool]:
+        """Return the card's money now, its redemptions, and whether they are surely all."""
+        redemptions = self._client.redemptions(step.card_id, deadline, breaker=_opens(step))
+        card = self._client.card(step.card_id, deadline, breaker=_opens(step))
+        seen = [self._seen(redemption) for redemption in redemptions.items]
+        try:
+            return Look.at(self.currency.to_minor(card.balance), seen), seen, redemptions.complete
+        except InvalidAmount as error:
+            raise BackendUnavailable(f"Vauchar's balance is no amount of {self.currency.code}: {error}") from error
+
+    def _expect_at_rest(self, step: Step, now: Look, deadline: Deadline) -> None:
+        """Make sure that a second look shows the same: what does not add up may only have been moving."""
+        if self._look(step, deadline)[0] != now:
+            raise BackendUnavailable("The card is being used at this moment: ask again")
+
+    def _seen(self, redemption: wire.Redemption) -> Seen:
+        try:
+            amount = self.currency.to_minor(redemption.value_used)
+        except InvalidAmount as error:
+            raise BackendUnavailable(f"Vauchar's redemption is no amount of {self.currency.code}: {error}") from error
+        return Seen(redemption.id, amount, redemption.transaction_id, redemption.user_id, redemption.user_email)
+
+    def _major(self, minor: int) -> str:
+        return format(self.currency.to_decimal(minor), "f")
+
+    def _issued(self, card: wire.GiftCard) -> IssuedCard:
+        return IssuedCard(translate(card, self.currency), card.code)
+
+
+def _opens(step: Step) -> bool:
+    """Tell whether the step opens a transaction: only then may a breaker turn it away."""
+    return bool(step.data.get("opens"))
+
+
+def _succeeded(answer: Answer) -> bool:
+    return 200 <= answer.status < 300

@@ -1,0 +1,181 @@
+"""Whole acts against the Vauchar sandbox over real sockets: cards, holds, refunds, refusals."""
+
+from decimal import Decimal
+
+import pytest
+
+from mappers.base import (
+    ActKind,
+    BackendUnavailable,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Holds,
+    InsufficientFunds,
+    NewCard,
+    Query,
+    Secret,
+    Unsupported,
+    Verb,
+)
+from mappers.money import Currency
+from mappers.sandbox import running
+from mappers.vauchar import sandbox as vauchar
+from mappers.vauchar.mapper import Vauchar, VaucharOptions
+from tests.mappers.vauchar_story import CODE, Story, soon
+
+
+@pytest.fixture
+def sandbox():
+    with running(vauchar.create_app()) as running_sandbox:
+        yield running_sandbox
+
+
+@pytest.fixture
+def ledger(sandbox):
+    return Story(sandbox, Holds.LEDGER, CODE, "ledger")
+
+
+@pytest.fixture
+def upfront(sandbox):
+    return Story(sandbox, Holds.UPFRONT, CODE, "upfront")
+
+
+# Cards
+
+
+@pytest.mark.parametrize(
+    ("code", "balance", "status"),
+    [
+        ("VAUCHAR-ACTIVE-250", 25000, CardStatus.ACTIVE),
+        ("VAUCHAR-ACTIVE-100", 10000, CardStatus.ACTIVE),
+        ("VAUCHAR-ACTIVE-10", 1000, CardStatus.ACTIVE),
+        ("VAUCHAR-SIGNS/50+A=B.C%", 5000, CardStatus.ACTIVE),
+        ("VAUCHAR-EMPTY-0", 0, CardStatus.ACTIVE),
+        ("VAUCHAR-EXPIRED-50", 5000, CardStatus.EXPIRED),
+        ("VAUCHAR-NOT-STARTED-50", 5000, CardStatus.NOT_STARTED),
+        ("VAUCHAR-INACTIVE-50", 5000, CardStatus.INACTIVE),
+        ("VAUCHAR-USD-75", 7500, CardStatus.WRONG_CURRENCY),
+    ],
+)
+def test_every_seed_is_found_by_its_code_and_by_its_id(ledger, code, balance, status):
+    (found,) = ledger.mapper.find(Query(code=code), soon())
+    assert (found.balance, found.status) == (balance, status)
+    assert ledger.mapper.get_card(found.id, soon()) == found
+
+
+def test_unknown_codes_and_ids(ledger):
+    assert ledger.mapper.find(Query(code="NO-SUCH-CODE"), soon()) == []
+    for card_id in ("gift-0", "..", "a/b", "validate"):
+        with pytest.raises(CardNotFound):
+            ledger.mapper.get_card(card_id, soon())
+
+
+def test_wrong_credentials_fail_the_ping(sandbox):
+    options = VaucharOptions("demo-merchant", Secret("wrong"), sandbox.url)
+    with pytest.raises(BackendUnavailable, match="merchant_id and api_key"):
+        Vauchar("demo", Currency.of("BRL"), Holds.LEDGER, options).ping(soon())
+
+
+def test_right_credentials_pass_the_ping(ledger):
+    ledger.mapper.ping(soon())
+
+
+def test_an_issued_card_can_be_found_and_its_key_makes_no_second_one(ledger):
+    new = NewCard("gb-new-card", balance=12345)
+    issued = ledger.mapper.issue(new, soon())
+    (found,) = ledger.mapper.find(Query(code=issued.code), soon())
+    assert found.balance == 12345
+    assert ledger.mapper.issue(new, soon()).card.id == found.id
+
+
+# Holds in the ledger
+
+
+def test_an_authorisation_asks_nothing_of_vauchar(ledger):
+    assert ledger.debit(5000) == []
+
+
+def test_a_settlement_looks_and_then_redeems(ledger):
+    done = ledger.capture(5000)
+    assert [(step.verb, step.amount) for step in done] == [(Verb.LOOK, 0), (Verb.DEBIT, 5000)]
+    assert done[0].receipt.balance == 25000
+    assert ledger.balance == 20000
+
+
+def test_releasing_what_is_only_reserved_needs_no_call(ledger):
+    ledger.capture(5000)
+    assert ledger.release(3000, 0) == []
+
+
+def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger):
+    ledger.capture(5000)
+    ledger.capture(2000)
+    done = ledger.release(0, 5000)
+    assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND]
+    assert ledger.redeemed == [2000]
+    assert ledger.balance == 23000
+
+
+def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger):
+    ledger.capture(5000)
+    done = ledger.release(0, 1999)
+    assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND, Verb.LOOK, Verb.DEBIT]
+    assert ledger.redeemed == [3001]
+    assert ledger.balance == 25000 - 3001
+
+
+def test_refunds_in_parts_add_up_to_everything(ledger):
+    for amount in (5000, 2500, 700):
+        ledger.capture(amount)
+    for amount in (1, 3000, 4000, 1199):
+        ledger.release(0, amount)
+    assert ledger.redeemed == []
+    assert ledger.balance == 25000
+
+
+def test_adding_value_is_impossible(ledger):
+    with pytest.raises(Unsupported):
+        ledger.act(ActKind.CREDIT, 100)
+
+
+# Taken up front
+
+
+def test_upfront_takes_at_the_authorisation_and_nothing_at_the_settlement(upfront):
+    upfront.debit(5000)
+    assert upfront.balance == 20000
+    assert upfront.capture(5000) == []
+
+
+def test_upfront_gives_back_what_is_released_and_what_is_refunded(upfront):
+    upfront.debit(5000)
+    upfront.release(1500, 500)
+    assert upfront.redeemed == [3000]
+    upfront.release(0, 3000)
+    assert upfront.balance == 25000
+
+
+# Refusals
+
+
+def test_a_card_emptied_between_the_look_and_the_redemption_is_refused(ledger):
+    def drain(step):
+        if step.verb is Verb.DEBIT:
+            ledger.backend.spend_elsewhere(CODE, Decimal(240))
+
+    with pytest.raises(InsufficientFunds):
+        ledger.capture(5000, before_step=drain)
+    assert ledger.balance == 1000
+
+
+def test_a_card_switched_off_in_between_is_unusable(ledger):
+    ledger.card.active_status = "0"
+    with pytest.raises(CardUnusable, match="inactive"):
+        ledger.capture(5000)
+
+
+def test_all_of_a_card_can_be_taken(sandbox):
+    story = Story(sandbox, Holds.LEDGER, "VAUCHAR-ACTIVE-10", "all")
+    story.capture(1000)
+    assert story.balance == 0

@@ -1,0 +1,77 @@
+"""Plays the ledger for the Vauchar mapper, against its sandbox."""
+
+import dataclasses
+
+from mappers.base import (
+    Act,
+    ActKind,
+    DoneStep,
+    OutcomeUnknown,
+    Transaction,
+    Undecidable,
+)
+from mappers.deadline import Deadline
+from mappers.money import Currency
+from mappers.vauchar import sandbox as vauchar
+from mappers.vauchar.mapper import Vauchar, VaucharOptions
+
+CODE = "VAUCHAR-ACTIVE-250"
+
+
+def soon():
+    return Deadline.after(10)
+
+
+class Story:
+    """Plays the ledger: names the steps of each act, runs them in order, and asks when an outcome is unknown."""
+
+    def __init__(self, sandbox, holds, code, name):
+        options = dict(vauchar.DEMO_OPTIONS(sandbox.url))
+        self.sandbox = sandbox
+        self.backend = sandbox.app.extensions["backend"]
+        self.mapper = Vauchar("demo", Currency.of("BRL"), holds, VaucharOptions(**options))
+        self.card = self.backend.by_code(code)
+        self.name = name
+        self.acts = 0
+        self.transaction = Transaction(f"gb-{name}", self.card.id, 0, holds)
+
+    @property
+    def balance(self):
+        return self.mapper.get_card(self.card.id, soon()).balance
+
+    @property
+    def redeemed(self):
+        return [int(redemption.value_used * 100) for redemption in self.card.redemptions.values()]
+
+    def act(self, kind, amount, released=0, refunded=0, before_step=None):
+        steps = self.mapper.plan(Act(kind, amount, released, refunded), self.transaction)
+        done, earlier = [], ()
+        for number, planned in enumerate(steps):
+            step = dataclasses.replace(planned, key=f"gb-{self.name}-{self.acts}-{number}", earlier=earlier)
+            if before_step:
+                before_step(step)
+            receipt = self._finish(step)
+            earlier = (*earlier, receipt)
+            done.append(DoneStep(step.verb, step.amount, receipt, step.key))
+        self.acts += 1
+        self.transaction = dataclasses.replace(self.transaction, done=(*self.transaction.done, *done))
+        return done
+
+    def _finish(self, step):
+        while True:
+            try:
+                return self.mapper.run(step, soon())
+            except Undecidable:
+                raise
+            except OutcomeUnknown:
+                if receipt := self.mapper.ask(step, soon()):
+                    return receipt
+
+    def debit(self, amount, **more):
+        return self.act(ActKind.DEBIT, amount, **more)
+
+    def capture(self, amount, **more):
+        return self.act(ActKind.CAPTURE, amount, **more)
+
+    def release(self, released, refunded, **more):
+        return self.act(ActKind.RELEASE, released + refunded, released, refunded, **more)
