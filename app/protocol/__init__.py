@@ -1,0 +1,1 @@
+"""The Gift Card Provider Protocol as VTEX speaks it: routes, schemas, credentials, errors, paging."""

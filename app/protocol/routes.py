@@ -1,0 +1,223 @@
+"""Routes knows the eleven calls of the protocol: each loads its request, runs one use case and dumps the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+from flask import Blueprint, Response, current_app, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.ledger.cards import CardService, SpendableCard
+from app.ledger.errors import StoreUnavailable
+from app.ledger.service import LedgerService
+from app.protocol import answers, auth, errors, ids, lenient, paging, schemas, wire
+from mappers.base import BackendUnavailable, Query
+from mappers.deadline import Deadline
+from providers.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+NAME = "protocol"
+
+# The protocol's bounds of a redemption code. No card has another, so no backend is asked.
+CODE_MINIMUM_LENGTH = 6
+CODE_MAXIMUM_LENGTH = 255
+
+CARD = "/giftcards/<card_id>"
+TRANSACTION = f"{CARD}/transactions/<transaction_id>"
+
+
+class Limits(Protocol):
+    """The service settings that bound a request."""
+
+    @property
+    def card_deadline_seconds(self) -> float: ...
+    @property
+    def money_deadline_seconds(self) -> float: ...
+    @property
+    def maximum_body_bytes(self) -> int: ...
+
+
+def create_blueprint(registry: Registry, ledger: LedgerService, cards: CardService, settings: Limits) -> Blueprint:
+    """Return the protocol for every provider in `registry`, each at /<provider-id>/giftcards.
+
+    It also makes every error of the application JSON and every answer uncacheable; a blueprint with other needs
+    registers its own error handlers and sets its own Cache-Control.
+    """
+    blueprint = Blueprint(NAME, __name__)
+    blueprint.before_app_request(Entrance(registry, settings))
+    blueprint.after_app_request(_forbid_caching)
+    blueprint.app_errorhandler(Exception)(errors.answer)
+    views = Views(ledger, cards)
+    rules: Sequence[tuple[str, str, Callable[..., Response]]] = (
+        ("POST", "/giftcards/_search", views.search),
+        ("GET", CARD, views.get_card),
+        ("POST", "/giftcards", views.issue),
+        ("POST", f"{CARD}/transactions", views.authorize),
+        ("GET", f"{CARD}/transactions", views.transactions),
+        ("GET", TRANSACTION, views.transaction),
+        ("GET", f"{TRANSACTION}/authorization", views.authorization),
+        ("POST", f"{TRANSACTION}/settlements", views.settle),
+        ("GET", f"{TRANSACTION}/settlements", views.settlements),
+        ("POST", f"{TRANSACTION}/cancellations", views.cancel),
+        ("GET", f"{TRANSACTION}/cancellations", views.cancellations),
+    )
+    for method, path, view in rules:
+        blueprint.add_url_rule(
+            f"/<provider_id>{path}", view.__name__, view, methods=[method], provide_automatic_options=False
+        )
+    return blueprint
+
+
+class Entrance:
+    """What happens to a request before its view: it gets a name, a provider and a deadline, in `flask.g`.
+
+    It runs for paths and methods that do not exist as well: below a provider, credentials come before everything else.
+    """
+
+    def __init__(self, registry: Registry, settings: Limits) -> None:
+        self._registry = registry
+        self._card_deadline_seconds = settings.card_deadline_seconds
+        self._money_deadline_seconds = settings.money_deadline_seconds
+        self._maximum_body_bytes = settings.maximum_body_bytes
+
+    def __call__(self) -> None:
+        clear_contextvars()
+        g.correlation_id = auth.correlation_id(request.headers)
+        bind_contextvars(correlation_id=g.correlation_id)
+        provider_id = _provider_id()
+        if provider_id is None:
+            return
+        g.deadline = Deadline.after(self._seconds())
+        g.provider = auth.authenticate(self._registry, provider_id, request.headers)
+        bind_contextvars(provider=g.provider.id)
+        request.max_content_length = self._maximum_body_bytes
+        if request.view_args is not None:
+            request.view_args = _identified(request.view_args)
+
+    def _seconds(self) -> float:
+        if request.endpoint in {f"{NAME}.search", f"{NAME}.get_card"}:
+            return self._card_deadline_seconds
+        return self._money_deadline_seconds
+
+
+class Views:
+    """The eleven calls. Provider, deadline and correlation id of the request are in `flask.g`."""
+
+    def __init__(self, ledger: LedgerService, cards: CardService) -> None:
+        self._ledger = ledger
+        self._cards = cards
+
+    def search(self) -> Response:
+        query = schemas.load_query(_body(), g.provider.currency)
+        found, content_range = paging.page(self._find(query), request.headers.get(paging.REQUEST_HEADER))
+        response = _answer([answers.found_card(g.provider, card) for card in found])
+        response.headers[paging.RESPONSE_HEADER] = content_range
+        return response
+
+    def get_card(self, card_id: str) -> Response:
+        return _answer(answers.card_details(g.provider, self._cards.get(g.provider, card_id, g.deadline)))
+
+    def issue(self) -> Response:
+        new = schemas.load_new_card(_body(), g.provider.id, g.provider.currency, datetime.now(UTC).date())
+        issued = self._cards.issue(g.provider, new, g.deadline)
+        return _answer(answers.issued_card(g.provider, new, issued))
+
+    def authorize(self, card_id: str) -> Response:
+        wanted = schemas.load_authorization(_body(), g.provider.currency, card_id, g.correlation_id)
+        transaction_id = self._ledger.authorize(g.provider, wanted, g.deadline)
+        return _answer(answers.transaction_link(g.provider, card_id, transaction_id))
+
+    def transactions(self, card_id: str) -> Response:
+        names = self._ledger.transactions(g.provider, card_id, g.deadline)
+        return _answer([answers.transaction_link(g.provider, card_id, name) for name in names])
+
+    def transaction(self, card_id: str, transaction_id: str) -> Response:
+        view = self._ledger.transaction(g.provider, card_id, transaction_id, g.deadline)
+        return _answer(answers.transaction(g.provider, view))
+
+    def authorization(self, card_id: str, transaction_id: str) -> Response:
+        view = self._ledger.transaction(g.provider, card_id, transaction_id, g.deadline)
+        return _answer(answers.movement(view.authorization))
+
+    def settle(self, card_id: str, transaction_id: str) -> Response:
+        change = schemas.load_change(_body(), g.provider.currency, card_id, transaction_id, g.correlation_id)
+        return _answer(answers.movement(self._ledger.settle(g.provider, change, g.deadline)))
+
+    def settlements(self, card_id: str, transaction_id: str) -> Response:
+        entries = self._ledger.settlements(g.provider, card_id, transaction_id, g.deadline)
+        return _answer([answers.movement(entry) for entry in entries])
+
+    def cancel(self, card_id: str, transaction_id: str) -> Response:
+        change = schemas.load_change(_body(), g.provider.currency, card_id, transaction_id, g.correlation_id)
+        return _answer(answers.movement(self._ledger.cancel(g.provider, change, g.deadline)))
+
+    def cancellations(self, card_id: str, transaction_id: str) -> Response:
+        entries = self._ledger.cancellations(g.provider, card_id, transaction_id, g.deadline)
+        return _answer([answers.movement(entry) for entry in entries])
+
+    def _find(self, query: Query) -> Sequence[SpendableCard]:
+        """Return the cards a query finds: with a code one or none.
+
+        The Hub searches without a code for every shopper, also those who never had a card. Our bad day must not break
+        their payment page; one who typed a code is told.
+        """
+        if query.code is not None:
+            if not CODE_MINIMUM_LENGTH <= len(query.code) <= CODE_MAXIMUM_LENGTH:
+                return []
+            return self._cards.search(g.provider, query, g.deadline)[:1]
+        try:
+            return self._cards.search(g.provider, query, g.deadline)
+        except (BackendUnavailable, StoreUnavailable) as error:
+            log.warning("search without a code answered empty", error=type(error).__name__, reason=str(error))
+            return []
+
+
+def _body() -> dict[str, Any]:
+    """Return the JSON object of the request, whatever its Content-Type says: older hubs say other things, or nothing.
+
+    Its codes are noted in `g.secrets`, so that an error nobody foresaw can be logged without them.
+    """
+    raw = request.get_data()
+    # Of a body sent in chunks, without a length, Werkzeug gives the first part up to the limit and no error.
+    if request.content_length is None and len(raw) == request.max_content_length:
+        raise RequestEntityTooLarge
+    body = wire.parse(raw)
+    cart = lenient.members(body.get("cart"))
+    candidates = (cart.get("redemptionCode"), body.get("redemptionCode"), body.get("redemptionToken"))
+    g.secrets = [secret for secret in (lenient.text(value, None) for value in candidates) if secret]
+    return body
+
+
+def _answer(value: Any) -> Response:
+    return Response(wire.render(value), mimetype="application/json")
+
+
+def _forbid_caching(response: Response) -> Response:
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _identified(view_args: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a view from those of its path: ids as the ledger knows them, the provider left out."""
+    identified = {name: value for name, value in view_args.items() if name != "provider_id"}
+    if "card_id" in identified:
+        identified["card_id"] = ids.decode(identified["card_id"])
+    if "transaction_id" in identified:
+        identified["transaction_id"] = ids.transaction_id(identified["transaction_id"])
+    return identified
+
+
+def _provider_id() -> str | None:
+    """Return the provider whose path this is, also where no view takes it; None where it belongs to somebody else."""
+    if request.url_rule is not None:
+        return request.view_args["provider_id"] if request.blueprint == NAME and request.view_args else None
+    first, _, rest = request.path.lstrip("/").partition("/")
+    others = {
+        rule.rule.split("/")[1] for rule in current_app.url_map.iter_rules() if not rule.endpoint.startswith(f"{NAME}.")
+    }
+    return first if rest and first not in others else None

@@ -1,0 +1,217 @@
+"""Search, get and issue over HTTP."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from app.ledger.errors import StoreUnavailable
+from mappers.base import BackendUnavailable, Card, IssuedCard, OutcomeUnknown
+from tests.protocol.fakes import CODE, spendable
+from tests.protocol.test_schemas import ISSUE, SEARCH
+
+
+@pytest.fixture
+def search(call):
+    def search(code=None, headers=None, **cart):
+        body = {"client": {"id": "c1"}, "cart": cart | {"redemptionCode": code}}
+        return call("POST", "/giftcards/_search", json=body, headers=headers)
+
+    return search
+
+
+class TestSearch:
+    def test_the_documented_search_finds_the_card_of_the_code(self, call, cards):
+        cards.found = [spendable("3b1abc17_24", 590, caption="Gift", relation_name="loyalty")]
+        response = call("POST", "/giftcards/_search", data=SEARCH)
+        assert cards.request.code == "XTYB-IOBW-WLJE-SEYG"
+        assert cards.request.customer.key == "234235"
+        assert response.json == [
+            {
+                "id": "3b1abc17_24",
+                "provider": "acme",
+                "balance": 5.9,
+                "caption": "Gift",
+                "relationName": "loyalty",
+                "emissionDate": "1970-01-01T00:00:00.000Z",
+                "expiringDate": "2999-12-31T23:59:59.000Z",
+                "redemptionCode": "****SEYG",
+                "_self": {"href": "/acme/giftcards/3b1abc17_24"},
+                "transaction": {"href": "/acme/giftcards/3b1abc17_24/transactions"},
+            }
+        ]
+
+    def test_the_balance_is_a_number(self, search, cards):
+        cards.found = [spendable(balance=1530)]
+        assert b'"balance":15.3,' in search(CODE).data
+
+    def test_caption_and_relation_name_are_left_out_where_there_are_none(self, search, cards):
+        cards.found = [spendable()]
+        assert {"caption", "relationName"}.isdisjoint(search(CODE).json[0])
+
+    def test_an_unknown_code_is_an_empty_list(self, search):
+        response = search(CODE)
+        assert (response.status_code, response.data) == (200, b"[]")
+        assert response.headers["REST-Content-Range"] == "resources 0-0/0"
+
+    def test_a_code_of_255_characters_is_asked_for_as_it_is(self, search, cards):
+        code = "Aa0/+=.%" * 31 + "x" * 7
+        search(code)
+        assert cards.request.code == code
+
+    @pytest.mark.parametrize("code", ["x" * 5, "x" * 256])
+    def test_a_code_that_no_card_can_have_finds_nothing_and_asks_nobody(self, search, cards, code):
+        cards.found = [spendable()]
+        assert search(code).json == []
+        assert cards.calls == []
+
+    def test_a_code_finds_one_card_at_most(self, search, cards):
+        cards.found = [spendable("a"), spendable("b")]
+        assert [card["id"] for card in search(CODE).json] == ["a"]
+
+    def test_without_a_code_the_customers_own_cards_are_paged(self, search, cards):
+        cards.found = [spendable(f"card-{number}") for number in range(60)]
+        response = search(headers={"REST-Range": "resources=10-19"})
+        assert [card["id"] for card in response.json] == [f"card-{number}" for number in range(10, 20)]
+        assert response.headers["REST-Content-Range"] == "resources 10-19/60"
+
+    def test_without_a_range_there_are_fifty(self, search, cards):
+        cards.found = [spendable(f"card-{number}") for number in range(60)]
+        assert len(search().json) == 50
+
+    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), StoreUnavailable("down")])
+    def test_without_a_code_a_bad_day_is_an_empty_list_and_a_warning(self, search, cards, logs, failure):
+        cards.failure = failure
+        response = search()
+        assert (response.status_code, response.json) == (200, [])
+        assert [entry["log_level"] for entry in logs] == ["warning"]
+
+    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), StoreUnavailable("down")])
+    def test_with_a_code_a_bad_day_is_a_503(self, search, cards, failure):
+        cards.failure = failure
+        assert search(CODE).status_code == 503
+
+    @pytest.mark.parametrize("failure", [None, BackendUnavailable("down"), RuntimeError(f"no {CODE}")])
+    def test_the_code_is_in_no_answer_and_no_log(self, search, cards, logs, failure):
+        cards.found = [spendable()]
+        cards.failure = failure
+        assert CODE not in search(CODE).text
+        assert CODE not in str(logs)
+
+    def test_an_odd_client_and_cart_are_no_reason_to_fail(self, call):
+        for odd in (None, [], "x", 1.5):
+            body = {"client": odd, "cart": {"items": odd, "grandTotal": odd, "relationName": odd}}
+            assert call("POST", "/giftcards/_search", json=body).status_code == 200
+
+    def test_it_has_the_short_deadline(self, search, cards):
+        search(CODE)
+        assert 0.5 < cards.only.seconds <= 1.2
+
+
+class TestGet:
+    def test_a_card_is_shown_whole(self, call, cards):
+        cards.found = [
+            spendable(
+                "5",
+                87000,
+                caption="Gift",
+                emission_date=datetime(2014, 4, 24, 20, 22, 58, 163_999, tzinfo=UTC),
+                expiring_date=datetime(2016, 1, 1, tzinfo=UTC),
+            )
+        ]
+        response = call("GET", "/giftcards/5")
+        assert response.headers["Cache-Control"] == "no-store"
+        assert b'"balance":870.0,' in response.data
+        assert response.json == {
+            "id": "5",
+            "provider": "acme",
+            "caption": "Gift",
+            "relationName": None,
+            "redemptionToken": "****SEYG",
+            "redemptionCode": "****SEYG",
+            "balance": 870.0,
+            "emissionDate": "2014-04-24T20:22:58.163Z",
+            "expiringDate": "2016-01-01T00:00:00.000Z",
+            "currencyCode": "BRL",
+            "discount": False,
+            "transaction": {"href": "/acme/giftcards/5/transactions"},
+            "transactions": {"href": "/acme/giftcards/5/transactions"},
+        }
+
+    def test_it_agrees_with_what_search_showed(self, call, search, cards):
+        cards.found = [spendable("a/b+c=", 1530, caption="Gift", relation_name="r")]
+        (found,) = search(CODE).json
+        got = call("GET", found["_self"]["href"].removeprefix("/acme")).json
+        assert {name: got[name] for name in found.keys() - {"_self"}} == {
+            name: found[name] for name in found.keys() - {"_self"}
+        }
+        assert cards.calls[-1].arguments == ("a/b+c=",)
+
+    def test_a_card_without_a_code_shows_none(self, call, cards):
+        cards.found = [spendable("5", code_mask=None)]
+        body = call("GET", "/giftcards/5").json
+        assert (body["redemptionCode"], body["redemptionToken"]) == (None, None)
+
+    def test_an_unknown_card_is_a_404(self, call):
+        response = call("GET", "/giftcards/unknown")
+        assert (response.status_code, response.json["error"]["code"]) == (404, "CardNotFound")
+
+    def test_it_has_the_short_deadline(self, call, cards):
+        call("GET", "/giftcards/5")
+        assert 0.5 < cards.only.seconds <= 1.2
+
+
+class TestIssue:
+    def test_the_documented_request_is_answered_with_the_new_card_and_its_code(self, call, cards):
+        response = call("POST", "/giftcards", data=ISSUE)
+        assert response.status_code == 200
+        assert response.json == {
+            "id": "card-38",
+            "provider": "acme",
+            "relationName": "loyalty-program",
+            "caption": "Loyalty program",
+            "profileId": "92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff",
+            "redemptionCode": "NEWC-ODE1",
+            "redemptionToken": "NEWC-ODE1",
+            "balance": 0.0,
+            "emissionDate": "2020-08-01T13:15:30.000Z",
+            "expiringDate": "2020-09-01T13:15:30.000Z",
+            "restrictedToOwner": True,
+            "multipleRedemptions": True,
+            "multipleCredits": False,
+            "currencyCode": "BRL",
+            "discount": False,
+            "transaction": {"href": "/acme/giftcards/card-38/transactions"},
+        }
+
+    def test_what_the_backend_made_of_it_is_what_is_answered(self, call, cards):
+        expires = datetime(2031, 1, 1, tzinfo=UTC)
+        made = Card("c", 500, "BRL", caption="Theirs", expiring_date=expires, multiple_redemptions=False)
+        cards.issued = IssuedCard(made, code="NEWC-ODE1", token="NEWT-OKEN")
+        body = call("POST", "/giftcards", data=ISSUE).json
+        assert (body["caption"], body["balance"], body["multipleRedemptions"]) == ("Theirs", 5.0, False)
+        assert (body["expiringDate"], body["redemptionToken"]) == ("2031-01-01T00:00:00.000Z", "NEWT-OKEN")
+
+    def test_the_new_code_is_in_no_log(self, call, logs):
+        call("POST", "/giftcards", data=ISSUE)
+        assert "NEWC-ODE1" not in str(logs)
+
+    def test_a_repeat_has_the_same_key(self, call, cards):
+        for _ in range(2):
+            call("POST", "/giftcards", data=ISSUE)
+        first, second = (sent.arguments[0].key for sent in cards.calls)
+        assert first == second
+
+    def test_another_currency_is_a_400_and_no_card(self, call, cards):
+        body = json.loads(ISSUE) | {"currencyCode": "USD"}
+        response = call("POST", "/giftcards", json=body)
+        assert (response.status_code, response.json["error"]["code"]) == (400, "InvalidRequest")
+        assert cards.calls == []
+
+    def test_a_card_that_may_or_may_not_exist_is_a_504(self, call, cards):
+        cards.failure = OutcomeUnknown("the backend did not answer")
+        assert call("POST", "/giftcards", data=ISSUE).status_code == 504
+
+    def test_it_has_the_long_deadline(self, call, cards):
+        call("POST", "/giftcards", data=ISSUE)
+        assert 5 < cards.only.seconds <= 10
