@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Flask
 
-from app import health
+from app import health, telemetry
 from app.ledger.cards import CardService
+from app.ledger.commands import StoreTimes
+from app.ledger.connection import Connection, Fleet
+from app.ledger.embedded import EmbeddedStore
 from app.ledger.executor import Executor
 from app.ledger.service import LedgerService
-from app.ledger.store import Store, StoreTimes, connect
+from app.ledger.store import Store
 from app.ledger.sweeper import Sweeper
 from app.protocol.paths import CollapsedSlashes
 from app.protocol.routes import create_blueprint
@@ -28,6 +32,7 @@ class Giftbridge:
 
     settings: Settings
     registry: Registry
+    connection: Connection
     store: Store
     ledger: LedgerService
     cards: CardService
@@ -35,23 +40,30 @@ class Giftbridge:
 
 
 def build(settings: Settings, registry: Registry) -> Giftbridge:
-    """Wire the use cases to the store that `settings` name. Connects to nothing yet."""
-    client = connect(settings.redis_url, settings.store_timeout_seconds, settings.threads + SPARE_CONNECTIONS)
+    """Wire the use cases to the store that `settings` name, starting the embedded one where they name none."""
+    connection = Connection.to(
+        settings.redis_url or _embedded_store(settings),
+        timeout_seconds=settings.store_timeout_seconds,
+        connections=settings.threads + SPARE_CONNECTIONS,
+    )
+    fleet = Fleet(connection)
     times = StoreTimes(
         lease=timedelta(seconds=settings.lease_seconds),
         abandon_after=timedelta(seconds=settings.abandon_after_seconds),
         retention=timedelta(days=settings.retention_days),
     )
-    store = Store(client, times)
+    store = Store(connection, times)
     executor = Executor(store)
     return Giftbridge(
         settings=settings,
         registry=registry,
+        connection=connection,
         store=store,
         ledger=LedgerService(store, executor),
-        cards=CardService(store, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        cards=CardService(store, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
         sweeper=Sweeper(
             store,
+            fleet,
             executor,
             registry,
             interval_seconds=settings.sweep_interval_seconds,
@@ -60,16 +72,26 @@ def build(settings: Settings, registry: Registry) -> Giftbridge:
     )
 
 
+def _embedded_store(settings: Settings) -> str:
+    """Start or join the store under the data directory, for as long as this process lives; return its address."""
+    store = EmbeddedStore(settings.data)
+    store.start()
+    atexit.register(store.stop)
+    return store.url
+
+
 def create_app(settings: Settings | None = None, registry: Registry | None = None) -> Flask:
     """Return the WSGI application; its parts are at `app.extensions["giftbridge"]`.
 
     Without arguments everything comes from the environment. Configuration errors stop it here and name the setting.
     """
     settings = settings or Settings.from_environment()
+    telemetry.configure(settings)
     parts = build(settings, registry or Registry.load(settings.providers))
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.extensions["giftbridge"] = parts
-    app.register_blueprint(health.create_blueprint(parts.store, allow_unsafe_store=settings.allow_unsafe_store))
+    telemetry.log_requests(app)
+    app.register_blueprint(health.create_blueprint(parts.connection, allow_unsafe_store=settings.allow_unsafe_store))
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
     app.wsgi_app = CollapsedSlashes(app.wsgi_app)  # type: ignore[method-assign]
     return app

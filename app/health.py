@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from app.ledger.connection import Connection
 from app.ledger.errors import StoreUnavailable
-from app.ledger.store import Store
 
 
-def create_blueprint(store: Store, *, allow_unsafe_store: bool) -> Blueprint:
+def create_blueprint(connection: Connection, *, allow_unsafe_store: bool) -> Blueprint:
     """Return the routes `/health` (always 200) and `/ready` (200, or 503 with what to mend).
 
     A backend that is down makes neither fail: restarting the service would not help it.
@@ -22,7 +22,7 @@ def create_blueprint(store: Store, *, allow_unsafe_store: bool) -> Blueprint:
     @blueprint.get("/ready")
     def ready() -> tuple[Response, int]:
         try:
-            complaints = store.complaints()
+            complaints = connection.complaints()
         except StoreUnavailable as error:
             return jsonify(status="not ready", reasons=[str(error)]), 503
         if complaints and not allow_unsafe_store:

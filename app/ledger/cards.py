@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.ledger.connection import Fleet
 from app.ledger.errors import StoreUnavailable
 from app.ledger.names import digest
 from app.ledger.store import Store
@@ -32,8 +33,9 @@ class SpendableCard:
 class CardService:
     """What can be done with cards. Methods raise mapper errors and StoreUnavailable."""
 
-    def __init__(self, store: Store, misses_per_customer: int, misses_per_provider: int) -> None:
+    def __init__(self, store: Store, fleet: Fleet, misses_per_customer: int, misses_per_provider: int) -> None:
         self._store = store
+        self._fleet = fleet
         self._misses_per_customer = misses_per_customer
         self._misses_per_provider = misses_per_provider
 
@@ -80,13 +82,13 @@ class CardService:
     def _spent(self, counters: list[tuple[str, int]]) -> bool:
         # The ration protects against guessing; without the store, shoppers are served rather than rationed.
         try:
-            misses = self._store.misses(*(name for name, _ in counters))
+            misses = self._fleet.misses(*(name for name, _ in counters))
         except StoreUnavailable:
             return False
         return any(count >= ration for count, (_, ration) in zip(misses, counters, strict=True))
 
     def _count_miss(self, counters: list[tuple[str, int]]) -> None:
         try:
-            self._store.count_miss(MISSES_WINDOW, *(name for name, _ in counters))
+            self._fleet.count_miss(MISSES_WINDOW, *(name for name, _ in counters))
         except StoreUnavailable:
             log.warning("a miss was not counted: the store cannot be reached")

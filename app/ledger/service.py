@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
+from app.ledger.commands import Change, Opening, Outcome
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
 from app.ledger.executor import Executor
-from app.ledger.store import Change, Opening, Outcome, Store
+from app.ledger.store import Store
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
     ActState,
+    Address,
+    Operation,
     Reason,
     Record,
     State,
-)
-from app.ledger.transaction import (
-    Operation,
 )
 from mappers.base import ActKind, Cart, Customer, Memo
 from mappers.deadline import Deadline
@@ -181,12 +181,14 @@ class LedgerService:
             actor=request.actor,
             correlation_id=request.correlation_id,
         )
-        record = self._known(provider, request.card_id, request.transaction_id)
-        oid = change.oid(record.id)
-        append = partial(self._store.append, record, change)
+        address = Address(provider.id, request.card_id, request.transaction_id)
+        oid = change.oid(address.id)
+        append = partial(self._store.append, address, change)
         while True:
             outcome = self._with_card(provider, append, deadline)
-            record = outcome.record or record
+            if outcome.record is None:
+                raise TransactionNotFound("this card has no such transaction")
+            record = outcome.record
             match outcome.word:
                 case "conflict":
                     raise RequestConflict(
@@ -194,7 +196,7 @@ class LedgerService:
                     )
                 case "exceeded":
                     raise AmountExceeded(_what_is_left(provider, record, kind))
-                case "closed" | "missing":
+                case "closed":
                     raise TransactionNotFound("this card has no such transaction")
             act = record.act_named(oid)
             if act is None or not act.certain:

@@ -10,16 +10,15 @@ from datetime import timedelta
 
 import structlog
 
+from app.ledger.commands import Change
+from app.ledger.connection import Fleet
 from app.ledger.errors import LedgerError, StoreUnavailable
 from app.ledger.executor import Executor
-from app.ledger.store import Change, Store
+from app.ledger.store import Store
 from app.ledger.transaction import Operation, Reason, Record, State
 from mappers.base import ActKind, BackendUnavailable, MapperError
 from mappers.deadline import Deadline
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from providers.registry import Registry
+from providers.registry import Registry
 
 log = structlog.get_logger()
 
@@ -49,6 +48,7 @@ class Sweeper:
     def __init__(
         self,
         store: Store,
+        fleet: Fleet,
         executor: Executor,
         registry: Registry,
         *,
@@ -56,10 +56,12 @@ class Sweeper:
         deadline_seconds: float,
     ) -> None:
         self._store = store
+        self._fleet = fleet
         self._executor = executor
         self._registry = registry
         self._interval_seconds = interval_seconds
         self._deadline_seconds = deadline_seconds
+        self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds)
         self._token = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,7 +79,7 @@ class Sweeper:
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
             try:
-                if self._store.lead("sweeper", self._token, LEAD_PASSES * self._interval_seconds):
+                if self._fleet.lead("sweeper", self._token, self._lead_lasts):
                     self.sweep_once()
             except StoreUnavailable as error:
                 log.warning("sweep failed", reason=str(error))
@@ -128,7 +130,7 @@ class Sweeper:
                 reason=reason,
                 only_if_due=True,
             )
-            outcome = self._store.append(record, change)
+            outcome = self._store.append(record.address, change)
             if outcome.claim is None:
                 return "touched meanwhile"
             self._executor.resolve(provider, outcome.the_record(), deadline, outcome.claim, waited_for=False)

@@ -108,6 +108,15 @@ class ActRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where a transaction lies: its card decides the keys."""
+
+    provider_id: str
+    card_id: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One transaction, as stored. Amounts in minor units, dates in milliseconds of the store's clock."""
 
@@ -134,6 +143,10 @@ class Record:
     claimed: bool = False  # somebody has (or will be given) its id
     memo: Memo = field(default_factory=Memo)
     authorization_ttl: timedelta | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address(self.provider_id, self.card_id, self.id)
 
     @property
     def rest(self) -> int:

@@ -11,9 +11,11 @@ from decimal import Decimal
 import pytest
 
 from app.ledger.cards import CardService
+from app.ledger.commands import StoreTimes
+from app.ledger.connection import Connection, Fleet
 from app.ledger.executor import Executor
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.store import Store, StoreTimes, connect
+from app.ledger.store import Store
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Record
 from mappers.base import Holds
@@ -40,6 +42,7 @@ class House:
     provider: Provider
     mapper: ModelMapper
     backend: ModelBackend
+    connection: Connection
     store: Store
     ledger: LedgerService
     cards: CardService
@@ -74,19 +77,19 @@ class House:
         return self.record(transaction_id)
 
     def everything(self) -> list[str]:
-        client = self.store._redis
+        client = self.connection._client
         return [row for key in client.keys("gb:*:all") for row in client.zrange(key, 0, -1)]
 
     def make_due(self) -> None:
         """Let everything that waits for a moment wait no longer."""
-        client = self.store._redis
+        client = self.connection._client
         for key in client.keys("gb:*:due"):
             for row in client.zrange(key, 0, -1):
                 client.zadd(key, {row: 0})
 
     def lose_lease(self, transaction_id: str, *, quiet_over: bool = True) -> None:
         """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
-        client = self.store._redis
+        client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
         client.hset(key, mapping={"lease": 0, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
 
@@ -109,7 +112,7 @@ MakeHouse = Callable[..., House]
 @pytest.fixture
 def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
     """Return a function that builds a house for one kind of holds and one kind of backend."""
-    clients = []
+    connections: list[Connection] = []
 
     def make(
         holds: Holds = Holds.NATIVE,
@@ -117,11 +120,14 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
         lease: timedelta = timedelta(seconds=30),
         **mapper_options: bool,
     ) -> House:
-        client = connect(redis_url, timeout_seconds=2, connections=80)
-        clients.append(client)
+        connection = Connection.to(redis_url, timeout_seconds=2, connections=80)
+        connections.append(connection)
+        fleet = Fleet(connection)
         backend = ModelBackend()
         mapper = ModelMapper(backend, holds, **mapper_options)
-        policy = Policy(holds=holds, authorization_ttl=timedelta(days=30), remainder_ttl=timedelta(days=30), settle=settle)
+        policy = Policy(
+            holds=holds, authorization_ttl=timedelta(days=30), remainder_ttl=timedelta(days=30), settle=settle
+        )
         provider = Provider(
             id=f"acme-{secrets.token_hex(3)}",
             caption="Acme",
@@ -130,18 +136,19 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
             credentials=(),
             policy=policy,
         )
-        store = Store(client, StoreTimes(lease=lease))
+        store = Store(connection, StoreTimes(lease=lease))
         executor = Executor(store)
         return House(
             provider=provider,
             mapper=mapper,
             backend=backend,
+            connection=connection,
             store=store,
             ledger=LedgerService(store, executor),
-            cards=CardService(store, 20, 2000),
-            sweeper=Sweeper(store, executor, OneProvider(provider), interval_seconds=1, deadline_seconds=5),
+            cards=CardService(store, fleet, 20, 2000),
+            sweeper=Sweeper(store, fleet, executor, OneProvider(provider), interval_seconds=1, deadline_seconds=5),
         )
 
     yield make
-    for client in clients:
-        client.close()
+    for connection in connections:
+        connection.close()

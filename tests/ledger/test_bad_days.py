@@ -7,8 +7,10 @@ from decimal import Decimal
 import pytest
 
 from app.ledger.errors import StoreUnavailable, TransactionNotFound, Unresolved
-from app.ledger.transaction import ActState, State
+from app.ledger.service import AuthorizationRequest, ChangeRequest
+from app.ledger.transaction import ActState, Operation, State
 from mappers.base import BackendUnavailable, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Verb
+from mappers.deadline import Deadline
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, error_after, error_before, lost_after, lost_before, unavailable
 
@@ -310,7 +312,7 @@ def test_with_the_store_down_nothing_reaches_the_backend(house: House, monkeypat
 
     transaction = house.authorize("40.00")
     before = len(house.backend.calls)
-    monkeypatch.setattr(house.store, "_call", refuse)
+    monkeypatch.setattr(house.connection, "call", refuse)
     for call in (
         lambda: house.authorize("1.00", "order-2"),
         lambda: house.settle(transaction, "1.00"),
@@ -335,3 +337,77 @@ def test_every_event_is_kept_in_order(house: House) -> None:
     events = house.store.events(transaction)
     assert [event["what"] for event in events] == ["opened", "done", "opened", "done"]
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+
+
+def test_an_attempt_that_lost_its_lease_cannot_refuse_for_the_one_that_has_it(house: House) -> None:
+    def overtaken(step, run):  # type: ignore[no-untyped-def]
+        record = house.only_record()
+        house.lose_lease(record.id)
+        assert house.store.claim(record, one_step_at_a_time=False).word == "claimed"
+        raise InsufficientFunds("refused, too late")
+
+    house.mapper.faults = [overtaken]
+    with pytest.raises(Unresolved):
+        house.ledger.authorize(
+            house.provider, AuthorizationRequest(CARD, Operation.DEBIT, Decimal(40), "order-1"), Deadline.after(0.3)
+        )
+    assert house.only_record().state is State.OPENING
+    house.lose_lease(house.only_record().id)
+    house.authorize("40.00")
+    assert house.backend.held == 4_000
+
+
+def test_one_act_of_a_transaction_is_under_way_at_a_time(house: House) -> None:
+    transaction = house.authorize("40.00")
+
+    def meanwhile(step, run):  # type: ignore[no-untyped-def]
+        change = ChangeRequest(CARD, transaction, Decimal(10), "c1")
+        with pytest.raises(Unresolved):
+            house.ledger.cancel(house.provider, change, Deadline.after(0.2))
+        assert [act.oid for act in house.record(transaction).acts[1:]] == [house.record(transaction).acts[1].oid]
+        return run()
+
+    house.mapper.faults = [meanwhile]
+    house.settle(transaction, "10.00", "s1")
+    house.cancel(transaction, "10.00", "c1")
+
+
+@pytest.mark.parametrize("holds", [Holds.LEDGER, Holds.UPFRONT])
+def test_steps_on_one_card_do_not_overlap_where_the_backend_is_judged_by_its_balance(
+    make_house: MakeHouse, holds: Holds
+) -> None:
+    house = make_house(holds, repeatable=False, one_step_at_a_time=True)
+    transactions = [house.authorize("10.00", "order-1"), house.authorize("10.00", "order-2")]
+    verb = Verb.REFUND if holds is Holds.UPFRONT else Verb.DEBIT
+
+    def act(number: int, seconds: float) -> None:
+        change = ChangeRequest(CARD, transactions[number], Decimal(10), "r1")
+        use_case = house.ledger.cancel if holds is Holds.UPFRONT else house.ledger.settle
+        use_case(house.provider, change, Deadline.after(seconds))
+
+    def meanwhile(step, run):  # type: ignore[no-untyped-def]
+        before = list(house.backend.calls)
+        with pytest.raises(Unresolved):
+            act(1, 0.2)
+        if holds is Holds.UPFRONT:
+            opening = AuthorizationRequest(CARD, Operation.DEBIT, Decimal(10), "order-3")
+            with pytest.raises(Unresolved):
+                house.ledger.authorize(house.provider, opening, Deadline.after(0.2))
+        assert house.backend.calls == before
+        return run()
+
+    house.mapper.faults = [meanwhile]
+    act(0, 5)
+    act(1, 5)
+    assert [done for call, done, _ in house.backend.calls if call == "run" and done is verb] == [verb, verb]
+
+
+def test_a_money_call_makes_two_round_trips_to_the_store(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips: list[object] = []
+    call = house.connection.call
+    house.settle(house.authorize("1.00", "order-0"), "1.00")  # loads the scripts
+    monkeypatch.setattr(house.connection, "call", lambda command: trips.append(command) or call(command))
+    transaction = house.authorize("40.00")
+    assert len(trips) == 2
+    house.settle(transaction, "40.00")
+    assert len(trips) == 4

@@ -2,7 +2,7 @@
 -- Answers: missing | not due | found | conflict | busy | closed | exceeded | card busy, and nothing was written;
 -- accepted | queued (behind what was promised) | opened, and it was.
 local state = get('state')
-if state == '' then return answer('missing') end
+if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
 if arg.only_if_due then
   local score = redis.call('ZSCORE', due, arg.id)
   if not score or tonumber(score) > now then return answer('not due') end

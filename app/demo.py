@@ -1,0 +1,148 @@
+"""What `giftbridge demo` shows: the service before two stand-in backends, and the calls to try on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from app import processes
+from app.serve import CannotServe, probe_address, serve
+from app.settings import PREFIX, Settings, variable
+from mappers.registry import sandbox
+
+DEFAULT_PORT = 8080
+
+# They open nothing but play money on this machine.
+APP_KEY = "demo-key"
+APP_TOKEN = "demo-token"  # noqa: S105
+
+# The provider before each stand-in backend.
+PROVIDERS = {"demo-lightrail": "lightrail_v2", "demo-vauchar": "vauchar"}
+
+# The backend's card that the first story spends from.
+STORY_CODES = {"demo-lightrail": "LIGHT-ACTIVE-100", "demo-vauchar": "VAUCHAR-ACTIVE-100"}
+
+SANDBOX_START_SECONDS = 20.0
+SANDBOX_STOP_SECONDS = 5.0
+
+
+def run_demo(port: int) -> int:
+    """Serve the demo on 127.0.0.1:`port` until told to stop; return the exit code. Nothing of it is kept."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    with ExitStack() as running:
+        directory = Path(running.enter_context(TemporaryDirectory(prefix="giftbridge-demo-")))
+        urls = {
+            provider: running.enter_context(_running_sandbox(backend, directory))
+            for provider, backend in PROVIDERS.items()
+        }
+        file = directory / "providers.toml"
+        file.write_text("\n".join(provider_table(provider, url) for provider, url in urls.items()))
+        os.environ[variable("providers")] = str(file)
+        os.environ[variable("data")] = str(directory)
+        os.environ[variable("bind")] = f"127.0.0.1:{port}"
+        os.environ[variable("log_level")] = "WARNING"
+        os.environ[variable("log_format")] = "console"
+        return serve(Settings.from_environment(), when_ready=lambda: click.echo(welcome(port, urls)))
+
+
+def provider_table(provider: str, url: str) -> str:
+    """Return the tables of a demo provider whose stand-in backend is at `url`."""
+    options: Mapping[str, str] = sandbox(PROVIDERS[provider]).DEMO_OPTIONS(url)
+    lines = [
+        f"[{provider}]",
+        f'caption = "Gift cards from {PROVIDERS[provider]}"',
+        'currency = "BRL"',
+        f'mapper = "{PROVIDERS[provider]}"',
+        f"[[{provider}.credentials]]",
+        f'app_key = "{APP_KEY}"',
+        f'app_token = "{APP_TOKEN}"',
+        f"[{provider}.options]",
+        *(f"{name} = {json.dumps(value)}" for name, value in options.items()),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def welcome(port: int, urls: Mapping[str, str]) -> str:
+    """Return what a newcomer needs: credentials, codes, and calls to paste."""
+    address = f"http://127.0.0.1:{port}"
+    lines = [f"giftbridge serves {address}; Ctrl-C stops everything.", ""]
+    lines += ["Every call carries:", f"  X-PROVIDER-API-AppKey: {APP_KEY}", f"  X-PROVIDER-API-AppToken: {APP_TOKEN}"]
+    for provider, url in urls.items():
+        seeds: Mapping[str, str] = sandbox(PROVIDERS[provider]).SEEDS
+        width = max(map(len, seeds))
+        lines += ["", f"{provider} ({address}/{provider}), its backend at {url}, with these codes:"]
+        lines += [f"  {code:{width}}  {description}" for code, description in seeds.items()]
+    first, second = STORY_CODES.items()
+    lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
+    lines += ["as often as you like: under the same requestId money moves once.", ""]
+    lines += [story(address, *first), ""]
+    lines += [f"The same with the other backend: start with PROVIDER={second[0]} CODE={second[1]}"]
+    return "\n".join(lines)
+
+
+def story(address: str, provider: str, code: str) -> str:
+    """Return shell lines that search, authorise, settle, cancel and list: for any POSIX shell with curl and sed."""
+    return f"""\
+PROVIDER={provider} CODE={code}
+REQUEST=order-1
+call() {{ at=$1; shift; curl -sS -H 'X-PROVIDER-API-AppKey: {APP_KEY}' -H 'X-PROVIDER-API-AppToken: {APP_TOKEN}' \
+-H 'Content-Type: application/json' "$@" "{address}/$PROVIDER/giftcards$at"; echo; }}
+its_id() {{ tee -a /dev/stderr | sed -n 's/.*"id": *"\\([^"]*\\)".*/\\1/p'; }}
+CARD=$(call /_search -d "{{\\"client\\": {{}}, \\"cart\\": {{\\"redemptionCode\\": \\"$CODE\\"}}}}" | its_id)
+call /$CARD
+TRANSACTION=$(call /$CARD/transactions \
+-d "{{\\"operation\\": \\"Debit\\", \\"value\\": 60.0, \\"requestId\\": \\"$REQUEST\\"}}" | its_id)
+call /$CARD/transactions/$TRANSACTION/settlements -d "{{\\"value\\": 40.0, \\"requestId\\": \\"$REQUEST-settle\\"}}"
+call /$CARD/transactions/$TRANSACTION/cancellations -d "{{\\"value\\": 20.0, \\"requestId\\": \\"$REQUEST-cancel\\"}}"
+call /$CARD/transactions/$TRANSACTION/settlements
+call /$CARD/transactions/$TRANSACTION/cancellations
+call /$CARD/transactions
+call /$CARD"""
+
+
+@contextmanager
+def _running_sandbox(backend: str, directory: Path) -> Iterator[str]:
+    """Run a stand-in backend as a process of its own; yield its address."""
+    port = _free_port(backend)
+    path = directory / f"{backend}.log"
+    with path.open("wb") as output:
+        process = processes.spawn(
+            [sys.executable, "-m", "app.cli", "sandbox", backend, "--port", str(port)], output=output
+        )
+    try:
+        give_up_at = time.monotonic() + SANDBOX_START_SECONDS
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > give_up_at:
+                raise CannotServe(f"the stand-in for {backend} does not start:\n{path.read_text(errors='replace')}")
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        processes.stop(process, SANDBOX_STOP_SECONDS)
+
+
+def _free_port(backend: str) -> int:
+    usual: int = sandbox(backend).DEFAULT_PORT
+    try:
+        return probe_address("127.0.0.1", usual)
+    except OSError:
+        port = probe_address("127.0.0.1", 0)
+        click.echo(f"Port {usual} is taken, so the stand-in for {backend} listens on {port}.", err=True)
+        return port
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,136 @@
+"""The connection knows how the store is reached, what a command that failed means, and whether it may hold money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from hashlib import sha1
+from typing import Any, Self, TypeVar, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.exceptions import NoScriptError
+from redis.retry import Retry
+
+from app.ledger.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Connection:
+    """One client with a pool, shared by all threads. Every method raises StoreUnavailable when no answer comes in time.
+
+    It makes no retries of its own: after a lost answer nobody knows whether the command ran, and most must not repeat.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    @classmethod
+    def to(cls, url: str, *, timeout_seconds: float, connections: int) -> Self:
+        """Return a connection to `url` (redis://, rediss://, unix://) that opens up to `connections` sockets."""
+        client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            max_connections=connections,
+            health_check_interval=0,
+        )
+        return cls(client)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def call(self, command: Callable[[redis.Redis], T]) -> T:
+        """Run `command` with the client. Raises StoreUnavailable."""
+        try:
+            return command(self._client)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreUnavailable("the store cannot be reached: try again") from error
+        except redis.ResponseError as error:
+            raise StoreUnavailable(f"the store refuses to work: {error}") from error
+
+    def pipeline(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `fill` puts into a pipeline in one round trip, and return the answers."""
+
+        def run(client: redis.Redis) -> list[Any]:
+            with client.pipeline(transaction=False) as pipeline:
+                fill(pipeline)
+                return pipeline.execute()
+
+        return self.call(run)
+
+    def script(self, text: str) -> Callable[[Sequence[str], str], list[Any]]:
+        """Return a function that runs the Lua script `text` with keys and one argument."""
+        digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+        def run(keys: Sequence[str], argument: str) -> list[Any]:
+            def command(client: redis.Redis) -> Any:
+                try:
+                    return client.evalsha(digest, len(keys), *keys, argument)
+                except NoScriptError:
+                    return client.eval(text, len(keys), *keys, argument)
+
+            return cast("list[Any]", self.call(command))
+
+        return run
+
+    def now_milliseconds(self) -> int:
+        """Return the store's time."""
+        seconds, microseconds = self.call(lambda client: client.time())
+        return seconds * 1000 + microseconds // 1000
+
+    def complaints(self) -> list[str]:
+        """Return why this store must not hold money, each with its remedy; empty when it may."""
+
+        def fill(pipeline: Pipeline) -> None:
+            pipeline.info("persistence")
+            pipeline.info("memory")
+
+        persistence, memory = self.pipeline(fill)
+        found = []
+        if not int(persistence.get("aof_enabled", 0)):
+            found.append("it keeps no append-only file and forgets reservations at a restart: set appendonly yes")
+        if persistence.get("aof_last_write_status", "ok") != "ok":
+            found.append("its append-only file cannot be written: look at its disk")
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            found.append(f"it may evict reservations (maxmemory-policy {policy}): set maxmemory-policy noeviction")
+        return found
+
+
+class Fleet:
+    """What the processes on one store share and that holds no money: who leads, and how often codes were guessed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def lead(self, name: str, token: str, duration: timedelta) -> bool:
+        """Become, or stay, the only process of the fleet that does `name`, for a while."""
+        key = f"gb:lead:{name}"
+
+        def attempt(client: redis.Redis) -> bool:
+            if client.set(key, token, nx=True, px=duration):
+                return True
+            return client.get(key) == token and bool(client.pexpire(key, duration))
+
+        return self._connection.call(attempt)
+
+    def misses(self, *counters: str) -> list[int]:
+        """Return how often each counter was raised in its window."""
+        keys = [f"gb:{{misses}}:{name}" for name in counters]
+        rows = cast("list[str | None]", self._connection.call(lambda client: client.mget(keys)))
+        return [int(row or 0) for row in rows]
+
+    def count_miss(self, window: timedelta, *counters: str) -> None:
+        """Raise each counter; a window begins with its first miss."""
+
+        def fill(pipeline: Pipeline) -> None:
+            for name in counters:
+                pipeline.incr(f"gb:{{misses}}:{name}")
+                pipeline.expire(f"gb:{{misses}}:{name}", window, nx=True)
+
+        self._connection.pipeline(fill)

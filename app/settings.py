@@ -1,0 +1,237 @@
+"""Every setting of the service: name, default and reason; read from the environment once, and checked at boot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from environs import Env, EnvError
+
+PREFIX = "GIFTBRIDGE_"
+
+# The Hub cuts every call here and tells the merchant that the credentials were wrong.
+HUB_TIMEOUT_SECONDS = 15
+
+_BIND = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
+
+
+class InvalidSettings(ValueError):
+    """The environment cannot be used. `problems` has one line for each mistake: the variable, and what to do."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+def _because(
+    reason: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Mapping[str, Any]:
+    return {"reason": reason, "at_least": at_least, "at_most": at_most, "choices": choices}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The service's settings. Each is read from GIFTBRIDGE_ and its name in capitals."""
+
+    providers: Path = field(
+        default=Path("providers.toml"),
+        metadata=_because("The file that lists the providers. Changes are picked up while the service runs."),
+    )
+    redis_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_because(
+            "The Redis that holds the money. Without it a durable store is started under the data directory."
+        ),
+    )
+    data: Path = field(
+        default=Path("data"),
+        metadata=_because("Where the embedded store keeps its files. They are the ledger: back them up."),
+    )
+    bind: str = field(
+        default="127.0.0.1:8080",
+        metadata=_because("HOST:PORT to listen on. Other machines come through a proxy that speaks TLS."),
+    )
+    workers: int = field(
+        default=2, metadata=_because("Processes that answer calls; one for each core.", at_least=1, at_most=128)
+    )
+    threads: int = field(
+        default=64,
+        metadata=_because(
+            "Calls answered at a time by one process; most wait for a backend.", at_least=1, at_most=1024
+        ),
+    )
+    card_deadline_seconds: float = field(
+        default=1.2,
+        metadata=_because(
+            "For finding or showing a card. Checkout waits 1.5 s, network included.", at_least=0.1, at_most=5
+        ),
+    )
+    money_deadline_seconds: float = field(
+        default=10,
+        metadata=_because("For a call that moves money. Below the Hub's 15 s and at most half the lease.", at_least=1),
+    )
+    lease_seconds: float = field(
+        default=30,
+        metadata=_because(
+            "How long a step belongs to one process. Longer than a backend's delays and read lag.",
+            at_least=2,
+            at_most=600,
+        ),
+    )
+    abandon_after_seconds: float = field(
+        default=900,
+        metadata=_because(
+            "How long an authorisation of unknown outcome is asked after before it is undone.",
+            at_least=60,
+            at_most=86400,
+        ),
+    )
+    sweep_interval_seconds: float = field(
+        default=5,
+        metadata=_because("How often the sweeper looks for work that nobody came back for.", at_least=0.1, at_most=300),
+    )
+    store_timeout_seconds: float = field(
+        default=0.3,
+        metadata=_because("For one command of the store: a hung one must not use up a checkout's time.", at_least=0.01),
+    )
+    maximum_body_bytes: int = field(
+        default=262144,
+        metadata=_because(
+            "The largest request body; a cart of some hundred items fits.", at_least=1024, at_most=16777216
+        ),
+    )
+    allow_unsafe_store: bool = field(
+        default=False,
+        metadata=_because(
+            "Hold money in a store that may forget it (no AOF, or evicting). Only where it is play money."
+        ),
+    )
+    retention_days: int = field(
+        default=400,
+        metadata=_because(
+            "How long a closed transaction is kept: VTEX may refund a year later.", at_least=90, at_most=36500
+        ),
+    )
+    code_misses_per_customer: int = field(
+        default=20,
+        metadata=_because("Unknown codes a customer may try in an hour before every search finds nothing.", at_least=1),
+    )
+    code_misses_per_provider: int = field(
+        default=2000,
+        metadata=_because("The same for all customers of a provider together: guessing changes its name.", at_least=1),
+    )
+    log_level: str = field(
+        default="INFO",
+        metadata=_because("The least important line that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+    )
+    log_format: str = field(
+        default="json", metadata=_because("json for machines, console for people.", choices=("json", "console"))
+    )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read and check all settings. Raises InvalidSettings with every mistake."""
+        environment = Env()
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for setting in fields(cls):
+            try:
+                values[setting.name] = _read(environment, setting)
+            except EnvError:
+                problems.append(f"{variable(setting.name)} must be {_KINDS[str(setting.type)]}")
+        settings = cls(**values)
+        problems += [
+            problem for setting in fields(cls) if (problem := _outside(setting, getattr(settings, setting.name)))
+        ]
+        problems += settings._contradictions() if not problems else []
+        if problems:
+            raise InvalidSettings(problems)
+        return settings
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """`bind` as host and port."""
+        host, _, port = self.bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.redis_url is not None and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            yield f"{variable('redis_url')} must start with redis://, rediss:// or unix://"
+        match = _BIND.fullmatch(self.bind)
+        if match is None or int(match["port"]) > 65535:
+            yield f"{variable('bind')} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+        money = variable("money_deadline_seconds")
+        if self.money_deadline_seconds >= HUB_TIMEOUT_SECONDS:
+            yield f"{money} must be below {HUB_TIMEOUT_SECONDS}, after which VTEX's Hub gives up: lower it"
+        if self.money_deadline_seconds * 2 > self.lease_seconds:
+            yield (
+                f"{money} must be at most half of {variable('lease_seconds')}, or two processes may work on one step: "
+                f"lower it to {self.lease_seconds / 2:g}, or raise the lease to {self.money_deadline_seconds * 2:g}"
+            )
+        if self.store_timeout_seconds >= self.card_deadline_seconds:
+            yield (
+                f"{variable('store_timeout_seconds')} must be below {variable('card_deadline_seconds')}, "
+                "or a hung store takes all of a checkout's time: lower it"
+            )
+        if self.abandon_after_seconds <= self.lease_seconds:
+            yield (
+                f"{variable('abandon_after_seconds')} must be above {variable('lease_seconds')}, "
+                "or what is still worked on is given up: raise it"
+            )
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of the setting called `name`."""
+    return PREFIX + name.upper()
+
+
+def documentation() -> list[tuple[str, str, str]]:
+    """Return (variable, default, reason) of every setting, in order: what README's table must say."""
+    return [
+        (variable(setting.name), "" if setting.default is None else str(setting.default), setting.metadata["reason"])
+        for setting in fields(Settings)
+    ]
+
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+
+
+def _read(environment: Env, setting: Field[Any]) -> Any:
+    name = variable(setting.name)
+    if environment.str(name, "") == "":
+        return setting.default
+    match setting.type:
+        case "int":
+            return environment.int(name)
+        case "float":
+            return environment.float(name)
+        case "bool":
+            return environment.bool(name)
+        case "Path":
+            return environment.path(name)
+        case _:
+            return environment.str(name)
+
+
+def _outside(setting: Field[Any], value: Any) -> str | None:
+    """Say which limit of the setting `value` breaks, if any."""
+    at_least, at_most, choices = (setting.metadata[name] for name in ("at_least", "at_most", "choices"))
+    if choices and value not in choices:
+        return f"{variable(setting.name)} must be one of {', '.join(choices)}"
+    if at_least is not None and not value >= at_least:
+        return f"{variable(setting.name)} must be at least {at_least}: raise it"
+    if at_most is not None and not value <= at_most:
+        return f"{variable(setting.name)} must be at most {at_most}: lower it"
+    return None
