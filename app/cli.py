@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import mappers.sandbox
-from app import build
+from app import build, telemetry
 from app.demo import DEFAULT_PORT, run_demo
 from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
 from app.ledger.errors import StoreUnavailable
@@ -68,6 +68,7 @@ def sweep_command() -> None:
     The service does the same by itself every few seconds; this is for a machine where it does not run.
     """
     settings = Settings.from_environment()
+    telemetry.configure(settings)
     registry = Registry.load(settings.providers)
     with ExitStack() as running:
         if settings.redis_url is None:

@@ -16,7 +16,7 @@ from types import FrameType
 
 import structlog
 
-from app import processes
+from app import processes, telemetry
 from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
 from app.settings import Settings, variable
 from providers.registry import Registry
@@ -64,6 +64,7 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
     configuration anew, if they are right. `when_ready` is called once, when /ready says so.
     Raises InvalidProviders, CannotServe, EmbeddedStoreFailed.
     """
+    telemetry.configure(settings)
     check(settings)
     with ExitStack() as running:
         signals = running.enter_context(_signals())

@@ -164,8 +164,22 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Which act a step belongs to. A backend that keeps notes should keep these: a lost ledger is rebuilt from them."""
+
+    transaction_id: str
+    request_id: str  # of the request that opened the transaction
+    act: ActKind
+    oid: str
+    act_amount: int
+    released: int = 0
+    refunded: int = 0
+    act_request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """Exactly one thing to do at the backend. `plan` builds it; the ledger adds `key` and `earlier`.
+    """Exactly one thing to do at the backend. `plan` builds it; the ledger adds `key`, `earlier` and `origin`.
 
     `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
     key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
@@ -181,6 +195,7 @@ class Step:
     data: Mapping[str, str | int | bool | None] = field(default_factory=dict)
     key: str = ""
     earlier: tuple[Receipt, ...] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from mappers.base import (
     Holds,
     InsufficientFunds,
     MapperError,
+    Origin,
     OutcomeUnknown,
     Receipt,
     Refused,
@@ -189,6 +190,7 @@ class _Attempt:
             data=step.data,
             key=step_key(self._act.oid, number),
             earlier=tuple(done.receipt for done in self._steps if done.receipt is not None),
+            origin=self._origin,
         )
         if step.verb is Verb.LOOK:
             if self._nobody_waits:
@@ -218,6 +220,20 @@ class _Attempt:
             raise
         except OutcomeUnknown as unknown:
             return self._ask_once_more(call, unknown, deadline)
+
+    @property
+    def _origin(self) -> Origin:
+        act = self._act
+        return Origin(
+            transaction_id=self._record.id,
+            request_id=self._record.request_id,
+            act=act.kind,
+            oid=act.oid,
+            act_amount=act.amount,
+            released=act.released,
+            refunded=act.refunded,
+            act_request_id=act.request_id,
+        )
 
     @property
     def _nobody_waits(self) -> bool:

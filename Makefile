@@ -1,0 +1,46 @@
+# Needs make and Python 3.11, 3.12 or 3.13; everything else comes into .venv, pinned by requirements/ci.txt.
+
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+.PHONY: help install demo test lint lock clean
+
+help:
+	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
+	@echo "make demo      run the service before two stand-in backends (PORT=$(PORT))"
+	@echo "make test      run all tests"
+	@echo "make lint      check style and types"
+	@echo "make lock      choose the newest allowed versions again (needs uv)"
+	@echo "make clean     remove what the others made"
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements/ci.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "$(PYTHON) is not Python 3.11 to 3.13: name one with make PYTHON=python3.13" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/ci.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: install
+	@$(VENV)/bin/giftbridge demo --port $(PORT)
+
+test: install
+	@$(VENV)/bin/python -m pytest -n auto
+
+lint: install
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+lock:
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --output-file requirements/ci.txt pyproject.toml requirements/build.in
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

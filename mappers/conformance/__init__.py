@@ -1,0 +1,34 @@
+"""The behaviour that every mapper must show, as tests: subclass MapperConformance, and green means done.
+
+    class TestAcme(MapperConformance):
+        mapper_class = Acme
+
+        @pytest.fixture
+        def backend(self):  # leave it out, and nothing is broken on purpose
+            with running(create_app()) as sandbox:
+                yield sandbox
+
+        @pytest.fixture
+        def options(self, backend):
+            return AcmeOptions(**DEMO_OPTIONS(backend.url))
+
+        @pytest.fixture
+        def card_code(self):
+            return "ACME-ACTIVE-100"
+
+A test is skipped only where the mapper says Unsupported, where its attributes say that the ledger never does such a
+thing with it, or where there is no stand-in backend to break. For failures that show values, conftest.py needs
+`pytest.register_assert_rewrite("mappers.conformance")`.
+"""
+
+from __future__ import annotations
+
+from mappers.conformance.cards import CardTests
+from mappers.conformance.failures import FailureTests
+from mappers.conformance.payments import PaymentTests
+
+__all__ = ["MapperConformance"]
+
+
+class MapperConformance(CardTests, PaymentTests, FailureTests):
+    """Give `mapper_class`, and the fixtures `options` and `card_code`; `backend` and `currency` where they matter."""

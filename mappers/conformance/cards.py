@@ -1,0 +1,83 @@
+"""How a mapper finds and issues cards."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from mappers.base import CardNotFound, CardStatus, Customer, IssuedCard, Mapper, NewCard, Query, Unsupported
+from mappers.conformance.attempts import soon
+from mappers.conformance.fixtures import Fixtures
+from mappers.money import Currency
+
+# ruff: noqa: S101 - these are tests
+
+STRANGE = ("../x?y=1&z#/+ %=.", "x" * 255, "é\U0001f381", "..", ".")
+
+
+class CardTests(Fixtures):
+    """Reading cards never moves money, and what is not there is told apart from what cannot be asked."""
+
+    def test_a_code_finds_its_card_with_the_exact_balance(
+        self, mapper: Mapper, card_code: str, full: int, currency: Currency
+    ) -> None:
+        [card] = mapper.find(Query(code=card_code), soon())
+        assert isinstance(card.balance, int)
+        assert (card.balance, card.currency, card.status) == (full, currency.code, CardStatus.ACTIVE)
+
+    def test_a_card_is_found_again_by_its_id(self, mapper: Mapper, card_id: str, full: int, currency: Currency) -> None:
+        card = mapper.get_card(card_id, soon())
+        assert (card.id, card.balance, card.currency, card.status) == (card_id, full, currency.code, CardStatus.ACTIVE)
+
+    @pytest.mark.parametrize("code", ["NO-SUCH-CODE", " ", *STRANGE])
+    def test_an_unknown_code_finds_no_card(self, mapper: Mapper, code: str) -> None:
+        assert list(mapper.find(Query(code=code), soon())) == []
+
+    @pytest.mark.parametrize("unknown", ["no-such-card", "", *STRANGE])
+    def test_an_unknown_id_is_card_not_found(self, mapper: Mapper, unknown: str) -> None:
+        with pytest.raises(CardNotFound):
+            mapper.get_card(unknown, soon())
+
+    def test_a_customer_without_cards_finds_none(self, mapper: Mapper) -> None:
+        stranger = Customer("nobody@example.com", email="nobody@example.com")
+        assert list(mapper.find(Query(customer=stranger), soon())) == []
+
+    def test_a_card_never_shows_its_code(self, mapper: Mapper, card_code: str, card_id: str) -> None:
+        cards = [*mapper.find(Query(code=card_code), soon()), mapper.get_card(card_id, soon())]
+        assert card_code not in repr(cards)
+
+    def test_a_ping_succeeds_with_working_options(self, mapper: Mapper) -> None:
+        mapper.ping(soon())
+
+    def test_an_issued_card_holds_what_it_was_given(self, mapper: Mapper, full: int, currency: Currency) -> None:
+        issued = self._issue(mapper, NewCard(_key(), balance=full))
+        card = mapper.get_card(issued.card.id, soon())
+        assert (card.balance, card.currency, card.status) == (full, currency.code, CardStatus.ACTIVE)
+
+    def test_an_issued_code_finds_its_card_and_is_not_shown_again(self, mapper: Mapper, full: int) -> None:
+        issued = self._issue(mapper, NewCard(_key(), balance=full))
+        if issued.code is None:
+            pytest.skip("this backend's issued cards have no code")
+        found = mapper.find(Query(code=issued.code), soon())
+        assert [card.id for card in found] == [issued.card.id]
+        assert issued.code not in repr((issued, found))
+
+    def test_issuing_again_under_one_key_makes_no_second_card(self, mapper: Mapper, full: int) -> None:
+        new = NewCard(_key(), balance=full)
+        assert self._issue(mapper, new).card.id == self._issue(mapper, new).card.id
+
+    def test_two_keys_make_two_cards(self, mapper: Mapper, full: int) -> None:
+        cards = [self._issue(mapper, NewCard(_key(), balance=full)).card.id for _ in range(2)]
+        assert len(set(cards)) == 2
+
+    @staticmethod
+    def _issue(mapper: Mapper, new: NewCard) -> IssuedCard:
+        try:
+            return mapper.issue(new, soon())
+        except Unsupported as error:
+            pytest.skip(str(error))
+
+
+def _key() -> str:
+    return f"gb-00{uuid4().hex}-1"

@@ -1,0 +1,206 @@
+"""What a mapper makes of a backend that is down, slow or babbling: not done for certain, or unknown; always in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from mappers.base import (
+    BackendUnavailable,
+    Holds,
+    Mapper,
+    NewCard,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Secret,
+    Step,
+    Unsupported,
+    Verb,
+)
+from mappers.conformance.attempts import SLACK_SECONDS, ask_until_it_shows, run, soon
+from mappers.conformance.fixtures import Fixtures, MakeMapper, Tell, secrets_of
+from mappers.deadline import Deadline
+
+if TYPE_CHECKING:
+    from mappers.sandbox import Sandbox
+
+# ruff: noqa: S101 - these are tests
+
+# Each verb of every kind of hold is in one of these.
+TELLING_STORIES = ("cancel all", "settle a part, cancel and refund all at once", "a bit of everything")
+
+# Faults that leave the outcome of a write unknown, and whether it then happened.
+SPOILED = {"drop_before": False, "drop_after": True, "status": False, "status_after": True, "junk": True}
+
+# Faults that make a read fail however often it is repeated.
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "drop_before": {},
+    "drop_after": {},
+    "status": {"status": 503},
+    "junk": {},
+    "slow_body": {"seconds": 0.05},
+    "delay_before": {"seconds": 60},
+}
+SLOW = ("slow_body", "slow_headers", "delay_after")
+
+# Little enough to wait for, and enough for a call to start: mappers.http starts no write with less than half a second.
+READ_SECONDS = 0.3
+WRITE_SECONDS = 0.7
+
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@contextmanager
+def spoiling(sandbox: Sandbox, kind: Any, **fault: Any) -> Iterator[None]:
+    """Let the next write meet a fault, whatever its method is: one write, so that a second attempt would show."""
+    for method in WRITES:
+        sandbox.faults.add(kind, method=method, **fault)
+    yield
+    assert len(sandbox.faults.pending()) < len(WRITES), "no write was sent"
+    sandbox.faults.clear()
+
+
+class FailureTests(Fixtures):
+    """No failure may be taken for a refusal, and none may be repeated blindly."""
+
+    @pytest.mark.parametrize("story", TELLING_STORIES)
+    @pytest.mark.parametrize("kind", SPOILED)
+    def test_an_unclear_answer_is_unknown_and_asking_tells(
+        self, kind: str, story: str, holds: Holds, tell: Tell, sandbox: Sandbox
+    ) -> None:
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            if step.verb is Verb.LOOK:
+                return run(mapper, step)
+            # An answer without content cannot be spoiled with junk: then it succeeds.
+            expected = suppress(OutcomeUnknown) if kind == "junk" else pytest.raises(OutcomeUnknown)
+            with spoiling(sandbox, kind), expected:
+                run(mapper, step)
+            if SPOILED[kind]:
+                return ask_until_it_shows(mapper, step)
+            assert mapper.ask(step, soon()) is None
+            return run(mapper, step)
+
+        tell(story, holds, attempt)
+
+    @pytest.mark.parametrize("kind", SLOW)
+    def test_a_slow_answer_is_unknown_at_the_deadline_and_asking_tells(
+        self, kind: str, holds: Holds, tell: Tell, sandbox: Sandbox
+    ) -> None:
+        slowed: list[Step] = []
+
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            if step.verb is Verb.LOOK or slowed:
+                return run(mapper, step)
+            slowed.append(step)
+            seconds = 60 if kind == "delay_after" else 0.05
+            with spoiling(sandbox, kind, seconds=seconds), in_time(WRITE_SECONDS), pytest.raises(OutcomeUnknown):
+                mapper.run(step, Deadline.after(WRITE_SECONDS))
+            return ask_until_it_shows(mapper, step)
+
+        tell("settle all, refund in parts", holds, attempt)
+
+    def test_too_many_requests_is_unavailable_for_as_long_as_the_backend_says(
+        self, holds: Holds, tell: Tell, sandbox: Sandbox
+    ) -> None:
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            if step.verb is Verb.LOOK:
+                return run(mapper, step)
+            limit = {"status": 429, "headers": {"Retry-After": "7"}}
+            with spoiling(sandbox, "status", **limit), pytest.raises(BackendUnavailable) as caught:
+                run(mapper, step)
+            assert caught.value.retry_after_seconds == 7
+            return run(mapper, step)
+
+        tell("a bit of everything", holds, attempt)
+
+    def test_a_step_is_not_started_without_time_for_it(self, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            before = len(sandbox.requests)
+            with pytest.raises(BackendUnavailable):
+                mapper.run(step, Deadline.after(0))
+            assert len(sandbox.requests) == before
+            return run(mapper, step)
+
+        tell("a bit of everything", holds, attempt)
+
+    @pytest.mark.parametrize("kind", UNREADABLE)
+    @pytest.mark.parametrize("question", ["find", "get_card", "ping"])
+    def test_a_card_that_cannot_be_read_is_unavailable_and_in_time(
+        self, question: str, kind: Any, mapper: Mapper, card_id: str, card_code: str, sandbox: Sandbox
+    ) -> None:
+        sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+        with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):
+            self._ask(question, mapper, card_id, card_code)(Deadline.after(READ_SECONDS))
+
+    @pytest.mark.parametrize("question", ["find", "get_card", "ping"])
+    def test_a_read_that_fails_once_succeeds_all_the_same(
+        self, question: str, mapper: Mapper, card_id: str, card_code: str, sandbox: Sandbox
+    ) -> None:
+        sandbox.faults.add("drop_before")
+        self._ask(question, mapper, card_id, card_code)(soon())
+
+    @pytest.mark.parametrize("kind", UNREADABLE)
+    def test_what_cannot_be_asked_is_not_told(self, kind: Any, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
+        asked: list[Step] = []
+
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            receipt = run(mapper, step)
+            if step.verb is not Verb.LOOK and not asked:
+                asked.append(step)
+                sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+                with in_time(READ_SECONDS), pytest.raises((BackendUnavailable, OutcomeUnknown)):
+                    mapper.ask(step, Deadline.after(READ_SECONDS))
+                sandbox.faults.clear()
+            return receipt
+
+        tell("settle all", holds, attempt)
+
+    def test_wrong_credentials_are_unavailable_rather_than_no_such_card(
+        self, options: Any, make_mapper: MakeMapper, card_id: str, card_code: str, sandbox: Sandbox
+    ) -> None:
+        for name in secrets_of(options):
+            wrong = type(self).mapper_class(
+                "conformance",
+                make_mapper(self.mapper_class.supported_holds[0]).currency,
+                self.mapper_class.supported_holds[0],
+                replace(options, **{name: Secret("wrong-credential")}),
+            )
+            for question in ("find", "get_card", "ping"):
+                with pytest.raises(BackendUnavailable):
+                    self._ask(question, wrong, card_id, card_code)(soon())
+
+    @pytest.mark.parametrize("kind", SPOILED)
+    def test_a_card_whose_issuing_is_unknown_is_made_once(
+        self, kind: str, mapper: Mapper, full: int, sandbox: Sandbox
+    ) -> None:
+        new = NewCard(f"gb-00{uuid4().hex}-1", balance=full)
+        try:
+            mapper.issue(replace(new, key=f"gb-00{uuid4().hex}-1"), soon())
+        except Unsupported as error:
+            pytest.skip(str(error))
+        with spoiling(sandbox, kind), pytest.raises(OutcomeUnknown):
+            mapper.issue(new, soon())
+        cards = {mapper.issue(new, soon()).card.id for _ in range(2)}
+        assert len(cards) == 1
+
+    @staticmethod
+    def _ask(question: str, mapper: Mapper, card_id: str, card_code: str) -> Callable[[Deadline], object]:
+        return {
+            "find": lambda deadline: mapper.find(Query(code=card_code), deadline),
+            "get_card": lambda deadline: mapper.get_card(card_id, deadline),
+            "ping": mapper.ping,
+        }[question]
+
+
+@contextmanager
+def in_time(seconds: float) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds + SLACK_SECONDS

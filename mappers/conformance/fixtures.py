@@ -1,0 +1,133 @@
+"""What the tests of the suite work with, and what a subclass gives to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
+
+import pytest
+
+from mappers.base import Holds, Mapper, Query, Receipt, Secret, Step
+from mappers.conformance.attempts import Attempt, assert_balance, soon
+from mappers.conformance.teller import Teller
+from mappers.money import Currency
+
+if TYPE_CHECKING:
+    from mappers.sandbox import Sandbox
+
+# ruff: noqa: S101 - these are tests
+
+MakeMapper = Callable[[Holds], Mapper]
+Tell = Callable[[str, Holds, Attempt], None]
+
+# What happens to a payment of four units: "+2" settles two of them, "-1" cancels one.
+STORIES = {
+    "settle all": "+4",
+    "settle in parts": "+1 +3",
+    "settle a part, cancel the rest": "+1 -3",
+    "cancel all": "-4",
+    "cancel in parts": "-1 -3",
+    "cancel a part, settle the rest": "-1 +3",
+    "settle all, refund in parts": "+4 -1 -3",
+    "settle a part, cancel and refund all at once": "+3 -4",
+    "a bit of everything": "+1 -1 +2 -2 -1",
+}
+
+
+def secrets_of(options: Any) -> dict[str, str]:
+    """Return the options that are secret and set, by name."""
+    hints = get_type_hints(type(options))
+    secret = [name for name, kind in hints.items() if kind is Secret or Secret in get_args(kind)]
+    return {name: value for name in secret if (value := getattr(options, name))}
+
+
+class Fixtures:
+    """The first three are for a subclass to give, the next two where they matter."""
+
+    mapper_class: ClassVar[type[Mapper]]
+
+    @pytest.fixture
+    def options(self) -> Any:
+        """Options that work: an instance of the mapper's Options."""
+        pytest.fail("give a fixture `options`: an instance of the mapper's Options")
+
+    @pytest.fixture
+    def card_code(self) -> str:
+        """The code of an active card that holds exactly 100 units of the currency (100.00) and was never used."""
+        pytest.fail("give a fixture `card_code`: the code of an active, unused card holding 100.00")
+
+    @pytest.fixture
+    def backend(self) -> Sandbox | None:
+        """The running stand-in that `options` point to, so that it can be told to misbehave."""
+        return None
+
+    @pytest.fixture
+    def currency(self) -> Currency:
+        return Currency.of("BRL")
+
+    @pytest.fixture
+    def make_mapper(self, options: Any, currency: Currency) -> MakeMapper:
+        """Return a function from a kind of hold to a mapper."""
+        return lambda holds: self.mapper_class("conformance", currency, holds, options)
+
+    @pytest.fixture
+    def mapper(self, make_mapper: MakeMapper) -> Mapper:
+        return make_mapper(self.mapper_class.supported_holds[0])
+
+    @pytest.fixture
+    def full(self, currency: Currency) -> int:
+        """What the card holds at first, in minor units."""
+        return currency.to_minor(Decimal(100))
+
+    @pytest.fixture
+    def card_id(self, mapper: Mapper, card_code: str) -> str:
+        return mapper.find(Query(code=card_code), soon())[0].id
+
+    @pytest.fixture
+    def sandbox(self, backend: Sandbox | None) -> Sandbox:
+        if backend is None:
+            pytest.skip("there is no stand-in backend to break")
+        return backend
+
+    @pytest.fixture
+    def tell(self, make_mapper: MakeMapper, card_id: str, card_code: str, full: int) -> Tell:
+        """Return a function that opens a payment, follows a story, and sees after each step where the money is."""
+
+        def tell(story: str, holds: Holds, attempt: Attempt) -> None:
+            def checked(step: Step) -> Receipt:
+                receipt = attempt(mapper, step)
+                assert dict(receipt.data) == json.loads(json.dumps(dict(receipt.data))), "the ledger keeps it as JSON"
+                assert card_code not in repr(receipt)
+                if receipt.balance is not None:
+                    assert_balance(mapper, card_id, receipt.balance)
+                return receipt
+
+            mapper, unit = make_mapper(holds), full // 10 - 1
+            teller = Teller(mapper, card_id, 4 * unit, checked)
+            teller.open()
+            assert_balance(mapper, card_id, full + teller.change)
+            for part in map(int, STORIES[story].split()):
+                teller.settle_or_cancel(part * unit)
+                assert_balance(mapper, card_id, full + teller.change)
+
+        return tell
+
+    @pytest.fixture(autouse=True)
+    def nothing_secret_is_logged(
+        self, card_code: str, options: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> Iterator[None]:
+        """Make every test here also this one: neither the code nor a secret option shows up in any log."""
+        caplog.set_level(logging.DEBUG)
+        yield
+        printed = capsys.readouterr()
+        logged = "".join([*(record.getMessage() for record in caplog.records), caplog.text, printed.out, printed.err])
+        for secret in (card_code, *secrets_of(options).values()):
+            assert secret not in logged
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run whatever depends on how money is held once for each way the mapper knows."""
+        if "holds" in metafunc.fixturenames:
+            metafunc.parametrize("holds", self.mapper_class.supported_holds, ids=str)

@@ -1,0 +1,163 @@
+"""How a mapper moves money: exactly, once, and never more than there is."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from mappers.base import (
+    CardNotFound,
+    Holds,
+    InsufficientFunds,
+    Mapper,
+    OutcomeUnknown,
+    Receipt,
+    Refused,
+    Step,
+    Unsupported,
+)
+from mappers.conformance.attempts import (
+    ask_and_run,
+    ask_until_it_shows,
+    assert_balance,
+    error_of,
+    pay,
+    run,
+    run_twice,
+)
+from mappers.conformance.fixtures import STORIES, Fixtures, MakeMapper, Tell
+from mappers.conformance.teller import Teller
+
+# ruff: noqa: S101 - these are tests
+
+
+class PaymentTests(Fixtures):
+    """What a card held at first is, to the smallest unit, what it holds now and what was taken from it."""
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_money_is_conserved(self, story: str, holds: Holds, tell: Tell) -> None:
+        tell(story, holds, run)
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_what_is_repeated_under_one_key_happens_once(self, story: str, holds: Holds, tell: Tell) -> None:
+        tell(story, holds, run_twice)
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_asking_tells_what_happened_and_what_did_not(self, story: str, holds: Holds, tell: Tell) -> None:
+        tell(story, holds, ask_and_run)
+
+    @pytest.mark.parametrize("share", ["the smallest unit", "an odd amount", "all of it"])
+    def test_a_payment_takes_its_amount_exactly_and_gives_it_back(
+        self, share: str, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        amount = {"the smallest unit": 1, "an odd amount": full // 5 - 1, "all of it": full}[share]
+        mapper = make_mapper(holds)
+        teller = Teller(mapper, card_id, amount, partial(run_twice, mapper))
+        pay(teller)
+        assert_balance(mapper, card_id, full - amount)
+        teller.release(amount)
+        assert_balance(mapper, card_id, full)
+
+    def test_a_card_pays_no_more_than_it_holds(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = make_mapper(holds)
+        with pytest.raises(InsufficientFunds):
+            pay(Teller(mapper, card_id, full + 1, partial(run, mapper)))
+        assert_balance(mapper, card_id, full)
+
+    def test_an_unknown_card_pays_nothing(self, holds: Holds, make_mapper: MakeMapper) -> None:
+        mapper = make_mapper(holds)
+        with pytest.raises(CardNotFound):
+            pay(Teller(mapper, "no-such-card", 1, partial(run, mapper)))
+
+    def test_no_more_is_captured_than_was_held(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        if holds is Holds.LEDGER:
+            pytest.skip("only the ledger knows what is held")
+        mapper = make_mapper(holds)
+        teller = Teller(mapper, card_id, full // 2, partial(run, mapper))
+        teller.open()
+        with suppress(Refused):
+            teller.capture(full // 2 + 1)
+        assert_balance(mapper, card_id, full - full // 2)
+
+    def test_two_equal_payments_are_two(self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int) -> None:
+        mapper = make_mapper(holds)
+        for paid in (1, 2):
+            pay(Teller(mapper, card_id, full // 4, partial(run, mapper)))
+            assert_balance(mapper, card_id, full - paid * (full // 4))
+
+    def test_a_repeat_long_after_changes_nothing(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = self._repeatable(make_mapper(holds))
+        teller = Teller(mapper, card_id, full, partial(run, mapper))
+        pay(teller)
+        teller.release(full // 2)
+        for step in teller.steps:
+            assert run(mapper, step).reference
+            assert_balance(mapper, card_id, full // 2)
+
+    def test_a_transaction_keeps_the_kind_of_hold_it_was_opened_with(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        for holds_now in self.mapper_class.supported_holds:
+            mapper = make_mapper(holds_now)
+            teller = Teller(mapper, card_id, 4, partial(run, mapper), holds=holds)
+            teller.open()
+            assert_balance(mapper, card_id, full + teller.change)
+            for amount in (3, -4):
+                teller.settle_or_cancel(amount)
+                assert_balance(mapper, card_id, full + teller.change)
+
+    def test_money_can_be_added_and_taken_back(self, mapper: Mapper, card_id: str, full: int) -> None:
+        teller = Teller(mapper, card_id, full // 5 - 1, partial(run_twice, mapper), credit=True)
+        try:
+            teller.open()
+        except Unsupported as error:
+            pytest.skip(str(error))
+        for amount in (0, 1, -2, -teller.transaction.amount + 2):
+            if amount:
+                teller.settle_or_cancel(amount)
+            assert_balance(mapper, card_id, full + teller.change)
+        assert_balance(mapper, card_id, full)
+
+    def test_racing_attempts_under_one_key_move_money_once(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = self._repeatable(make_mapper(holds))
+
+        def race(step: Step) -> Receipt:
+            with ThreadPoolExecutor(8) as pool:
+                errors = list(pool.map(lambda _: error_of(lambda: run(mapper, step)), range(8)))
+            assert all(error is None or isinstance(error, OutcomeUnknown) for error in errors)
+            return ask_until_it_shows(mapper, step)
+
+        teller = Teller(mapper, card_id, full, race)
+        pay(teller)
+        teller.release(full // 4)
+        assert_balance(mapper, card_id, full // 4)
+
+    def test_racing_payments_never_take_more_than_the_card_holds(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = make_mapper(holds)
+        if mapper.one_step_at_a_time:
+            pytest.skip("the ledger keeps the steps on one card apart")
+        amount = full * 3 // 10
+        tellers = [Teller(mapper, card_id, amount, partial(run, mapper)) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            errors = list(pool.map(lambda teller: error_of(lambda: pay(teller)), tellers))
+        assert [type(error) for error in errors if error] == [InsufficientFunds] * 5
+        assert_balance(mapper, card_id, full - 3 * amount)
+
+    @staticmethod
+    def _repeatable(mapper: Mapper) -> Mapper:
+        if not mapper.repeatable:
+            pytest.skip("a repeat is not safe here, and the ledger makes none")
+        return mapper

@@ -1,0 +1,105 @@
+"""The teller does with a mapper what the ledger does, for one transaction, in memory and without any of its safety."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+from mappers.base import (
+    Act,
+    ActKind,
+    Cart,
+    CartItem,
+    Customer,
+    DoneStep,
+    Holds,
+    Mapper,
+    Memo,
+    Receipt,
+    Step,
+    Transaction,
+)
+
+# Everything a store may tell about an order, some of it awkward.
+MEMO = Memo(
+    order_id="1234567890123-01",
+    description="Pedido nº 1 «ção» \U0001f381 " + "x" * 2000,
+    customer=Customer("12345678909", "profile-1", "shopper+tag@example.com", "12345678909", None, 'Ana "A." O\'Brien'),
+    cart=Cart(4000, (CartItem("sku/1", 2, 1500), CartItem("sku 2", 1, 1000))),
+)
+
+
+class Teller:
+    """Acts on one transaction: plans each act, and gets its steps done by `attempt` under keys like the ledger's.
+
+    `holds` is what the transaction was opened with, by default what the mapper is set to now.
+    """
+
+    def __init__(
+        self,
+        mapper: Mapper,
+        card_id: str,
+        amount: int,
+        attempt: Callable[[Step], Receipt],
+        *,
+        holds: Holds | None = None,
+        credit: bool = False,
+    ) -> None:
+        self._mapper = mapper
+        self._attempt = attempt
+        self.transaction = Transaction(
+            _name(), card_id, amount, holds or mapper.holds, credit=credit, hold_for=timedelta(days=7), memo=MEMO
+        )
+        self.steps: list[Step] = []
+
+    def open(self) -> None:
+        """Reserve the amount, or take it, or add it: whatever authorising means to this mapper."""
+        kind = ActKind.CREDIT if self.transaction.credit else ActKind.DEBIT
+        self._act(Act(kind, self.transaction.amount))
+
+    def capture(self, amount: int) -> None:
+        """Take some of what is reserved."""
+        self._act(Act(ActKind.CAPTURE, amount))
+        self.transaction = replace(self.transaction, captured=self.transaction.captured + amount)
+
+    def release(self, amount: int) -> None:
+        """Give some back: first what is reserved, then what was taken."""
+        transaction = self.transaction
+        released = min(amount, transaction.amount - transaction.captured - transaction.released)
+        refunded = amount - released
+        self._act(Act(ActKind.RELEASE, amount, released, refunded))
+        self.transaction = replace(
+            self.transaction, released=transaction.released + released, refunded=transaction.refunded + refunded
+        )
+
+    @property
+    def change(self) -> int:
+        """What all of this must have added to the card's balance so far, in minor units."""
+        transaction = self.transaction
+        if transaction.credit:
+            return transaction.amount - transaction.released - transaction.refunded
+        if transaction.holds is Holds.LEDGER:
+            return transaction.refunded - transaction.captured
+        return transaction.released + transaction.refunded - transaction.amount
+
+    def settle_or_cancel(self, amount: int) -> None:
+        """Take `amount` of what is reserved, or give it back where it is negative."""
+        if amount > 0:
+            self.capture(amount)
+        else:
+            self.release(-amount)
+
+    def _act(self, act: Act) -> None:
+        oid, receipts = _name(), list[Receipt]()
+        for number, planned in enumerate(self._mapper.plan(act, self.transaction), start=1):
+            step = replace(planned, key=f"{oid}-{number}", earlier=tuple(receipts))
+            receipts.append(self._attempt(step))
+            done = DoneStep(step.verb, step.amount, receipts[-1], step.key)
+            self.transaction = replace(self.transaction, done=(*self.transaction.done, done))
+            self.steps.append(step)
+
+
+def _name() -> str:
+    return f"gb-00{uuid4().hex}"

@@ -1,0 +1,1 @@
+"""Lightrail V2: gift cards are Values, money moves in Transactions."""

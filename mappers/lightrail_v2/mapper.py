@@ -1,0 +1,308 @@
+"""The Lightrail V2 mapper knows how to capture parts where only whole holds can be, and what a 409 means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from mappers.base import (
+    Act,
+    ActKind,
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardUnusable,
+    Conflict,
+    DoneStep,
+    Holds,
+    InsufficientFunds,
+    InvalidOptions,
+    IssuedCard,
+    Mapper,
+    NewCard,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Refused,
+    Secret,
+    Step,
+    Transaction,
+    Unsupported,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.http import HttpBackend, segment
+from mappers.lightrail_v2.cards import OURS, new_value, shows, translate, value_id
+from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client, Posting, Rejected
+from mappers.money import Currency
+
+LONGEST_CODE = 255
+LONGEST_DESCRIPTION = 1000
+
+# A hold lasts PT1H to P3M (three calendar months, of which the shortest have 89 days).
+SHORTEST_HOLD = timedelta(hours=1)
+LONGEST_HOLD_IN_DAYS = timedelta(days=89)
+
+# The transactionType that each verb makes.
+KINDS = {
+    Verb.HOLD: "debit",
+    Verb.DEBIT: "debit",
+    Verb.CREDIT: "credit",
+    Verb.REFUND: "credit",
+    Verb.CAPTURE: "capture",
+    Verb.RELEASE: "void",
+}
+
+REFUSALS: dict[str, tuple[type[Refused], str]] = {
+    "InsufficientBalance": (InsufficientFunds, "the card does not hold enough"),
+    "InsufficientUsesRemaining": (CardUnusable, "the card has no uses left"),
+    "NullBalance": (CardUnusable, "the card has a balance rule instead of a balance"),
+    "InvalidParty": (CardNotFound, "Lightrail does not know the card"),
+    "ValueNotFound": (CardNotFound, "Lightrail does not know the card"),
+    "WrongCurrency": (CardUnusable, "the card is in another currency"),
+    "ValueFrozen": (CardUnusable, "the card is frozen"),
+    "ValueCanceled": (CardUnusable, "the card is canceled"),
+    "ValueInactive": (CardUnusable, "the card is inactive"),
+    "ValueNotStarted": (CardUnusable, "the card is not valid yet"),
+    "ValueEnded": (CardUnusable, "the card has expired"),
+    "ValueExpired": (CardUnusable, "the card has expired"),
+    "ValueBalanceTooLarge": (CardUnusable, "the card cannot hold that much"),
+    "TransactionVoided": (CardUnusable, "the hold has expired or was given back"),
+    "TransactionVoiding": (CardUnusable, "the hold has expired"),
+    "TransactionNotFound": (CardUnusable, "Lightrail does not know the hold or transaction to act on"),
+    "TransactionCaptured": (Conflict, "the hold was captured already: refund it instead"),
+}
+
+# Refusals that say "that is done", by this step or by somebody: reads must come to show it.
+DONE_ALREADY = {
+    Verb.CAPTURE: {"TransactionCaptured"},
+    Verb.RELEASE: {"TransactionVoided", "TransactionVoiding"},
+    Verb.REFUND: {"TransactionReversed"},
+}
+KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}
+
+
+@dataclass(frozen=True, slots=True)
+class LightrailV2Options:
+    """`api_key` may list and read values and make transactions. `program_id` is the program that issued cards get."""
+
+    api_key: Secret
+    base_url: str = "https://api.lightrail.com/v2"
+    program_id: str | None = None
+
+
+class LightrailV2(Mapper):
+    """Lightrail V2 holds, captures whole holds only, and answers a repeat with one of several 409s, never a replay."""
+
+    supported_holds = (Holds.NATIVE, Holds.UPFRONT)
+    repeatable = True
+    # Reads come from a replica.
+    read_lag_seconds = 2.0
+    Options = LightrailV2Options
+
+    def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:
+        super().__init__(provider_id, currency, holds, options)
+        # Not left to HttpBackend, which would call the option "headers".
+        key = str(options.api_key)
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise InvalidOptions("api_key", "api_key must be a Lightrail API key: printable, without spaces")
+        headers = {"Authorization": f"Bearer {key}"}
+        self._client = Client(HttpBackend(f"{provider_id} (lightrail_v2)", options.base_url, headers=headers))
+
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        """Look one card up by its code; a customer's cards are not known, as codes are not tied to contacts."""
+        code = (query.code or "").strip()
+        if not code or len(code) > LONGEST_CODE:
+            return []
+        values = [value for value in self._client.values_with_code(code, deadline) if shows(value, code)]
+        if len(values) > 1:
+            raise BackendUnavailable("Lightrail lists several values for one code: check the option base_url")
+        return [translate(value, self.currency, code) for value in values]
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        value = self._client.value(card_id, deadline)
+        if value is None:
+            raise CardNotFound("Lightrail does not know the card")
+        return translate(value, self.currency)
+
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
+        """Make a value with a generated code; its id is made of `new.key`, so that a repeat finds it."""
+        if new.balance > LARGEST_AMOUNT:
+            raise CardUnusable(f"a Lightrail card cannot hold more than {LARGEST_AMOUNT} of the smallest unit")
+        try:
+            value = self._client.create_value(new_value(new, self.currency, self.options.program_id), deadline)
+        except Rejected as rejected:
+            try:
+                found = self._client.value(value_id(new.key), deadline, show_code=True)
+            except BackendUnavailable as error:
+                raise OutcomeUnknown(f"the card may exist, but {error}", answered=True) from error
+            if found is None:
+                raise self._not_issued(rejected) from rejected
+            value = found
+        return IssuedCard(translate(value, self.currency, value.code or ""), value.code)
+
+    def _not_issued(self, rejected: Rejected) -> Exception:
+        match rejected.code:
+            case "ValueIdExists":
+                return OutcomeUnknown("Lightrail has the card but does not show it yet: repeat it", answered=True)
+            case "ValueCodeExists":
+                return BackendUnavailable("Lightrail generated a code that exists: repeat it")
+            case "ProgramNotFound":
+                return BackendUnavailable("Lightrail does not know the program in the option program_id")
+            case "CurrencyNotFound":
+                return BackendUnavailable(f"Lightrail does not know the currency {self.currency.code}: add it there")
+        return CardUnusable(f"Lightrail does not issue this card: {rejected.message or rejected}")
+
+    def ping(self, deadline: Deadline) -> None:
+        """Read the currencies, and see that ours has the same digits there: money would be off by powers of ten."""
+        places = self._client.currencies(deadline).get(self.currency.code)
+        if places is None:
+            raise BackendUnavailable(f"Lightrail does not know the currency {self.currency.code}: add it there")
+        if places != self.currency.digits:
+            raise BackendUnavailable(
+                f"{self.currency.code} has {places} decimal places at Lightrail and {self.currency.digits} here: "
+                "make them equal"
+            )
+
+    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+        """Return the calls `act` needs: the first capture takes the whole hold, what is not wanted goes back later."""
+        step, taken = transaction.step, self._taken(transaction)
+        match act.kind:
+            case ActKind.CREDIT:
+                steps = [step(Verb.CREDIT, act.amount)]
+            case ActKind.DEBIT:
+                steps = [step(Verb.HOLD if transaction.holds is Holds.NATIVE else Verb.DEBIT, act.amount)]
+            case ActKind.CAPTURE if transaction.credit or taken:
+                steps = []
+            case ActKind.CAPTURE:
+                steps = [step(Verb.CAPTURE, transaction.amount, self._hold(transaction))]
+            case ActKind.RELEASE if transaction.credit:
+                steps = [step(Verb.DEBIT, act.amount)]
+            case ActKind.RELEASE if taken and act.amount == taken.amount and not transaction.last(Verb.REFUND):
+                # A reversal also reaches a card that has expired or was canceled since, which a credit does not.
+                steps = [step(Verb.REFUND, act.amount, taken.receipt.reference)]
+            case ActKind.RELEASE if taken:
+                steps = [step(Verb.REFUND, act.amount)]
+            case ActKind.RELEASE if act.amount == transaction.amount:
+                steps = [step(Verb.RELEASE, act.amount, self._hold(transaction))]
+            case ActKind.RELEASE:
+                # Holds cannot shrink: only taking all of it makes the part spendable again now.
+                whole = step(Verb.CAPTURE, transaction.amount, self._hold(transaction))
+                steps = [whole, step(Verb.REFUND, act.amount)]
+        return [step for step in steps if step.amount > 0]
+
+    @staticmethod
+    def _taken(transaction: Transaction) -> DoneStep | None:
+        """Return the step that took the money, done even where the act that wanted it was refused afterwards."""
+        return None if transaction.credit else transaction.last(Verb.CAPTURE, Verb.DEBIT)
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        if step.amount > LARGEST_AMOUNT:
+            kind = InsufficientFunds if step.verb in (Verb.HOLD, Verb.DEBIT) else CardUnusable
+            raise kind(f"a Lightrail card cannot hold more than {LARGEST_AMOUNT} of the smallest unit")
+        path, body = self._call(step)
+        body |= {"id": step.key, "metadata": {OURS: _told(step)}}
+        # What gives money back or settles is tried whatever happened before.
+        breaker = step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT)
+        try:
+            return _receipt(self._client.post(path, step.verb.value, body, deadline, breaker=breaker))
+        except Rejected as rejected:
+            if rejected.status == 409:
+                return self._explain(step, rejected, deadline)
+            raise _refusal(rejected) from rejected
+
+    def _call(self, step: Step) -> tuple[str, dict[str, Any]]:
+        """Return the path after /transactions and what its body holds beside id and metadata."""
+        party = {"rail": "lightrail", "valueId": step.card_id}
+        money = {"amount": step.amount, "currency": self.currency.code}
+        match step.verb:
+            case Verb.HOLD:
+                return "/debit", {"source": party} | money | {"pending": _duration(step.hold_for)}
+            case Verb.DEBIT:
+                return "/debit", {"source": party} | money
+            case Verb.REFUND if step.reference:
+                return f"/{segment(step.reference)}/reverse", {}
+            case Verb.CREDIT | Verb.REFUND:
+                return "/credit", {"destination": party} | money
+            case Verb.CAPTURE:
+                return f"/{segment(step.reference)}/capture", {}
+            case Verb.RELEASE:
+                return f"/{segment(step.reference)}/void", {}
+        raise Unsupported(f"Lightrail has no {step.verb}")
+
+    def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
+        """Return the receipt where a 409 means that it was done before, else raise what the 409 means.
+
+        The checks that come before the look at the id make a repeat that succeeded answer like a refusal.
+        """
+        try:
+            receipt = self.ask(step, deadline)
+            if receipt is None and rejected.code in KEY_TAKEN and step.verb in (Verb.CAPTURE, Verb.RELEASE):
+                other = self._client.transaction(step.key, deadline)
+                if other and other.kind != KINDS[step.verb]:
+                    raise Conflict("Lightrail has another transaction under this id")
+        except BackendUnavailable as error:
+            raise OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True) from error
+        if receipt is not None:
+            return receipt
+        if rejected.code in KEY_TAKEN | DONE_ALREADY.get(step.verb, set()):
+            raise OutcomeUnknown(f"Lightrail says {rejected} but does not show it yet", answered=True) from rejected
+        raise _refusal(rejected) from rejected
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        match step.verb:
+            case Verb.CAPTURE | Verb.RELEASE:
+                # Whoever did it, under whatever id: a hold ends only once. Lightrail itself voids holds in time.
+                return self._in_chain(step, KINDS[step.verb], deadline)
+            case Verb.REFUND if step.reference:
+                found = self._under_key(step, "reverse", deadline)
+                return found or self._in_chain(step, "reverse", deadline)
+        return self._under_key(step, KINDS[step.verb], deadline)
+
+    def _in_chain(self, step: Step, kind: str, deadline: Deadline) -> Receipt | None:
+        chain = self._client.chain(step.reference, deadline)
+        return next((_receipt(posting) for posting in chain if posting.kind == kind), None)
+
+    def _under_key(self, step: Step, kind: str, deadline: Deadline) -> Receipt | None:
+        posting = self._client.transaction(step.key, deadline)
+        if posting is None:
+            return None
+        sign = -1 if step.verb in (Verb.HOLD, Verb.DEBIT) else 1
+        changes = [(change.value_id, change.amount) for change in posting.changes]
+        same_kind = (posting.kind, posting.pending) == (kind, step.verb is Verb.HOLD)
+        same_money = (posting.currency, changes) == (self.currency.code, [(step.card_id, sign * step.amount)])
+        if not same_kind or not same_money:
+            raise Conflict("Lightrail has another transaction under this id")
+        return _receipt(posting)
+
+
+def _receipt(posting: Posting) -> Receipt:
+    return Receipt(posting.id, posting.balance_after)
+
+
+def _refusal(rejected: Rejected) -> Refused:
+    if rejected.status == 422:
+        return CardUnusable(f"Lightrail does not accept the request: {rejected.message or rejected}")
+    kind, message = REFUSALS.get(rejected.code, (CardUnusable, "Lightrail refuses it"))
+    return kind(f"{message} ({rejected})")
+
+
+def _duration(hold_for: timedelta | None) -> str | bool:
+    """Return how long a hold lasts as an ISO 8601 duration; True is Lightrail's own week."""
+    if hold_for is None:
+        return True
+    if hold_for > LONGEST_HOLD_IN_DAYS:
+        return "P3M"
+    length = max(hold_for, SHORTEST_HOLD)
+    return f"P{length.days}D" if not length.seconds else f"PT{length.days * 86400 + length.seconds}S"
+
+
+def _told(step: Step) -> dict[str, str]:
+    told = {
+        "operation": step.verb.value,
+        "orderId": step.memo.order_id,
+        "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
+    }
+    return {name: item for name, item in told.items() if item}

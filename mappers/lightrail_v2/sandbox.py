@@ -1,0 +1,273 @@
+"""A stand-in for Lightrail V2 under /v2: its routes, its credentials and the cards it starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from mappers.lightrail_v2 import sandbox_checks as check
+from mappers.lightrail_v2.sandbox_model import ApiError, Entry, Json, Model, masked, stamp
+from mappers.sandbox import create_sandbox
+
+DEFAULT_PORT = 28700
+API_KEY = "lightrail-sandbox-key"
+# Has the role pointOfSale: may read values by id and debit by code, but not list values.
+POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
+DEMO_OPTIONS: Callable[[str], dict[str, str]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
+
+PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2099-12-31T23:59:59.000Z"
+MAXIMUM_LIMIT = 1000
+
+# code -> (what it is, what it is created with beside its code; BRL unless it says otherwise)
+_CARDS: dict[str, tuple[str, Json]] = {
+    "LIGHT-ACTIVE-250": ("active, 250.00 BRL", {"balance": 25000, "endDate": FUTURE}),
+    "LIGHT-ACTIVE-100": ("active, 100.00 BRL", {"balance": 10000}),
+    "LIGHT-ACTIVE-10": ("active, 10.00 BRL", {"balance": 1000}),
+    "LIGHT-ZERO": ("active, 0.00 BRL", {"balance": 0}),
+    "LIGHT-EXPIRED": ("expired, 50.00 BRL", {"balance": 5000, "endDate": PAST}),
+    "LIGHT-FROZEN": ("frozen, 50.00 BRL", {"balance": 5000, "frozen": True}),
+    "LIGHT-CANCELED": ("canceled, 50.00 BRL", {"balance": 5000, "canceled": True}),
+    "LIGHT-NOT-STARTED": ("starts in the far future, 50.00 BRL", {"balance": 5000, "startDate": FUTURE}),
+    "LIGHT-INACTIVE": ("inactive, 50.00 BRL", {"balance": 5000, "active": False}),
+    "LIGHT-DOLLARS": ("active, 50.00 USD", {"balance": 5000, "currency": "USD"}),
+    "LIGHT-GENERIC": ("a generic code, not a gift card", {"balance": 5000, "isGenericCode": True}),
+    "LIGHT-RULE": ("a balance rule, not a gift card", {"balance": None, "balanceRule": {"rule": "500"}}),
+    "LIGHT-YEN-5000": ("active, 5000 JPY", {"balance": 5000, "currency": "JPY"}),
+    "LIGHT-POINTS-900": ("active, 900 points", {"balance": 900, "currency": "XXX"}),
+    "LIGHT /+=.%#é ODD": ("active, 75.00 BRL, a code that needs encoding", {"balance": 7500}),
+}
+SEEDS = {code: description for code, (description, _) in _CARDS.items()}
+_CURRENCIES = (("BRL", "R$", 2), ("USD", "$", 2), ("JPY", "¥", 0), ("XXX", "pts", 0))
+
+
+def _seeded() -> Model:
+    model = Model()
+    now = stamp(model.now())
+    for code, symbol, digits in _CURRENCIES:
+        model.currencies[code] = {"code": code, "name": code, "symbol": symbol, "decimalPlaces": digits}
+    for name, currency in (("gift-cards-brl", "BRL"), ("gift-cards-usd", "USD")):
+        model.programs[name] = {
+            "id": name, "name": name, "currency": currency, "discount": False, "pretax": False, "active": True,
+            "minInitialBalance": 100, "maxInitialBalance": 100000, "metadata": None, "createdDate": now,
+        }  # fmt: skip
+    for number, (code, (_, given)) in enumerate(_CARDS.items(), 1):
+        model.create_value({"id": f"value-{number:03}", "currency": "BRL", "code": code} | given)
+    return model
+
+
+def _body() -> Any:
+    """Return the request's JSON. Lightrail does not look at a body of any other content type."""
+    if not request.data or request.mimetype not in ("", "application/json"):
+        return None
+    try:
+        return request.get_json(force=True)
+    except HTTPException as error:
+        raise ApiError(400, "The request body is not valid JSON.") from error
+
+
+def _shown(value: Json) -> Json:
+    return value if request.args.get("showCode") == "true" else value | {"code": masked(value)}
+
+
+def _page(rows: Iterable[Json]) -> Response:
+    """Answer one page of `rows`, which come newest first. Links are relative to the host."""
+    rows = list(rows)
+    limit = min(request.args.get("limit", 100, int), MAXIMUM_LIMIT)
+    after = request.args.get("after")
+    start = next((at for at, row in enumerate(rows, 1) if row["id"] == after), 0)
+    page = rows[start : start + limit]
+    response = jsonify(page)
+    response.headers |= {"Limit": str(limit), "Max-Limit": str(MAXIMUM_LIMIT)}
+    if start + limit < len(rows) and page:
+        response.headers["Link"] = f'<{request.path}?limit={limit}&after={page[-1]["id"]}>; rel="next"'
+    return response
+
+
+def create_app() -> Flask:
+    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its Model."""
+    app = create_sandbox("lightrail_v2")
+    model = _seeded()
+    app.extensions["backend"] = model
+    _add_guards(app, model)
+    _add_values(app, model)
+    _add_transactions(app, model)
+    _add_registers(app, model)
+    return app
+
+
+def _add_guards(app: Flask, model: Model) -> None:
+    def refuse(error: ApiError) -> tuple[Response, int]:
+        body = {"message": str(error), "statusCode": error.status} | ({"messageCode": error.code} if error.code else {})
+        return jsonify(body), error.status
+
+    @app.before_request
+    def enter() -> None:
+        # One request at a time: the real server's database has the same effect.
+        model.lock.acquire()
+        if request.path.startswith("/_sandbox/"):
+            return
+        key = request.headers.get("Authorization", "")
+        if key not in (f"Bearer {API_KEY}", f"Bearer {POINT_OF_SALE_KEY}"):
+            raise ApiError(401, "Unauthorized")
+        listing = request.method == "GET" and request.path in ("/v2/values", "/v2/currencies")
+        if listing and key.endswith(POINT_OF_SALE_KEY):
+            raise ApiError(403, "Forbidden")
+        model.void_overdue()
+
+    @app.teardown_request
+    def leave(_: BaseException | None) -> None:
+        model.lock.release()
+
+    app.register_error_handler(ApiError, refuse)
+    app.register_error_handler(404, lambda _: refuse(ApiError(404, "Not Found")))
+    app.register_error_handler(405, lambda _: refuse(ApiError(404, "Not Found")))
+
+
+def _add_values(app: Flask, model: Model) -> None:
+    def found(value_id: str) -> Json:
+        if value_id not in model.values:
+            raise ApiError(404, f"Value with id '{value_id}' not found.", "ValueNotFound")
+        return model.values[value_id]
+
+    @app.post("/v2/values")
+    def create_value() -> tuple[Json, int]:
+        body = check.checked(_body(), check.VALUE, "id")
+        if ("currency" not in body and "programId" not in body) or (body.get("code") and body.get("generateCode")):
+            raise ApiError(422, "The requestBody has 1 validation error(s): it needs one of two properties.")
+        if body.get("generateCode") is not None:
+            check.checked(body["generateCode"], check.GENERATE_CODE, name="requestBody.generateCode")
+        return _shown(model.create_value(body)), 201
+
+    @app.get("/v2/values")
+    def list_values() -> Response:
+        rows = reversed(model.values.values())
+        wanted = {name: request.args[name] for name in ("id", "contactId", "currency") if name in request.args}
+        if "code" in request.args:
+            wanted["code"] = request.args["code"].strip()
+        return _page(_shown(row) for row in rows if all(row[name] == value for name, value in wanted.items()))
+
+    @app.get("/v2/values/<value_id>")
+    def get_value(value_id: str) -> Json:
+        return _shown(found(value_id))
+
+    @app.patch("/v2/values/<value_id>")
+    def change_value(value_id: str) -> Json:
+        found(value_id).update(check.checked(_body(), check.VALUE_CHANGE), updatedDate=stamp(model.now()))
+        return _shown(found(value_id))
+
+    @app.get("/v2/values/<value_id>/transactions")
+    def list_value_transactions(value_id: str) -> Response:
+        found(value_id)
+        return _page(
+            entry.json
+            for entry in reversed(model.transactions.values())
+            if model.visible(entry) and any(step["valueId"] == value_id for step in entry.json["steps"])
+        )
+
+
+def _add_transactions(app: Flask, model: Model) -> None:
+    def answer(json: Json) -> tuple[Json, int]:
+        return json, 200 if json.get("simulated") else 201
+
+    def visible(transaction_id: str) -> Entry:
+        entry = model.transactions.get(transaction_id)
+        if entry is None or not model.visible(entry):
+            raise ApiError(404, f"Transaction with id '{transaction_id}' not found.", "TransactionNotFound")
+        return entry
+
+    @app.post("/v2/transactions/debit")
+    def debit() -> tuple[Json, int]:
+        body = check.checked(_body(), check.DEBIT, "id", "source", "amount", "currency")
+        until = check.pending_until(body.get("pending", False), model.now())
+        return answer(model.debit(body, body["source"], until))
+
+    @app.post("/v2/transactions/credit")
+    def credit() -> tuple[Json, int]:
+        body = check.checked(_body(), check.CREDIT, "id", "destination", "amount", "currency")
+        return answer(model.credit(body, body["destination"]))
+
+    @app.post("/v2/transactions/<transaction_id>/capture")
+    def capture(transaction_id: str) -> tuple[Json, int]:
+        return answer(model.capture(transaction_id, check.checked(_body(), check.TRANSACTION, "id")))
+
+    @app.post("/v2/transactions/<transaction_id>/void")
+    def void(transaction_id: str) -> tuple[Json, int]:
+        return answer(model.void(transaction_id, check.checked(_body(), check.TRANSACTION, "id")))
+
+    @app.post("/v2/transactions/<transaction_id>/reverse")
+    def reverse(transaction_id: str) -> tuple[Json, int]:
+        return answer(model.reverse(transaction_id, check.checked(_body(), check.REVERSE, "id")))
+
+    @app.get("/v2/transactions/<transaction_id>")
+    def get_transaction(transaction_id: str) -> Json:
+        return visible(transaction_id).json
+
+    @app.get("/v2/transactions/<transaction_id>/chain")
+    def get_chain(transaction_id: str) -> Response:
+        root = visible(transaction_id).root
+        return jsonify([entry.json for entry in model.chain(root) if model.visible(entry)])
+
+    @app.get("/v2/transactions")
+    def list_transactions() -> Response:
+        wanted = {"id": request.args.get("id"), "transactionType": request.args.get("transactionType")}
+        value_id = request.args.get("valueId")
+        return _page(
+            entry.json
+            for entry in reversed(model.transactions.values())
+            if model.visible(entry)
+            and all(value in (None, entry.json[name]) for name, value in wanted.items())
+            and (value_id is None or any(step["valueId"] == value_id for step in entry.json["steps"]))
+        )
+
+
+def _add_registers(app: Flask, model: Model) -> None:
+    """Add what values belong to: currencies, programs, contacts."""
+
+    def add(kind: str, rows: dict[str, Json], schema: dict[str, check.Check], key: str, *required: str) -> None:
+        singular = {"currencies": "Currency", "programs": "Program", "contacts": "Contact"}[kind]
+
+        def create() -> tuple[Json, int]:
+            body = check.checked(_body(), schema, key, *required)
+            if body[key] in rows:
+                exists = "Exists" if key == "code" else "IdExists"
+                raise ApiError(409, f"{singular} '{body[key]}' already exists.", f"{singular}{exists}")
+            now = stamp(datetime.now(UTC))
+            rows[body[key]] = dict.fromkeys(schema) | body | {"createdDate": now, "updatedDate": now}
+            return rows[body[key]], 201
+
+        def get(name: str) -> Json:
+            if name not in rows:
+                raise ApiError(404, f"{singular} '{name}' not found.", f"{singular}NotFound")
+            return rows[name]
+
+        def list_all() -> Response:
+            wanted = {name: request.args[name] for name in request.args if name in schema}
+            return jsonify([row for row in rows.values() if all(row[name] == value for name, value in wanted.items())])
+
+        app.add_url_rule(f"/v2/{kind}", f"create_{kind}", create, methods=["POST"])
+        app.add_url_rule(f"/v2/{kind}", f"list_{kind}", list_all)
+        app.add_url_rule(f"/v2/{kind}/<name>", f"get_{kind}", get)
+
+    add("currencies", model.currencies, check.CURRENCY, "code", "name", "symbol", "decimalPlaces")
+    add("programs", model.programs, check.PROGRAM, "id", "name", "currency")
+    add("contacts", model.contacts, check.CONTACT, "id")
+
+    @app.post("/v2/contacts/<contact_id>/values/attach")
+    def attach(contact_id: str) -> Json:
+        wanted = check.checked(_body(), check.ATTACH)
+        if contact_id not in model.contacts:
+            raise ApiError(404, f"Contact '{contact_id}' not found.", "ContactNotFound")
+        key, name = ("code", "code") if "code" in wanted else ("id", "valueId")
+        value = next((row for row in model.values.values() if row[key] == wanted.get(name)), None)
+        if value is None:
+            raise ApiError(404, "Value not found.", "ValueNotFound")
+        value.update(contactId=contact_id, updatedContactIdDate=stamp(model.now()))
+        return _shown(value)
+
+    @app.get("/v2/contacts/<contact_id>/values")
+    def contact_values(contact_id: str) -> Response:
+        return _page(_shown(row) for row in model.values.values() if row["contactId"] == contact_id)

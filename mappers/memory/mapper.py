@@ -1,0 +1,201 @@
+"""The memory mapper knows a gift card system that lives in this very process, and gives it the ledger's verbs."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+
+from mappers.base import (
+    Card,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Conflict,
+    Customer,
+    Holds,
+    InsufficientFunds,
+    InvalidOptions,
+    IssuedCard,
+    Mapper,
+    NewCard,
+    Query,
+    Receipt,
+    Step,
+    Verb,
+    mask_code,
+)
+from mappers.deadline import Deadline
+from mappers.money import Currency
+
+# The cards a new system starts with: code, balance in whole units of the provider's currency, status, owner's email.
+SEEDS = (
+    ("MEMORY-ACTIVE-250", 250, CardStatus.ACTIVE, None),
+    ("MEMORY-ACTIVE-100", 100, CardStatus.ACTIVE, None),
+    ("MEMORY-ACTIVE-10", 10, CardStatus.ACTIVE, None),
+    ("MEMORY-EMPTY", 0, CardStatus.ACTIVE, None),
+    ("MEMORY-OWNED-100", 100, CardStatus.ACTIVE, "shopper@example.com"),
+    ("MEMORY-EXPIRED-50", 50, CardStatus.EXPIRED, None),
+    ("MEMORY-FROZEN-50", 50, CardStatus.FROZEN, None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOptions:
+    """`seed` is "demo" for a system with the cards of SEEDS, "empty" for one without."""
+
+    seed: str = "demo"
+
+
+@dataclass(slots=True)
+class Account:
+    """A card and its money: `card.balance` can be spent, `holds` (hold -> minor units) is reserved."""
+
+    card: Card
+    code: str = field(repr=False)
+    holds: dict[str, int] = field(default_factory=dict)
+
+    def take(self, amount: int) -> None:
+        if amount > self.card.balance:
+            raise InsufficientFunds("The card does not hold enough")
+        self.card = replace(self.card, balance=self.card.balance - amount)
+
+    def give(self, amount: int) -> None:
+        self.card = replace(self.card, balance=self.card.balance + amount)
+
+    def lower_hold(self, hold: str, amount: int) -> None:
+        if amount > self.holds.get(hold, 0):
+            raise InsufficientFunds("The hold has less than this left")
+        self.holds[hold] -= amount
+
+
+class Memory(Mapper):
+    """A gift card system that forgets everything when its process ends, and whose holds never run out by themselves.
+
+    Each process has a system of its own: run the service with one worker, or a card issued by one worker is unknown
+    to the next, and a balance depends on who is asked.
+    """
+
+    supported_holds = (Holds.NATIVE, Holds.LEDGER, Holds.UPFRONT)
+    repeatable = True
+    Options = MemoryOptions
+
+    def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: MemoryOptions) -> None:
+        super().__init__(provider_id, currency, holds, options)
+        if options.seed not in ("demo", "empty"):
+            raise InvalidOptions("seed", 'seed must be "demo" (a few cards to start with) or "empty"')
+        self._lock = threading.Lock()
+        self._accounts: dict[str, Account] = {}
+        self._done: dict[str, tuple[Step, Receipt]] = {}
+        for code, units, status, owner in SEEDS if options.seed == "demo" else ():
+            balance = currency.to_minor(Decimal(units))
+            card = Card(_card_id(code), balance, currency.code, status, mask_code(code), owner=owner)
+            self._accounts[card.id] = Account(card, code)
+
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        with self._lock:
+            return [
+                _now(account.card)
+                for account in self._accounts.values()
+                if (account.code == query.code if query.code else _owned_by(query.customer, account.card))
+            ]
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        with self._lock:
+            return _now(self._account(card_id).card)
+
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
+        with self._lock:
+            account = self._accounts.get(_card_id(new.key))
+            if account is None:
+                code = secrets.token_urlsafe(12)
+                card = Card(
+                    id=_card_id(new.key),
+                    balance=new.balance,
+                    currency=self.currency.code,
+                    code_mask=mask_code(code),
+                    caption=new.caption,
+                    relation_name=new.relation_name,
+                    emission_date=new.emission_date,
+                    expiring_date=new.expiring_date,
+                    restricted_to_owner=new.restricted_to_owner,
+                    multiple_redemptions=new.multiple_redemptions,
+                    multiple_credits=new.multiple_credits,
+                    owner=(new.customer.email or new.customer.key) if new.customer else None,
+                )
+                account = self._accounts[card.id] = Account(card, code)
+            return IssuedCard(_now(account.card), account.code)
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        with self._lock:
+            if receipt := self._receipt(step):
+                return receipt
+            account = self._account(step.card_id)
+            self._apply(step, account)
+            receipt = Receipt(step.key, account.card.balance)
+            self._done[step.key] = (step, receipt)
+            return receipt
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        with self._lock:
+            return self._receipt(step)
+
+    def _apply(self, step: Step, account: Account) -> None:
+        """Move the money, or raise before any has moved. What a step makes is known by the step's key."""
+        status = _now(account.card).status
+        if step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT) and status is not CardStatus.ACTIVE:
+            raise CardUnusable(f"The card is {status}")
+        match step.verb:
+            case Verb.HOLD:
+                account.take(step.amount)
+                account.holds[step.key] = step.amount
+            case Verb.DEBIT:
+                account.take(step.amount)
+            case Verb.CREDIT | Verb.REFUND:
+                account.give(step.amount)
+            case Verb.CAPTURE:
+                account.lower_hold(step.reference, step.amount)
+            case Verb.RELEASE:
+                account.lower_hold(step.reference, step.amount)
+                account.give(step.amount)
+
+    def _receipt(self, step: Step) -> Receipt | None:
+        """Return the receipt of what was done under the step's key. Raises Conflict when that was something else."""
+        if step.key not in self._done:
+            return None
+        done, receipt = self._done[step.key]
+        if _meaning(done) != _meaning(step):
+            raise Conflict("Another step was done under this key")
+        return receipt
+
+    def _account(self, card_id: str) -> Account:
+        if card_id not in self._accounts:
+            raise CardNotFound("There is no such card")
+        return self._accounts[card_id]
+
+
+def _card_id(name: str) -> str:
+    """Return the id of the card made under `name`: the same in every process, and the code cannot be read from it."""
+    return sha256(name.encode(errors="surrogatepass")).hexdigest()[:24]
+
+
+def _meaning(step: Step) -> tuple[Verb, int, str, str]:
+    return step.verb, step.amount, step.card_id, step.reference
+
+
+def _owned_by(customer: Customer | None, card: Card) -> bool:
+    return customer is not None and card.owner is not None and card.owner in (customer.email, customer.key)
+
+
+def _now(card: Card) -> Card:
+    """Return the card with the status that its dates give it at this moment."""
+    now, status = datetime.now(UTC), card.status
+    if status is CardStatus.ACTIVE and card.expiring_date and card.expiring_date <= now:
+        status = CardStatus.EXPIRED
+    elif status is CardStatus.ACTIVE and card.emission_date and card.emission_date > now:
+        status = CardStatus.NOT_STARTED
+    return replace(card, status=status)

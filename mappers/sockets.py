@@ -1,0 +1,157 @@
+"""Sockets that know the deadline of the call they work for: no drip or hang of a backend outlives it.
+
+A timeout of `requests` or urllib3 bounds one read of a socket, not the call, so a backend that sends a byte now and
+then holds a thread for minutes. These sockets set their timeout, before each operation, to what the call has left.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from mappers.deadline import Deadline
+
+# A host that does not accept within this time is down or unreachable; the rest of the deadline is worth more elsewhere.
+CONNECT_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One attempt to get an answer, and how far it came."""
+
+    deadline: Deadline
+    connecting: bool = False  # it opened a connection of its own
+    sent: bool = False  # the first byte of the request was handed to the system
+
+    @property
+    def certainly_unsent(self) -> bool:
+        return self.connecting and not self.sent
+
+
+class _Current(threading.local):
+    exchange: Exchange | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def exchange(deadline: Deadline) -> Iterator[Exchange]:
+    """Bind every socket operation of this thread to `deadline`."""
+    _current.exchange = Exchange(deadline)
+    try:
+        yield _current.exchange
+    finally:
+        _current.exchange = None
+
+
+# What the two socket classes share; at run time it stands before the class whose methods it calls.
+if TYPE_CHECKING:
+    _Base = socket.socket
+else:
+    _Base = object
+
+
+class _WithinDeadline(_Base):
+    def _limit(self) -> None:
+        if _current.exchange is None:
+            return
+        left = _current.exchange.deadline.remaining_seconds()
+        if left <= 0:
+            raise TimeoutError("the deadline of the call has passed")
+        self.settimeout(left)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self._limit()
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._limit()
+        return super().send(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self._limit()
+        if _current.exchange is not None:
+            _current.exchange.sent = True
+        super().sendall(*args, **kwargs)
+
+
+class _Socket(_WithinDeadline, socket.socket):
+    pass
+
+
+class _TlsSocket(_WithinDeadline, ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        self._limit()
+        super().do_handshake(block)
+
+
+def tls_context(authorities: str) -> ssl.SSLContext:
+    """Return a verifying context that trusts the bundle at `authorities` and the system's authorities.
+
+    The environment's `SSL_CERT_FILE` takes the place of the latter: so a private authority is added.
+    Loading them costs some 20 ms: make one for each backend, never one for each connection.
+    """
+    context = ssl.create_default_context(cafile=authorities)
+    context.load_default_certs()
+    context.sslsocket_class = _TlsSocket
+    return context
+
+
+class _Connecting(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        if _current.exchange is not None:
+            _current.exchange.connecting = True
+        try:
+            return self._first_that_accepts()
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "the host did not accept the connection in time") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"no connection: {error}") from error
+
+    def _first_that_accepts(self) -> socket.socket:
+        """Try the host's addresses in turn. Looking its name up is the system's; its time cannot be limited here."""
+        failure = OSError("the host has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self._dns_host, self.port, type=socket.SOCK_STREAM
+        ):
+            connection = _Socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    connection.setsockopt(*option)
+                connection._limit()
+                connection.settimeout(min(CONNECT_SECONDS, connection.gettimeout() or CONNECT_SECONDS))
+                connection.connect(address)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                return connection
+        raise failure
+
+
+class _HttpConnection(_Connecting, HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Connecting, HTTPSConnection):
+    pass
+
+
+class HttpPool(HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection

@@ -1,0 +1,84 @@
+"""A provider: what a store registers with the Gift Card Hub, and the mapper that does its work."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from typing import Literal
+
+from mappers.base import Holds, Mapper
+from mappers.money import Currency
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+# Longer than any gift card lives; a mistyped unit should not reserve money for a generation.
+MAXIMUM_DURATION = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One accepted pair of app key and app token; of the token only the SHA-256 digest is kept."""
+
+    app_key: str
+    token_digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a provider's owner decides: who holds the money, for how long, and when a settlement is answered.
+
+    `authorization_ttl` is how long an untouched authorisation is held, `remainder_ttl` how long the unsettled rest
+    stays held after the last settlement. `settle` is "capture" (a settlement is answered when the money was taken)
+    or "accept" (when it is on disk and the backend, which holds the money, cannot refuse any more).
+    """
+
+    holds: Holds
+    authorization_ttl: timedelta = timedelta(days=30)
+    remainder_ttl: timedelta = timedelta(days=30)
+    settle: Literal["capture", "accept"] = "capture"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Provider:
+    """One provider. `id` is the first path segment of its calls; `service_url` is None until a store registers it."""
+
+    id: str
+    caption: str
+    currency: Currency
+    mapper: Mapper
+    credentials: tuple[Credential, ...]
+    policy: Policy
+    service_url: str | None = None
+
+    def authenticate(self, app_key: str, app_token: str) -> bool:
+        """Tell whether this pair is accepted, in a time that says nothing about which part of it is wrong."""
+        key = _digest(app_key)
+        token = _digest(app_token)
+        accepted = False
+        for credential in self.credentials:
+            same_key = hmac.compare_digest(key, _digest(credential.app_key))
+            same_token = hmac.compare_digest(token, credential.token_digest)
+            accepted |= same_key & same_token
+        return accepted
+
+
+def token_digest(app_token: str) -> bytes:
+    """Return what is kept of an app token."""
+    return _digest(app_token)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration that a whole number and a unit name: "90s", "45m", "12h", "30d". Raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    duration = timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta()
+    if not timedelta() < duration <= MAXIMUM_DURATION:
+        raise ValueError("must be a whole number and a unit, such as 90s, 45m, 12h or 30d (at most 3650d)")
+    return duration
+
+
+def _digest(text: str) -> bytes:
+    # WSGI hands headers over as Latin-1 text, so any character may come.
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()

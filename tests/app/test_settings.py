@@ -1,0 +1,114 @@
+"""Settings come from the environment, are checked once, and explain what is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.settings import InvalidSettings, Settings, documentation
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GIFTBRIDGE_")]:
+        monkeypatch.delenv(name)
+
+
+def problems(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[str]:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"GIFTBRIDGE_{name}", value)
+    with pytest.raises(InvalidSettings) as failure:
+        Settings.from_environment()
+    assert str(failure.value) == "\n".join(failure.value.problems)
+    return list(failure.value.problems)
+
+
+def test_an_empty_environment_is_enough() -> None:
+    assert Settings.from_environment() == Settings()
+
+
+def test_defaults_keep_their_own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.from_environment()
+    assert settings.money_deadline_seconds * 2 <= settings.lease_seconds
+    assert settings.address == ("127.0.0.1", 8080)
+    assert settings.redis_url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("PROVIDERS", "/etc/giftbridge/providers.toml", Path("/etc/giftbridge/providers.toml")),
+        ("REDIS_URL", "rediss://:secret@store/0", "rediss://:secret@store/0"),
+        ("DATA", "somewhere", Path("somewhere")),
+        ("WORKERS", "4", 4),
+        ("CARD_DEADLINE_SECONDS", "0.9", 0.9),
+        ("ALLOW_UNSAFE_STORE", "true", True),
+        ("LOG_FORMAT", "console", "console"),
+        ("THREADS", "", 64),
+    ],
+)
+def test_a_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object) -> None:
+    monkeypatch.setenv(f"GIFTBRIDGE_{name}", text)
+    assert getattr(Settings.from_environment(), name.lower()) == value
+
+
+@pytest.mark.parametrize(("bind", "address"), [("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:8080", ("::1", 8080))])
+def test_an_address_has_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch, bind: str, address: tuple[str, int]) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_BIND", bind)
+    assert Settings.from_environment().address == address
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("WORKERS", "two", "GIFTBRIDGE_WORKERS must be a whole number"),
+        ("WORKERS", "0", "GIFTBRIDGE_WORKERS must be at least 1"),
+        ("THREADS", "1.5", "GIFTBRIDGE_THREADS must be a whole number"),
+        ("CARD_DEADLINE_SECONDS", "soon", "GIFTBRIDGE_CARD_DEADLINE_SECONDS must be a number"),
+        ("CARD_DEADLINE_SECONDS", "nan", "GIFTBRIDGE_CARD_DEADLINE_SECONDS must be a number"),
+        ("ALLOW_UNSAFE_STORE", "perhaps", "GIFTBRIDGE_ALLOW_UNSAFE_STORE must be true or false"),
+        ("LOG_LEVEL", "LOUD", "GIFTBRIDGE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
+        ("REDIS_URL", "http://store", "GIFTBRIDGE_REDIS_URL must start with redis://"),
+        ("BIND", "8080", "GIFTBRIDGE_BIND must be HOST:PORT"),
+        ("BIND", "127.0.0.1:99999", "GIFTBRIDGE_BIND must be HOST:PORT"),
+        ("MONEY_DEADLINE_SECONDS", "inf", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be a number"),
+        ("MONEY_DEADLINE_SECONDS", "15", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be below 15"),
+        ("LEASE_SECONDS", "19", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be at most half of GIFTBRIDGE_LEASE_SECONDS"),
+        (
+            "STORE_TIMEOUT_SECONDS",
+            "2",
+            "GIFTBRIDGE_STORE_TIMEOUT_SECONDS must be below GIFTBRIDGE_CARD_DEADLINE_SECONDS",
+        ),
+        ("RETENTION_DAYS", "30", "GIFTBRIDGE_RETENTION_DAYS must be at least 90"),
+        ("MAXIMUM_BODY_BYTES", "99999999", "GIFTBRIDGE_MAXIMUM_BODY_BYTES must be at most"),
+    ],
+)
+def test_a_wrong_value_names_the_variable_and_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, complaint: str
+) -> None:
+    found = problems(monkeypatch, **{name: text})
+    assert any(problem.startswith(complaint) for problem in found), found
+
+
+def test_a_time_to_abandon_within_the_lease_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = problems(monkeypatch, ABANDON_AFTER_SECONDS="60", LEASE_SECONDS="60")
+    assert found.startswith("GIFTBRIDGE_ABANDON_AFTER_SECONDS must be above GIFTBRIDGE_LEASE_SECONDS")
+
+
+def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(problems(monkeypatch, WORKERS="two", THREADS="0", LOG_FORMAT="xml")) == 3
+
+
+def test_the_address_of_the_store_may_hold_a_password_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://:secret@store/0")
+    assert "secret" not in repr(Settings.from_environment())
+    assert "secret" not in "\n".join(problems(monkeypatch, REDIS_URL="http://:secret@store/0"))
+
+
+def test_every_setting_has_a_name_a_default_and_a_reason() -> None:
+    for variable, default, reason in documentation():
+        assert variable.startswith("GIFTBRIDGE_")
+        assert default or variable == "GIFTBRIDGE_REDIS_URL"
+        assert reason.endswith(".")

@@ -1,0 +1,25 @@
+"""The Vauchar mapper behaves as every mapper must, over real sockets."""
+
+import pytest
+
+from mappers.conformance import MapperConformance
+from mappers.sandbox import running
+from mappers.vauchar.mapper import Vauchar, VaucharOptions
+from mappers.vauchar.sandbox import DEMO_OPTIONS, create_app
+
+
+class TestVauchar(MapperConformance):
+    mapper_class = Vauchar
+
+    @pytest.fixture
+    def backend(self):
+        with running(create_app()) as sandbox:
+            yield sandbox
+
+    @pytest.fixture
+    def options(self, backend):
+        return VaucharOptions(**DEMO_OPTIONS(backend.url))
+
+    @pytest.fixture
+    def card_code(self):
+        return "VAUCHAR-ACTIVE-100"

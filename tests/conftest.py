@@ -1,0 +1,40 @@
+"""What every test may ask for: a durable store of its own. And what no test may do: leave this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from app.ledger.embedded import EmbeddedStore
+
+pytest.register_assert_rewrite("mappers.conformance")
+
+
+def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise RuntimeError(f"a test tried to reach {host}")
+
+
+sys.addaudithook(_refuse_the_network)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real store that keeps what it is told, shared by the tests of one process."""
+    with EmbeddedStore(tmp_path_factory.mktemp("data")) as store:
+        yield store.url
+
+
+@pytest.fixture
+def clean_store(redis_url: str) -> str:
+    """The same address, with nothing stored there."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    return redis_url

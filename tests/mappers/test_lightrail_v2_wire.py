@@ -1,0 +1,471 @@
+"""Lightrail V2 on the wire: the exact JSON that is sent, and the vendor's own examples understood."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import responses
+
+from mappers.base import (
+    BackendUnavailable,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Conflict,
+    Customer,
+    Holds,
+    InsufficientFunds,
+    InvalidOptions,
+    Memo,
+    NewCard,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Secret,
+    Step,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.lightrail_v2.cards import value_id
+from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.money import Currency
+
+URL = "https://api.lightrail.com/v2"
+KEY = "gb-0123-1"
+CODE = "GIFT-ABCD-1234-WXYZ"
+
+# Answers of the real server
+VALUE = {
+    "id": "gc-1", "currency": "BRL", "balance": 2500, "usesRemaining": None, "programId": "gift-cards-brl",
+    "issuanceId": None, "code": "…WXYZ", "isGenericCode": False, "contactId": None, "pretax": False, "active": True,
+    "canceled": False, "frozen": False, "discount": False, "discountSellerLiability": None,
+    "discountSellerLiabilityRule": None, "redemptionRule": None, "balanceRule": None, "startDate": None,
+    "endDate": None, "metadata": {}, "createdDate": "2026-11-21T09:43:37.000Z",
+    "updatedDate": "2026-11-21T09:43:37.000Z", "updatedContactIdDate": None, "createdBy": "user-local-TEST",
+}  # fmt: skip
+STEP = {
+    "rail": "lightrail", "valueId": "gc-1", "contactId": None, "code": "…WXYZ", "balanceBefore": 2500,
+    "balanceChange": -1000, "balanceAfter": 1500, "usesRemainingBefore": None, "usesRemainingChange": None,
+    "usesRemainingAfter": None, "balanceRule": None,
+}  # fmt: skip
+PENDING = {
+    "id": KEY, "transactionType": "debit", "currency": "BRL", "createdDate": "2026-11-21T09:43:37.000Z", "tax": None,
+    "totals": {"remainder": 0}, "lineItems": None, "steps": [STEP], "paymentSources": None, "pending": True,
+    "pendingVoidDate": "2026-11-28T09:43:37.000Z", "metadata": None, "createdBy": "user-local-TEST",
+}  # fmt: skip
+DEBIT = {name: value for name, value in PENDING.items() if name != "pendingVoidDate"} | {"pending": False}
+CAPTURE = DEBIT | {"transactionType": "capture", "totals": None, "steps": []}
+BACK = STEP | {"balanceBefore": 1500, "balanceChange": 1000, "balanceAfter": 2500}
+VOID = DEBIT | {"transactionType": "void", "steps": [BACK]}
+REVERSE = VOID | {"transactionType": "reverse"}
+CREDIT = VOID | {"transactionType": "credit", "totals": None}
+NO_TRANSACTION = {"message": "no such", "statusCode": 404, "messageCode": "TransactionNotFound"}
+
+
+def build(holds=Holds.NATIVE, **options) -> LightrailV2:
+    return LightrailV2("acme", Currency("BRL", 2), holds, LightrailV2Options(Secret("jwt"), **options))
+
+
+@pytest.fixture
+def mapper() -> LightrailV2:
+    return build()
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    return Deadline.after(10)
+
+
+@pytest.fixture
+def wire():
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+def step(verb: Verb, amount: int = 1000, reference: str = "", **fields) -> Step:
+    return Step(verb, amount, "gc-1", reference, key=KEY, **fields)
+
+
+def sent(wire) -> dict:
+    return json.loads(wire.calls[-1].request.body)
+
+
+def told(operation: str) -> dict:
+    return {"giftbridge": {"operation": operation}}
+
+
+def refused(code: str | None, message: str = "no") -> dict:
+    return {"message": message, "statusCode": 409} | ({"messageCode": code} if code else {})
+
+
+# What is sent
+
+
+def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
+    wire.get(f"{URL}/values/gc-1", json=VALUE)
+    mapper.get_card("gc-1", deadline)
+    assert wire.calls[0].request.headers["Authorization"] == "Bearer jwt"
+
+
+@pytest.mark.parametrize(
+    ("verb", "reference", "path", "body", "answer"),
+    [
+        (Verb.HOLD, "", "/debit", {"source": {"rail": "lightrail", "valueId": "gc-1"}, "amount": 1000,
+                                   "currency": "BRL", "pending": True}, PENDING),
+        (Verb.DEBIT, "", "/debit", {"source": {"rail": "lightrail", "valueId": "gc-1"}, "amount": 1000,
+                                    "currency": "BRL"}, DEBIT),
+        (Verb.CREDIT, "", "/credit", {"destination": {"rail": "lightrail", "valueId": "gc-1"}, "amount": 1000,
+                                      "currency": "BRL"}, CREDIT),
+        (Verb.REFUND, "", "/credit", {"destination": {"rail": "lightrail", "valueId": "gc-1"}, "amount": 1000,
+                                      "currency": "BRL"}, CREDIT),
+        (Verb.REFUND, "cap-1", "/cap-1/reverse", {}, REVERSE),
+        (Verb.CAPTURE, "tx-1", "/tx-1/capture", {}, CAPTURE),
+        (Verb.RELEASE, "tx-1", "/tx-1/void", {}, VOID),
+    ],
+    ids=["hold", "debit", "credit", "refund", "refund of all", "capture", "release"],
+)  # fmt: skip
+def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, reference, path, body, answer):
+    wire.post(f"{URL}/transactions{path}", json=answer, status=201)
+    receipt = mapper.run(step(verb, reference=reference), deadline)
+    assert sent(wire) == body | {"id": KEY, "metadata": told(verb.value)}
+    assert receipt == Receipt(KEY, answer["steps"][0]["balanceAfter"] if answer["steps"] else None)
+
+
+@pytest.mark.parametrize(
+    ("hold_for", "duration"),
+    [
+        (None, True),
+        (timedelta(minutes=5), "PT3600S"),
+        (timedelta(days=30), "P30D"),
+        (timedelta(days=1, hours=1), "PT90000S"),
+        (timedelta(days=89), "P89D"),
+        (timedelta(days=365), "P3M"),
+    ],
+)
+def test_a_hold_lasts_as_long_as_lightrail_lets_it(wire, mapper, deadline, hold_for, duration):
+    wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
+    mapper.run(step(Verb.HOLD, hold_for=hold_for), deadline)
+    assert sent(wire)["pending"] == duration
+
+
+def test_the_metadata_says_what_it_is_for(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
+    memo = Memo(order_id="v1-sp", description="Order v1-sp", customer=Customer("12345678900"))
+    mapper.run(step(Verb.HOLD, memo=memo), deadline)
+    expected = {"operation": "hold", "orderId": "v1-sp", "description": "Order v1-sp"}
+    assert sent(wire)["metadata"] == {"giftbridge": expected}
+
+
+def test_ids_are_encoded_as_one_path_segment(wire, mapper, deadline):
+    wire.get(f"{URL}/values/a%2Fb%20%23%25", json=VALUE)
+    mapper.get_card("a/b #%", deadline)
+
+
+def test_a_code_is_encoded_into_the_query(wire, mapper, deadline):
+    code = "A/B C+D=.%#é"
+    wire.get(f"{URL}/values", json=[VALUE | {"code": "….%#é"}])
+    assert len(mapper.find(Query(code=f" {code} "), deadline)) == 1
+    assert wire.calls[0].request.url == f"{URL}/values?code=A%2FB%20C%2BD%3D.%25%23%C3%A9"
+
+
+def test_issuing_asks_for_a_generated_code_to_be_shown(wire, mapper, deadline):
+    wire.post(f"{URL}/values?showCode=true", json=VALUE | {"code": CODE}, status=201)
+    new = NewCard("new-1", "loyalty", "Birthday", Customer("123"), expiring_date=datetime(2030, 1, 2, tzinfo=UTC))
+    issued = mapper.issue(new, deadline)
+    body = sent(wire)
+    assert body.pop("id").startswith("card-")
+    assert body == {
+        "balance": 0,
+        "generateCode": {"length": 16},
+        "currency": "BRL",
+        "endDate": "2030-01-02T00:00:00.000Z",
+        "metadata": {
+            "giftbridge": {
+                "caption": "Birthday",
+                "relationName": "loyalty",
+                "restrictedToOwner": False,
+                "multipleRedemptions": True,
+                "multipleCredits": True,
+                "owner": "123",
+            }
+        },
+    }
+    assert (issued.code, issued.card.id, issued.card.code_mask) == (CODE, "gc-1", "****WXYZ")
+
+
+def test_issuing_names_the_program_instead_of_the_currency(wire, deadline):
+    wire.post(f"{URL}/values", json=VALUE | {"code": CODE}, status=201)
+    build(program_id="gift-cards-brl").issue(NewCard("new-1"), deadline)
+    assert sent(wire)["programId"] == "gift-cards-brl"
+    assert "currency" not in sent(wire)
+
+
+@pytest.mark.parametrize("verb", [Verb.HOLD, Verb.DEBIT, Verb.CREDIT, Verb.REFUND])
+def test_more_than_a_card_can_hold_is_not_even_asked(mapper, deadline, verb, wire):
+    with pytest.raises((InsufficientFunds, CardUnusable)):
+        mapper.run(step(verb, 2147483648), deadline)
+    assert len(wire.calls) == 0
+
+
+@pytest.mark.parametrize("code", ["", "   ", "x" * 256])
+def test_what_cannot_be_a_code_is_not_even_asked(mapper, deadline, wire, code):
+    assert mapper.find(Query(code=code), deadline) == []
+    assert len(wire.calls) == 0
+
+
+# What is understood
+
+
+def test_a_value_is_a_card(wire, mapper, deadline):
+    metadata = {"giftbridge": {"caption": "Birthday", "relationName": "loyalty", "owner": "123"}, "other": 1}
+    wire.get(f"{URL}/values", json=[VALUE | {"endDate": "2030-01-02T00:00:00.000Z", "metadata": metadata}])
+    (card,) = mapper.find(Query(code=CODE), deadline)
+    assert (card.id, card.balance, card.currency, card.status) == ("gc-1", 2500, "BRL", CardStatus.ACTIVE)
+    assert (card.code_mask, card.caption, card.relation_name) == ("****WXYZ", "Birthday", "loyalty")
+    assert card.emission_date == datetime(2026, 11, 21, 9, 43, 37, tzinfo=UTC)
+    assert card.expiring_date == datetime(2030, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("difference", "status"),
+    [
+        ({"active": False}, CardStatus.INACTIVE),
+        ({"usesRemaining": 0}, CardStatus.INACTIVE),
+        ({"frozen": True}, CardStatus.FROZEN),
+        ({"canceled": True}, CardStatus.CANCELED),
+        ({"endDate": "2020-01-01T00:00:00.000Z"}, CardStatus.EXPIRED),
+        ({"startDate": "2099-01-01T00:00:00.000Z"}, CardStatus.NOT_STARTED),
+        ({"startDate": "2020-01-01T00:00:00.000Z", "endDate": "2099-01-01T00:00:00.000Z"}, CardStatus.ACTIVE),
+        ({"currency": "USD"}, CardStatus.WRONG_CURRENCY),
+        ({"isGenericCode": True, "code": CODE}, CardStatus.UNSUPPORTED),
+        ({"balance": None}, CardStatus.UNSUPPORTED),
+        ({"id": f"value-{CODE.lower()}"}, CardStatus.UNSUPPORTED),
+    ],
+)
+def test_a_value_that_cannot_pay_says_why(wire, mapper, deadline, difference, status):
+    wire.get(f"{URL}/values", json=[VALUE | difference])
+    assert [card.status for card in mapper.find(Query(code=CODE), deadline)] == [status]
+
+
+def test_a_value_of_another_code_is_not_the_card(wire, mapper, deadline):
+    wire.get(f"{URL}/values", json=[VALUE | {"code": "…OTHR"}])
+    assert mapper.find(Query(code=CODE), deadline) == []
+
+
+def test_metadata_that_others_wrote_is_no_trouble(wire, mapper, deadline):
+    wire.get(f"{URL}/values/gc-1", json=VALUE | {"metadata": {"giftbridge": {"caption": 7, "emissionDate": "soon"}}})
+    assert mapper.get_card("gc-1", deadline).caption is None
+
+
+def test_integers_may_come_with_a_fraction_of_zero(wire, mapper, deadline):
+    wire.get(f"{URL}/values/gc-1", body=json.dumps(VALUE).replace("2500", "2500.0"))
+    card = mapper.get_card("gc-1", deadline)
+    assert (card.balance, type(card.balance)) == (2500, int)
+
+
+@pytest.mark.parametrize(
+    "body", [[], [VALUE], VALUE | {"balance": "2500"}, VALUE | {"balance": 25.5}, {"id": "gc-1"}, "x", 3]
+)
+def test_a_read_that_cannot_be_understood_is_no_card(wire, mapper, deadline, body):
+    wire.get(f"{URL}/values/gc-1", json=body)
+    with pytest.raises(BackendUnavailable):
+        mapper.get_card("gc-1", deadline)
+
+
+@pytest.mark.parametrize("body", [[], {}, DEBIT | {"steps": None}, DEBIT | {"simulated": True}, "ok"])
+def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(wire, mapper, deadline, body):
+    wire.post(f"{URL}/transactions/debit", json=body, status=201)
+    with pytest.raises(OutcomeUnknown) as caught:
+        mapper.run(step(Verb.DEBIT), deadline)
+    assert caught.value.answered
+
+
+def test_an_unknown_value_is_card_not_found(wire, mapper, deadline):
+    wire.get(
+        f"{URL}/values/gc-1", json={"message": "no", "statusCode": 404, "messageCode": "ValueNotFound"}, status=404
+    )
+    with pytest.raises(CardNotFound):
+        mapper.get_card("gc-1", deadline)
+
+
+@pytest.mark.parametrize("path", ["/transactions/gb-0123-1", "/values/gc-1"])
+def test_a_404_of_somebody_else_does_not_pass_for_lightrails(wire, mapper, deadline, path):
+    wire.get(f"{URL}{path}", json={"message": "Not Found", "statusCode": 404}, status=404)
+    with pytest.raises(BackendUnavailable, match="base_url"):
+        mapper.ask(step(Verb.HOLD), deadline) if "trans" in path else mapper.get_card("gc-1", deadline)
+
+
+# What a 409 means
+
+REFUSALS = [
+    ("InsufficientBalance", InsufficientFunds),
+    ("InvalidParty", CardNotFound),
+    ("WrongCurrency", CardUnusable),
+    ("ValueFrozen", CardUnusable),
+    ("ValueCanceled", CardUnusable),
+    ("ValueInactive", CardUnusable),
+    ("ValueNotStarted", CardUnusable),
+    ("ValueEnded", CardUnusable),
+    ("NullBalance", CardUnusable),
+    ("SomethingNew", CardUnusable),
+    (None, CardUnusable),
+]
+
+
+@pytest.mark.parametrize(("code", "kind"), REFUSALS)
+def test_a_409_is_a_refusal_once_the_transaction_is_not_there(wire, mapper, deadline, code, kind):
+    wire.post(f"{URL}/transactions/debit", json=refused(code), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=NO_TRANSACTION, status=404)
+    with pytest.raises(kind):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+@pytest.mark.parametrize("code", [*(code for code, _ in REFUSALS), "TransactionExists"])
+def test_a_409_is_a_success_where_the_transaction_is_there(wire, mapper, deadline, code):
+    wire.post(f"{URL}/transactions/debit", json=refused(code), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=PENDING)
+    assert mapper.run(step(Verb.HOLD), deadline) == Receipt(KEY, 1500)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DEBIT,
+        CREDIT,
+        PENDING | {"currency": "USD"},
+        PENDING | {"steps": [STEP | {"balanceChange": -999}]},
+        PENDING | {"steps": [STEP | {"valueId": "gc-2"}]},
+        PENDING | {"steps": [STEP, STEP]},
+    ],
+    ids=["not pending", "credit", "currency", "amount", "card", "two steps"],
+)
+def test_something_else_under_the_key_is_a_conflict(wire, mapper, deadline, other):
+    wire.post(f"{URL}/transactions/debit", json=refused("TransactionExists"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=other)
+    with pytest.raises(Conflict):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+def test_a_transaction_that_exists_but_cannot_be_seen_is_an_unknown_outcome(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", json=refused("TransactionExists"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=NO_TRANSACTION, status=404)
+    with pytest.raises(OutcomeUnknown) as caught:
+        mapper.run(step(Verb.HOLD), deadline)
+    assert caught.value.answered
+
+
+def test_a_409_that_cannot_be_looked_into_is_an_unknown_outcome(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", json=refused("InsufficientBalance"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", status=503)
+    with pytest.raises(OutcomeUnknown):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "code"),
+    [
+        (Verb.CAPTURE, "capture", "TransactionCaptured"),
+        (Verb.RELEASE, "void", "TransactionVoided"),
+        (Verb.RELEASE, "void", "TransactionVoiding"),
+        (Verb.REFUND, "reverse", "TransactionReversed"),
+    ],
+)
+def test_what_is_said_to_be_done_but_cannot_be_seen_is_an_unknown_outcome(wire, mapper, deadline, verb, path, code):
+    wire.post(f"{URL}/transactions/tx-1/{path}", json=refused(code), status=409)
+    wire.get(f"{URL}/transactions/tx-1/chain", json=[PENDING | {"id": "tx-1"}])
+    if verb is Verb.REFUND:
+        wire.get(f"{URL}/transactions/{KEY}", json=NO_TRANSACTION, status=404)
+    with pytest.raises(OutcomeUnknown):
+        mapper.run(step(verb, reference="tx-1"), deadline)
+
+
+def test_another_transaction_under_a_captures_key_is_a_conflict(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/tx-1/capture", json=refused("TransactionExists"), status=409)
+    wire.get(f"{URL}/transactions/tx-1/chain", json=[PENDING | {"id": "tx-1"}])
+    wire.get(f"{URL}/transactions/{KEY}", json=CREDIT)
+    with pytest.raises(Conflict):
+        mapper.run(step(Verb.CAPTURE, reference="tx-1"), deadline)
+
+
+# Other answers
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_name_the_option(wire, mapper, deadline, status):
+    wire.post(f"{URL}/transactions/debit", json={"message": "no", "statusCode": status}, status=status)
+    with pytest.raises(BackendUnavailable, match="api_key"):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+def test_a_422_certainly_did_nothing_and_says_why(wire, mapper, deadline):
+    body = {"message": "requestBody.amount must have a minimum value of 1.", "statusCode": 422}
+    wire.post(f"{URL}/transactions/debit", json=body, status=422)
+    with pytest.raises(CardUnusable, match="minimum value of 1"):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+def test_a_500_is_an_unknown_outcome(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", json={"message": "Internal Server Error", "statusCode": 500}, status=500)
+    with pytest.raises(OutcomeUnknown) as caught:
+        mapper.run(step(Verb.HOLD), deadline)
+    assert caught.value.answered
+
+
+def test_a_429_did_nothing(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", status=429, headers={"Retry-After": "3"})
+    with pytest.raises(BackendUnavailable) as caught:
+        mapper.run(step(Verb.HOLD), deadline)
+    assert caught.value.retry_after_seconds == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (None, CardUnusable, "minInitialBalance"),
+        ("ValueIdExists", OutcomeUnknown, "does not show it yet"),
+        ("ValueCodeExists", BackendUnavailable, "repeat"),
+        ("CurrencyNotFound", BackendUnavailable, "BRL"),
+    ],
+)
+def test_a_card_that_is_not_issued_says_why(wire, mapper, deadline, code, kind, message):
+    wire.post(f"{URL}/values", json=refused(code, "less than the minInitialBalance 100."), status=409)
+    missing = {"message": "no", "statusCode": 404, "messageCode": "ValueNotFound"}
+    wire.add(responses.GET, f"{URL}/values/{value_id('new-1')}", json=missing, status=404)
+    with pytest.raises(kind, match=message):
+        mapper.issue(NewCard("new-1"), deadline)
+
+
+@pytest.mark.parametrize(("places", "message"), [({"BRL": 0}, "decimal places"), ({"USD": 2}, "does not know")])
+def test_ping_notices_a_currency_that_would_be_counted_wrong(wire, mapper, deadline, places, message):
+    rows = [{"code": code, "name": code, "symbol": "$", "decimalPlaces": digits} for code, digits in places.items()]
+    wire.get(f"{URL}/currencies", json=rows)
+    with pytest.raises(BackendUnavailable, match=message):
+        mapper.ping(deadline)
+
+
+# Options
+
+
+@pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "chave-é"])
+def test_an_api_key_that_cannot_work_stops_the_boot(key):
+    with pytest.raises(InvalidOptions) as caught:
+        LightrailV2("acme", Currency("BRL", 2), Holds.NATIVE, LightrailV2Options(Secret(key)))
+    assert caught.value.option == "api_key"
+
+
+def test_a_base_url_without_tls_stops_the_boot():
+    with pytest.raises(InvalidOptions) as caught:
+        build(base_url="http://api.lightrail.com/v2")
+    assert caught.value.option == "base_url"
+
+
+def test_the_api_key_hides_itself():
+    assert "jwt" not in repr(build().options)
+
+
+def test_amounts_on_the_wire_are_whole(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
+    mapper.run(step(Verb.HOLD), deadline)
+    assert '"amount":1000' in wire.calls[0].request.body.decode().replace(" ", "")
+    assert not isinstance(sent(wire)["amount"], float | Decimal)
