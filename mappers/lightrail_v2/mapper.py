@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -180,7 +180,7 @@ class LightrailV2(Mapper):
                 steps = [step(Verb.CAPTURE, transaction.amount, self._hold(transaction))]
             case ActKind.RELEASE if transaction.credit:
                 steps = [step(Verb.DEBIT, act.amount)]
-            case ActKind.RELEASE if taken and act.amount == taken.amount and not transaction.last(Verb.REFUND):
+            case ActKind.RELEASE if taken and act.amount == taken.amount:
                 # A reversal also reaches a card that has expired or was canceled since, which a credit does not.
                 steps = [step(Verb.REFUND, act.amount, taken.receipt.reference)]
             case ActKind.RELEASE if taken:
@@ -299,10 +299,11 @@ def _duration(hold_for: timedelta | None) -> str | bool:
     return f"P{length.days}D" if not length.seconds else f"PT{length.days * 86400 + length.seconds}S"
 
 
-def _told(step: Step) -> dict[str, str]:
+def _told(step: Step) -> dict[str, Any]:
     told = {
         "operation": step.verb.value,
         "orderId": step.memo.order_id,
         "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
+        "origin": step.origin and asdict(step.origin),
     }
     return {name: item for name, item in told.items() if item}

@@ -362,6 +362,16 @@ def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
     assert story.mapper.run(step, soon()).reference == step.key
 
 
+def test_captures_releases_and_refunds_are_tried_however_often_they_failed(story):
+    story.hold()
+    story.sandbox.faults.add("status", method="POST", status=500, times=30)
+    steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.RELEASE, 1000)]
+    steps.append(replace(steps[0], verb=Verb.REFUND, reference=""))
+    for step in steps * 10:
+        with pytest.raises(OutcomeUnknown):
+            story.mapper.run(step, soon())
+
+
 def test_asking_a_dead_backend_says_so(sandbox, mapper):
     story = Story(sandbox, mapper)
     sandbox.faults.add("status", status=500, times=9)

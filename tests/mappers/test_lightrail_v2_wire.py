@@ -8,6 +8,7 @@ import pytest
 import responses
 
 from mappers.base import (
+    ActKind,
     BackendUnavailable,
     CardNotFound,
     CardStatus,
@@ -19,6 +20,7 @@ from mappers.base import (
     InvalidOptions,
     Memo,
     NewCard,
+    Origin,
     OutcomeUnknown,
     Query,
     Receipt,
@@ -157,6 +159,15 @@ def test_the_metadata_says_what_it_is_for(wire, mapper, deadline):
     assert sent(wire)["metadata"] == {"giftbridge": expected}
 
 
+def test_the_metadata_keeps_what_a_lost_ledger_is_rebuilt_from(wire, mapper, deadline):
+    wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
+    mapper.run(step(Verb.HOLD, origin=Origin("gb-01", "request-1", ActKind.DEBIT, "gb-0123", 1000)), deadline)
+    kept = sent(wire)["metadata"]["giftbridge"]["origin"]
+    assert Origin(**kept | {"act": ActKind(kept["act"])}) == Origin(
+        "gb-01", "request-1", ActKind.DEBIT, "gb-0123", 1000
+    )
+
+
 def test_ids_are_encoded_as_one_path_segment(wire, mapper, deadline):
     wire.get(f"{URL}/values/a%2Fb%20%23%25", json=VALUE)
     mapper.get_card("a/b #%", deadline)
@@ -251,6 +262,12 @@ def test_a_value_that_cannot_pay_says_why(wire, mapper, deadline, difference, st
 def test_a_value_of_another_code_is_not_the_card(wire, mapper, deadline):
     wire.get(f"{URL}/values", json=[VALUE | {"code": "…OTHR"}])
     assert mapper.find(Query(code=CODE), deadline) == []
+
+
+def test_several_values_of_one_code_are_none_of_them(wire, mapper, deadline):
+    wire.get(f"{URL}/values", json=[VALUE, VALUE | {"id": "gc-2"}])
+    with pytest.raises(BackendUnavailable, match="base_url"):
+        mapper.find(Query(code=CODE), deadline)
 
 
 def test_metadata_that_others_wrote_is_no_trouble(wire, mapper, deadline):
