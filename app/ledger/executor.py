@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -61,9 +62,9 @@ class _Abandoned(Exception):
 class Executor:
     """Finishes what is open. Shared by requests, which wait for an answer, and the sweeper, for which nobody waits."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
-        self._pause = threading.Event()  # never set: waiting on it is a sleep
+        self._sleep = sleep
 
     def resolve(
         self,
@@ -114,7 +115,7 @@ class Executor:
     def _wait(self, seconds: float, deadline: Deadline) -> None:
         if deadline.passed():
             raise Unresolved("another attempt is still under way; repeat the request")
-        self._pause.wait(min(seconds, deadline.remaining_seconds()))
+        self._sleep(min(seconds, deadline.remaining_seconds()))
 
     def _run(
         self, provider: Provider, record: Record, act: ActRecord, claim: Claim, deadline: Deadline, *, waited_for: bool

@@ -113,9 +113,12 @@ def running(*arguments: str, cwd: Path, **settings: str) -> Iterator[Command]:
     try:
         yield command
     finally:
-        # Whatever it started ends with it; that is tested on its own.
-        command.process.kill()
-        command.process.wait()
+        # In good order, so that it takes its files along; that nothing survives a kill is tested on its own.
+        command.process.terminate()
+        try:
+            command.process.wait(40)
+        finally:
+            command.process.kill()
 
 
 def ask(port: int, method: str, path: str, body: str | None = None, seconds: float = 20) -> tuple[int, str]:
