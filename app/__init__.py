@@ -21,6 +21,7 @@ from app.protocol.paths import CollapsedSlashes
 from app.protocol.routes import create_blueprint
 from app.settings import Settings
 from providers.registry import Registry
+from providers.watch import ProvidersFile
 
 # Beside the threads that serve requests: the sweeper, readiness, and a hand at the command line.
 SPARE_CONNECTIONS = 4
@@ -87,7 +88,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     """
     settings = settings or Settings.from_environment()
     telemetry.configure(settings)
-    parts = build(settings, registry or Registry.load(settings.providers))
+    parts = build(settings, registry or ProvidersFile(settings.providers))
     app = Flask(__name__, static_folder=None)
     app.extensions["giftbridge"] = parts
     telemetry.log_requests(app)

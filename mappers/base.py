@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -209,6 +209,23 @@ class DoneStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement the backend has on record under a key of ours, or that ended something of ours.
+
+    `key` is None for what the backend did by itself (a hold it let run out). `origin` is there where the backend keeps
+    the notes of `Step.origin`. `amount` is in minor units; `receipt` is what `run` answered then.
+    """
+
+    key: str | None
+    verb: Verb
+    amount: int
+    card_id: str
+    receipt: Receipt
+    date: datetime
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """What is wanted now. For RELEASE, `amount` is `released` (of what is held) plus `refunded` (of what was taken)."""
 
@@ -383,6 +400,14 @@ class Mapper(ABC):
 
         Raises BackendUnavailable with what to do: unreachable, credentials refused.
         """
+
+    def statement(self, deadline: Deadline, card_id: str | None = None, since: datetime | None = None) -> Iterator[Entry]:
+        """Yield what the backend has on record of ours, oldest first: on one card, or on all where it can list them.
+
+        Serves reconciliation, and the recovery of a transaction the store has lost. The deadline is for each page.
+        Raises Unsupported where the backend cannot tell, CardNotFound, BackendUnavailable.
+        """
+        raise Unsupported("this backend keeps no statement")
 
     def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
         """Return the backend calls that `act` needs, in order; none where the ledger alone can do it. Pure.

@@ -1,0 +1,92 @@
+"""Tells one transaction on one card of the stand-in Lightrail V2, as the ledger would."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from mappers.base import (
+    Act,
+    ActKind,
+    DoneStep,
+    Holds,
+    Secret,
+    Transaction,
+)
+from mappers.deadline import Deadline
+from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.lightrail_v2.sandbox import DEMO_OPTIONS
+from mappers.money import Currency
+
+PAST = "2020-01-01T00:00:00.000Z"
+BRL = Currency("BRL", 2)
+
+
+def connect(sandbox, holds=Holds.NATIVE, **options) -> LightrailV2:
+    demo = DEMO_OPTIONS(sandbox.url) | options
+    return LightrailV2("acme", BRL, holds, LightrailV2Options(**demo | {"api_key": Secret(demo["api_key"])}))
+
+
+def soon() -> Deadline:
+    return Deadline.after(10)
+
+
+class Story:
+    """One transaction on one card, told as the ledger would: plan, run, write down what is done."""
+
+    def __init__(self, sandbox, mapper, code="LIGHT-ACTIVE-100", amount=1000, *, credit=False):
+        self.sandbox, self.mapper, self.code = sandbox, mapper, code
+        self.model = sandbox.app.extensions["backend"]
+        card = self.model.by_code(code)["id"]
+        self.transaction = Transaction("gb-0", card, amount, mapper.holds, credit, hold_for=timedelta(days=30))
+        self.number = 0
+
+    @property
+    def card(self):
+        return self.model.by_code(self.code)
+
+    @property
+    def balance(self):
+        return self.card["balance"]
+
+    def steps(self, kind, amount, released=0, refunded=0):
+        self.number += 1
+        planned = self.mapper.plan(Act(kind, amount, released, refunded), self.transaction)
+        return [replace(step, key=f"gb-0-{self.number}-{part}") for part, step in enumerate(planned, 1)]
+
+    def step(self, kind, amount):
+        (step,) = self.steps(kind, amount)
+        return step
+
+    def do(self, kind, amount):
+        taken = self.transaction
+        held = taken.amount - taken.captured - taken.released
+        released = min(amount, held) if kind is ActKind.RELEASE else 0
+        refunded = amount - released if kind is ActKind.RELEASE else 0
+        for step in self.steps(kind, amount, released, refunded):
+            self.note(step, self.mapper.run(step, soon()))
+        taken = self.transaction
+        self.transaction = replace(
+            taken,
+            captured=taken.captured + (amount if kind is ActKind.CAPTURE else 0),
+            released=taken.released + released,
+            refunded=taken.refunded + refunded,
+        )
+        return self
+
+    def note(self, step, receipt):
+        done = DoneStep(step.verb, step.amount, receipt, step.key)
+        self.transaction = replace(self.transaction, done=(*self.transaction.done, done))
+
+    def hold(self):
+        return self.do(ActKind.CREDIT if self.transaction.credit else ActKind.DEBIT, self.transaction.amount)
+
+    def capture(self, amount):
+        return self.do(ActKind.CAPTURE, amount)
+
+    def release(self, amount):
+        return self.do(ActKind.RELEASE, amount)
+
+    def verbs(self):
+        return [done.verb.value for done in self.transaction.done]
+
+    def posts(self):
+        return [request.path.rpartition("/")[2] for request in self.sandbox.requests if request.method == "POST"]
