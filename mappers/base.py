@@ -401,10 +401,13 @@ class Mapper(ABC):
         Raises BackendUnavailable with what to do: unreachable, credentials refused.
         """
 
-    def statement(self, deadline: Deadline, card_id: str | None = None, since: datetime | None = None) -> Iterator[Entry]:
-        """Yield what the backend has on record of ours, oldest first: on one card, or on all where it can list them.
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        """Yield what the backend has on record of ours: on one card, or on all of them where it can list them.
 
-        Serves reconciliation, and the recovery of a transaction the store has lost. The deadline is for each page.
+        Serves reconciliation, and the recovery of a transaction the store has lost. One card's entries come oldest
+        first. `page_seconds` is the time for each call; entries before `since` may be left out.
         Raises Unsupported where the backend cannot tell, CardNotFound, BackendUnavailable.
         """
         raise Unsupported("this backend keeps no statement")
