@@ -14,6 +14,8 @@ from app.ledger.commands import StoreTimes
 from app.ledger.connection import Connection, Fleet
 from app.ledger.embedded import EmbeddedStore
 from app.ledger.executor import Executor
+from app.ledger.index import Index
+from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.store import Store
 from app.ledger.sweeper import Sweeper
@@ -35,6 +37,7 @@ class Giftbridge:
     registry: Registry
     connection: Connection
     store: Store
+    index: Index
     ledger: LedgerService
     cards: CardService
     sweeper: Sweeper
@@ -54,16 +57,19 @@ def build(settings: Settings, registry: Registry) -> Giftbridge:
         retention=timedelta(days=settings.retention_days),
     )
     store = Store(connection, times)
+    index = Index(connection)
     executor = Executor(store)
     return Giftbridge(
         settings=settings,
         registry=registry,
         connection=connection,
         store=store,
-        ledger=LedgerService(store, executor),
+        index=index,
+        ledger=LedgerService(store, index, executor, Recovery(store)),
         cards=CardService(store, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
         sweeper=Sweeper(
             store,
+            index,
             fleet,
             executor,
             registry,

@@ -101,6 +101,28 @@ class Executor:
             claim = None
         return record
 
+    def decide(
+        self, provider: Provider, record: Record, deadline: Deadline, *, happened: bool, reference: str, actor: str
+    ) -> Record:
+        """Go on with a parked act as a person found it: its open step happened, or certainly did not.
+
+        Raises Unresolved when nothing is parked or somebody is at it, and what `resolve` raises.
+        """
+        found = "happened" if happened else "did not happen"
+        outcome = self._store.claim(
+            record,
+            one_step_at_a_time=provider.mapper.one_step_at_a_time,
+            by=actor,
+            decision=f"{found} {reference}".strip(),
+        )
+        if outcome.claim is None:
+            raise Unresolved(f"there is nothing to decide now ({outcome.word}): look at the transaction again")
+        record = outcome.the_record()
+        act = record.acts[record.open or 0]
+        attempt = _Attempt(self._store, provider, record, act, outcome.claim, waited_for=True)
+        attempt.trust(Receipt(reference=reference, data={"decided_by": actor}) if happened else None)
+        return self.resolve(provider, attempt.run(deadline.sooner(self._store.lease_seconds / 2)), deadline)
+
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         """Wait for, or finish, another transaction that keeps the card busy. Raises Unresolved when it stays so."""
         self._wait(FIRST_PAUSE_SECONDS, deadline)
@@ -142,10 +164,13 @@ class _Attempt:
         self._steps: list[PlannedStep] = list(act.steps)
         self._clean = claim.clean
         self._sent = False
+        self._word: Refused | None = None  # a person's
 
     def run(self, deadline: Deadline) -> Record:
         try:
             self._plan()
+            if self._word is not None:
+                raise self._word
             if self._nobody_waits and not self._steps:
                 raise _Abandoned
             for number, step in enumerate(self._steps, start=1):
@@ -172,6 +197,16 @@ class _Attempt:
             return self._park(error)
         except (BackendUnavailable, OutcomeUnknown) as error:
             return self._leave(error)
+
+    def trust(self, receipt: Receipt | None) -> None:
+        """Take a person's word for the open step: its receipt, or None when it did not happen."""
+        self._plan()
+        self._clean = True
+        open_step = next(number for number, step in enumerate(self._steps) if step.receipt is None)
+        if receipt is not None:
+            self._steps[open_step] = replace(self._steps[open_step], receipt=receipt)
+        elif may_be_refused(self._act, self._steps):
+            self._word = CardUnusable("a store admin found that it did not happen; send it again")
 
     def _plan(self) -> None:
         if not self._steps:

@@ -63,6 +63,55 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
     )
 
 
+def dump_act(kind: ActKind, oid: str, amount: int, request_id: str, reason: Reason, actor: str | None) -> str:
+    """Return what of an act never changes."""
+    return json.dumps(
+        {"kind": kind, "oid": oid, "amount": amount, "request": request_id, "reason": reason, "actor": actor}
+    )
+
+
+def dump_record(record: Record) -> dict[str, str]:
+    """Return a whole record as the fields that `load_record` reads."""
+    fields: dict[str, str | int] = {
+        "provider": record.provider_id,
+        "card": record.card_id,
+        "operation": record.operation,
+        "request": record.request_id,
+        "amount": record.amount,
+        "currency": record.currency,
+        "holds": record.holds,
+        "state": record.state,
+        "date": record.date,
+        "acts": len(record.acts),
+        "opened_by": record.opened_by,
+        "open": "" if record.open is None else record.open,
+        "captured": record.captured,
+        "released": record.released,
+        "refunded": record.refunded,
+        "attempt": record.attempt,
+        "lease": record.lease_until,
+        "quiet": record.quiet_until,
+        "expires": record.expires,
+        "claimed": "1" if record.claimed else "",
+        "memo": dump_memo(record.memo),
+        "ttl": int((record.authorization_ttl or timedelta()).total_seconds() * 1000),
+    }
+    for act in record.acts:
+        own = f"a{act.number}"
+        fields |= {
+            own: dump_act(act.kind, act.oid, act.amount, act.request_id, act.reason, act.actor),
+            f"{own}.state": act.state,
+            f"{own}.date": act.date,
+            f"{own}.released": act.released,
+            f"{own}.refunded": act.refunded,
+            f"{own}.steps": dump_steps(act.steps),
+            f"{own}.steps_done": steps_done(act.steps),
+            f"{own}.clean": "1" if act.clean else "",
+            f"o:{act.oid}": act.number,
+        }
+    return {name: str(value) for name, value in fields.items()}
+
+
 def dump_steps(steps: Sequence[PlannedStep]) -> str:
     return json.dumps([asdict(step) for step in steps])
 

@@ -11,6 +11,8 @@ from functools import partial
 from app.ledger.commands import Change, Opening, Outcome
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
 from app.ledger.executor import Executor
+from app.ledger.index import Index
+from app.ledger.recovery import Recovery
 from app.ledger.store import Store
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
@@ -81,9 +83,11 @@ class TransactionView:
 class LedgerService:
     """What can be done with transactions. Methods raise the errors of mappers.base and app.ledger.errors."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, index: Index, executor: Executor, recovery: Recovery) -> None:
         self._store = store
+        self._index = index
         self._executor = executor
+        self._recovery = recovery
 
     def authorize(self, provider: Provider, request: AuthorizationRequest, deadline: Deadline) -> str:
         """Reserve (Debit) or add (Credit) value once, however often the same request comes, and return its id.
@@ -135,6 +139,24 @@ class LedgerService:
         """
         return self._change(provider, ActKind.RELEASE, request, deadline, accept=False)
 
+    def decide(
+        self,
+        provider: Provider,
+        address: Address,
+        deadline: Deadline,
+        *,
+        happened: bool,
+        actor: str,
+        reference: str = "",
+    ) -> Record:
+        """Settle what the backend cannot tell, by a person's word: the parked step happened, or certainly did not.
+
+        `reference` is the backend's id of what happened, which later refunds need. Where it did not happen, the act is
+        refused if it may still be, else done again. Raises TransactionNotFound, Unresolved and what `settle` raises.
+        """
+        record = self._known(provider, address, deadline)
+        return self._executor.decide(provider, record, deadline, happened=happened, reference=reference, actor=actor)
+
     def transaction(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> TransactionView:
         """Return one transaction. Raises TransactionNotFound, Unresolved, StoreUnavailable, BackendUnavailable."""
         record = self._resolved(provider, card_id, transaction_id, deadline)
@@ -152,7 +174,9 @@ class LedgerService:
 
     def transactions(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
         """Return the ids of the card's transactions, oldest first."""
-        return self._store.transactions_of_card(provider.id, card_id)
+        return self._index.of_card(provider.id, card_id) or self._recovery.transactions_of_card(
+            provider, card_id, deadline
+        )
 
     def settlements(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Entry]:
         """Return every settlement, oldest first: complete and certain, or the errors of `transaction`."""
@@ -187,7 +211,8 @@ class LedgerService:
         while True:
             outcome = self._with_card(provider, append, deadline)
             if outcome.record is None:
-                raise TransactionNotFound("this card has no such transaction")
+                self._known(provider, address, deadline)
+                continue
             record = outcome.record
             match outcome.word:
                 case "conflict":
@@ -214,14 +239,16 @@ class LedgerService:
             self._executor.help(provider, outcome.card_taken_by, deadline)
         return outcome
 
-    def _known(self, provider: Provider, card_id: str, transaction_id: str) -> Record:
-        record = self._store.load(transaction_id)
-        if record is None or (record.provider_id, record.card_id) != (provider.id, card_id):
+    def _known(self, provider: Provider, address: Address, deadline: Deadline) -> Record:
+        record = self._store.load(address.id)
+        if record is None:
+            record = self._recovery.transaction(provider, address, deadline)
+        if record is None or record.address != address:
             raise TransactionNotFound("this card has no such transaction")
         return record
 
     def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Record:
-        record = self._known(provider, card_id, transaction_id)
+        record = self._known(provider, Address(provider.id, card_id, transaction_id), deadline)
         if not record.certain:
             record = self._executor.resolve(provider, record, deadline)
         if record.state not in KNOWN_TO_VTEX:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib import resources
 from typing import Any, cast
 
-from redis.client import Pipeline
-
-from app.ledger import names
+from app.ledger import keys, names
 from app.ledger.commands import Change, Claim, Opening, Outcome, StoreTimes
 from app.ledger.connection import Connection
-from app.ledger.records import dump_error, dump_memo, dump_steps, load_record, steps_done
+from app.ledger.records import dump_act, dump_error, dump_memo, dump_record, dump_steps, load_record, steps_done
 from app.ledger.transaction import ActRecord, Address, PlannedStep, Reason, Record
 from mappers.base import ActKind, MapperError
 
-_SCRIPTS = ("open", "append", "claim", "record", "forget")
+_SCRIPTS = ("open", "append", "claim", "record", "forget", "restore")
 
 
 class Store:
@@ -47,9 +45,10 @@ class Store:
             holds=opening.holds,
             one_step_at_a_time=opening.one_step_at_a_time,
             oid=oid,
-            act=_act(opening.kind, oid, opening.amount, opening.request_id, Reason.REQUEST, opening.actor),
+            act=dump_act(opening.kind, oid, opening.amount, opening.request_id, Reason.REQUEST, opening.actor),
             by=opening.actor,
             correlation=opening.correlation_id,
+            index=keys.index_entries(opening.id, opening.request_id, opening.memo.order_id),
             fields={
                 "provider": opening.provider_id,
                 "card": opening.card_id,
@@ -80,14 +79,31 @@ class Store:
             only_if_due=change.only_if_due,
             by_caller=change.reason in (Reason.REQUEST, Reason.BY_HAND),
             oid=oid,
-            act=_act(change.kind, oid, change.amount, change.request_id, change.reason, change.actor),
+            act=dump_act(change.kind, oid, change.amount, change.request_id, change.reason, change.actor),
             by=change.actor or (None if change.reason is Reason.REQUEST else change.reason),
             correlation=change.correlation_id,
         )
 
-    def claim(self, record: Record, *, one_step_at_a_time: bool, by: str | None = None) -> Outcome:
-        """Take over the first unresolved act: `missing`, `nothing`, `leased`, `card busy`, `claimed` (with a claim)."""
-        return self._run("claim", record.address, one_step_at_a_time=one_step_at_a_time, by=by)
+    def claim(
+        self,
+        record: Record,
+        *,
+        one_step_at_a_time: bool,
+        by: str | None = None,
+        decision: str | None = None,
+    ) -> Outcome:
+        """Take over the first unresolved act: `missing`, `nothing`, `leased`, `card busy`, `claimed` (with a claim).
+
+        `decision` is what a person found about a parked act; it is open again then.
+        """
+        return self._run(
+            "claim",
+            record.address,
+            one_step_at_a_time=one_step_at_a_time,
+            by=by,
+            unpark=decision is not None,
+            detail=decision,
+        )
 
     def progress(self, record: Record, act: ActRecord, claim: Claim, steps: Sequence[PlannedStep]) -> Outcome:
         """Write that a step is done and the next is about to run: `ok`, or `stale` (another attempt took over)."""
@@ -123,7 +139,7 @@ class Store:
             closed_as=record.closed_as,
             authorization_ttl=_milliseconds(record.authorization_ttl or timedelta()),
             remainder_ttl=_milliseconds(remainder_ttl),
-            undo=_act(ActKind.RELEASE, undo_oid, record.amount, f"{Reason.LATE}-{act.number}", Reason.LATE, None),
+            undo=dump_act(ActKind.RELEASE, undo_oid, record.amount, f"{Reason.LATE}-{act.number}", Reason.LATE, None),
             undo_oid=undo_oid,
         )
 
@@ -189,55 +205,33 @@ class Store:
 
     def load(self, transaction_id: str) -> Record | None:
         """Return a transaction, or None when the store has none of that id."""
-        bucket = names.bucket_of_transaction(transaction_id)
-        if bucket is None:
+        key = keys.of_transaction(transaction_id)
+        if key is None:
             return None
-        fields = self._connection.call(lambda client: client.hgetall(f"gb:{{b{bucket:03d}}}:tx:{transaction_id}"))
+        fields = self._connection.call(lambda client: client.hgetall(key))
         return load_record(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
-        bucket = names.bucket_of_transaction(transaction_id)
-        if bucket is None:
+        key = keys.of_transaction(transaction_id, "ev")
+        if key is None:
             return []
-        key = f"gb:{{b{bucket:03d}}}:ev:{transaction_id}"
-        return [
-            json.loads(row)
-            for row in cast("list[str]", self._connection.call(lambda client: client.lrange(key, 0, -1)))
-        ]
-
-    def transactions_of_card(self, provider_id: str, card_id: str) -> list[str]:
-        """Return the ids of a card's authorised transactions, oldest first."""
-        key = _card_keys(provider_id, card_id)["of_card"]
-        return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
+        rows = cast("list[str]", self._connection.call(lambda client: client.lrange(key, 0, -1)))
+        return [json.loads(row) for row in rows]
 
     def reserved(self, provider_id: str, card_id: str) -> int:
         """Return how much of the card the ledger itself holds, in minor units."""
-        key = _card_keys(provider_id, card_id)["card"]
+        key = keys.of_card(provider_id, card_id)
         return int(cast("str | None", self._connection.call(lambda client: client.hget(key, "reserved"))) or 0)
-
-    # The due queue.
-
-    def due(self, limit: int) -> Iterator[str]:
-        """Yield the ids of transactions somebody must look at now, at most `limit` from each bucket."""
-        now = self._connection.now_milliseconds()
-
-        def fill(pipeline: Pipeline) -> None:
-            for bucket in range(names.BUCKETS):
-                pipeline.zrangebyscore(f"gb:{{b{bucket:03d}}}:due", "-inf", now, start=0, num=limit)
-
-        for found in self._connection.pipeline(fill):
-            yield from found
-
-    def postpone(self, record: Record, delay: timedelta) -> None:
-        """Look at a transaction again later; for what cannot be worked on now."""
-        key = _keys(record.address)[2]
-        at = self._connection.now_milliseconds() + _milliseconds(delay)
-        self._connection.call(lambda client: client.zadd(key, {record.id: at}, gt=True))
 
     def forget(self, record: Record) -> bool:
         """Delete a transaction that has been over for longer than the retention; tell whether it was."""
-        return self._run("forget", record.address).word == "forgotten"
+        return self._run("forget", record.address, index=_index(record)).word == "forgotten"
+
+    def restore(self, record: Record) -> Record:
+        """Write a transaction the store has lost, and return it as it stands now; it may have come back by itself."""
+        fields = dump_record(record)
+        return self._run("restore", record.address, fields=fields, index=_index(record)).the_record()
 
     # Inside.
 
@@ -251,7 +245,7 @@ class Store:
             "retention": _milliseconds(times.retention),
         }
         payload = json.dumps({name: value for name, value in arguments.items() if value is not None})
-        return _outcome(address.id, self._scripts[script](_keys(address), payload))
+        return _outcome(address.id, self._scripts[script](keys.for_scripts(address), payload))
 
     def _record(
         self, outcome: str, record: Record, act: ActRecord, claim: Claim, steps: Sequence[PlannedStep], **more: Any
@@ -269,35 +263,12 @@ class Store:
         )
 
 
-def _act(kind: ActKind, oid: str, amount: int, request_id: str, reason: Reason, actor: str | None) -> str:
-    return json.dumps(
-        {"kind": kind, "oid": oid, "amount": amount, "request": request_id, "reason": reason, "actor": actor}
-    )
+def _index(record: Record) -> list[str]:
+    return keys.index_entries(record.id, record.request_id, record.memo.order_id)
 
 
 def _milliseconds(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
-
-
-def _card_keys(provider_id: str, card_id: str) -> dict[str, str]:
-    tag = f"gb:{{b{names.bucket_of_card(provider_id, card_id):03d}}}"
-    card = names.card_digest(provider_id, card_id)
-    return {"tag": tag, "card": f"{tag}:card:{card}", "of_card": f"{tag}:of:{card}"}
-
-
-def _keys(address: Address) -> list[str]:
-    """Return the keys of a transaction in the order the scripts unpack them."""
-    card = _card_keys(address.provider_id, address.card_id)
-    tag = card["tag"]
-    return [
-        f"{tag}:tx:{address.id}",
-        card["card"],
-        f"{tag}:due",
-        f"{tag}:ev:{address.id}",
-        card["of_card"],
-        f"{tag}:all",
-        f"{tag}:parked",
-    ]
 
 
 def _outcome(transaction_id: str, answer: list[Any]) -> Outcome:

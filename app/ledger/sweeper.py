@@ -14,6 +14,7 @@ from app.ledger.commands import Change
 from app.ledger.connection import Fleet
 from app.ledger.errors import LedgerError, StoreUnavailable
 from app.ledger.executor import Executor
+from app.ledger.index import Index
 from app.ledger.store import Store
 from app.ledger.transaction import Operation, Reason, Record, State
 from mappers.base import ActKind, BackendUnavailable, MapperError
@@ -48,6 +49,7 @@ class Sweeper:
     def __init__(
         self,
         store: Store,
+        index: Index,
         fleet: Fleet,
         executor: Executor,
         registry: Registry,
@@ -56,6 +58,7 @@ class Sweeper:
         deadline_seconds: float,
     ) -> None:
         self._store = store
+        self._index = index
         self._fleet = fleet
         self._executor = executor
         self._registry = registry
@@ -90,7 +93,7 @@ class Sweeper:
         """Look once at everything that is due. Raises StoreUnavailable."""
         done = Pass()
         unreachable: set[str] = set()
-        for transaction_id in self._store.due(TRANSACTIONS_PER_BUCKET):
+        for transaction_id in self._index.due(TRANSACTIONS_PER_BUCKET):
             if self._stopping.is_set():
                 break
             record = self._store.load(transaction_id)
@@ -114,7 +117,7 @@ class Sweeper:
         provider = self._registry.get(record.provider_id)
         if provider is None:
             log.error("no such provider", provider=record.provider_id, transaction=record.id)
-            self._store.postpone(record, ORPHAN_DELAY)
+            self._index.postpone(record, ORPHAN_DELAY)
             return "without a provider"
         deadline = Deadline.after(self._deadline_seconds)
         if record.open is not None:

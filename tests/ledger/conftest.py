@@ -14,6 +14,8 @@ from app.ledger.cards import CardService
 from app.ledger.commands import StoreTimes
 from app.ledger.connection import Connection, Fleet
 from app.ledger.executor import Executor
+from app.ledger.index import Index
+from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
 from app.ledger.store import Store
 from app.ledger.sweeper import Sweeper
@@ -44,6 +46,7 @@ class House:
     backend: ModelBackend
     connection: Connection
     store: Store
+    index: Index
     ledger: LedgerService
     cards: CardService
     sweeper: Sweeper
@@ -137,6 +140,7 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
             policy=policy,
         )
         store = Store(connection, StoreTimes(lease=lease))
+        index = Index(connection)
         executor = Executor(store)
         return House(
             provider=provider,
@@ -144,9 +148,12 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
             backend=backend,
             connection=connection,
             store=store,
-            ledger=LedgerService(store, executor),
+            index=index,
+            ledger=LedgerService(store, index, executor, Recovery(store)),
             cards=CardService(store, fleet, 20, 2000),
-            sweeper=Sweeper(store, fleet, executor, OneProvider(provider), interval_seconds=1, deadline_seconds=5),
+            sweeper=Sweeper(
+                store, index, fleet, executor, OneProvider(provider), interval_seconds=1, deadline_seconds=5
+            ),
         )
 
     yield make

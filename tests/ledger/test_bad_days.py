@@ -411,3 +411,51 @@ def test_a_money_call_makes_two_round_trips_to_the_store(house: House, monkeypat
     assert len(trips) == 2
     house.settle(transaction, "40.00")
     assert len(trips) == 4
+
+
+@pytest.fixture
+def parked(make_house: MakeHouse) -> tuple[House, str]:
+    """A settlement of 40.00 that the backend cannot tell about: it did it, and the answer was lost."""
+    house = make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True, tells=False)
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [error_after]
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    with pytest.raises(Unresolved):
+        house.settlements(transaction)
+    assert house.index.parked() == [transaction]
+    return house, transaction
+
+
+def test_a_person_may_say_that_it_happened(parked: tuple[House, str]) -> None:
+    house, transaction = parked
+    address = house.record(transaction).address
+    house.ledger.decide(house.provider, address, house.deadline(), happened=True, actor="ana", reference="redemption-1")
+    assert house.settlements(transaction) == [Decimal("40.00")]
+    assert house.backend.effects.total() == 1
+    assert house.index.parked() == []
+    assert [(event["what"], event.get("by")) for event in house.store.events(transaction)][-2:] == [
+        ("decided", "ana"),
+        ("done", None),
+    ]
+
+
+def test_a_person_may_say_that_it_did_not_happen(parked: tuple[House, str]) -> None:
+    house, transaction = parked
+    house.backend.balances[CARD] = 10_000
+    address = house.record(transaction).address
+    house.ledger.decide(house.provider, address, house.deadline(), happened=False, actor="ana")
+    assert house.settlements(transaction) == []
+    assert house.index.parked() == []
+    house.mapper.tells = True
+    house.backend.done.clear()
+    house.settle(transaction, "40.00")
+    assert house.settlements(transaction) == [Decimal("40.00")]
+
+
+def test_what_is_not_parked_is_not_for_a_person_to_decide(house: House) -> None:
+    transaction = house.authorize("40.00")
+    with pytest.raises(Unresolved, match="nothing to decide"):
+        house.ledger.decide(
+            house.provider, house.record(transaction).address, house.deadline(), happened=True, actor="ana"
+        )

@@ -5,6 +5,12 @@ local open = get('open')
 if open == '' then return answer('nothing') end
 if number('lease') > now then return answer('leased') end
 local act = tonumber(open)
+if arg.unpark then
+  if get(act_field(act, 'state')) ~= 'parked' then return answer('nothing') end
+  set(act_field(act, 'state'), 'opening')
+  redis.call('SREM', parked, arg.id)
+  note('decided')
+end
 local kind = cjson.decode(get('a' .. act)).kind
 local refunded = number(act_field(act, 'refunded'))
 if get(act_field(act, 'state')) ~= 'parked' then

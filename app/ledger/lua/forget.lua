@@ -3,5 +3,6 @@ local score = redis.call('ZSCORE', due, arg.id)
 if not score or tonumber(score) > now or get('open') ~= '' then return answer('not due') end
 if get('state') == 'authorised' and get('operation') == 'Debit' then return answer('not due') end
 redis.call('DEL', transaction, events)
-for _, index in ipairs({due, all, of_card}) do redis.call('ZREM', index, arg.id) end
+for _, queue in ipairs({due, all, of_card}) do redis.call('ZREM', queue, arg.id) end
+for _, row in ipairs(arg.index) do redis.call('ZREM', index, row) end
 return answer('forgotten')

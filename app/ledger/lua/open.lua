@@ -15,6 +15,7 @@ if state == '' then
   for field, value in pairs(arg.fields) do set(field, value) end
   set('date', now, 'acts', 0, 'open', '')
   redis.call('ZADD', all, now, arg.id)
+  for _, row in ipairs(arg.index) do redis.call('ZADD', index, 0, row) end
 end
 local act = number('acts')
 if act > 0 then

@@ -1,7 +1,7 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 -- All keys belong to one card and carry its bucket's hash tag, so they live in one cluster slot.
 -- Time is the store's own; amounts are integers of the smallest unit, below 10^14, which Lua and cjson carry exactly.
-local transaction, card, due, events, of_card, all, parked = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')

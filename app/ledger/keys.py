@@ -1,0 +1,48 @@
+"""Where everything lies in Redis: all keys of a card carry its bucket's hash tag, and so share one cluster slot."""
+
+from __future__ import annotations
+
+from app.ledger import names
+from app.ledger.transaction import Address
+
+
+def in_bucket(bucket: int, name: str) -> str:
+    """Return a key of one bucket: `due`, `all`, `parked`, `index`, or `tx:` and an id."""
+    return f"gb:{{b{bucket:03d}}}:{name}"
+
+
+def of_transaction(transaction_id: str, kind: str = "tx") -> str | None:
+    """Return the key of a transaction (`tx`) or its events (`ev`); None when it is no id of ours."""
+    bucket = names.bucket_of_transaction(transaction_id)
+    return None if bucket is None else in_bucket(bucket, f"{kind}:{transaction_id}")
+
+
+def of_card(provider_id: str, card_id: str, kind: str = "card") -> str:
+    """Return the key of a card's standing (`card`) or of its transactions (`of`)."""
+    digest = names.card_digest(provider_id, card_id)
+    return in_bucket(names.bucket_of_card(provider_id, card_id), f"{kind}:{digest}")
+
+
+def for_scripts(address: Address) -> list[str]:
+    """Return the keys of a transaction in the order the scripts unpack them."""
+    bucket = names.bucket_of_card(address.provider_id, address.card_id)
+    return [
+        in_bucket(bucket, f"tx:{address.id}"),
+        of_card(address.provider_id, address.card_id),
+        in_bucket(bucket, "due"),
+        in_bucket(bucket, f"ev:{address.id}"),
+        of_card(address.provider_id, address.card_id, "of"),
+        in_bucket(bucket, "all"),
+        in_bucket(bucket, "parked"),
+        in_bucket(bucket, "index"),
+    ]
+
+
+def index_entries(transaction_id: str, request_id: str, order_id: str | None) -> list[str]:
+    """Return the rows under which a transaction can be found by its request and its order."""
+    rows = [f"{index_prefix('request', request_id)}{transaction_id}"]
+    return [*rows, f"{index_prefix('order', order_id)}{transaction_id}"] if order_id else rows
+
+
+def index_prefix(kind: str, value: str) -> str:
+    return f"{kind}:{names.digest(kind, value)}:"

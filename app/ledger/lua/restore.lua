@@ -1,0 +1,9 @@
+-- Writes a transaction that the store had lost and the backend still knew. Answers: found | restored.
+if get('state') ~= '' then return answer('found') end
+for field, value in pairs(arg.fields) do set(field, value) end
+redis.call('ZADD', all, arg.fields.date, arg.id)
+redis.call('ZADD', of_card, arg.fields.date, arg.id)
+for _, row in ipairs(arg.index) do redis.call('ZADD', index, 0, row) end
+arm()
+note('restored')
+return answer('restored')

@@ -1,0 +1,191 @@
+"""Recovery writes a transaction anew from the backend's statement, when a store that held nothing else has lost it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from app.ledger import names
+from app.ledger.store import Store
+from app.ledger.transaction import (
+    ActRecord,
+    ActState,
+    Address,
+    Operation,
+    PlannedStep,
+    Reason,
+    Record,
+    State,
+    planned,
+    wanted,
+)
+from mappers.base import ActKind, CardNotFound, Entry, Holds, Mapper, Unsupported, Verb
+from mappers.deadline import Deadline
+from providers.provider import Provider
+
+log = structlog.get_logger()
+
+
+class Recovery:
+    """Only for backends that hold natively and keep our notes: there the store's loss loses neither money nor story."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Record | None:
+        """Return a transaction the store does not know but the backend does, written down again; else None.
+
+        Raises BackendUnavailable, StoreUnavailable.
+        """
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
+            return None
+        entries = self._entries(provider, address.card_id, deadline)
+        return self._restore(provider, address, [entry for entry in entries if _belongs(entry, address.id)])
+
+    def transactions_of_card(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
+        """Write down again all that the backend knows of a card, and return the transactions' ids, oldest first."""
+        entries = self._entries(provider, card_id, deadline)
+        ids = dict.fromkeys(entry.origin.transaction_id for entry in entries if entry.origin)
+        restored = [
+            self._restore(provider, Address(provider.id, card_id, name), [e for e in entries if _belongs(e, name)])
+            for name in ids
+        ]
+        return [record.id for record in restored if record is not None]
+
+    def _entries(self, provider: Provider, card_id: str, deadline: Deadline) -> list[Entry]:
+        if provider.policy.holds is not Holds.NATIVE:
+            return []
+        try:
+            return list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
+        except (Unsupported, CardNotFound):
+            return []
+
+    def _restore(self, provider: Provider, address: Address, entries: list[Entry]) -> Record | None:
+        record = rebuild(provider, address, entries)
+        if record is None:
+            return None
+        log.warning("a transaction was restored from the backend", transaction=address.id, provider=provider.id)
+        return self._store.restore(record)
+
+
+def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> Record | None:
+    """Return the transaction that these entries of the backend tell of, or None when they do not tell how it began.
+
+    Acts without a backend call of their own (a later settlement, where the first one captured all) left no trace.
+    """
+    entries = list(entries)
+    record: Record | None = None
+    for oid in dict.fromkeys(entry.origin.oid for entry in entries if entry.origin and entry.key):
+        told = {entry.key: entry for entry in entries if entry.key and entry.origin and entry.origin.oid == oid}
+        record = _with_act(provider, address, record, oid, told)
+    if record is None:
+        return None
+    for entry in entries:
+        if entry.key is None and entry.verb is Verb.RELEASE and record.rest:
+            record = _released_by_the_backend(record, entry)
+    return _with_state(provider, record)
+
+
+def _belongs(entry: Entry, transaction_id: str) -> bool:
+    return entry.origin is not None and entry.origin.transaction_id == transaction_id
+
+
+def _with_act(
+    provider: Provider, address: Address, record: Record | None, oid: str, told: dict[str, Entry]
+) -> Record | None:
+    first = next(iter(told.values()))
+    origin = first.origin
+    if origin is None:
+        return record
+    opens = origin.act in (ActKind.DEBIT, ActKind.CREDIT)
+    if record is None:
+        if not opens:
+            return None
+        record = _opened(provider, address, first)
+    act = ActRecord(
+        number=len(record.acts),
+        kind=origin.act,
+        oid=oid,
+        amount=origin.act_amount,
+        state=ActState.OPENING,
+        request_id=origin.act_request_id or origin.request_id,
+        reason=Reason.REQUEST,
+        date=_milliseconds(first),
+        released=origin.released,
+        refunded=origin.refunded,
+    )
+    if opens:
+        record = replace(record, opened_by=act.number, captured=0, released=0, refunded=0)
+    steps = tuple(_as_told(provider.mapper, record, act, told))
+    done = all(step.receipt is not None for step in steps)
+    act = replace(act, steps=steps, state=ActState.DONE if done else ActState.OPENING)
+    return replace(
+        record,
+        acts=(*record.acts, act),
+        open=record.open if done or record.open is not None else act.number,
+        captured=record.captured + (act.amount if act.kind is ActKind.CAPTURE else 0),
+        released=record.released + act.released,
+        refunded=record.refunded + act.refunded,
+    )
+
+
+def _as_told(mapper: Mapper, record: Record, act: ActRecord, told: dict[str, Entry]) -> Iterable[PlannedStep]:
+    for number, step in enumerate(planned(mapper.plan(wanted(act), record.view(act))), start=1):
+        entry = told.get(names.step_key(act.oid, number))
+        yield replace(step, receipt=entry.receipt) if entry else step
+
+
+def _opened(provider: Provider, address: Address, entry: Entry) -> Record:
+    origin = entry.origin
+    assert origin is not None  # noqa: S101 - the caller looked
+    return Record(
+        id=address.id,
+        provider_id=address.provider_id,
+        card_id=address.card_id,
+        operation=Operation.CREDIT if origin.act is ActKind.CREDIT else Operation.DEBIT,
+        request_id=origin.request_id,
+        amount=origin.act_amount,
+        currency=provider.currency.code,
+        holds=provider.policy.holds,
+        state=State.AUTHORISED,
+        date=_milliseconds(entry),
+        acts=(),
+        opened_by=0,
+        open=None,
+        claimed=True,
+        authorization_ttl=provider.policy.authorization_ttl,
+    )
+
+
+def _released_by_the_backend(record: Record, entry: Entry) -> Record:
+    """Add the release of a hold that the backend let run out."""
+    number = len(record.acts)
+    act = ActRecord(
+        number=number,
+        kind=ActKind.RELEASE,
+        oid=names.act_id(record.id, ActKind.RELEASE, f"{Reason.EXPIRED}-{number}"),
+        amount=record.rest,
+        state=ActState.DONE,
+        request_id=f"{Reason.EXPIRED}-{number}",
+        reason=Reason.EXPIRED,
+        date=_milliseconds(entry),
+        released=record.rest,
+        steps=(PlannedStep(Verb.RELEASE, record.rest, receipt=entry.receipt),),
+    )
+    return replace(record, acts=(*record.acts, act), released=record.released + act.released, state=State.EXPIRED)
+
+
+def _with_state(provider: Provider, record: Record) -> Record:
+    if record.rest == 0 and record.state is State.AUTHORISED and record.open is None:
+        return replace(record, state=State.CLOSED)
+    last = record.acts[-1].date
+    policy = provider.policy
+    ttl = policy.remainder_ttl if record.captured else policy.authorization_ttl
+    return replace(record, expires=last + int(ttl / timedelta(milliseconds=1)))
+
+
+def _milliseconds(entry: Entry) -> int:
+    return int(entry.date.timestamp() * 1000)
