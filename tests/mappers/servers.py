@@ -1,9 +1,12 @@
-"""Hand-written servers on loopback that misbehave exactly as told."""
+"""Hand-written servers on loopback that misbehave exactly as told, and the calls made to them."""
 
 import socket
 import struct
 import threading
 from contextlib import contextmanager, suppress
+
+from mappers.deadline import Deadline
+from mappers.http import HttpBackend
 
 
 class Line:
@@ -117,7 +120,28 @@ def serving(behave, tls=None):
         server.close()
 
 
+def answering(*arguments):
+    """Behave well: give every request the same answer."""
+
+    def behave(line, _):
+        while line.receive():
+            line.answer(*arguments)
+
+    return behave
+
+
 def closed_port():
     """Return the URL of a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def read(url, seconds=5.0, **arguments):
+    """Make a call that moves no money."""
+    return HttpBackend("acme", url).call("GET", "/cards", deadline=Deadline.after(seconds), **arguments)
+
+
+def write(url, seconds=5.0, **arguments):
+    """Make a call that moves money."""
+    deadline = Deadline.after(seconds)
+    return HttpBackend("acme", url).call("POST", "/debits", deadline=deadline, moves_money=True, **arguments)

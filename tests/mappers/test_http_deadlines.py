@@ -1,0 +1,148 @@
+"""The HTTP client ends every call at its deadline, however the backend is slow, with and without TLS."""
+
+import ssl
+import threading
+import time
+
+import pytest
+import trustme
+
+from mappers import http
+from mappers.base import BackendUnavailable, OutcomeUnknown
+from mappers.deadline import Deadline
+from mappers.http import HttpBackend
+from tests.mappers.servers import answering, read, serving, write
+
+# What a test allows on top of a deadline: generous, since the cores may be busy, but far below a hang's own end.
+SLACK_SECONDS = 2.0
+
+
+@pytest.fixture(autouse=True)
+def writes_may_start_late(monkeypatch):
+    monkeypatch.setattr(http, "MINIMUM_WRITE_SECONDS", 0.01)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority, tmp_path, monkeypatch):
+    """The server's side of TLS, its authority trusted by backends built in this test."""
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline():
+    def behave(line, _):
+        request = line.receive()
+        if b"/slow" in request:
+            line.hang()
+        line.answer()
+
+    outcomes = []
+
+    def call(backend, path, seconds):
+        try:
+            outcomes.append(backend.call("GET", path, deadline=Deadline.after(seconds)).status)
+        except BackendUnavailable:
+            outcomes.append("late")
+
+    with serving(behave) as server:
+        backend = HttpBackend("acme", server.url)
+        calls = [("/slow", 0.3), ("/fast", 10.0)] * 4
+        threads = [threading.Thread(target=call, args=(backend, *arguments)) for arguments in calls]
+        started = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - started < 0.3 + SLACK_SECONDS
+    assert sorted(map(str, outcomes)) == ["200"] * 4 + ["late"] * 4
+
+
+def drip_headers(line, _):
+    line.receive()
+    line.send(b"HTTP/1.1 200 OK\r\n")
+    line.drip(b"X-Drip: 1\r\n")
+
+
+def drip_body(line, _):
+    line.receive()
+    line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    line.drip(b" ")
+
+
+def hang(line, _):
+    line.receive()
+    line.hang()
+
+
+SLOWNESS = pytest.mark.parametrize("behave", [drip_headers, drip_body, hang])
+
+
+@SLOWNESS
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_slow_read_ends_at_the_deadline(behave, secure, request):
+    with serving(behave, request.getfixturevalue("tls") if secure else None) as server:
+        started = time.monotonic()
+        with pytest.raises(BackendUnavailable):
+            read(server.url, 0.4)
+        assert time.monotonic() - started < 0.4 + SLACK_SECONDS
+
+
+@SLOWNESS
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_slow_write_ends_at_the_deadline_unknown_and_unanswered(behave, secure, request):
+    with serving(behave, request.getfixturevalue("tls") if secure else None) as server:
+        started = time.monotonic()
+        with pytest.raises(OutcomeUnknown) as caught:
+            write(server.url, 0.4)
+        assert time.monotonic() - started < 0.4 + SLACK_SECONDS
+    assert not caught.value.answered
+    assert len(server.requests) == 1
+
+
+def test_a_request_that_the_server_does_not_read_ends_at_the_deadline():
+    with serving(lambda line, _: line.hang()) as server:
+        started = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            HttpBackend("acme", server.url).call(
+                "POST", "/x", deadline=Deadline.after(0.4), body="x" * 30_000_000, moves_money=True
+            )
+        assert time.monotonic() - started < 0.4 + SLACK_SECONDS
+
+
+def test_a_tls_handshake_that_hangs_was_never_sent():
+    with serving(lambda line, _: line.hang()) as server:
+        started = time.monotonic()
+        with pytest.raises(BackendUnavailable):
+            write(server.url.replace("http://127.0.0.1", "https://localhost"), 0.4)
+        assert time.monotonic() - started < 0.4 + SLACK_SECONDS
+
+
+def test_an_unknown_authority_is_refused_before_anything_is_sent(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with serving(answering(), context) as server, pytest.raises(BackendUnavailable, match="CertVerification"):
+        write(server.url)
+    assert server.requests == []
+
+
+def test_a_certificate_for_another_host_is_refused(tls, authority):
+    authority.issue_cert("other.example").configure_cert(tls)
+    with serving(answering(), tls) as server, pytest.raises(BackendUnavailable, match="CertVerification"):
+        write(server.url)
+    assert server.requests == []
+
+
+def test_tls_connections_are_kept_too(tls):
+    with serving(answering(), tls) as server:
+        backend = HttpBackend("acme", server.url)
+        for _ in range(3):
+            backend.call("GET", "/x", deadline=Deadline.after(5))
+    assert (server.connections, len(server.requests)) == (1, 3)

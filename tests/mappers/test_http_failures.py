@@ -1,0 +1,238 @@
+"""The HTTP client: what a call that failed can have done, which are repeated, and what is never told about them."""
+
+import logging
+import socket
+from contextlib import suppress
+
+import pytest
+
+from mappers import http
+from mappers.base import BackendUnavailable, OutcomeUnknown
+from mappers.breaker import FAILURES_TO_OPEN
+from mappers.deadline import Deadline
+from mappers.http import HttpBackend
+from tests.mappers.servers import Server, answering, closed_port, read, serving, write
+
+
+@pytest.mark.parametrize("call", [read, write])
+def test_a_refused_connection_is_tried_again_then_unavailable(call, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(http.time, "sleep", pauses.append)
+    with pytest.raises(BackendUnavailable):
+        call(closed_port())
+    assert pauses == [http.RETRY_PAUSE_SECONDS] * http.CONNECT_RETRIES
+
+
+def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch):
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))  # bound, and not listening yet: connections are refused
+    started = []
+
+    def come_back(_):
+        listener.listen()
+        started.append(Server(answering(), listener=listener))
+
+    monkeypatch.setattr(http.time, "sleep", come_back)
+    try:
+        answer = write(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        started[0].close()
+    assert (answer.status, len(started[0].requests)) == (200, 1)
+
+
+def test_a_host_name_that_cannot_be_looked_up_is_unavailable_even_for_a_write(monkeypatch):
+    def fail(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(BackendUnavailable):
+        write("https://no-such-host.invalid")
+
+
+def test_a_write_reset_after_it_was_sent_is_unknown_and_sent_once():
+    def behave(line, _):
+        line.receive()
+        line.reset()
+
+    with serving(behave) as server, pytest.raises(OutcomeUnknown) as caught:
+        write(server.url)
+    assert (caught.value.answered, len(server.requests)) == (False, 1)
+
+
+def test_an_answer_cut_short_leaves_a_write_unknown():
+    def behave(line, _):
+        line.receive()
+        line.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a":1}')
+
+    with serving(behave) as server, pytest.raises(OutcomeUnknown):
+        write(server.url)
+
+
+def broken(kind):
+    return {
+        "reset": lambda line: line.reset(),
+        "moved": lambda line: line.answer("307 Temporary Redirect", b"", "Location: /elsewhere"),
+        "failed": lambda line: line.answer("500 Internal Server Error"),
+        "gateway": lambda line: line.answer("502 Bad Gateway", b"<html>"),
+        "timed out": lambda line: line.answer("408 Request Timeout"),
+        "junk": lambda line: line.answer("200 OK", b"<html>"),
+        "not a number": lambda line: line.answer("200 OK", b'{"balance":NaN}'),
+        "endless number": lambda line: line.answer("200 OK", b"1e99999999999999999999"),
+        "deep": lambda line: line.answer("200 OK", b"[" * 100_000),
+        "not text": lambda line: line.answer("200 OK", b'"\xff"'),
+        "huge": lambda line: line.answer("200 OK", b'"' + b"x" * 2**20 + b'"'),
+        "not HTTP": lambda line: line.send(b"SSH-2.0-OpenSSH\r\n"),
+    }[kind]
+
+
+ANSWERED = [
+    "moved",
+    "failed",
+    "gateway",
+    "timed out",
+    "junk",
+    "not a number",
+    "endless number",
+    "deep",
+    "not text",
+    "huge",
+]
+
+
+@pytest.mark.parametrize("kind", [*ANSWERED, "reset", "not HTTP"])
+def test_a_read_that_fails_once_is_repeated(kind):
+    def behave(line, number):
+        while line.receive():
+            if number == 1:
+                broken(kind)(line)
+                return
+            line.answer("200 OK", b"1")
+
+    with serving(behave) as server:
+        assert read(server.url).body == 1
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", [*ANSWERED, "reset", "not HTTP"])
+def test_a_read_that_fails_twice_is_unavailable(kind):
+    def behave(line, _):
+        line.receive()
+        broken(kind)(line)
+
+    with serving(behave) as server, pytest.raises(BackendUnavailable):
+        read(server.url)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once(kind):
+    def behave(line, _):
+        line.receive()
+        broken(kind)(line)
+
+    with serving(behave) as server, pytest.raises(OutcomeUnknown) as caught:
+        write(server.url)
+    assert (caught.value.answered, len(server.requests)) == (True, 1)
+
+
+@pytest.mark.parametrize("call", [read, write])
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)])
+def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repeated(call, header, seconds):
+    behave = answering("429 Too Many Requests", b"", f"Retry-After: {header}")
+    with serving(behave) as server, pytest.raises(BackendUnavailable) as caught:
+        call(server.url)
+    assert (caught.value.retry_after_seconds, len(server.requests)) == (seconds, 1)
+
+
+@pytest.mark.parametrize(("call", "seconds"), [(read, 0.0), (write, 0.3)])
+def test_a_call_without_enough_time_left_is_not_started(call, seconds, monkeypatch):
+    monkeypatch.setattr(http, "MINIMUM_WRITE_SECONDS", 0.5)
+    with serving(answering()) as server, pytest.raises(BackendUnavailable, match="not asked"):
+        call(server.url, seconds)
+    assert server.connections == 0
+
+
+# The breaker
+
+
+def fail_until_open(backend, **arguments):
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(OutcomeUnknown):
+            backend.call("POST", "/x", deadline=Deadline.after(5), moves_money=True, **arguments)
+
+
+def test_a_failing_operation_is_not_asked_again_for_a_while():
+    with serving(answering("500 Internal Server Error")) as server:
+        backend = HttpBackend("acme", server.url)
+        fail_until_open(backend, operation="debit")
+        with pytest.raises(BackendUnavailable, match=r"acme was not asked: failed 5 times in a row, next try in \d s"):
+            backend.call("POST", "/x", deadline=Deadline.after(5), operation="debit", moves_money=True)
+    assert len(server.requests) == FAILURES_TO_OPEN
+
+
+def test_other_operations_and_calls_without_breaker_are_asked_all_the_same():
+    with serving(answering("500 Internal Server Error")) as server:
+        backend = HttpBackend("acme", server.url)
+        fail_until_open(backend, operation="debit")
+        for arguments in ({"operation": "hold"}, {"operation": "debit", "breaker": False}):
+            with pytest.raises(OutcomeUnknown):
+                backend.call("POST", "/x", deadline=Deadline.after(5), moves_money=True, **arguments)
+    assert len(server.requests) == FAILURES_TO_OPEN + 2
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "409 Conflict", "429 Too Many Requests"])
+def test_refusals_never_open_the_breaker(status):
+    with serving(answering(status)) as server:
+        backend = HttpBackend("acme", server.url)
+        for _ in range(2 * FAILURES_TO_OPEN):
+            with suppress(BackendUnavailable):
+                backend.call("POST", "/x", deadline=Deadline.after(5), moves_money=True)
+    assert len(server.requests) == 2 * FAILURES_TO_OPEN
+
+
+def test_refused_connections_open_the_breaker(monkeypatch):
+    monkeypatch.setattr(http.time, "sleep", lambda _: None)
+    backend = HttpBackend("acme", closed_port())
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(BackendUnavailable):
+            backend.call("GET", "/x", deadline=Deadline.after(5))
+    with pytest.raises(BackendUnavailable, match="not asked"):
+        backend.call("GET", "/x", deadline=Deadline.after(5))
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("kind", ["fine", "reset", "failed", "junk", "malformed headers", "refused connection"])
+def test_no_path_query_body_or_credential_reaches_a_log_or_an_error(kind, caplog, capfd):
+    def behave(line, _):
+        line.receive()
+        if kind == "malformed headers":
+            line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno colon here\r\n\r\n{}")
+        elif kind == "fine":
+            line.answer()
+        else:
+            broken(kind)(line)
+
+    caplog.set_level(logging.DEBUG)
+    with serving(behave) as server:
+        url = closed_port() if kind == "refused connection" else server.url
+        backend = HttpBackend("acme", url, headers={"X-Key": "CANARY-1"}, basic_auth=("user", "CANARY-2"))
+        try:
+            backend.call(
+                "POST",
+                "/cards/CANARY-3",
+                query={"code": "CANARY-4"},
+                body={"code": "CANARY-5"},
+                operation="debit",
+                deadline=Deadline.after(5),
+                moves_money=True,
+            )
+        except (BackendUnavailable, OutcomeUnknown):
+            logging.getLogger("test").exception("the whole chain of causes")
+    captured = capfd.readouterr()
+    logged = caplog.text + captured.out + captured.err
+    assert "acme" in logged
+    assert "debit" in logged
+    assert "CANARY" not in logged
+    assert "/cards" not in logged

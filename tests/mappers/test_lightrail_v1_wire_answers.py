@@ -1,0 +1,216 @@
+"""Lightrail V1's own examples understood, and what is not understood never taken for something else."""
+
+from datetime import UTC, datetime
+
+import pytest
+import responses
+from responses import matchers
+
+from mappers.base import (
+    BackendUnavailable,
+    CardNotFound,
+    CardStatus,
+    Customer,
+    OutcomeUnknown,
+    Query,
+    Undecidable,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.lightrail_v1.mapper import LightrailV1
+from tests.mappers.lightrail_v1_wire import (
+    ANA,
+    CARD,
+    CARD_URL,
+    CART,
+    CODE,
+    CONTACT,
+    DETAILS,
+    MONEY,
+    PENDING,
+    PRINCIPAL,
+    PROMOTION,
+    URL,
+    answer_card,
+    build,
+    error,
+    step,
+)
+
+
+@pytest.fixture
+def mapper() -> LightrailV1:
+    return build()
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    return Deadline.after(10)
+
+
+@pytest.fixture
+def wire():
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+# What is understood
+
+
+def test_a_card_and_its_details_are_one_card(wire, mapper, deadline):
+    categories = [
+        {"key": "giftbridge_caption", "value": "Birthday"},
+        {"key": "giftbridge_relation_name", "value": "loyalty"},
+        {"key": "giftbridge_multiple_credits", "value": "false"},
+        {"key": "city", "value": 7},
+        "odd",
+    ]
+    store = PRINCIPAL | {"expires": "2099-01-02T00:00:00.000Z"}
+    answer_card(wire, CARD | {"categories": categories}, DETAILS | {"valueStores": [store], "codeLastFour": "YNJC"})
+    card = mapper.get_card("card-6dxx89", deadline)
+    assert (card.id, card.balance, card.currency, card.status) == ("card-6dxx89", 33301, "BRL", CardStatus.ACTIVE)
+    assert (card.code_mask, card.caption, card.relation_name) == ("****YNJC", "Birthday", "loyalty")
+    assert (card.multiple_credits, card.multiple_redemptions, card.restricted_to_owner) == (False, None, None)
+    assert card.emission_date == datetime(2017, 7, 28, 21, 21, 0, 606000, tzinfo=UTC)
+    assert card.expiring_date == datetime(2099, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stores", "balance"),
+    [
+        ([PRINCIPAL], 33301),
+        ([PRINCIPAL, PROMOTION], 33301),
+        ([PRINCIPAL, PROMOTION | {"restrictions": []}], 33801),
+        ([PRINCIPAL, PROMOTION | {"restrictions": [], "state": "EXPIRED"}], 33301),
+        ([PRINCIPAL | {"state": "EXPIRED"}, PROMOTION | {"restrictions": []}], 500),
+    ],
+    ids=["principal", "restricted promotion", "promotion", "expired promotion", "expired principal"],
+)
+def test_without_a_cart_a_card_is_worth_what_it_can_pay_for_certain(wire, mapper, deadline, stores, balance):
+    answer_card(wire, details=DETAILS | {"valueStores": stores})
+    card = mapper.get_card("card-6dxx89", deadline)
+    assert (card.balance, card.status) == (balance, CardStatus.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("INACTIVE", CardStatus.INACTIVE),
+        ("NOT_STARTED", CardStatus.NOT_STARTED),
+        ("EXPIRED", CardStatus.EXPIRED),
+        ("FROZEN", CardStatus.FROZEN),
+        ("CANCELLED", CardStatus.CANCELED),
+        ("SOMETHING_NEW", CardStatus.INACTIVE),
+    ],
+)
+def test_a_card_that_cannot_pay_says_why(wire, mapper, deadline, state, status):
+    answer_card(wire, details=DETAILS | {"valueStores": [PRINCIPAL | {"state": state}]})
+    assert mapper.get_card("card-6dxx89", deadline).status is status
+
+
+@pytest.mark.parametrize(
+    ("difference", "status"),
+    [
+        ({"currency": "USD"}, CardStatus.WRONG_CURRENCY),
+        ({"cardType": "OTHER"}, CardStatus.UNSUPPORTED),
+        ({"valueStores": []}, CardStatus.UNSUPPORTED),
+    ],
+)
+def test_what_is_no_card_of_ours_says_so(wire, mapper, deadline, difference, status):
+    answer_card(wire, details=DETAILS | difference)
+    assert mapper.get_card("card-6dxx89", deadline).status is status
+
+
+def test_a_card_whose_id_tells_its_code_is_not_used(wire, mapper, deadline):
+    wire.get(f"{URL}/codes/DXX89/details", json={"details": DETAILS})
+    wire.get(CARD_URL, json={"card": CARD})
+    assert mapper.find(Query(code="DXX89"), deadline)[0].status is CardStatus.UNSUPPORTED
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_an_unknown_code_is_no_card(wire, mapper, deadline, status):
+    wire.get(f"{URL}/codes/{CODE}/details", **error(status))
+    assert mapper.find(Query(code=CODE), deadline) == []
+
+
+@pytest.mark.parametrize("body", [{"message": "Not Found"}, None, {"status": "error"}])
+def test_a_404_of_somebody_else_does_not_pass_for_lightrails(wire, mapper, deadline, body):
+    wire.get(f"{URL}/codes/{CODE}/details", json=body, status=404)
+    with pytest.raises(BackendUnavailable, match="base_url"):
+        mapper.find(Query(code=CODE), deadline)
+
+
+def test_an_unknown_id_is_card_not_found(wire, mapper, deadline):
+    wire.get(f"{CARD_URL}/details", **error(404, "CardNotFound"))
+    with pytest.raises(CardNotFound):
+        mapper.get_card("card-6dxx89", deadline)
+
+
+@pytest.mark.parametrize(
+    "body", [DETAILS, {"details": []}, {"details": {}}, {"details": DETAILS | {"valueStores": [{"value": 1.5}]}}, [], 3]
+)
+def test_a_read_that_cannot_be_understood_is_no_card(wire, mapper, deadline, body):
+    wire.get(f"{CARD_URL}/details", json=body)
+    with pytest.raises(BackendUnavailable):
+        mapper.get_card("card-6dxx89", deadline)
+
+
+@pytest.mark.parametrize("body", [[], {}, PENDING, {"transaction": PENDING | {"transactionId": None}}, "ok"])
+def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(wire, mapper, deadline, body):
+    wire.post(MONEY, json=body)
+    with pytest.raises(OutcomeUnknown) as caught:
+        mapper.run(step(Verb.HOLD), deadline)
+    assert caught.value.answered
+
+
+@pytest.mark.parametrize("difference", [{"value": -499}, {"value": 500}, {"currency": "USD"}])
+def test_a_success_with_another_amount_is_for_a_person(wire, mapper, deadline, difference):
+    wire.post(MONEY, json={"transaction": PENDING | difference})
+    with pytest.raises(Undecidable):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+def test_a_dry_run_that_is_refused_leaves_what_is_certain(wire, mapper, deadline):
+    wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
+    wire.get(CARD_URL, json={"card": CARD})
+    wire.post(f"{MONEY}/dryRun", **error(400))
+    assert mapper.find(Query(code=CODE, cart=CART), deadline)[0].balance == 33301
+
+
+# Customers
+
+
+@pytest.mark.parametrize(
+    ("contact_key", "name"), [("email", "ana@example.com"), ("userSuppliedId", "123")], ids=["email", "key"]
+)
+def test_account_cards_are_those_of_the_contact_in_our_currency(wire, deadline, contact_key, name):
+    account = CARD | {"cardType": "ACCOUNT_CARD", "contactId": "contact-1"}
+    filters = {"contactId": "contact-1", "cardType": "ACCOUNT_CARD", "currency": "BRL", "limit": "10"}
+    wire.get(f"{URL}/contacts", json={"contacts": [CONTACT]}, match=[matchers.query_param_matcher({contact_key: name})])
+    wire.get(f"{URL}/cards", json={"cards": [account]}, match=[matchers.query_param_matcher(filters)])
+    wire.get(f"{CARD_URL}/details", json={"details": DETAILS | {"cardType": "ACCOUNT_CARD"}})
+    mapper = build(contact_key=contact_key, loyalty_caption="Points", loyalty_relation_name="Club")
+    [card] = mapper.find(Query(customer=ANA), deadline)
+    assert (card.id, card.balance, card.caption, card.relation_name) == ("card-6dxx89", 33301, "Points", "Club")
+    assert (card.restricted_to_owner, card.owner, card.code_mask) == (True, name, None)
+
+
+@pytest.mark.parametrize(
+    "other", [{"email": "bob@example.com"}, {"email": None}, {"email": "ana@example.com.evil.example"}]
+)
+def test_a_contact_of_another_name_is_not_the_customer(wire, mapper, deadline, other):
+    wire.get(f"{URL}/contacts", json={"contacts": [CONTACT | other]})
+    assert mapper.find(Query(customer=ANA), deadline) == []
+
+
+@pytest.mark.parametrize("other", [{"contactId": "contact-2"}, {"cardType": "GIFT_CARD", "contactId": "contact-1"}])
+def test_a_card_of_another_contact_or_kind_is_not_the_customers(wire, mapper, deadline, other):
+    wire.get(f"{URL}/contacts", json={"contacts": [CONTACT]})
+    wire.get(f"{URL}/cards", json={"cards": [CARD | {"cardType": "ACCOUNT_CARD"} | other]})
+    assert mapper.find(Query(customer=ANA), deadline) == []
+
+
+@pytest.mark.parametrize("customer", [None, Customer("123")])
+def test_a_customer_whose_email_is_not_known_finds_nothing(wire, mapper, deadline, customer):
+    assert mapper.find(Query(customer=customer), deadline) == []
+    assert len(wire.calls) == 0
