@@ -39,6 +39,8 @@ class Giftbridge:
     store: Store
     index: Index
     ledger: LedgerService
+    executor: Executor
+    recovery: Recovery
     cards: CardService
     sweeper: Sweeper
 
@@ -59,13 +61,16 @@ def build(settings: Settings, registry: Registry) -> Giftbridge:
     store = Store(connection, times)
     index = Index(connection)
     executor = Executor(store)
+    recovery = Recovery(store)
     return Giftbridge(
         settings=settings,
         registry=registry,
         connection=connection,
         store=store,
         index=index,
-        ledger=LedgerService(store, index, executor, Recovery(store)),
+        ledger=LedgerService(store, index, executor, recovery),
+        executor=executor,
+        recovery=recovery,
         cards=CardService(store, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
         sweeper=Sweeper(
             store,

@@ -412,6 +412,10 @@ class Mapper(ABC):
         """
         raise Unsupported("this backend keeps no statement")
 
+    def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
+        """Return which of a transaction's done steps a statement must show; a LOOK leaves no trace. Pure."""
+        return [step for step in done if step.verb is not Verb.LOOK]
+
     def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
         """Return the backend calls that `act` needs, in order; none where the ledger alone can do it. Pure.
 

@@ -8,6 +8,8 @@ from datetime import timedelta
 from importlib import resources
 from typing import Any, cast
 
+from redis.client import Pipeline
+
 from app.ledger import keys, names
 from app.ledger.commands import Change, Claim, Opening, Outcome, StoreTimes
 from app.ledger.connection import Connection
@@ -210,6 +212,17 @@ class Store:
             return None
         fields = self._connection.call(lambda client: client.hgetall(key))
         return load_record(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
+
+    def load_many(self, transaction_ids: Sequence[str]) -> list[Record]:
+        """Return those of the transactions that the store has, in one round trip."""
+        found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in found:
+                pipeline.hgetall(key)
+
+        rows = self._connection.pipeline(fill) if found else []
+        return [load_record(name, fields) for (name, _), fields in zip(found, rows, strict=True) if fields]
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""

@@ -14,6 +14,7 @@ from mappers.base import (
     CardNotFound,
     CardStatus,
     CardUnusable,
+    DoneStep,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -138,6 +139,11 @@ class Vauchar(Mapper):
         if choice.keep:
             steps += [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, choice.keep)]
         return steps
+
+    def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
+        # A deletion leaves nothing behind, neither of itself nor of the redemption it deleted.
+        deleted = {step.receipt.reference for step in done if step.verb is Verb.REFUND}
+        return [step for step in done if step.verb is Verb.DEBIT and step.receipt.reference not in deleted]
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         match step.verb:
