@@ -11,7 +11,7 @@ import structlog
 
 from app import Giftbridge
 from app.ledger import names
-from app.ledger.commands import Change
+from app.ledger.commands import Change, Claim
 from app.ledger.errors import LedgerError, StoreUnavailable
 from app.ledger.transaction import Address, Reason, Record, State, done_steps
 from mappers.base import ActKind, DoneStep, Entry, MapperError, Unsupported
@@ -130,10 +130,10 @@ class _Card:
         found = self._difference("unresolved", record, act.oid, f"{act.kind} is {act.state}", "not compared")
         return replace(found, repaired=self._repair and self._resolve(record))
 
-    def _resolve(self, record: Record) -> bool:
+    def _resolve(self, record: Record, claim: Claim | None = None) -> bool:
         try:
             resolved = self._parts.executor.resolve(
-                self._provider, record, Deadline.after(self._seconds), waited_for=False
+                self._provider, record, Deadline.after(self._seconds), claim, waited_for=False
             )
         except StoreUnavailable:
             raise
@@ -150,7 +150,7 @@ class _Card:
             reason=Reason.EXPIRED,
         )
         outcome = self._parts.store.append(record.address, change)
-        return outcome.record is not None and self._resolve(outcome.record)
+        return outcome.record is not None and self._resolve(outcome.record, outcome.claim)
 
     def _difference(self, kind: Kind, of: Record | object, key: str | None, ledger: str, backend: str) -> Difference:
         transaction = of.id if isinstance(of, Record) else getattr(of, "transaction_id", None)

@@ -11,6 +11,7 @@ import structlog
 from app.ledger import names
 from app.ledger.store import Store
 from app.ledger.transaction import (
+    KNOWN_TO_VTEX,
     ActRecord,
     ActState,
     Address,
@@ -53,7 +54,7 @@ class Recovery:
             self._restore(provider, Address(provider.id, card_id, name), [e for e in entries if _belongs(e, name)])
             for name in ids
         ]
-        return [record.id for record in restored if record is not None]
+        return [record.id for record in restored if record is not None and record.state in KNOWN_TO_VTEX]
 
     def _entries(self, provider: Provider, card_id: str, deadline: Deadline) -> list[Entry]:
         if provider.policy.holds is not Holds.NATIVE:

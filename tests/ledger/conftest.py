@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 
+from app import Giftbridge
 from app.ledger.cards import CardService
 from app.ledger.commands import StoreTimes
 from app.ledger.connection import Connection, Fleet
@@ -20,6 +21,7 @@ from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerServic
 from app.ledger.store import Store
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Record
+from app.settings import Settings
 from mappers.base import Holds
 from mappers.deadline import Deadline
 from mappers.money import Currency
@@ -36,6 +38,9 @@ class OneProvider:
     def get(self, provider_id: str) -> Provider | None:
         return self.provider if provider_id == self.provider.id else None
 
+    def all(self) -> list[Provider]:
+        return [self.provider]
+
 
 @dataclass
 class House:
@@ -50,6 +55,7 @@ class House:
     ledger: LedgerService
     cards: CardService
     sweeper: Sweeper
+    parts: Giftbridge
 
     def authorize(self, value: str = "40.00", request_id: str = "order-1", operation: str = "Debit") -> str:
         request = AuthorizationRequest(CARD, Operation(operation), Decimal(value), request_id)
@@ -142,6 +148,20 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
         store = Store(connection, StoreTimes(lease=lease))
         index = Index(connection)
         executor = Executor(store)
+        registry = OneProvider(provider)
+        recovery = Recovery(store)
+        parts = Giftbridge(
+            settings=Settings(),
+            registry=registry,
+            connection=connection,
+            store=store,
+            index=index,
+            ledger=LedgerService(store, index, executor, recovery),
+            executor=executor,
+            recovery=recovery,
+            cards=CardService(store, fleet, 20, 2000),
+            sweeper=Sweeper(store, index, fleet, executor, registry, interval_seconds=1, deadline_seconds=5),
+        )
         return House(
             provider=provider,
             mapper=mapper,
@@ -149,11 +169,10 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
             connection=connection,
             store=store,
             index=index,
-            ledger=LedgerService(store, index, executor, Recovery(store)),
-            cards=CardService(store, fleet, 20, 2000),
-            sweeper=Sweeper(
-                store, index, fleet, executor, OneProvider(provider), interval_seconds=1, deadline_seconds=5
-            ),
+            ledger=parts.ledger,
+            cards=parts.cards,
+            sweeper=parts.sweeper,
+            parts=parts,
         )
 
     yield make

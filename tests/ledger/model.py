@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from mappers.base import (
     BackendUnavailable,
@@ -14,6 +15,7 @@ from mappers.base import (
     CardStatus,
     CardUnusable,
     Conflict,
+    Entry,
     Holds,
     InsufficientFunds,
     Mapper,
@@ -41,6 +43,7 @@ class ModelBackend:
     done: dict[str, Receipt] = field(default_factory=dict)
     effects: Counter[str] = field(default_factory=Counter)
     calls: list[tuple[str, Verb, str]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     frozen: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -69,8 +72,16 @@ class ModelBackend:
                     self.balances[step.card_id] += step.amount
         self.effects[step.key] += 1
         receipt = Receipt(reference=step.key, balance=self.balances[step.card_id])
+        now = datetime.now(UTC)
+        self.entries.append(Entry(step.key, step.verb, step.amount, step.card_id, receipt, now, step.origin))
         self.done[step.key] = receipt
         return receipt
+
+    def let_run_out(self, key: str) -> None:
+        """Release a hold as a backend does when its time is over, without being told."""
+        held = next(entry for entry in self.entries if entry.key == key)
+        self.balances[held.card_id] += self.holds.pop(key)
+        self.entries.append(replace(held, key=None, verb=Verb.RELEASE))
 
     @property
     def spendable(self) -> int:
@@ -158,6 +169,11 @@ class ModelMapper(Mapper):
             if self.repeatable and step.key in self.backend.done:
                 return self.backend.done[step.key]
             return self.backend.apply(step)
+
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        yield from [entry for entry in self.backend.entries if card_id in (None, entry.card_id)]
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         self.backend.calls.append(("ask", step.verb, step.key))
