@@ -51,6 +51,7 @@ def build(settings: Settings, registry: Registry) -> Giftbridge:
         settings.redis_url or _embedded_store(settings),
         timeout_seconds=settings.store_timeout_seconds,
         connections=settings.threads + SPARE_CONNECTIONS,
+        replicas=settings.store_replicas,
     )
     fleet = Fleet(connection)
     times = StoreTimes(

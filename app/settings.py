@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from environs import Env, EnvError
 
+from app.ledger.clients import SCHEMES
+
 PREFIX = "GIFTBRIDGE_"
 
 # The Hub cuts every call here and tells the merchant that the credentials were wrong.
@@ -102,6 +104,14 @@ class Settings:
         default=0.3,
         metadata=_because("For one command of the store: a hung one must not use up a checkout's time.", at_least=0.01),
     )
+    store_replicas: int = field(
+        default=0,
+        metadata=_because(
+            "Replicas that must have a change before it counts. Narrows what a failover can lose.",
+            at_least=0,
+            at_most=9,
+        ),
+    )
     maximum_body_bytes: int = field(
         default=262144,
         metadata=_because(
@@ -163,8 +173,10 @@ class Settings:
         return host.strip("[]"), int(port)
 
     def _contradictions(self) -> Iterator[str]:
-        if self.redis_url is not None and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
-            yield f"{variable('redis_url')} must start with redis://, rediss:// or unix://"
+        if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
+            yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
+        if self.store_replicas and (self.redis_url or "").startswith(("unix://", "redis+cluster://")):
+            yield f"{variable('store_replicas')} needs redis://, rediss:// or redis+sentinel://: set it to 0"
         match = _BIND.fullmatch(self.bind)
         if match is None or int(match["port"]) > 65535:
             yield f"{variable('bind')} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"

@@ -16,7 +16,7 @@ SANDBOX = ("sandbox", "hub_sandbox")
 ROOMS = {
     "flask": lambda path: path.startswith("app/") or Path(path).stem.endswith(SANDBOX),
     "marshmallow": lambda path: path in ("app/protocol/schemas.py", "providers/registry.py"),
-    "redis": lambda path: path in ("app/ledger/connection.py", "app/ledger/store.py"),
+    "redis": lambda path: path.startswith("app/ledger/"),
     "requests": lambda path: path in ("mappers/http.py", "providers/hub.py"),
 }
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from hashlib import sha1
 from typing import Any, Self, TypeVar, cast
 
 import redis
-from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.cluster import RedisCluster
 from redis.exceptions import NoScriptError
-from redis.retry import Retry
 
+from app.ledger.clients import connect
 from app.ledger.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -24,22 +24,19 @@ class Connection:
     It makes no retries of its own: after a lost answer nobody knows whether the command ran, and most must not repeat.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, replicas: int = 0, replication: timedelta = timedelta()) -> None:
         self._client = client
+        self._replicas = replicas
+        self._replication = replication
 
     @classmethod
-    def to(cls, url: str, *, timeout_seconds: float, connections: int) -> Self:
-        """Return a connection to `url` (redis://, rediss://, unix://) that opens up to `connections` sockets."""
-        client = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            max_connections=connections,
-            health_check_interval=0,
-        )
-        return cls(client)
+    def to(cls, url: str, *, timeout_seconds: float, connections: int, replicas: int = 0) -> Self:
+        """Return a connection to `url` (see `clients.connect`) that opens up to `connections` sockets.
+
+        With `replicas`, a change counts only once that many replicas have it; that takes at most half the timeout.
+        """
+        client = connect(url, timeout_seconds=timeout_seconds, connections=connections)
+        return cls(client, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
 
     def close(self) -> None:
         self._client.close()
@@ -50,7 +47,7 @@ class Connection:
             return command(self._client)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise StoreUnavailable("the store cannot be reached: try again") from error
-        except redis.ResponseError as error:
+        except redis.RedisError as error:
             raise StoreUnavailable(f"the store refuses to work: {error}") from error
 
     def pipeline(self, fill: Callable[[Pipeline], object]) -> list[Any]:
@@ -70,13 +67,24 @@ class Connection:
         def run(keys: Sequence[str], argument: str) -> list[Any]:
             def command(client: redis.Redis) -> Any:
                 try:
-                    return client.evalsha(digest, len(keys), *keys, argument)
+                    return self._evaluate(client, lambda it: it.evalsha(digest, len(keys), *keys, argument))
                 except NoScriptError:
-                    return client.eval(text, len(keys), *keys, argument)
+                    return self._evaluate(client, lambda it: it.eval(text, len(keys), *keys, argument))
 
             return cast("list[Any]", self.call(command))
 
         return run
+
+    def _evaluate(self, client: redis.Redis, script: Callable[[redis.Redis], Any]) -> Any:
+        if not self._replicas:
+            return script(client)
+        with client.pipeline(transaction=False) as pipeline:
+            script(pipeline)
+            pipeline.wait(self._replicas, int(self._replication / timedelta(milliseconds=1)))
+            answer, copies = pipeline.execute()
+        if copies < self._replicas:
+            raise StoreUnavailable(f"only {copies} of {self._replicas} replicas have the change: try again")
+        return answer
 
     def now_milliseconds(self) -> int:
         """Return the store's time."""
@@ -86,20 +94,31 @@ class Connection:
     def complaints(self) -> list[str]:
         """Return why this store must not hold money, each with its remedy; empty when it may."""
 
-        def fill(pipeline: Pipeline) -> None:
-            pipeline.info("persistence")
-            pipeline.info("memory")
+        found = [complaint for node in self._primaries() for complaint in _complaints(*node)]
+        return list(dict.fromkeys(found))
 
-        persistence, memory = self.pipeline(fill)
-        found = []
-        if not int(persistence.get("aof_enabled", 0)):
-            found.append("it keeps no append-only file and forgets reservations at a restart: set appendonly yes")
-        if persistence.get("aof_last_write_status", "ok") != "ok":
-            found.append("its append-only file cannot be written: look at its disk")
-        policy = memory.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            found.append(f"it may evict reservations (maxmemory-policy {policy}): set maxmemory-policy noeviction")
-        return found
+    def _primaries(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return what each server that takes writes says of its persistence and its memory."""
+
+        def ask(client: redis.Redis) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+            if isinstance(client, RedisCluster):
+                return [
+                    (client.info("persistence", target_nodes=node), client.info("memory", target_nodes=node))
+                    for node in client.get_primaries()
+                ]
+            return [(client.info("persistence"), client.info("memory"))]
+
+        return self.call(ask)
+
+
+def _complaints(persistence: dict[str, Any], memory: dict[str, Any]) -> Iterator[str]:
+    if not int(persistence.get("aof_enabled", 0)):
+        yield "it keeps no append-only file and forgets reservations at a restart: set appendonly yes"
+    if persistence.get("aof_last_write_status", "ok") != "ok":
+        yield "its append-only file cannot be written: look at its disk"
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield f"it may evict reservations (maxmemory-policy {policy}): set maxmemory-policy noeviction"
 
 
 class Fleet:

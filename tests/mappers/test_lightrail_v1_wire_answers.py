@@ -26,6 +26,7 @@ from tests.mappers.lightrail_v1_wire import (
     CODE,
     CONTACT,
     DETAILS,
+    DRAWDOWN,
     MONEY,
     PENDING,
     PRINCIPAL,
@@ -170,6 +171,14 @@ def test_a_success_with_another_amount_is_for_a_person(wire, mapper, deadline, d
         mapper.run(step(Verb.HOLD), deadline)
 
 
+@pytest.mark.parametrize(("value", "balance"), [(-33801, 33801), (-99999, 33801), (-1, 1), (0, 0), (5, 0)])
+def test_a_dry_run_never_makes_a_card_worth_more_than_it_holds(wire, mapper, deadline, value, balance):
+    wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
+    wire.get(CARD_URL, json={"card": CARD})
+    wire.post(f"{MONEY}/dryRun", json={"transaction": DRAWDOWN | {"value": value}})
+    assert mapper.find(Query(code=CODE, cart=CART), deadline)[0].balance == balance
+
+
 def test_a_dry_run_that_is_refused_leaves_what_is_certain(wire, mapper, deadline):
     wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
@@ -201,6 +210,11 @@ def test_account_cards_are_those_of_the_contact_in_our_currency(wire, deadline, 
 def test_a_contact_of_another_name_is_not_the_customer(wire, mapper, deadline, other):
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT | other]})
     assert mapper.find(Query(customer=ANA), deadline) == []
+
+
+def test_a_contact_under_another_id_is_not_the_customer(wire, deadline):
+    wire.get(f"{URL}/contacts", json={"contacts": [CONTACT | {"userSuppliedId": "1234"}]})
+    assert build(contact_key="userSuppliedId").find(Query(customer=ANA), deadline) == []
 
 
 @pytest.mark.parametrize("other", [{"contactId": "contact-2"}, {"cardType": "GIFT_CARD", "contactId": "contact-1"}])
