@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from mappers.base import Card, CardStatus, NewCard, mask_code
-from mappers.lightrail_v2.client import Value
+from mappers.lightrail_v2.objects import Value, written
 from mappers.money import Currency
 
 # Everything of ours in a value's or transaction's metadata stands under this one name.
@@ -59,7 +59,7 @@ def new_value(new: NewCard, currency: Currency, program_id: str | None) -> dict[
     ours = {
         "caption": new.caption,
         "relationName": new.relation_name,
-        "emissionDate": _written(new.emission_date),
+        "emissionDate": new.emission_date and written(new.emission_date),
         "restrictedToOwner": new.restricted_to_owner,
         "multipleRedemptions": new.multiple_redemptions,
         "multipleCredits": new.multiple_credits,
@@ -73,7 +73,7 @@ def new_value(new: NewCard, currency: Currency, program_id: str | None) -> dict[
     }
     body |= {"programId": program_id} if program_id else {"currency": currency.code}
     if new.expiring_date:
-        body["endDate"] = _written(new.expiring_date)
+        body["endDate"] = written(new.expiring_date)
     return body
 
 
@@ -100,13 +100,6 @@ def _mask(shown: str | None, code: str) -> str | None:
     if shown and shown.startswith(ELLIPSIS):
         return f"****{shown.removeprefix(ELLIPSIS)[-4:]}"
     return mask_code(shown) if shown else None
-
-
-def _written(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 class _Kept:

@@ -1,21 +1,20 @@
-"""The Lightrail V2 mapper knows how to capture parts where only whole holds can be, and what a 409 means."""
+"""The Lightrail V2 mapper knows which call each step is, and what a 409 means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from mappers.base import (
     Act,
-    ActKind,
     BackendUnavailable,
     Card,
     CardNotFound,
     CardUnusable,
     Conflict,
-    DoneStep,
+    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -34,12 +33,14 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend, segment
-from mappers.lightrail_v2.cards import OURS, new_value, shows, translate, value_id
-from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client, Posting, Rejected
+from mappers.lightrail_v2 import notes
+from mappers.lightrail_v2.cards import new_value, shows, translate, value_id
+from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client, Rejected
+from mappers.lightrail_v2.statement import Statement, receipt_of
 from mappers.money import Currency
+from mappers.whole_capture import plan
 
 LONGEST_CODE = 255
-LONGEST_DESCRIPTION = 1000
 
 # A hold lasts PT1H to P3M (three calendar months, of which the shortest have 89 days).
 SHORTEST_HOLD = timedelta(hours=1)
@@ -166,48 +167,27 @@ class LightrailV2(Mapper):
                 "make them equal"
             )
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
-        """Return the calls `act` needs: the first capture takes the whole hold, what is not wanted goes back later."""
-        step, taken = transaction.step, self._taken(transaction)
-        match act.kind:
-            case ActKind.CREDIT:
-                steps = [step(Verb.CREDIT, act.amount)]
-            case ActKind.DEBIT:
-                steps = [step(Verb.HOLD if transaction.holds is Holds.NATIVE else Verb.DEBIT, act.amount)]
-            case ActKind.CAPTURE if transaction.credit or taken:
-                steps = []
-            case ActKind.CAPTURE:
-                steps = [step(Verb.CAPTURE, transaction.amount, self._hold(transaction))]
-            case ActKind.RELEASE if transaction.credit:
-                steps = [step(Verb.DEBIT, act.amount)]
-            case ActKind.RELEASE if taken and act.amount == taken.amount:
-                # A reversal also reaches a card that has expired or was canceled since, which a credit does not.
-                steps = [step(Verb.REFUND, act.amount, taken.receipt.reference)]
-            case ActKind.RELEASE if taken:
-                steps = [step(Verb.REFUND, act.amount)]
-            case ActKind.RELEASE if act.amount == transaction.amount:
-                steps = [step(Verb.RELEASE, act.amount, self._hold(transaction))]
-            case ActKind.RELEASE:
-                # Holds cannot shrink: only taking all of it makes the part spendable again now.
-                whole = step(Verb.CAPTURE, transaction.amount, self._hold(transaction))
-                steps = [whole, step(Verb.REFUND, act.amount)]
-        return [step for step in steps if step.amount > 0]
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        """Yield our transactions, and what others ended of ours. Entries a little before `since` may come, too."""
+        statement = Statement(self._client, self.currency, page_seconds)
+        return statement.of_account(since) if card_id is None else statement.of_card(card_id, since)
 
-    @staticmethod
-    def _taken(transaction: Transaction) -> DoneStep | None:
-        """Return the step that took the money, done even where the act that wanted it was refused afterwards."""
-        return None if transaction.credit else transaction.last(Verb.CAPTURE, Verb.DEBIT)
+    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+        """Return the calls `act` needs: only whole holds can be captured, and only whole captures reversed."""
+        return plan(act, transaction, refund_whole=True)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         if step.amount > LARGEST_AMOUNT:
             kind = InsufficientFunds if step.verb in (Verb.HOLD, Verb.DEBIT) else CardUnusable
             raise kind(f"a Lightrail card cannot hold more than {LARGEST_AMOUNT} of the smallest unit")
         path, body = self._call(step)
-        body |= {"id": step.key, "metadata": {OURS: _told(step)}}
+        body |= {"id": step.key, "metadata": notes.metadata(step)}
         # What gives money back or settles is tried whatever happened before.
         breaker = step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT)
         try:
-            return _receipt(self._client.post(path, step.verb.value, body, deadline, breaker=breaker))
+            return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=breaker))
         except Rejected as rejected:
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)
@@ -263,7 +243,7 @@ class LightrailV2(Mapper):
 
     def _in_chain(self, step: Step, kind: str, deadline: Deadline) -> Receipt | None:
         chain = self._client.chain(step.reference, deadline)
-        return next((_receipt(posting) for posting in chain if posting.kind == kind), None)
+        return next((receipt_of(posting) for posting in chain if posting.kind == kind), None)
 
     def _under_key(self, step: Step, kind: str, deadline: Deadline) -> Receipt | None:
         posting = self._client.transaction(step.key, deadline)
@@ -275,11 +255,7 @@ class LightrailV2(Mapper):
         same_money = (posting.currency, changes) == (self.currency.code, [(step.card_id, sign * step.amount)])
         if not same_kind or not same_money:
             raise Conflict("Lightrail has another transaction under this id")
-        return _receipt(posting)
-
-
-def _receipt(posting: Posting) -> Receipt:
-    return Receipt(posting.id, posting.balance_after)
+        return receipt_of(posting)
 
 
 def _refusal(rejected: Rejected) -> Refused:
@@ -297,13 +273,3 @@ def _duration(hold_for: timedelta | None) -> str | bool:
         return "P3M"
     length = max(hold_for, SHORTEST_HOLD)
     return f"P{length.days}D" if not length.seconds else f"PT{length.days * 86400 + length.seconds}S"
-
-
-def _told(step: Step) -> dict[str, Any]:
-    told = {
-        "operation": step.verb.value,
-        "orderId": step.memo.order_id,
-        "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
-        "origin": step.origin and asdict(step.origin),
-    }
-    return {name: item for name, item in told.items() if item}

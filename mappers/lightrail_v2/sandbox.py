@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from mappers.lightrail_v2 import sandbox_checks as check
 from mappers.lightrail_v2.sandbox_model import ApiError, Entry, Json, Model, masked, stamp
+from mappers.lightrail_v2.sandbox_pages import page, place
 from mappers.sandbox import create_sandbox
 
 DEFAULT_PORT = 28700
@@ -20,7 +21,6 @@ POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
 DEMO_OPTIONS: Callable[[str], dict[str, str]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
 
 PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2099-12-31T23:59:59.000Z"
-MAXIMUM_LIMIT = 1000
 
 # code -> (what it is, what it is created with beside its code; BRL unless it says otherwise)
 _CARDS: dict[str, tuple[str, Json]] = {
@@ -71,20 +71,6 @@ def _body() -> Any:
 
 def _shown(value: Json) -> Json:
     return value if request.args.get("showCode") == "true" else value | {"code": masked(value)}
-
-
-def _page(rows: Iterable[Json]) -> Response:
-    """Answer one page of `rows`, which come newest first. Links are relative to the host."""
-    rows = list(rows)
-    limit = min(request.args.get("limit", 100, int), MAXIMUM_LIMIT)
-    after = request.args.get("after")
-    start = next((at for at, row in enumerate(rows, 1) if row["id"] == after), 0)
-    page = rows[start : start + limit]
-    response = jsonify(page)
-    response.headers |= {"Limit": str(limit), "Max-Limit": str(MAXIMUM_LIMIT)}
-    if start + limit < len(rows) and page:
-        response.headers["Link"] = f'<{request.path}?limit={limit}&after={page[-1]["id"]}>; rel="next"'
-    return response
 
 
 def create_app() -> Flask:
@@ -148,7 +134,7 @@ def _add_values(app: Flask, model: Model) -> None:
         wanted = {name: request.args[name] for name in ("id", "contactId", "currency") if name in request.args}
         if "code" in request.args:
             wanted["code"] = request.args["code"].strip()
-        return _page(_shown(row) for row in rows if all(row[name] == value for name, value in wanted.items()))
+        return page(_shown(row) for row in rows if all(row[name] == value for name, value in wanted.items()))
 
     @app.get("/v2/values/<value_id>")
     def get_value(value_id: str) -> Json:
@@ -158,15 +144,6 @@ def _add_values(app: Flask, model: Model) -> None:
     def change_value(value_id: str) -> Json:
         found(value_id).update(check.checked(_body(), check.VALUE_CHANGE), updatedDate=stamp(model.now()))
         return _shown(found(value_id))
-
-    @app.get("/v2/values/<value_id>/transactions")
-    def list_value_transactions(value_id: str) -> Response:
-        found(value_id)
-        return _page(
-            entry.json
-            for entry in reversed(model.transactions.values())
-            if model.visible(entry) and any(step["valueId"] == value_id for step in entry.json["steps"])
-        )
 
 
 def _add_transactions(app: Flask, model: Model) -> None:
@@ -209,18 +186,27 @@ def _add_transactions(app: Flask, model: Model) -> None:
     @app.get("/v2/transactions/<transaction_id>/chain")
     def get_chain(transaction_id: str) -> Response:
         root = visible(transaction_id).root
-        return jsonify([entry.json for entry in model.chain(root) if model.visible(entry)])
+        rows = [entry.json for entry in model.chain(root) if model.visible(entry)]
+        return jsonify(sorted(rows, key=place))
 
     @app.get("/v2/transactions")
     def list_transactions() -> Response:
-        wanted = {"id": request.args.get("id"), "transactionType": request.args.get("transactionType")}
-        value_id = request.args.get("valueId")
-        return _page(
+        return listed(request.args.get("valueId"))
+
+    @app.get("/v2/values/<value_id>/transactions")
+    def list_value_transactions(value_id: str) -> Response:
+        return listed(value_id)
+
+    def listed(value_id: str | None) -> Response:
+        wanted = {name: request.args[name] for name in ("id", "transactionType", "currency") if name in request.args}
+        since = request.args.get("createdDate.gte")
+        return page(
             entry.json
-            for entry in reversed(model.transactions.values())
+            for entry in model.transactions.values()
             if model.visible(entry)
-            and all(value in (None, entry.json[name]) for name, value in wanted.items())
+            and all(entry.json[name] == value for name, value in wanted.items())
             and (value_id is None or any(step["valueId"] == value_id for step in entry.json["steps"]))
+            and (since is None or datetime.fromisoformat(entry.json["createdDate"]) >= datetime.fromisoformat(since))
         )
 
 
@@ -270,4 +256,4 @@ def _add_registers(app: Flask, model: Model) -> None:
 
     @app.get("/v2/contacts/<contact_id>/values")
     def contact_values(contact_id: str) -> Response:
-        return _page(_shown(row) for row in model.values.values() if row["contactId"] == contact_id)
+        return page(_shown(row) for row in model.values.values() if row["contactId"] == contact_id)

@@ -45,7 +45,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait()
 
 
-DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
 
 
 def free_port() -> int:
@@ -112,6 +112,7 @@ def test_without_its_replica_nothing_is_sent_to_the_backend(start: Start, make_h
     assert house.backend.calls == []
 
 
+@pytest.mark.long
 def test_after_a_failover_led_by_sentinel_every_order_goes_on(
     start: Start, make_house: MakeHouse, tmp_path: Path
 ) -> None:
@@ -150,9 +151,11 @@ def failed_over(sentinel: int, replica: int) -> bool:
 @pytest.fixture
 def cluster(start: Start) -> list[int]:
     """Three primaries, ports in the order of their slots."""
-    ports = [start(*DURABLE, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000") for _ in range(3)]
-    for port in ports[1:]:
-        command(ports[0], "CLUSTER", "MEET", "127.0.0.1", port)
+    buses = [free_port() for _ in range(3)]
+    options = (*DURABLE, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+    ports = [start(*options, "--cluster-port", str(bus)) for bus in buses]
+    for port, bus in zip(ports[1:], buses[1:], strict=True):
+        command(ports[0], "CLUSTER", "MEET", "127.0.0.1", port, bus)
     for port, first, last in zip(ports, (0, 5461, 10923), (5460, 10922, 16383), strict=True):
         command(port, "CLUSTER", "ADDSLOTSRANGE", first, last)
     for port in ports:

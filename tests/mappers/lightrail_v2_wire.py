@@ -55,8 +55,8 @@ def sent(wire) -> dict:
     return json.loads(wire.calls[-1].request.body)
 
 
-def told(operation: str) -> dict:
-    return {"giftbridge": {"operation": operation}}
+def told(operation: str, **more) -> dict:
+    return {"giftbridge": {"operation": operation} | more}
 
 
 def refused(code: str | None, message: str = "no") -> dict:

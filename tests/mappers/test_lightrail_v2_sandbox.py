@@ -1,5 +1,6 @@
 """The stand-in Lightrail V2 answers as the real server was seen to."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -125,6 +126,7 @@ def test_a_card_that_cannot_pay_is_refused_with_its_reason(api, code, expected):
 def test_a_pending_debit_holds_at_once_and_says_so_for_ever(api):
     api.hold()
     assert api.balance() == 9000
+    api.model.advance(timedelta(seconds=1))
     api.post("/transactions/hold/capture", {"id": "cap"})
     assert api.get("/transactions/hold")[1]["pending"] is True
     assert [row["transactionType"] for row in api.get("/transactions/hold/chain")[1]] == ["debit", "capture"]
@@ -243,15 +245,71 @@ def test_reads_may_lag_behind(api):
     assert api.get("/transactions/hold")[0] == 200
 
 
-def test_lists_come_in_pages_newest_first(api):
-    for number in range(3):
+def linked(answer, relation):
+    """Return what the Link header says to follow."""
+    return {name: url for url, name in re.findall(r'<([^>]*)>; rel="(\w+)"', answer.headers["Link"])}.get(relation)
+
+
+@pytest.fixture
+def history(api):
+    """One transaction a second, after the one that created the card."""
+    for number in range(4):
+        api.model.advance(timedelta(seconds=1))
         api.debit(f"tx-{number}", 1)
-    answer = api.http.get("/v2/transactions?valueId=value-002&limit=2", headers=api.headers)
-    assert [row["id"] for row in answer.json] == ["tx-2", "tx-1"]
+    return api
+
+
+def ids(answer):
+    return [row["id"] for row in answer.json]
+
+
+def test_lists_come_in_pages_newest_first(history):
+    answer = history.http.get("/v2/transactions?valueId=value-002&limit=2", headers=history.headers)
+    assert ids(answer) == ["tx-3", "tx-2"]
     assert (answer.headers["Limit"], answer.headers["Max-Limit"]) == ("2", "1000")
-    following = answer.headers["Link"].partition(">")[0].strip("<")
-    rows = api.http.get(f"{following}&valueId=value-002", headers=api.headers).json
-    assert [row["id"] for row in rows] == ["tx-0", "value-002"]
+    answer = history.http.get(linked(answer, "next"), headers=history.headers)
+    assert ids(answer) == ["tx-1", "tx-0"]
+    answer = history.http.get(linked(answer, "next"), headers=history.headers)
+    assert ids(answer) == ["value-002"]
+    assert linked(answer, "next") is None
+
+
+def test_lists_can_be_read_from_their_end(history):
+    answer = history.http.get("/v2/values/value-002/transactions?limit=2&last=true", headers=history.headers)
+    assert ids(answer) == ["tx-0", "value-002"]
+    assert linked(answer, "next") is None
+    answer = history.http.get(linked(answer, "prev"), headers=history.headers)
+    assert ids(answer) == ["tx-2", "tx-1"]
+    answer = history.http.get(linked(answer, "prev"), headers=history.headers)
+    assert ids(answer) == ["tx-3"]
+    assert linked(answer, "prev") is None
+
+
+def test_one_second_is_listed_in_the_order_of_ids(api):
+    api.model.clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    for name in ("b", "c", "a"):
+        api.debit(name, 1)
+    rows = [row["id"] for row in api.get("/values/value-002/transactions")[1]]
+    assert [name for name in rows if name in "abc"] == ["c", "b", "a"]
+
+
+def test_lists_begin_where_they_are_asked_to(history):
+    third = history.get("/transactions/tx-2")[1]["createdDate"]
+    rows = history.get(f"/values/value-002/transactions?createdDate.gte={third}")[1]
+    assert [row["id"] for row in rows] == ["tx-3", "tx-2"]
+
+
+def test_a_values_list_has_no_captures_and_a_chain_is_found_from_each_of_its_transactions(api):
+    api.hold()
+    api.model.advance(timedelta(seconds=1))
+    api.post("/transactions/hold/capture", {"id": "cap"})
+    assert "cap" not in [row["id"] for row in api.get("/values/value-002/transactions")[1]]
+    for name in ("hold", "cap"):
+        assert [row["id"] for row in api.get(f"/transactions/{name}/chain")[1]] == ["hold", "cap"]
+
+
+def test_no_such_value_has_no_transactions(api):
+    assert api.get("/values/nope/transactions") == (200, [])
 
 
 def test_contacts_own_values(api):

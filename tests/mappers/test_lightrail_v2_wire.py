@@ -87,7 +87,8 @@ def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
 def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, reference, path, body, answer):
     wire.post(f"{URL}/transactions{path}", json=answer, status=201)
     receipt = mapper.run(step(verb, reference=reference), deadline)
-    assert sent(wire) == body | {"id": KEY, "metadata": told(verb.value)}
+    captured = {"valueId": "gc-1", "amount": 1000} if verb is Verb.CAPTURE else {}
+    assert sent(wire) == body | {"id": KEY, "metadata": told(verb.value, **captured)}
     assert receipt == Receipt(KEY, answer["steps"][0]["balanceAfter"] if answer["steps"] else None)
 
 
