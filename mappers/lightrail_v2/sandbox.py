@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ API_KEY = "lightrail-sandbox-key"
 # Has the role pointOfSale: may read values by id and debit by code, but not list values.
 POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
 DEMO_OPTIONS: Callable[[str], dict[str, str]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
+
+Page = tuple[Response, dict[str, str]]
 
 PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2099-12-31T23:59:59.000Z"
 
@@ -71,6 +73,11 @@ def _body() -> Any:
 
 def _shown(value: Json) -> Json:
     return value if request.args.get("showCode") == "true" else value | {"code": masked(value)}
+
+
+def _page(rows: Iterable[Json]) -> Page:
+    found, headers = page(request.path, request.args, rows)
+    return jsonify(found), headers
 
 
 def create_app() -> Flask:
@@ -129,12 +136,12 @@ def _add_values(app: Flask, model: Model) -> None:
         return _shown(model.create_value(body)), 201
 
     @app.get("/v2/values")
-    def list_values() -> Response:
+    def list_values() -> Page:
         rows = reversed(model.values.values())
         wanted = {name: request.args[name] for name in ("id", "contactId", "currency") if name in request.args}
         if "code" in request.args:
             wanted["code"] = request.args["code"].strip()
-        return page(_shown(row) for row in rows if all(row[name] == value for name, value in wanted.items()))
+        return _page(_shown(row) for row in rows if all(row[name] == value for name, value in wanted.items()))
 
     @app.get("/v2/values/<value_id>")
     def get_value(value_id: str) -> Json:
@@ -190,17 +197,17 @@ def _add_transactions(app: Flask, model: Model) -> None:
         return jsonify(sorted(rows, key=place))
 
     @app.get("/v2/transactions")
-    def list_transactions() -> Response:
+    def list_transactions() -> Page:
         return listed(request.args.get("valueId"))
 
     @app.get("/v2/values/<value_id>/transactions")
-    def list_value_transactions(value_id: str) -> Response:
+    def list_value_transactions(value_id: str) -> Page:
         return listed(value_id)
 
-    def listed(value_id: str | None) -> Response:
+    def listed(value_id: str | None) -> Page:
         wanted = {name: request.args[name] for name in ("id", "transactionType", "currency") if name in request.args}
         since = request.args.get("createdDate.gte")
-        return page(
+        return _page(
             entry.json
             for entry in model.transactions.values()
             if model.visible(entry)
@@ -255,5 +262,5 @@ def _add_registers(app: Flask, model: Model) -> None:
         return _shown(value)
 
     @app.get("/v2/contacts/<contact_id>/values")
-    def contact_values(contact_id: str) -> Response:
-        return page(_shown(row) for row in model.values.values() if row["contactId"] == contact_id)
+    def contact_values(contact_id: str) -> Page:
+        return _page(_shown(row) for row in model.values.values() if row["contactId"] == contact_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from mappers.base import (
     CardUnusable,
     Conflict,
     Customer,
+    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -73,6 +74,19 @@ class Account:
         self.holds[hold] -= amount
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that was done, with what was answered."""
+
+    step: Step
+    receipt: Receipt
+    date: datetime
+
+    def entry(self) -> Entry:
+        step = self.step
+        return Entry(step.key, step.verb, step.amount, step.card_id, self.receipt, self.date, step.origin)
+
+
 class Memory(Mapper):
     """A gift card system that forgets everything when its process ends, and whose holds never run out by themselves.
 
@@ -90,7 +104,7 @@ class Memory(Mapper):
             raise InvalidOptions("seed", 'seed must be "demo" (a few cards to start with) or "empty"')
         self._lock = threading.Lock()
         self._accounts: dict[str, Account] = {}
-        self._done: dict[str, tuple[Step, Receipt]] = {}
+        self._done: dict[str, Done] = {}
         for code, units, status, owner in SEEDS if options.seed == "demo" else ():
             balance = currency.to_minor(Decimal(units))
             card = Card(_card_id(code), balance, currency.code, status, mask_code(code), owner=owner)
@@ -130,6 +144,16 @@ class Memory(Mapper):
                 account = self._accounts[card.id] = Account(card, code)
             return IssuedCard(_now(account.card), account.code)
 
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        with self._lock:
+            if card_id is not None:
+                self._account(card_id)
+            done = list(self._done.values())
+        entries = (step.entry() for step in done if step.step.verb is not Verb.LOOK)
+        return (entry for entry in entries if card_id in (None, entry.card_id) and (not since or entry.date >= since))
+
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         with self._lock:
             if receipt := self._receipt(step):
@@ -137,7 +161,7 @@ class Memory(Mapper):
             account = self._account(step.card_id)
             self._apply(step, account)
             receipt = Receipt(step.key, account.card.balance)
-            self._done[step.key] = (step, receipt)
+            self._done[step.key] = Done(step, receipt, datetime.now(UTC))
             return receipt
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
@@ -167,10 +191,10 @@ class Memory(Mapper):
         """Return the receipt of what was done under the step's key. Raises Conflict when that was something else."""
         if step.key not in self._done:
             return None
-        done, receipt = self._done[step.key]
-        if _meaning(done) != _meaning(step):
+        done = self._done[step.key]
+        if _meaning(done.step) != _meaning(step):
             raise Conflict("Another step was done under this key")
-        return receipt
+        return done.receipt
 
     def _account(self, card_id: str) -> Account:
         if card_id not in self._accounts:

@@ -33,19 +33,23 @@ class GiftCard:
     active: bool
     start_time: int
     expiry_time: int
-    created: int
+    created: int = 0
     tag: str
 
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """One redemption, in the card's currency. `transaction_id` is "" where the account does not keep it."""
+    """One redemption, in the card's currency. `transaction_id` is "" where the account does not keep it.
+
+    `created` is in Unix seconds, 0 where Vauchar does not say.
+    """
 
     id: str
     value_used: Decimal
     transaction_id: str
     user_id: str
     user_email: str
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ def redemption(data: Any) -> Redemption:
         transaction_id=_text(data, "transaction_id"),
         user_id=_text(data, "user_id"),
         user_email=_text(data, "user_email"),
+        created=_integer(data, "created"),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mappers.base import (
@@ -14,6 +15,7 @@ from mappers.base import (
     CardNotFound,
     CardStatus,
     CardUnusable,
+    Entry,
     DoneStep,
     Holds,
     InsufficientFunds,
@@ -38,6 +40,7 @@ from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
 from mappers.vauchar.giveback import choose, standing
 from mappers.vauchar.judgement import Look, Seen, find_redemption, was_restored
+from mappers.vauchar.statement import entries
 
 # HTTP 402 is documented for the account's balance, not the card's.
 OUT_OF_CREDIT = "Vauchar answers 402: the merchant's account has too little balance, top it up at Vauchar"
@@ -115,6 +118,15 @@ class Vauchar(Mapper):
 
     def ping(self, deadline: Deadline) -> None:
         self._client.verify_credentials(deadline)
+
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        """Yield the redemptions of ours that stand on one card, all of them; Vauchar lists no account's redemptions."""
+        if card_id is None:
+            raise Unsupported("Vauchar lists redemptions card by card: ask for one card")
+        listed = self._client.redemptions(card_id, Deadline.after(page_seconds), breaker=False)
+        return iter(entries(card_id, listed, self.currency))
 
     def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
         """Return the calls `act` needs. A look goes before whatever moves money: the answer may get lost."""

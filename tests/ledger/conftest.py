@@ -87,12 +87,12 @@ class House:
 
     def everything(self) -> list[str]:
         client = self.connection._client
-        return [row for key in client.keys("gb:*:all") for row in client.zrange(key, 0, -1)]
+        return [row for key in client.scan_iter("gb:*:all", count=10_000) for row in client.zrange(key, 0, -1)]
 
     def make_due(self) -> None:
         """Let everything that waits for a moment wait no longer."""
         client = self.connection._client
-        for key in client.keys("gb:*:due"):
+        for key in client.scan_iter("gb:*:due", count=10_000):
             for row in client.zrange(key, 0, -1):
                 client.zadd(key, {row: 0})
 
