@@ -11,6 +11,7 @@ from mappers.base import Holds, InvalidOptions, Mapper, Secret, option_names
 from mappers.money import Currency
 from providers.problems import Problems, suggest
 from providers.provider import Provider
+from providers.unloadable import Unloadable, why
 
 # What a value must be for an option's type, and how to say so.
 _KINDS: dict[type, tuple[tuple[type, ...], str]] = {
@@ -33,7 +34,8 @@ def build_mapper(
 ) -> Mapper | None:
     """Return the provider's mapper, or None after noting what is wrong with its options.
 
-    The mapper it had `before` is kept, with its connections, where nothing that concerns it has changed.
+    The mapper it had `before` is kept, with its connections, where nothing that concerns it has changed. One that
+    cannot be made for a reason of its own is stood in for.
     """
     values = _check(provider_id, mapper_class.Options, given, problems)
     wrong = problems.within(provider_id, "options") or problems.within(provider_id, "policy", "holds")
@@ -49,6 +51,9 @@ def build_mapper(
     except InvalidOptions as error:
         problems.add((provider_id, "options", error.option), str(error))
         return None
+    except Exception as error:  # noqa: BLE001 - a mapper's own mistake concerns its provider alone
+        reason = f"{mapper_class.__module__} cannot be made from its options ({why(error)}): repair it"
+        return Unloadable(provider_id, currency, holds, reason)
 
 
 def _check(provider_id: str, options: type, given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:

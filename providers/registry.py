@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import structlog
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 import mappers.registry
@@ -20,6 +21,9 @@ from mappers.money import Currency, UnknownCurrency
 from providers.options import build_mapper
 from providers.problems import Place, Problems, substitute, suggest
 from providers.provider import Credential, Policy, Provider, parse_duration, token_digest
+from providers.unloadable import Unloadable
+
+log = structlog.get_logger()
 
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -173,14 +177,25 @@ class Registry:
 
 
 def load_providers(path: Path, environment: Mapping[str, str], known: Registry | None = None) -> list[Provider]:
-    """Return the providers that a file describes. Raises InvalidProviders with every mistake in it."""
+    """Return the providers that a file describes. Raises InvalidProviders with every mistake in it.
+
+    A provider whose mapper is broken is turned away at each call, while the others are served; alone it is a mistake.
+    """
     problems = Problems(path)
     document = substitute(_read(path, problems), environment, problems)
     if not document:
         problems.add((), "lists no provider: add a table such as [acme], with caption, currency and mapper")
     providers = [_provider(name, table, problems, known) for name, table in document.items()]
     problems.check()
-    return [provider for provider in providers if provider is not None]
+    loaded = [provider for provider in providers if provider is not None]
+    broken = {provider.id: provider.mapper.reason for provider in loaded if isinstance(provider.mapper, Unloadable)}
+    if len(broken) == len(loaded):
+        for name, reason in broken.items():
+            problems.add((name, "mapper"), reason)
+        problems.check()
+    for name, reason in broken.items():
+        log.error("a provider cannot be served, the others are", provider=name, reason=reason)
+    return loaded
 
 
 def _read(path: Path, problems: Problems) -> dict[str, Any]:
@@ -214,12 +229,17 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
             problems.add((name, *place), _with_suggestion(place, message))
     credentials = _credentials(name, loaded.get("credentials", []), problems)
     currency = _currency(name, loaded, problems)
-    mapper_class = _mapper_class(name, loaded, problems)
-    if mapper_class is None:
+    found = _mapper_class(name, loaded, problems)
+    if found is None:
         return None
+    mapper_class = Unloadable if isinstance(found, mappers.registry.BrokenMapper) else found
     policy = _policy(name, loaded.get("policy", {}), mapper_class, problems)
     before = known.get(name) if known else None
-    mapper = build_mapper(name, mapper_class, loaded.get("options", {}), currency, policy.holds, problems, before)
+    mapper: Mapper | None
+    if isinstance(found, mappers.registry.BrokenMapper):
+        mapper = Unloadable(name, currency, policy.holds, str(found)) if currency else None
+    else:
+        mapper = build_mapper(name, found, loaded.get("options", {}), currency, policy.holds, problems, before)
     if mapper is None or currency is None or problems.within(name):
         return None
     return Provider(name, loaded["caption"], currency, mapper, credentials, policy, loaded.get("service_url"))
@@ -264,11 +284,15 @@ def _currency(name: str, loaded: dict[str, Any], problems: Problems) -> Currency
         return None
 
 
-def _mapper_class(name: str, loaded: dict[str, Any], problems: Problems) -> type[Mapper] | None:
+def _mapper_class(
+    name: str, loaded: dict[str, Any], problems: Problems
+) -> type[Mapper] | mappers.registry.BrokenMapper | None:
     if "mapper" not in loaded:
         return None
     try:
         return mappers.registry.load(loaded["mapper"])
+    except mappers.registry.BrokenMapper as error:
+        return error
     except mappers.registry.UnknownMapper:
         known = suggest(loaded["mapper"], mappers.registry.available())
         problems.add((name, "mapper"), f"there is no mapper of this name: {known}")

@@ -105,7 +105,7 @@ def test_a_change_counts_once_a_replica_has_it(start: Start, make_house: MakeHou
 
 def test_without_its_replica_nothing_is_sent_to_the_backend(start: Start, make_house: MakeHouse) -> None:
     primary = start(*DURABLE)
-    connection = Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=0.2, connections=8, replicas=1)
+    connection = Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=1, connections=8, replicas=1)
     house = make_house(Holds.NATIVE, connection=connection)
     with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
         house.authorize("10.00")
