@@ -1,0 +1,33 @@
+"""What a mapper can be told by a provider's configuration, and how secrets stay secret."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+
+class Secret(str):
+    """A string that hides itself in `repr`, so that no traceback or log shows it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+def mask_code(code: str) -> str:
+    """Return `code` with all but its last characters hidden: four of them, fewer when the code is short."""
+    shown = min(4, len(code) // 3)
+    return "****" + (code[-shown:] if shown else "")
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """Options of a mapper that needs none."""
+
+
+def option_names(options: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the required and the optional option names of a mapper's `Options` dataclass."""
+    fields = dataclasses.fields(options)
+    required = tuple(f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING)
+    return required, tuple(f.name for f in fields if f.name not in required)

@@ -1,0 +1,265 @@
+"""The neutral types between the ledger and a gift card system: cards, customers, acts, steps and their receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Holds(StrEnum):
+    """Where the money of an authorised, unsettled debit is kept."""
+
+    NATIVE = "native"  # the backend reserves it
+    LEDGER = "ledger"  # we reserve it against the backend's balance, and take it at settlement
+    UPFRONT = "upfront"  # it is taken at authorisation and given back at cancellation
+
+
+class CardStatus(StrEnum):
+    """Whether a card can pay now, and why not."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    NOT_STARTED = "not started"
+    EXPIRED = "expired"
+    FROZEN = "frozen"
+    CANCELED = "canceled"
+    WRONG_CURRENCY = "in another currency"
+    UNSUPPORTED = "of a kind that cannot be used as a gift card"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as its backend knows it.
+
+    `balance` is in minor units and is what the backend would let us spend, before our own reservations.
+    `code_mask` shows at most the last four characters of the code (see `mask_code`); the code itself is never kept.
+    """
+
+    id: str
+    balance: int
+    currency: str
+    status: CardStatus = CardStatus.ACTIVE
+    code_mask: str | None = None
+    caption: str | None = None
+    relation_name: str | None = None
+    emission_date: datetime | None = None
+    expiring_date: datetime | None = None
+    restricted_to_owner: bool | None = None
+    multiple_redemptions: bool | None = None
+    multiple_credits: bool | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who pays. `key` follows the protocol's one rule: corporate document, else document, else email, else id."""
+
+    key: str
+    id: str | None = None
+    email: str | None = None
+    document: str | None = None
+    corporate_document: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CartItem:
+    id: str
+    quantity: int
+    unit_price: int  # minor units
+
+
+@dataclass(frozen=True, slots=True)
+class Cart:
+    total: int  # minor units
+    items: tuple[CartItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a search knows: a code (exactly one card or none), else the customer whose own cards are wanted."""
+
+    code: str | None = field(default=None, repr=False)
+    customer: Customer | None = None
+    relation_name: str | None = None
+    cart: Cart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCard:
+    """A card to be issued under `key`: a repeat under the same key makes no second card."""
+
+    key: str
+    relation_name: str | None = None
+    caption: str | None = None
+    customer: Customer | None = None
+    emission_date: datetime | None = None
+    expiring_date: datetime | None = None
+    restricted_to_owner: bool = False
+    multiple_redemptions: bool = True
+    multiple_credits: bool = True
+    balance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCard:
+    """A new card together with its secrets, which are shown once and never stored."""
+
+    card: Card
+    code: str | None = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+class Verb(StrEnum):
+    """What one backend call does to money."""
+
+    LOOK = "look"  # read the balance, so that it is on record before money moves
+    HOLD = "hold"
+    DEBIT = "debit"
+    CREDIT = "credit"
+    CAPTURE = "capture"
+    RELEASE = "release"  # give a hold, or a part of it, back
+    REFUND = "refund"  # give back money that was taken
+
+
+class ActKind(StrEnum):
+    """What the ledger wants done to a transaction."""
+
+    DEBIT = "debit"  # opens a transaction: reserve (or take) its amount
+    CREDIT = "credit"  # opens a transaction: add its amount
+    CAPTURE = "capture"  # take some of what is reserved
+    RELEASE = "release"  # give some back: first what is reserved, then what was taken
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What may be told to the backend about a step, for its own records and rules. Never holds a code."""
+
+    order_id: str | None = None
+    description: str | None = None
+    customer: Customer | None = None
+    cart: Cart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a step happened.
+
+    `reference` is the backend's id of what the step made (a redemption, a transaction), needed to act on it later.
+    `balance` is the card's balance after it in minor units, where the backend says. `data` is small, holds no
+    secret, and comes back in `Step.earlier` and `Transaction.done`.
+    """
+
+    reference: str = ""
+    balance: int | None = None
+    data: Mapping[str, str | int | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which act a step belongs to. A backend that keeps notes should keep these: a lost ledger is rebuilt from them."""
+
+    transaction_id: str
+    request_id: str  # of the request that opened the transaction
+    act: ActKind
+    oid: str
+    act_amount: int
+    released: int = 0
+    refunded: int = 0
+    act_request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Exactly one thing to do at the backend. `plan` builds it; the ledger adds `key`, `earlier` and `origin`.
+
+    `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
+    key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
+    `earlier` are the receipts of the steps before it in the same act.
+    """
+
+    verb: Verb
+    amount: int  # minor units; 0 for LOOK
+    card_id: str
+    reference: str = ""  # what it acts on: the hold to capture, the redemption to give back
+    hold_for: timedelta | None = None  # HOLD only: how long the backend should keep it
+    memo: Memo = Memo()
+    data: Mapping[str, str | int | bool | None] = field(default_factory=dict)
+    key: str = ""
+    earlier: tuple[Receipt, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoneStep:
+    """A step that certainly happened, in a transaction's history."""
+
+    verb: Verb
+    amount: int
+    receipt: Receipt
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement the backend has on record under a key of ours, or that ended something of ours.
+
+    `key` is None for what the backend did by itself (a hold it let run out). `origin` is there where the backend keeps
+    the notes of `Step.origin`. `amount` is in minor units; `receipt` is what `run` answered then.
+    """
+
+    key: str | None
+    verb: Verb
+    amount: int
+    card_id: str
+    receipt: Receipt
+    date: datetime
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What is wanted now. For RELEASE, `amount` is `released` (of what is held) plus `refunded` (of what was taken)."""
+
+    kind: ActKind
+    amount: int
+    released: int = 0
+    refunded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What a mapper may know of a transaction when it plans: settled facts only. Amounts in minor units.
+
+    `captured`, `released` and `refunded` are the sums of the acts done before this one; `done` are all their steps.
+    """
+
+    id: str
+    card_id: str
+    amount: int
+    holds: Holds  # as it was opened with; the provider's policy may have changed since
+    credit: bool = False
+    captured: int = 0
+    released: int = 0
+    refunded: int = 0
+    done: tuple[DoneStep, ...] = ()
+    hold_for: timedelta | None = None
+    memo: Memo = Memo()
+
+    def step(self, verb: Verb, amount: int, reference: str = "", **data: str | int | bool | None) -> Step:
+        """Return a step on this transaction's card."""
+        return Step(
+            verb,
+            amount,
+            self.card_id,
+            reference,
+            hold_for=self.hold_for if verb is Verb.HOLD else None,
+            memo=self.memo,
+            data=data,
+        )
+
+    def last(self, *verbs: Verb) -> DoneStep | None:
+        """Return the latest step done with one of `verbs`."""
+        return next((step for step in reversed(self.done) if step.verb in verbs), None)
