@@ -12,7 +12,11 @@ from itertools import accumulate
 from types import ModuleType
 from typing import Any
 
+import structlog
+
 from mappers.base import Holds, Mapper
+
+log = structlog.get_logger()
 
 # Imported when a provider asks for one, so that a backend nobody uses costs nothing.
 BUILT_IN = {
@@ -81,10 +85,12 @@ def sources() -> tuple[Source, ...]:
 
 def source(name: str) -> Source:
     """Return where the mapper called `name` comes from. Raises UnknownMapper."""
-    for candidate in sources():
-        if candidate.name == name:
-            return candidate
-    raise UnknownMapper(name)
+    found, *others = [candidate for candidate in sources() if candidate.name == name] or [None]
+    if found is None:
+        raise UnknownMapper(name)
+    for other in others:
+        log.warning("a mapper is not used", mapper=name, package=other.distribution, reason=other.problem)
+    return found
 
 
 def available() -> tuple[str, ...]:

@@ -37,6 +37,8 @@ def build_mapper(
     The mapper it had `before` is kept, with its connections, where nothing that concerns it has changed. One that
     cannot be made for a reason of its own is stood in for.
     """
+    if issubclass(mapper_class, Unloadable):
+        return mapper_class(provider_id, currency, holds, None) if currency else None
     values = _check(provider_id, mapper_class.Options, given, problems)
     wrong = problems.within(provider_id, "options") or problems.within(provider_id, "policy", "holds")
     if wrong or currency is None:
@@ -53,7 +55,7 @@ def build_mapper(
         return None
     except Exception as error:  # noqa: BLE001 - a mapper's own mistake concerns its provider alone
         reason = f"{mapper_class.__module__} cannot be made from its options ({why(error)}): repair it"
-        return Unloadable(provider_id, currency, holds, reason)
+        return Unloadable.because(reason)(provider_id, currency, holds, None)
 
 
 def _check(provider_id: str, options: type, given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:

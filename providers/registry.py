@@ -229,17 +229,12 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
             problems.add((name, *place), _with_suggestion(place, message))
     credentials = _credentials(name, loaded.get("credentials", []), problems)
     currency = _currency(name, loaded, problems)
-    found = _mapper_class(name, loaded, problems)
-    if found is None:
+    mapper_class = _mapper_class(name, loaded, problems)
+    if mapper_class is None:
         return None
-    mapper_class = Unloadable if isinstance(found, mappers.registry.BrokenMapper) else found
     policy = _policy(name, loaded.get("policy", {}), mapper_class, problems)
     before = known.get(name) if known else None
-    mapper: Mapper | None
-    if isinstance(found, mappers.registry.BrokenMapper):
-        mapper = Unloadable(name, currency, policy.holds, str(found)) if currency else None
-    else:
-        mapper = build_mapper(name, found, loaded.get("options", {}), currency, policy.holds, problems, before)
+    mapper = build_mapper(name, mapper_class, loaded.get("options", {}), currency, policy.holds, problems, before)
     if mapper is None or currency is None or problems.within(name):
         return None
     return Provider(name, loaded["caption"], currency, mapper, credentials, policy, loaded.get("service_url"))
@@ -284,15 +279,13 @@ def _currency(name: str, loaded: dict[str, Any], problems: Problems) -> Currency
         return None
 
 
-def _mapper_class(
-    name: str, loaded: dict[str, Any], problems: Problems
-) -> type[Mapper] | mappers.registry.BrokenMapper | None:
+def _mapper_class(name: str, loaded: dict[str, Any], problems: Problems) -> type[Mapper] | None:
     if "mapper" not in loaded:
         return None
     try:
         return mappers.registry.load(loaded["mapper"])
     except mappers.registry.BrokenMapper as error:
-        return error
+        return Unloadable.because(str(error))
     except mappers.registry.UnknownMapper:
         known = suggest(loaded["mapper"], mappers.registry.available())
         problems.add((name, "mapper"), f"there is no mapper of this name: {known}")

@@ -33,7 +33,7 @@ class GiftCard:
     active: bool
     start_time: int
     expiry_time: int
-    created: int = 0
+    created: int
     tag: str
 
 
