@@ -291,12 +291,12 @@ def _outcome(transaction_id: str, answer: list[Any]) -> Outcome:
     claim = None
     if record is not None and word in ("opened", "claimed"):
         act = record.open_act
-        quiet_was = int(answer[4]) if len(answer) > 4 else 0
         fresh = word == "opened"
+        quiet_was, was_clean = (0, "") if fresh else answer[4:6]
         claim = Claim(
             attempt=record.attempt,
             conclusive=fresh or quiet_was <= now,
-            clean=(fresh and not (act and act.steps)) or bool(act and act.clean),
+            clean=not (act and act.steps) if fresh else was_clean == "1",
             quiet_was=quiet_was,
             epoch=int(epoch),
         )

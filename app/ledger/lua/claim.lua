@@ -1,5 +1,6 @@
 -- Takes over the first unresolved act, when nobody is at it.
--- Answers: missing | nothing | leased | card busy | claimed, and then whether what was sent before may still arrive.
+-- Answers: missing | nothing | leased | card busy | claimed, and then until when what was sent before
+-- may still arrive, and whether nothing was.
 if get('state') == '' then return answer('missing') end
 local open = get('open')
 if open == '' then return answer('nothing') end
@@ -17,9 +18,11 @@ if get(act_field(act, 'state')) ~= 'parked' then
   if card_is_taken(kind, refunded) then return answer('card busy') end
   take_card(kind, refunded)
 end
-local quiet = number('quiet')
+local quiet, clean = number('quiet'), get(act_field(act, 'clean'))
+-- From here on this attempt may send: whoever comes after it must ask.
+set(act_field(act, 'clean'), '')
 take_lease()
 arm()
 local result = answer('claimed')
-result[5] = quiet
+result[5], result[6] = quiet, clean
 return result

@@ -1,0 +1,42 @@
+"""What the simulator found, each as the shortest story that tells it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mappers.base import BackendUnavailable, Holds, Receipt, Step
+from tests.ledger.conftest import House, MakeHouse
+from tests.ledger.model import unavailable
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def once_only(make_house: MakeHouse) -> House:
+    """A backend that would redeem twice when told twice, reserved in the ledger."""
+    return make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True)
+
+
+def test_what_an_attempt_sent_before_it_died_is_asked_for_although_the_one_before_it_sent_nothing(
+    once_only: House,
+) -> None:
+    """The first attempt never reaches the backend and says so; the second one sends, and dies; the third must ask."""
+    house = once_only
+
+    def killed_after(step: Step, run: object) -> Receipt:
+        run()  # type: ignore[operator]
+        raise Killed
+
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        house.settle(transaction, "40.00")
+    house.mapper.faults = [killed_after]
+    with pytest.raises(Killed):
+        house.settle(transaction, "40.00")
+    house.lose_lease(transaction)
+    house.settle(transaction, "40.00")
+    assert house.backend.effects.total() == 1
+    assert house.backend.spendable == 6_000
