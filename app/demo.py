@@ -17,6 +17,7 @@ import click
 from app import processes
 from app.serve import CannotServe, probe_address, serve
 from app.settings import PREFIX, Settings, variable
+from mappers.memory import mapper as memory
 from mappers.registry import sandbox
 
 DEFAULT_PORT = 8080
@@ -26,7 +27,15 @@ APP_KEY = "demo-key"
 APP_TOKEN = "demo-token"  # noqa: S105
 
 # The provider before each stand-in backend.
-PROVIDERS = {"demo-lightrail": "lightrail_v2", "demo-vauchar": "vauchar"}
+PROVIDERS = {
+    "demo-lightrail": "lightrail_v2",
+    "demo-vauchar": "vauchar",
+    "demo-lightrail-v1": "lightrail_v1",
+    "demo-valuestores": "lightrail_valuestores",
+}
+
+# Needs no stand-in: its cards live in the service itself.
+MEMORY = "demo-memory"
 
 # The backend's card that the first story spends from.
 STORY_CODES = {"demo-lightrail": "LIGHT-ACTIVE-100", "demo-vauchar": "VAUCHAR-ACTIVE-100"}
@@ -46,23 +55,27 @@ def run_demo(port: int) -> int:
             for provider, backend in PROVIDERS.items()
         }
         file = directory / "providers.toml"
-        file.write_text("\n".join(provider_table(provider, url) for provider, url in urls.items()))
+        tables = [
+            provider_table(name, PROVIDERS[name], sandbox(PROVIDERS[name]).DEMO_OPTIONS(url))
+            for name, url in urls.items()
+        ]
+        file.write_text("\n".join([*tables, provider_table(MEMORY, "memory", {})]))
         os.environ[variable("providers")] = str(file)
         os.environ[variable("data")] = str(directory)
         os.environ[variable("bind")] = f"127.0.0.1:{port}"
+        os.environ[variable("workers")] = "1"  # each would have a memory of its own
         os.environ[variable("log_level")] = "WARNING"
         os.environ[variable("log_format")] = "console"
         return serve(Settings.from_environment(), when_ready=lambda: click.echo(welcome(port, urls)))
 
 
-def provider_table(provider: str, url: str) -> str:
-    """Return the tables of a demo provider whose stand-in backend is at `url`."""
-    options: Mapping[str, str] = sandbox(PROVIDERS[provider]).DEMO_OPTIONS(url)
+def provider_table(provider: str, mapper: str, options: Mapping[str, str]) -> str:
+    """Return the tables of a demo provider."""
     lines = [
         f"[{provider}]",
-        f'caption = "Gift cards from {PROVIDERS[provider]}"',
+        f'caption = "Gift cards from {mapper}"',
         'currency = "BRL"',
-        f'mapper = "{PROVIDERS[provider]}"',
+        f'mapper = "{mapper}"',
         f"[[{provider}.credentials]]",
         f'app_key = "{APP_KEY}"',
         f'app_token = "{APP_TOKEN}"',
@@ -78,16 +91,21 @@ def welcome(port: int, urls: Mapping[str, str]) -> str:
     lines = [f"giftbridge serves {address}; Ctrl-C stops everything.", ""]
     lines += ["Every call carries:", f"  X-PROVIDER-API-AppKey: {APP_KEY}", f"  X-PROVIDER-API-AppToken: {APP_TOKEN}"]
     for provider, url in urls.items():
-        seeds: Mapping[str, str] = sandbox(PROVIDERS[provider]).SEEDS
-        width = max(map(len, seeds))
         lines += ["", f"{provider} ({address}/{provider}), its backend at {url}, with these codes:"]
-        lines += [f"  {code:{width}}  {description}" for code, description in seeds.items()]
+        lines += _codes(sandbox(PROVIDERS[provider]).SEEDS)
+    lines += ["", f"{MEMORY} ({address}/{MEMORY}), its cards in the service itself, with these codes:"]
+    lines += _codes({code: f"{units}.00 BRL, {status}" for code, units, status, _ in memory.SEEDS})
     first, second = STORY_CODES.items()
     lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
     lines += ["as often as you like: under the same requestId money moves once.", ""]
     lines += [story(address, *first), ""]
     lines += [f"The same with the other backend: start with PROVIDER={second[0]} CODE={second[1]}"]
     return "\n".join(lines)
+
+
+def _codes(seeds: Mapping[str, str]) -> list[str]:
+    width = max(map(len, seeds))
+    return [f"  {code:{width}}  {description}" for code, description in seeds.items()]
 
 
 def story(address: str, provider: str, code: str) -> str:

@@ -20,7 +20,9 @@ log = structlog.get_logger()
 
 # Imported when a provider asks for one, so that a backend nobody uses costs nothing.
 BUILT_IN = {
+    "lightrail_v1": "mappers.lightrail_v1.mapper:LightrailV1",
     "lightrail_v2": "mappers.lightrail_v2.mapper:LightrailV2",
+    "lightrail_valuestores": "mappers.lightrail_valuestores.mapper:LightrailValueStores",
     "memory": "mappers.memory.mapper:Memory",
     "vauchar": "mappers.vauchar.mapper:Vauchar",
 }
@@ -85,12 +87,12 @@ def sources() -> tuple[Source, ...]:
 
 def source(name: str) -> Source:
     """Return where the mapper called `name` comes from. Raises UnknownMapper."""
-    found, *others = [candidate for candidate in sources() if candidate.name == name] or [None]
-    if found is None:
+    found = [candidate for candidate in sources() if candidate.name == name]
+    if not found:
         raise UnknownMapper(name)
-    for other in others:
+    for other in found[1:]:
         log.warning("a mapper is not used", mapper=name, package=other.distribution, reason=other.problem)
-    return found
+    return found[0]
 
 
 def available() -> tuple[str, ...]:

@@ -16,6 +16,8 @@
         def card_code(self):
             return "ACME-ACTIVE-100"
 
+`other_currencies` are tried as well: `card_code` then asks for the fixture `currency`, and gives a card in it.
+
 A test is skipped only where the mapper says Unsupported, where its attributes say that the ledger never does such a
 thing with it, or where there is no stand-in backend to break. For failures that show values, conftest.py needs
 `pytest.register_assert_rewrite("mappers.conformance")`.
@@ -24,11 +26,16 @@ thing with it, or where there is no stand-in backend to break. For failures that
 from __future__ import annotations
 
 from mappers.conformance.cards import CardTests
+from mappers.conformance.currencies import CurrencyTests
 from mappers.conformance.failures import FailureTests
 from mappers.conformance.payments import PaymentTests
+from mappers.conformance.statement import StatementTests
 
 __all__ = ["MapperConformance"]
 
 
-class MapperConformance(CardTests, PaymentTests, FailureTests):
-    """Give `mapper_class`, and the fixtures `options` and `card_code`; `backend` and `currency` where they matter."""
+class MapperConformance(CardTests, PaymentTests, CurrencyTests, StatementTests, FailureTests):
+    """Give `mapper_class`, and the fixtures `options` and `card_code`.
+
+    Where they matter: the fixtures `backend` and `currency`, and `other_currencies`.
+    """

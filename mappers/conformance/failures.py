@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -120,6 +121,16 @@ class FailureTests(Fixtures):
 
         tell("a bit of everything", holds, attempt)
 
+    def test_credentials_refused_while_paying_are_no_refusal(self, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            if step.verb is Verb.LOOK:
+                return run(mapper, step)
+            with spoiling(sandbox, "status", status=401), pytest.raises(BackendUnavailable):
+                run(mapper, step)
+            return run(mapper, step)
+
+        tell("a bit of everything", holds, attempt)
+
     def test_a_step_is_not_started_without_time_for_it(self, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
         def attempt(mapper: Mapper, step: Step) -> Receipt:
             before = len(sandbox.requests)
@@ -136,8 +147,9 @@ class FailureTests(Fixtures):
         self, question: str, kind: Any, mapper: Mapper, card_id: str, card_code: str, sandbox: Sandbox
     ) -> None:
         sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
-        with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):
+        with in_time(READ_SECONDS), pytest.raises(BackendUnavailable) as caught:
             self._ask(question, mapper, card_id, card_code)(Deadline.after(READ_SECONDS))
+        assert card_code not in "".join(traceback.format_exception(caught.value))
 
     @pytest.mark.parametrize("question", ["find", "get_card", "ping"])
     def test_a_read_that_fails_once_succeeds_all_the_same(

@@ -45,9 +45,12 @@ def secrets_of(options: Any) -> dict[str, str]:
 
 
 class Fixtures:
-    """The first three are for a subclass to give, the next two where they matter."""
+    """The first three are for a subclass to give, the next three where they matter."""
 
     mapper_class: ClassVar[type[Mapper]]
+
+    # Currencies in which `card_code`, when it asks for the fixture `currency`, gives a card too.
+    other_currencies: ClassVar[tuple[Currency, ...]] = ()
 
     @pytest.fixture
     def options(self) -> Any:
@@ -56,7 +59,7 @@ class Fixtures:
 
     @pytest.fixture
     def card_code(self) -> str:
-        """The code of an active card that holds exactly 100 units of the currency (100.00) and was never used."""
+        """The code of an active card that holds exactly 100 units of `currency` (100.00) and was never used."""
         pytest.fail("give a fixture `card_code`: the code of an active, unused card holding 100.00")
 
     @pytest.fixture
@@ -128,6 +131,8 @@ class Fixtures:
             assert secret not in logged
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run whatever depends on how money is held once for each way the mapper knows."""
+        """Run whatever depends on how money is held once for each way the mapper knows; currencies likewise."""
         if "holds" in metafunc.fixturenames:
             metafunc.parametrize("holds", self.mapper_class.supported_holds, ids=str)
+        if "other_currency" in metafunc.fixturenames:
+            metafunc.parametrize("currency", self.other_currencies, ids=lambda currency: currency.code)

@@ -46,8 +46,8 @@ from mappers.lightrail_v1.client import Client, Rejected
 from mappers.lightrail_v1.contacts import ContactKey
 from mappers.lightrail_v1.issuing import Issuing
 from mappers.lightrail_v1.objects import CardRecord, Details, Posting
-from mappers.lightrail_v1.plan import plan
 from mappers.money import Currency
+from mappers.whole_capture import plan
 
 LONGEST_CODE = 255
 
@@ -208,7 +208,7 @@ class LightrailV1(Mapper):
     # Money
 
     def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
-        return plan(act, transaction)
+        return plan(act, transaction, refund_whole=True)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         path, body = transactions.call(step, self.currency)

@@ -1,15 +1,19 @@
 """The Lightrail V2 mapper behaves as every mapper must, over real sockets."""
 
+from decimal import Decimal
+
 import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.lightrail_v2.sandbox import DEMO_OPTIONS, create_app
+from mappers.money import Currency
 from mappers.sandbox import running
 
 
 class TestLightrailV2(MapperConformance):
     mapper_class = LightrailV2
+    other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
     def backend(self):
@@ -21,5 +25,10 @@ class TestLightrailV2(MapperConformance):
         return LightrailV2Options(**DEMO_OPTIONS(backend.url))
 
     @pytest.fixture
-    def card_code(self):
-        return "LIGHT-ACTIVE-100"
+    def card_code(self, backend, currency):
+        model = backend.app.extensions["backend"]
+        known = {"name": currency.code, "symbol": "", "decimalPlaces": currency.digits}
+        model.currencies.setdefault(currency.code, {"code": currency.code} | known)
+        balance = currency.to_minor(Decimal(100))
+        model.create_value({"id": "a-card", "currency": currency.code, "code": "A-CARD-OF-100", "balance": balance})
+        return "A-CARD-OF-100"

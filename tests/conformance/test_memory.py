@@ -4,10 +4,12 @@ import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.memory.mapper import Memory, MemoryOptions
+from mappers.money import Currency
 
 
 class TestMemory(MapperConformance):
     mapper_class = Memory
+    other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
     def options(self):

@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mappers.base import (
+    ActKind,
     CardNotFound,
     CardStatus,
     CardUnusable,
     Conflict,
     Customer,
+    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
     NewCard,
+    Origin,
     Query,
     Step,
     Verb,
@@ -148,3 +151,48 @@ def test_the_dates_of_a_card_decide_when_it_can_pay(days, status):
 def test_an_unknown_card_is_not_found():
     with pytest.raises(CardNotFound):
         memory().run(Step(Verb.DEBIT, 1, "nobody", key="a"), SOON)
+
+
+# The statement
+
+
+ORIGIN = Origin("gb-1", "order-1", ActKind.DEBIT, "gb-2", 100)
+
+
+def test_the_statement_tells_what_was_done_with_its_notes():
+    mapper = memory()
+    step = Step(Verb.HOLD, 100, card(mapper).id, key="a", origin=ORIGIN)
+    receipt = mapper.run(step, SOON)
+    mapper.run(step, SOON)
+    [entry] = mapper.statement(5)
+    assert entry == Entry("a", Verb.HOLD, 100, step.card_id, receipt, entry.date, ORIGIN)
+
+
+def test_the_statement_is_of_one_card_or_of_all():
+    mapper = memory()
+    ids = [card(mapper, code).id for code in ("MEMORY-ACTIVE-250", "MEMORY-ACTIVE-100")]
+    for number, card_id in enumerate(ids):
+        mapper.run(Step(Verb.DEBIT, 100, card_id, key=str(number)), SOON)
+    assert [entry.key for entry in mapper.statement(5)] == ["0", "1"]
+    assert [entry.key for entry in mapper.statement(5, ids[1])] == ["1"]
+
+
+def test_the_statement_begins_where_it_is_asked_to():
+    mapper = memory()
+    mapper.run(Step(Verb.DEBIT, 100, card(mapper).id, key="a"), SOON)
+    [entry] = mapper.statement(5)
+    assert list(mapper.statement(5, since=entry.date)) == [entry]
+    assert list(mapper.statement(5, since=entry.date + timedelta(microseconds=1))) == []
+
+
+def test_what_was_refused_and_what_only_looked_is_in_no_statement():
+    mapper = memory()
+    mapper.run(Step(Verb.LOOK, 0, card(mapper).id, key="look"), SOON)
+    with pytest.raises(InsufficientFunds):
+        mapper.run(Step(Verb.DEBIT, 10**9, card(mapper).id, key="much"), SOON)
+    assert list(mapper.statement(5)) == []
+
+
+def test_an_unknown_card_has_no_statement():
+    with pytest.raises(CardNotFound):
+        list(memory().statement(5, "nobody"))

@@ -1,0 +1,167 @@
+"""What a backend that keeps a statement tells there of what a mapper did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mappers.base import (
+    ActKind,
+    BackendUnavailable,
+    CardNotFound,
+    DoneStep,
+    Entry,
+    Holds,
+    InsufficientFunds,
+    Mapper,
+    Origin,
+    Receipt,
+    Step,
+    Unsupported,
+    Verb,
+)
+from mappers.conformance.attempts import SLACK_SECONDS, pay, run
+from mappers.conformance.failures import READ_SECONDS, UNREADABLE, in_time
+from mappers.conformance.fixtures import STORIES, Fixtures, MakeMapper
+from mappers.conformance.teller import Teller
+from mappers.deadline import Deadline
+
+if TYPE_CHECKING:
+    from mappers.sandbox import Sandbox
+
+# ruff: noqa: S101 - these are tests
+
+PAGE_SECONDS = 15
+
+# Dates may be cut to the second, and a backend's clock may differ a little.
+CLOCK_SECONDS = 5
+
+
+def entries_of(mapper: Mapper, card_id: str | None, since: datetime | None = None) -> list[Entry]:
+    try:
+        return list(mapper.statement(PAGE_SECONDS, card_id, since))
+    except Unsupported as error:
+        pytest.skip(str(error))
+
+
+class Scribe:
+    """Runs steps as parts of acts, and keeps what was sent."""
+
+    def __init__(self, mapper: Mapper) -> None:
+        self._mapper = mapper
+        self.sent: dict[str, Step] = {}
+
+    def __call__(self, step: Step) -> Receipt:
+        self.sent[step.key] = replace(step, origin=_origin(step))
+        return run(self._mapper, self.sent[step.key])
+
+
+class StatementTests(Fixtures):
+    """The ledger and its backend can be compared step by step, and a lost ledger be written again."""
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_a_statement_tells_every_step_once(
+        self, story: str, holds: Holds, make_mapper: MakeMapper, card_id: str, card_code: str, full: int
+    ) -> None:
+        mapper, unit = make_mapper(holds), full // 10 - 1
+        scribe, started = Scribe(mapper), datetime.now(UTC)
+        teller = Teller(mapper, card_id, 4 * unit, scribe)
+        teller.open()
+        for part in map(int, STORIES[story].split()):
+            teller.settle_or_cancel(part * unit)
+        entries = self._told(mapper, card_id, teller.transaction.done)
+        clock = timedelta(seconds=CLOCK_SECONDS)
+        assert all(started - clock <= entry.date <= datetime.now(UTC) + clock for entry in entries)
+        steps = [scribe.sent[entry.key or ""] for entry in entries]
+        assert all(entry.origin in (None, step.origin) for entry, step in zip(entries, steps, strict=True))
+        made = [entry.receipt.reference for entry in entries]
+        assert all(step.reference not in made[place:] for place, step in enumerate(steps)), "what is acted on is first"
+        assert card_code not in repr(entries)
+
+    def test_a_statement_tells_what_was_added_and_taken_back(self, mapper: Mapper, card_id: str, full: int) -> None:
+        teller = Teller(mapper, card_id, full // 5, Scribe(mapper), credit=True)
+        try:
+            teller.open()
+        except Unsupported as error:
+            pytest.skip(str(error))
+        teller.release(full // 10)
+        self._told(mapper, card_id, teller.transaction.done)
+
+    def test_a_statement_tells_what_happened_twice_under_two_keys(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = make_mapper(holds)
+        tellers = [Teller(mapper, card_id, full // 4, Scribe(mapper)) for _ in range(2)]
+        for teller in tellers:
+            pay(teller)
+        self._told(mapper, card_id, [step for teller in tellers for step in teller.transaction.done])
+
+    def test_what_was_refused_is_in_no_statement(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = make_mapper(holds)
+        teller = Teller(mapper, card_id, full + 1, Scribe(mapper))
+        with pytest.raises(InsufficientFunds):
+            pay(teller)
+        assert entries_of(mapper, card_id) == []
+
+    def test_a_statement_may_begin_later(self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int) -> None:
+        mapper, started = make_mapper(holds), datetime.now(UTC)
+        teller = Teller(mapper, card_id, full // 4, Scribe(mapper))
+        pay(teller)
+        self._told(mapper, card_id, teller.transaction.done, started - timedelta(seconds=CLOCK_SECONDS))
+
+    def test_an_unknown_card_has_no_statement(self, mapper: Mapper) -> None:
+        with pytest.raises(CardNotFound):
+            entries_of(mapper, "no-such-card")
+
+    def test_the_statement_of_all_cards_tells_those_of_each(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        mapper = make_mapper(holds)
+        teller = Teller(mapper, card_id, full // 4, Scribe(mapper))
+        pay(teller)
+        entries_of(mapper, None)
+        of_card = self._told(mapper, card_id, teller.transaction.done)
+        assert [entry for entry in entries_of(mapper, None) if entry.card_id == card_id] == of_card
+
+    @pytest.mark.parametrize("kind", UNREADABLE)
+    def test_a_statement_that_cannot_be_read_is_unavailable_and_in_time(
+        self, kind: Any, mapper: Mapper, card_id: str, full: int, sandbox: Sandbox
+    ) -> None:
+        pay(Teller(mapper, card_id, full // 4, Scribe(mapper)))
+        entries_of(mapper, card_id)
+        sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+        with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):
+            list(mapper.statement(READ_SECONDS, card_id))
+
+    @staticmethod
+    def _told(mapper: Mapper, card_id: str, done: Sequence[DoneStep], since: datetime | None = None) -> list[Entry]:
+        """Return the card's statement, once it tells the steps done: exactly those that it must, oldest first."""
+        expected = {step.key: (step.verb, step.amount, step.receipt) for step in mapper.on_record(done)}
+        deadline = Deadline.after(mapper.read_lag_seconds + SLACK_SECONDS)
+        entries = entries_of(mapper, card_id, since)
+        while {entry.key for entry in entries} != set(expected) and not deadline.passed():
+            time.sleep(0.05)
+            entries = entries_of(mapper, card_id, since)
+        told = {entry.key: (entry.verb, entry.amount, entry.receipt) for entry in entries}
+        assert told == expected
+        assert len(entries) == len(expected)
+        assert {entry.card_id for entry in entries} <= {card_id}
+        assert [entry.date for entry in entries] == sorted(entry.date for entry in entries)
+        return entries
+
+
+def _origin(step: Step) -> Origin:
+    """Return the notes of an act that a step may be part of, with a request id as awkward as VTEX's may be."""
+    oid = step.key.rpartition("-")[0]
+    request_id = '5EDB-01 ação "1/2" \U0001f381'
+    if step.verb in (Verb.RELEASE, Verb.REFUND):
+        return Origin(oid, request_id, ActKind.RELEASE, oid, step.amount, step.amount - 1, 1, "cancel-1")
+    kind = ActKind.CAPTURE if step.verb is Verb.CAPTURE else ActKind.DEBIT
+    return Origin(oid, request_id, kind, oid, step.amount)

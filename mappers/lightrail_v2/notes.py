@@ -1,0 +1,61 @@
+"""Notes knows what a transaction's metadata keeps of ours: what it was for, and the act it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from mappers.base import ActKind, Origin, Step, Verb
+from mappers.lightrail_v2.cards import OURS
+
+LONGEST_DESCRIPTION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What was noted with a step. `captured` is the value and the amount of a capture, which shows neither itself."""
+
+    operation: str | None = None
+    captured: tuple[str, int] | None = None
+    origin: Origin | None = None
+
+
+def metadata(step: Step) -> dict[str, Any]:
+    """Return the metadata that a step's transaction gets."""
+    told: dict[str, Any] = {
+        "operation": step.verb.value,
+        "orderId": step.memo.order_id,
+        "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
+        "origin": step.origin and asdict(step.origin),
+    }
+    if step.verb is Verb.CAPTURE:
+        told |= {"valueId": step.card_id, "amount": step.amount}
+    return {OURS: {name: item for name, item in told.items() if item}}
+
+
+def read(metadata: Mapping[str, Any]) -> Notes:
+    """Return what `metadata` wrote; nothing of what somebody else did."""
+    ours = metadata.get(OURS)
+    if not isinstance(ours, Mapping):
+        return Notes()
+    operation, value_id, amount = ours.get("operation"), ours.get("valueId"), ours.get("amount")
+    return Notes(
+        operation if isinstance(operation, str) else None,
+        (value_id, amount) if isinstance(value_id, str) and type(amount) is int else None,
+        _origin(ours.get("origin")),
+    )
+
+
+def _origin(found: Any) -> Origin | None:
+    if not isinstance(found, Mapping):
+        return None
+    kept = {field.name: found[field.name] for field in fields(Origin) if field.name in found}
+    try:
+        origin = Origin(**kept | {"act": ActKind(kept.get("act", ""))})
+    except (TypeError, ValueError):
+        return None
+    names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
+    amounts = (origin.act_amount, origin.released, origin.refunded)
+    sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
+    return origin if sound else None

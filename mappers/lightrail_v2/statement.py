@@ -1,0 +1,125 @@
+"""The statement knows which of Lightrail's transactions are ours or ended something of ours, and what each one did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from mappers.base import BackendUnavailable, CardNotFound, Entry, Receipt, Verb
+from mappers.deadline import Deadline
+from mappers.lightrail_v2 import notes
+from mappers.lightrail_v2.client import Client
+from mappers.lightrail_v2.objects import Posting
+from mappers.money import Currency
+
+# Every key of ours starts so.
+KEY_PREFIX = "gb-"
+
+# The transactionTypes that end another transaction. Who did it, and to what, only the chain says.
+ENDINGS = {"capture": Verb.CAPTURE, "void": Verb.RELEASE, "reverse": Verb.REFUND}
+
+# Dates are exact to the second, and what was done in one second is listed in no order: so it must have been.
+ORDER = (Verb.CREDIT, Verb.HOLD, Verb.DEBIT, Verb.CAPTURE, Verb.RELEASE, Verb.REFUND)
+
+# A hold lasts three calendar months at most.
+LONGEST_HOLD = timedelta(days=93)
+
+
+def receipt_of(posting: Posting) -> Receipt:
+    """Return the proof that a step made this transaction."""
+    return Receipt(posting.id, posting.balance_after)
+
+
+class Statement:
+    """One reading of what Lightrail has on record, `page_seconds` for each call.
+
+    An entry without a key is what somebody else, or Lightrail itself, ended of ours. Its origin is of what it ended.
+    """
+
+    def __init__(self, client: Client, currency: Currency, page_seconds: float) -> None:
+        self._client = client
+        self._currency = currency
+        self._page_seconds = page_seconds
+        self._roots: dict[str, Posting] = {}
+
+    def of_account(self, since: datetime | None) -> Iterator[Entry]:
+        """Yield the entries of all cards, oldest first."""
+        yield from _in_order(self._entries(self._client.transactions(self._page_seconds, since=since)))
+
+    def of_card(self, card_id: str, since: datetime | None) -> Iterator[Entry]:
+        """Yield one card's entries, oldest first. Raises CardNotFound."""
+        # Captures are in no card's list: they are found through the holds that may still have been open.
+        opened_since = since and since - LONGEST_HOLD
+        rows = {row.id: row for row in self._client.transactions(self._page_seconds, card_id, opened_since)}
+        if not rows and self._client.value(card_id, self._deadline()) is None:
+            raise CardNotFound("Lightrail does not know the card")
+        for hold in [row for row in rows.values() if row.pending and _is_ours(row)]:
+            chain = self._chain(hold)
+            rows |= chain
+            self._roots |= dict.fromkeys(chain, hold)
+        yield from _in_order(sorted(self._entries(rows.values()), key=lambda entry: entry.date))
+
+    def _entries(self, rows: Iterable[Posting]) -> Iterator[Entry]:
+        for row in rows:
+            # The account may have other currencies, with other providers.
+            if row.currency == self._currency.code and (entry := self._entry(row)):
+                yield entry
+
+    def _entry(self, row: Posting) -> Entry | None:
+        """Return what a transaction did, None where it neither is ours nor ended something of ours."""
+        if _is_ours(row):
+            key, noted = row.id, notes.read(row.metadata)
+        elif row.kind in ENDINGS and _is_ours(root := self._root(row)):
+            key, noted = None, notes.read(root.metadata)
+        else:
+            return None
+        verb = _verb(row, noted)
+        # A capture shows nothing by itself: it took all that its root held.
+        moved = _moved(row) or noted.captured or _moved(self._root(row))
+        if verb is None or moved is None:
+            return None
+        if row.created is None:
+            raise BackendUnavailable("Lightrail lists a transaction without its date")
+        card_id, amount = moved
+        return Entry(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin)
+
+    def _root(self, row: Posting) -> Posting:
+        """Return the transaction that `row`'s chain began with."""
+        if row.id in self._roots:
+            return self._roots[row.id]
+        return next(found for found in self._chain(row).values() if found.kind not in ENDINGS)
+
+    def _chain(self, row: Posting) -> dict[str, Posting]:
+        chain = {found.id: found for found in self._client.chain(row.id, self._deadline())}
+        if row.id not in chain or all(found.kind in ENDINGS for found in chain.values()):
+            raise BackendUnavailable("Lightrail lists a transaction whose chain it does not show yet")
+        return chain
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._page_seconds)
+
+
+def _is_ours(row: Posting) -> bool:
+    return row.id.startswith(KEY_PREFIX)
+
+
+def _moved(row: Posting) -> tuple[str, int] | None:
+    """Return the card and what was added to it. What is ours, and what ends it, moves the balance of one card."""
+    return (row.changes[0].value_id, row.changes[0].amount) if row.changes else None
+
+
+def _verb(row: Posting, noted: notes.Notes) -> Verb | None:
+    match row.kind:
+        case "debit":
+            return Verb.HOLD if row.pending else Verb.DEBIT
+        case "credit":
+            return Verb.REFUND if noted.operation == Verb.REFUND else Verb.CREDIT
+        case "reverse" if row.changes and row.changes[0].amount < 0:
+            return Verb.DEBIT  # of a credit
+    return ENDINGS.get(row.kind)
+
+
+def _in_order(entries: Iterable[Entry]) -> Iterator[Entry]:
+    for _, second in groupby(entries, key=lambda entry: entry.date):
+        yield from sorted(second, key=lambda entry: ORDER.index(entry.verb))

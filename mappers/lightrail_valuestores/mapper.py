@@ -1,0 +1,300 @@
+"""The value stores mapper knows how a code finds its card without a lookup, and what a refusal can mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import uuid4
+
+from mappers.base import (
+    Act,
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Conflict,
+    Holds,
+    InsufficientFunds,
+    InvalidOptions,
+    IssuedCard,
+    Mapper,
+    NewCard,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Secret,
+    Step,
+    Transaction,
+    Undecidable,
+    Unsupported,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.http import HttpBackend, segment
+from mappers.lightrail_valuestores.cards import OURS, new_store, problem, status, store_id, translate
+from mappers.lightrail_valuestores.client import TOO_LITTLE, Client, Rejected
+from mappers.lightrail_valuestores.objects import Hold, Posting, Program, ValueStore
+from mappers.money import Currency
+from mappers.whole_capture import plan
+
+LONGEST_CODE = 255
+LONGEST_DESCRIPTION = 1000
+
+# Smallest on purpose: a server that would not know "simulate" could take no more than this. What the card holds is
+# read from the card.
+SIMULATED_PRICE = 1
+
+# What ends a hold: the word after the transaction's path, and what the transaction then shows.
+ENDINGS = {Verb.CAPTURE: ("capture", Hold.CAPTURED), Verb.RELEASE: ("void", Hold.VOIDED)}
+TAKES = (Verb.HOLD, Verb.DEBIT)
+
+KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}
+
+
+@dataclass(frozen=True, slots=True)
+class LightrailValueStoresOptions:
+    """`api_key` may read value stores and make transactions. `program_id` is the program that issued cards get."""
+
+    api_key: Secret
+    base_url: str = "https://api.lightrail.com/v2"
+    program_id: str | None = None
+
+
+class LightrailValueStores(Mapper):
+    """The draft holds, captures whole holds only, reverses nothing, and refuses what is repeated."""
+
+    supported_holds = (Holds.NATIVE, Holds.UPFRONT)
+    repeatable = True
+    # Undocumented; the released V2 reads from a replica.
+    read_lag_seconds = 2.0
+    Options = LightrailValueStoresOptions
+
+    def __init__(
+        self, provider_id: str, currency: Currency, holds: Holds, options: LightrailValueStoresOptions
+    ) -> None:
+        super().__init__(provider_id, currency, holds, options)
+        # Not left to HttpBackend, which would call the option "headers".
+        key = str(options.api_key)
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise InvalidOptions("api_key", "api_key must be a Lightrail API key: printable, without spaces")
+        if options.program_id in ("", ".", ".."):
+            raise InvalidOptions("program_id", "program_id must be the id of a program, or left out")
+        headers = {"Authorization": f"Bearer {key}"}
+        self._client = Client(HttpBackend(f"{provider_id} (lightrail_valuestores)", options.base_url, headers=headers))
+
+    # Cards
+
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        """Look one card up by its code: the value store that would pay an order of one minor unit.
+
+        A customer's cards are not known: what filters a list the draft does not say, and all would come.
+        """
+        code = (query.code or "").strip()
+        if not code or len(code) > LONGEST_CODE:
+            return []
+        order = {
+            "transactionId": f"gb-simulated-{uuid4().hex}",
+            "currency": self.currency.code,
+            "lineItems": [
+                {
+                    "type": "product",
+                    "productId": "giftbridge-balance",
+                    "unitPrice": SIMULATED_PRICE,
+                    "quantity": 1,
+                    "taxRate": 0,
+                }
+            ],
+            "sources": [{"rail": "lightrail", "code": code}],
+        }
+        payers = self._client.payers(order, deadline)
+        if len(payers) != 1:
+            # A code of several value stores is a promotion's, not a gift card's.
+            return []
+        store = self._client.store(payers[0], deadline)
+        return [] if store is None else [translate(store, self.currency, code)]
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        store = self._client.store(card_id, deadline)
+        if store is None:
+            raise CardNotFound("Lightrail does not know the card")
+        return translate(store, self.currency)
+
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
+        """Make a value store of the configured program; its id is made of `new.key`, so that a repeat finds it."""
+        program = self._program(deadline)
+        if program is None:
+            raise Unsupported("Lightrail issues gift cards through a program: set the option program_id")
+        if why := problem(program, new.balance, self.currency):
+            raise CardUnusable(f"Lightrail's program {program.id} {why}")
+        try:
+            store = self._client.create_store(new_store(new, program.id), deadline)
+        except Rejected as rejected:
+            store = self._issued_before(new, rejected, deadline)
+        try:
+            code = self._client.code(store.id, deadline)
+        except BackendUnavailable as error:
+            raise OutcomeUnknown(f"Lightrail made the card, but {error}", answered=True) from error
+        return IssuedCard(translate(store, self.currency, code), code)
+
+    def _issued_before(self, new: NewCard, rejected: Rejected, deadline: Deadline) -> ValueStore:
+        """Return the card that this key made before; which 4xx a repeat is answered is undocumented."""
+        try:
+            store = self._client.store(store_id(new.key), deadline)
+        except BackendUnavailable as error:
+            raise OutcomeUnknown(f"the card may exist, but {error}", answered=True) from error
+        if store is not None:
+            return store
+        if rejected.code.endswith("Exists"):
+            raise OutcomeUnknown("Lightrail has the card but does not show it yet: repeat it", answered=True)
+        raise CardUnusable(f"Lightrail does not issue this card: {rejected.message or rejected}") from rejected
+
+    def ping(self, deadline: Deadline) -> None:
+        """Read the configured program and see that its currency is ours; without one, read the list of programs."""
+        program = self._program(deadline)
+        if program is None:
+            self._client.list_programs(deadline)
+        elif program.currency != self.currency.code:
+            raise BackendUnavailable(
+                f"the program in the option program_id issues cards in {program.currency}, "
+                f"not in {self.currency.code}: make them equal"
+            )
+
+    def _program(self, deadline: Deadline) -> Program | None:
+        """Return the configured program, None where none is."""
+        program_id = self.options.program_id
+        if program_id is None:
+            return None
+        program = self._client.program(program_id, deadline)
+        if program is None:
+            raise BackendUnavailable("Lightrail does not know the program in the option program_id")
+        return program
+
+    # Money
+
+    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+        return plan(act, transaction, refund_whole=False)
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        path, body = self._call(step)
+        # What gives money back or settles is tried whatever happened before.
+        breaker = step.verb in (*TAKES, Verb.CREDIT)
+        try:
+            posting = self._client.post(path, step.verb.value, body, deadline, breaker=breaker)
+        except Rejected as rejected:
+            return self._explain(step, rejected, deadline)
+        if step.verb in ENDINGS:
+            return self._ended(step, posting)
+        try:
+            return self._made(step, posting)
+        except Conflict as error:
+            raise Undecidable(
+                "Lightrail did something else than it was asked to: correct it by hand",
+                {"asked": step.amount, "moved": sum(change.amount for change in posting.changes)},
+            ) from error
+
+    def _call(self, step: Step) -> tuple[str, dict[str, Any] | None]:
+        """Return the path after /transactions and the body."""
+        if step.verb in ENDINGS:
+            return f"/{segment(step.reference)}/{ENDINGS[step.verb][0]}", None
+        party = {"rail": "lightrail", "valueStoreId": step.card_id}
+        body = {
+            "transactionId": step.key,
+            "amount": step.amount,
+            "currency": self.currency.code,
+            "metadata": {OURS: _told(step)},
+        }
+        match step.verb:
+            case Verb.HOLD:
+                return "/debit", body | {"source": party, "pending": True}
+            case Verb.DEBIT:
+                return "/debit", body | {"source": party}
+            case Verb.CREDIT | Verb.REFUND:
+                return "/credit", body | {"destination": party}
+        raise Unsupported(f"Lightrail has no {step.verb}")
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        if step.verb in ENDINGS:
+            # Whoever did it: a hold ends only once, and capture and void have no id of their own.
+            held = self._client.transaction(step.reference, deadline)
+            return Receipt(held.id) if held and held.hold is ENDINGS[step.verb][1] else None
+        posting = self._client.transaction(step.key, deadline)
+        return None if posting is None else self._made(step, posting)
+
+    def _made(self, step: Step, posting: Posting) -> Receipt:
+        """Return the receipt of a transaction under the step's key, if it is what the step asks for."""
+        takes = step.verb in TAKES
+        wanted = [(step.card_id, -step.amount if takes else step.amount)]
+        moved = [(change.store_id, change.amount) for change in posting.changes]
+        kind = "debit" if takes else "credit"
+        if (posting.kind, posting.currency, moved) != (kind, self.currency.code, wanted):
+            raise Conflict("Lightrail has another transaction under this id")
+        if (posting.hold is not Hold.NONE) is not (step.verb is Verb.HOLD):
+            raise Undecidable(
+                "Lightrail made a hold of what was to be taken, or took what was to be held: correct it by hand",
+                {"transaction": posting.id, "amount": step.amount},
+            )
+        return Receipt(posting.id, posting.changes[-1].value_after)
+
+    def _ended(self, step: Step, held: Posting) -> Receipt:
+        """Return the receipt where a hold shows that it ended as the step wants."""
+        if held.hold is ENDINGS[step.verb][1]:
+            return Receipt(held.id)
+        if held.hold is Hold.CAPTURED:
+            raise Conflict("the hold was captured already: refund it instead")
+        if held.hold is Hold.VOIDED:
+            raise CardUnusable("the hold was given back")
+        raise OutcomeUnknown("Lightrail says that it is done, but the hold does not show it yet", answered=True)
+
+    def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
+        """Return the receipt where a refusal means that it was done before, else raise what it means.
+
+        Nothing is replayed, and a repeat meets other checks first: of a card that it emptied, it may say so.
+        """
+        try:
+            if step.verb in ENDINGS:
+                held = self._client.transaction(step.reference, deadline)
+                if held is None:
+                    raise CardUnusable(f"Lightrail does not know the hold ({rejected})") from rejected
+                if held.hold is not Hold.OPEN:
+                    return self._ended(step, held)
+            elif receipt := self.ask(step, deadline):
+                return receipt
+        except BackendUnavailable as error:
+            raise OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True) from error
+        raise self._refusal(step, rejected, deadline) from rejected
+
+    def _refusal(self, step: Step, rejected: Rejected, deadline: Deadline) -> Exception:
+        """Return what a refusal means of which reads show no trace.
+
+        One messageCode stands for every card that cannot be used, so the card is looked at.
+        """
+        if rejected.code in TOO_LITTLE and step.verb in TAKES:
+            return InsufficientFunds(f"the card does not hold enough ({rejected})")
+        if rejected.code in KEY_TAKEN:
+            return OutcomeUnknown(f"Lightrail says {rejected} but does not show it yet", answered=True)
+        try:
+            store = self._client.store(step.card_id, deadline, breaker=False)
+        except BackendUnavailable as error:
+            return OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True)
+        if store is None:
+            return CardNotFound("Lightrail does not know the card")
+        if (found := status(store, self.currency)) is not CardStatus.ACTIVE:
+            return CardUnusable(f"the card is {found} ({rejected})")
+        if step.verb in TAKES and (store.value or 0) < step.amount:
+            return InsufficientFunds(f"the card does not hold enough ({rejected})")
+        if rejected.status == 409 and (step.verb in ENDINGS or not rejected.code):
+            # It may say that it is done already, which reads do not show yet.
+            return OutcomeUnknown(f"Lightrail refused ({rejected}) for no reason that shows", answered=True)
+        return CardUnusable(f"Lightrail refuses it: {rejected.message or rejected}")
+
+
+def _told(step: Step) -> dict[str, Any]:
+    told = {
+        "operation": step.verb.value,
+        "orderId": step.memo.order_id,
+        "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
+        "origin": step.origin and asdict(step.origin),
+    }
+    return {name: item for name, item in told.items() if item}

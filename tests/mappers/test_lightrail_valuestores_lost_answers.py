@@ -1,0 +1,92 @@
+"""Lightrail's early V2 draft on bad days: repeats, and answers that were lost."""
+
+from dataclasses import replace
+
+import pytest
+
+from mappers.base import (
+    ActKind,
+    OutcomeUnknown,
+    Verb,
+)
+from mappers.lightrail_valuestores.mapper import LightrailValueStores
+from mappers.lightrail_valuestores.sandbox import create_app
+from mappers.sandbox import running
+from tests.mappers.lightrail_valuestores_story import Story, connect, soon
+
+PAST = "2020-01-01T00:00:00.000Z"
+
+
+@pytest.fixture
+def sandbox():
+    with running(create_app()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def mapper(sandbox) -> LightrailValueStores:
+    return connect(sandbox)
+
+
+@pytest.fixture
+def story(sandbox, mapper) -> Story:
+    return Story(sandbox, mapper)
+
+
+def plays(story, name):
+    """Return the step of that name, with everything before it done."""
+    if name == "hold":
+        return story.step(ActKind.DEBIT, 10000)
+    story.open()
+    if name == "credit":
+        story.capture(1000)
+    return story.step(ActKind.CAPTURE if name == "capture" else ActKind.RELEASE, 1000)
+
+
+@pytest.mark.parametrize("name", ["hold", "capture", "void", "credit"])
+def test_a_repeat_does_nothing_twice(story, name):
+    step = plays(story, name)
+    first = story.mapper.run(step, soon())
+    after = story.balance
+    assert story.mapper.run(step, soon()) == first
+    assert story.mapper.ask(step, soon()) == first
+    assert story.balance == after
+
+
+@pytest.mark.parametrize(
+    "change", [{"frozen": True}, {"active": False}, {"endDate": PAST}], ids=lambda change: [*change]
+)
+def test_a_repeated_hold_is_found_whatever_the_card_became(story, change):
+    step = story.step(ActKind.DEBIT, 1000)
+    first = story.mapper.run(step, soon())
+    story.card.update(change)
+    assert story.mapper.run(step, soon()) == first
+
+
+@pytest.mark.parametrize("name", ["hold", "capture", "void", "credit"])
+@pytest.mark.parametrize("fault", ["drop_after", "status_after", "junk"])
+def test_a_lost_success_is_found_by_asking(story, name, fault):
+    step = plays(story, name)
+    story.sandbox.faults.add(fault, method="POST")
+    with pytest.raises(OutcomeUnknown):
+        story.mapper.run(step, soon())
+    assert story.mapper.ask(step, soon()) == story.mapper.run(step, soon())
+
+
+def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
+    step = story.step(ActKind.DEBIT, 1000)
+    story.mapper.run(step, soon())
+    nothing = {"message": "Not Found", "statusCode": 404}
+    story.sandbox.faults.add("status", method="GET", status=404, body=nothing, path="/transactions/")
+    with pytest.raises(OutcomeUnknown):
+        story.mapper.run(step, soon())
+
+
+def test_captures_releases_and_refunds_are_tried_however_often_they_failed(story):
+    story.open()
+    story.sandbox.faults.add("status", method="POST", status=500, times=30)
+    steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.RELEASE, 1000)]
+    steps.append(replace(steps[0], verb=Verb.REFUND, reference=""))
+    for step in steps * 10:
+        with pytest.raises(OutcomeUnknown):
+            story.mapper.run(step, soon())

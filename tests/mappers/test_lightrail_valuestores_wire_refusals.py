@@ -1,0 +1,152 @@
+"""Lightrail's early V2 draft on the wire: what a refusal is taken for."""
+
+import pytest
+import responses
+
+from mappers.base import (
+    BackendUnavailable,
+    CardNotFound,
+    CardUnusable,
+    Conflict,
+    InsufficientFunds,
+    OutcomeUnknown,
+    Receipt,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.lightrail_valuestores.mapper import LightrailValueStores
+from tests.mappers.lightrail_valuestores_wire import (
+    CAPTURED,
+    CREDIT,
+    KEY,
+    NO_SUCH,
+    PENDING,
+    STORE,
+    URL,
+    VOIDED,
+    build,
+    path,
+    refused,
+    step,
+)
+
+
+@pytest.fixture
+def mapper() -> LightrailValueStores:
+    return build()
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    return Deadline.after(10)
+
+
+@pytest.fixture
+def wire():
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_repeat_that_is_refused_was_done_if_its_transaction_is_there(wire, mapper, deadline, status):
+    wire.post(path(Verb.HOLD), json=refused("InsufficientValue", status), status=status)
+    wire.get(f"{URL}/transactions/{KEY}", json=PENDING)
+    assert mapper.run(step(Verb.HOLD), deadline) == Receipt(KEY, 1500)
+
+
+@pytest.mark.parametrize("hold", ["captured", "void"])
+def test_a_hold_that_ended_since_was_held_all_the_same(wire, mapper, deadline, hold):
+    wire.get(f"{URL}/transactions/{KEY}", json=PENDING | {"pending": hold})
+    assert mapper.ask(step(Verb.HOLD), deadline) == Receipt(KEY, 1500)
+
+
+@pytest.mark.parametrize(
+    ("code", "store", "error"),
+    [
+        ("InsufficientValue", None, InsufficientFunds),
+        ("InvalidParty", {"frozen": True}, CardUnusable),
+        ("InvalidParty", {"currency": "USD"}, CardUnusable),
+        ("InvalidParty", {"endDate": "2020-01-01T00:00:00.000Z"}, CardUnusable),
+        ("InvalidParty", {"value": 999}, InsufficientFunds),
+        (None, {"value": 999}, InsufficientFunds),
+        ("SomethingNew", {}, CardUnusable),
+        (None, {}, OutcomeUnknown),
+    ],
+)
+def test_a_refusal_is_explained_by_the_card(wire, mapper, deadline, code, store, error):
+    wire.post(path(Verb.DEBIT), json=refused(code), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=NO_SUCH, status=404)
+    if store is not None:
+        wire.get(f"{URL}/valueStores/vs-1", json=STORE | store)
+    with pytest.raises(error):
+        mapper.run(step(Verb.DEBIT), deadline)
+
+
+def test_a_refusal_without_a_card_is_card_not_found(wire, mapper, deadline):
+    wire.post(path(Verb.DEBIT), json=refused("InvalidParty"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=NO_SUCH, status=404)
+    wire.get(f"{URL}/valueStores/vs-1", json=NO_SUCH, status=404)
+    with pytest.raises(CardNotFound):
+        mapper.run(step(Verb.DEBIT), deadline)
+
+
+def test_an_id_that_is_taken_by_what_does_not_show_is_unknown(wire, mapper, deadline):
+    wire.post(path(Verb.DEBIT), json=refused("TransactionExists"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=NO_SUCH, status=404)
+    with pytest.raises(OutcomeUnknown):
+        mapper.run(step(Verb.DEBIT), deadline)
+
+
+def test_an_id_that_is_taken_by_something_else_is_a_conflict(wire, mapper, deadline):
+    wire.post(path(Verb.DEBIT), json=refused("TransactionExists"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", json=CREDIT)
+    with pytest.raises(Conflict):
+        mapper.run(step(Verb.DEBIT), deadline)
+
+
+def test_a_refusal_that_cannot_be_looked_into_is_unknown(wire, mapper, deadline):
+    wire.post(path(Verb.DEBIT), json=refused("InsufficientValue"), status=409)
+    wire.get(f"{URL}/transactions/{KEY}", status=503)
+    with pytest.raises(OutcomeUnknown):
+        mapper.run(step(Verb.DEBIT), deadline)
+
+
+@pytest.mark.parametrize(
+    ("verb", "shown", "error"),
+    [
+        (Verb.CAPTURE, VOIDED, CardUnusable),
+        (Verb.RELEASE, CAPTURED, Conflict),
+        (Verb.CAPTURE, CAPTURED | {"pending": "pending"}, OutcomeUnknown),
+    ],
+    ids=["voided", "captured", "still open"],
+)
+@pytest.mark.parametrize("status", [200, 409])
+def test_only_what_the_hold_shows_tells_how_it_ended(wire, mapper, deadline, status, verb, shown, error):
+    wire.post(path(verb), json=shown if status == 200 else refused(None), status=status)
+    if status == 409:
+        wire.get(f"{URL}/transactions/tx-1", json=shown)
+        if shown["pending"] == "pending":
+            wire.get(f"{URL}/valueStores/vs-1", json=STORE)
+    with pytest.raises(error):
+        mapper.run(step(verb), deadline)
+
+
+def test_a_capture_refused_because_of_the_card_says_so(wire, mapper, deadline):
+    wire.post(path(Verb.CAPTURE), json=refused("ValueStoreFrozen"), status=409)
+    wire.get(f"{URL}/transactions/tx-1", json=PENDING)
+    wire.get(f"{URL}/valueStores/vs-1", json=STORE | {"frozen": True})
+    with pytest.raises(CardUnusable, match="frozen"):
+        mapper.run(step(Verb.CAPTURE), deadline)
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "api_key"), (403, "api_key"), (404, "base_url"), (418, "418")])
+def test_a_wrong_set_up_is_named(wire, mapper, deadline, status, word):
+    wire.post(path(Verb.HOLD), body="<html>", status=status)
+    with pytest.raises(BackendUnavailable, match=word):
+        mapper.run(step(Verb.HOLD), deadline)
+
+
+def test_a_404_of_somebody_else_is_not_taken_for_no_such_transaction(wire, mapper, deadline):
+    wire.get(f"{URL}/transactions/{KEY}", body="<html>", status=404)
+    with pytest.raises(BackendUnavailable, match="base_url"):
+        mapper.ask(step(Verb.HOLD), deadline)

@@ -1,0 +1,164 @@
+"""Taking and giving back parts where only whole holds can be: the plan, and its sums whatever happens in between."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mappers.base import Act, ActKind, DoneStep, Holds, Receipt, Transaction, Verb
+from mappers.whole_capture import plan
+
+BOTH = pytest.mark.parametrize("refund_whole", [True, False], ids=["can undo", "cannot undo"])
+
+
+def done(verb, amount=1000, reference=None):
+    return DoneStep(verb, amount, Receipt(reference or f"the {verb}"), f"gb-{verb}")
+
+
+def planned(act, *done_before, refund_whole=True, holds=Holds.NATIVE, **fields):
+    transaction = Transaction("gb-0", "card", 1000, holds, done=done_before, **fields)
+    return [(step.verb, step.amount, step.reference) for step in plan(act, transaction, refund_whole=refund_whole)]
+
+
+def release(amount):
+    return Act(ActKind.RELEASE, amount, amount)
+
+
+HOLD, CAPTURE, DEBIT = done(Verb.HOLD), done(Verb.CAPTURE), done(Verb.DEBIT)
+
+
+def test_a_debit_is_held_or_taken_as_the_transaction_was_opened():
+    debit = Act(ActKind.DEBIT, 1000)
+    assert planned(debit) == [(Verb.HOLD, 1000, "")]
+    assert planned(debit, holds=Holds.UPFRONT) == [(Verb.DEBIT, 1000, "")]
+
+
+@BOTH
+def test_the_first_capture_takes_all_and_later_ones_nothing(refund_whole):
+    capture = Act(ActKind.CAPTURE, 300)
+    assert planned(capture, HOLD, refund_whole=refund_whole) == [(Verb.CAPTURE, 1000, "the hold")]
+    assert planned(capture, HOLD, CAPTURE, refund_whole=refund_whole) == []
+    assert planned(capture, DEBIT, holds=Holds.UPFRONT, refund_whole=refund_whole) == []
+
+
+@BOTH
+def test_a_whole_hold_is_released_and_a_part_is_taken_to_be_given_back(refund_whole):
+    assert planned(release(1000), HOLD, refund_whole=refund_whole) == [(Verb.RELEASE, 1000, "the hold")]
+    taken_and_back = [(Verb.CAPTURE, 1000, "the hold"), (Verb.REFUND, 400, "")]
+    assert planned(release(400), HOLD, refund_whole=refund_whole) == taken_and_back
+
+
+def test_all_that_was_taken_is_undone_where_that_is_possible():
+    assert planned(release(1000), HOLD, CAPTURE) == [(Verb.REFUND, 1000, "the capture")]
+    assert planned(release(1000), DEBIT, holds=Holds.UPFRONT) == [(Verb.REFUND, 1000, "the debit")]
+    assert planned(release(1000), HOLD, CAPTURE, refund_whole=False) == [(Verb.REFUND, 1000, "")]
+
+
+@BOTH
+def test_a_part_of_what_was_taken_is_added_back(refund_whole):
+    assert planned(release(400), HOLD, CAPTURE, refund_whole=refund_whole) == [(Verb.REFUND, 400, "")]
+
+
+@BOTH
+def test_what_was_added_is_taken_back_as_money(refund_whole):
+    assert planned(Act(ActKind.CREDIT, 1000), credit=True, refund_whole=refund_whole) == [(Verb.CREDIT, 1000, "")]
+    assert planned(Act(ActKind.CAPTURE, 1000), done(Verb.CREDIT), credit=True, refund_whole=refund_whole) == []
+    taken_back = planned(release(400), done(Verb.CREDIT), DEBIT, credit=True, refund_whole=refund_whole)
+    assert taken_back == [(Verb.DEBIT, 400, "")]
+
+
+def test_nothing_is_planned_for_nothing():
+    assert planned(Act(ActKind.CAPTURE, 0), HOLD, CAPTURE) == []
+    assert planned(release(0), HOLD, CAPTURE) == []
+
+
+@dataclass
+class Till:
+    """A backend whose holds end only once and whole, and which undoes only once and whole."""
+
+    refund_whole: bool
+    change: int = 0
+    open: dict[str, int] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
+    made: int = 0
+
+    def run(self, step):
+        self.made += 1
+        name = f"made-{self.made}"
+        match step.verb:
+            case Verb.HOLD:
+                self.open[name] = step.amount
+                self.change -= step.amount
+            case Verb.CAPTURE:
+                assert self.open.pop(step.reference) == step.amount
+                self.taken[name] = step.amount
+            case Verb.RELEASE:
+                assert self.open.pop(step.reference) == step.amount
+                self.change += step.amount
+            case Verb.REFUND if step.reference:
+                assert self.refund_whole
+                assert self.taken.pop(step.reference) == step.amount
+                self.change += step.amount
+            case Verb.REFUND | Verb.CREDIT:
+                self.change += step.amount
+            case Verb.DEBIT:
+                self.taken[name] = step.amount
+                self.change -= step.amount
+        return Receipt(name)
+
+
+class Ledger:
+    """One transaction at a till, with the caps that the ledger keeps."""
+
+    def __init__(self, amount, holds, refund_whole, *, credit):
+        self.till = Till(refund_whole)
+        self.transaction = Transaction("gb-0", "card", amount, holds, credit)
+        self.act(Act(ActKind.CREDIT if credit else ActKind.DEBIT, amount))
+
+    def act(self, act, *, refused=False):
+        """Do an act; a refused one ends before its last step."""
+        steps = plan(act, self.transaction, refund_whole=self.till.refund_whole)
+        for step in steps[: -1 if refused else None]:
+            finished = DoneStep(step.verb, step.amount, self.till.run(step), "key")
+            self.transaction = replace(self.transaction, done=(*self.transaction.done, finished))
+        if refused and steps:
+            return
+        now = self.transaction
+        captured = now.captured + (act.amount if act.kind is ActKind.CAPTURE else 0)
+        self.transaction = replace(
+            now, captured=captured, released=now.released + act.released, refunded=now.refunded + act.refunded
+        )
+
+    @property
+    def held(self):
+        return self.transaction.amount - self.transaction.captured - self.transaction.released
+
+    @property
+    def kept(self):
+        """What the store has, or may still take."""
+        return self.transaction.amount - self.transaction.released - self.transaction.refunded
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    amount=st.integers(1, 50),
+    holds=st.sampled_from([Holds.NATIVE, Holds.UPFRONT]),
+    refund_whole=st.booleans(),
+    credit=st.booleans(),
+    acts=st.lists(st.tuples(st.booleans(), st.integers(1, 50), st.integers(0, 3)), max_size=12),
+)
+def test_the_card_is_exact_whatever_is_settled_cancelled_and_refused(amount, holds, refund_whole, credit, acts):
+    ledger = Ledger(amount, holds, refund_whole, credit=credit)
+    for captures, wanted, luck in acts:
+        possible = ledger.held if captures else ledger.kept
+        part = min(wanted, possible)
+        if not part:
+            continue
+        released = 0 if captures else min(part, ledger.held)
+        kind = ActKind.CAPTURE if captures else ActKind.RELEASE
+        refunded = 0 if captures else part - released
+        ledger.act(Act(kind, part, released, refunded), refused=luck == 0)
+        assert ledger.till.change == (ledger.kept if credit else -ledger.kept)
+    if ledger.held == 0:
+        assert not ledger.till.open, "nothing stays reserved once all of it is settled or cancelled"
