@@ -4,27 +4,56 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import click
 
 import mappers.sandbox
-from app import build, telemetry
+from app.admin.credentials import InUse
+from app.admin.files import EditRefused
+from app.admin.plans import RegistrationFailed
+from app.admin.probe import NotAccepted
+from app.commands.cards import cards
+from app.commands.doctor import doctor
+from app.commands.installation import logs_to_stderr, opened
+from app.commands.mappers import mappers_command
+from app.commands.output import json_option, print_json
+from app.commands.providers import providers
+from app.commands.reconcile import reconcile_command
+from app.commands.transactions import transactions
 from app.demo import DEFAULT_PORT, run_demo
-from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
-from app.ledger.errors import StoreUnavailable
+from app.ledger.embedded import EmbeddedStoreFailed
+from app.ledger.errors import LedgerError
 from app.serve import CannotServe, probe_address, serve
 from app.settings import InvalidSettings, Settings, variable
-from mappers.registry import sandbox, sandboxes
+from mappers.base import MapperError
+from mappers.money import InvalidAmount
+from mappers.registry import BrokenMapper, sandbox, sandboxes
+from providers import hub_sandbox
+from providers.hub import HubError, HubMisconfigured
 from providers.problems import InvalidProviders
-from providers.registry import Registry
+
+# The sandbox that is no backend's.
+HUB = "hub"
+
+# The configuration or the machine is at fault: scripts see the exit code of wrong usage.
+WRONG_SETUP = (InvalidSettings, InvalidProviders, CannotServe, EmbeddedStoreFailed, HubMisconfigured)
+
+# It was understood, and refused.
+REFUSED = (
+    BrokenMapper,
+    EditRefused,
+    HubError,
+    InUse,
+    InvalidAmount,
+    LedgerError,
+    MapperError,
+    NotAccepted,
+    RegistrationFailed,
+)
 
 
 class _WrongSetup(click.ClickException):
-    """The configuration or the machine is at fault: scripts see the exit code of wrong usage."""
-
     exit_code = 2
 
 
@@ -34,15 +63,27 @@ class _Explaining(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (InvalidSettings, InvalidProviders, CannotServe, EmbeddedStoreFailed) as error:
+        except WRONG_SETUP as error:
             raise _WrongSetup(str(error)) from error
-        except StoreUnavailable as error:
+        except REFUSED as error:
             raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=_Explaining, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Let shoppers on VTEX stores pay with gift cards that live in other systems."""
+    """Let shoppers on VTEX stores pay with gift cards that live in other systems.
+
+    Settings come from the environment (GIFTBRIDGE_...), providers from providers.toml. Commands exit with 0 when it is
+    done, 1 when it was refused or a check failed, and 2 when they were used wrongly or the configuration is wrong.
+    """
+
+
+main.add_command(cards)
+main.add_command(doctor)
+main.add_command(mappers_command)
+main.add_command(providers)
+main.add_command(reconcile_command)
+main.add_command(transactions)
 
 
 @main.command("serve")
@@ -62,27 +103,33 @@ def serve_command(bind: str | None, workers: int | None) -> None:
 
 
 @main.command("sweep")
-def sweep_command() -> None:
+@json_option
+@click.pass_context
+def sweep_command(ctx: click.Context, as_json: bool) -> None:
     """Look once at everything that is due, and say what was done.
 
     The service does the same by itself every few seconds; this is for a machine where it does not run.
     """
-    settings = Settings.from_environment()
-    telemetry.configure(settings)
-    registry = Registry.load(settings.providers)
-    with ExitStack() as running:
-        if settings.redis_url is None:
-            store = running.enter_context(EmbeddedStore(settings.data))
-            settings = replace(settings, redis_url=store.url)
-        click.echo(f"Swept: {build(settings, registry).sweeper.sweep_once()}.")
+    ctx.with_resource(logs_to_stderr())
+    with opened() as parts:
+        done = parts.sweeper.sweep_once()
+    if as_json:
+        print_json(done.counts)
+    else:
+        click.echo(f"Swept: {done}.")
 
 
 @main.command("sandbox")
-@click.argument("name", type=click.Choice(sandboxes()))
+@click.argument("name", type=click.Choice((*sandboxes(), HUB)))
 @click.option("--port", type=click.IntRange(0, 65535), help="Where to listen on 127.0.0.1; 0 chooses a free port.")
 def sandbox_command(name: str, port: int | None) -> None:
-    """Run a stand-in for the backend NAME, with gift cards to try."""
-    backend = sandbox(name)
+    """Run a stand-in for the backend NAME, with gift cards to try; or, as `hub`, one for VTEX's Gift Card Hub.
+
+    \b
+    The Hub's accepts VTEX_APP_KEY=vtexappkey-demo and VTEX_APP_TOKEN=demo-vtex-token, at
+    GIFTBRIDGE_HUB_URL='http://127.0.0.1:28750/{account}'.
+    """
+    backend = hub_sandbox if name == HUB else sandbox(name)
     wanted = backend.DEFAULT_PORT if port is None else port
     try:
         probe_address("127.0.0.1", wanted)

@@ -1,0 +1,208 @@
+"""Everything that can be wrong with an installation, looked at from the machine it runs on, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tomllib
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import mappers.registry
+from app.admin.checks import Check, check_backend, check_service, check_store
+from app.ledger.connection import Connection
+from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.ledger.errors import StoreUnavailable
+from app.ledger.index import Index
+from app.settings import PREFIX, InvalidSettings, Settings, variable
+from mappers.base import InvalidOptions, Secret
+from mappers.deadline import Deadline
+from mappers.wire import checked_base_url
+from providers.calls import HttpClient, NoReply
+from providers.problems import InvalidProviders, suggest
+from providers.registry import Registry
+
+HUB_URL = "GIFTBRIDGE_HUB_URL"
+
+# The append-only file grows with every call; a full disk stops all payments.
+LEAST_FREE_BYTES = 256 * 1024 * 1024
+
+# What is due is looked at every few seconds; older than this, nobody looks.
+LONGEST_OVERDUE = timedelta(minutes=5)
+
+PARKED_SHOWN = 5
+READY_SECONDS = 2.0
+
+
+OpenStore = Callable[[Settings], AbstractContextManager[Connection]]
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Connection]:
+    """Connect to the store that the settings name; the embedded one is joined, or started for as long as needed."""
+    with ExitStack() as running:
+        url = settings.redis_url or running.enter_context(EmbeddedStore(settings.data)).url
+        connection = Connection.to(url, timeout_seconds=settings.store_timeout_seconds, connections=1)
+        running.callback(connection.close)
+        yield connection
+
+
+def examine(open_store: OpenStore = opened_store) -> Iterator[Check]:
+    """Yield every check of this installation as it is made; some take seconds.
+
+    `open_store` connects to the store of these settings. Raises what it raises beside StoreUnavailable and
+    EmbeddedStoreFailed.
+    """
+    yield from _names(os.environ)
+    try:
+        settings = Settings.from_environment()
+    except InvalidSettings as error:
+        yield from (
+            Check("settings", False, problem, "correct it: nothing else was checked") for problem in error.problems
+        )
+        return
+    yield Check("settings", True, found="right")
+    yield from _hub_address(os.environ)
+    if settings.redis_url is None:
+        yield _data(settings.data)
+    yield from _store(settings, open_store)
+    yield _service(settings)
+    yield from _providers(settings)
+
+
+def _names(environment: Mapping[str, str]) -> Iterator[Check]:
+    """Find variables that nobody reads: mostly mistyped ones."""
+    known = {variable(setting.name) for setting in fields(Settings)} | {HUB_URL}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            yield Check("settings", False, f"{name} is not a setting", f"{suggest(name, known)} Or unset it")
+
+
+def _hub_address(environment: Mapping[str, str]) -> Iterator[Check]:
+    if address := environment.get(HUB_URL):
+        try:
+            checked_base_url(address.replace("{account}", "store"))
+        except InvalidOptions as error:
+            yield Check("settings", False, str(error).replace("base_url", HUB_URL), "correct it, or unset it")
+
+
+def _data(path: Path) -> Check:
+    name = "data directory"
+    existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        remedy = f"give it to the service's user, or choose another with {variable('data')}"
+        return Check(name, False, f"{existing} cannot be written", remedy)
+    free = shutil.disk_usage(existing).free
+    if free < LEAST_FREE_BYTES:
+        problem = f"{path} has {free // 2**20} MiB left; without room no money moves"
+        return Check(name, False, problem, "make room on its disk")
+    return Check(name, True, found=f"{path}, {free // 2**20} MiB free")
+
+
+def _store(settings: Settings, open_store: OpenStore) -> Iterator[Check]:
+    try:
+        with open_store(settings) as connection:
+            connection.now_milliseconds()  # without it, nothing else can be said
+            for check in check_store(connection):
+                yield _forgiven(check) if settings.allow_unsafe_store else check
+            yield from _ledger(Index(connection))
+    except (StoreUnavailable, EmbeddedStoreFailed) as error:
+        yield Check("store", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
+
+
+def _forgiven(check: Check) -> Check:
+    """Accept a store that may forget, where the settings say that it holds play money."""
+    if check.name != "store" or check.ok:
+        return check
+    return replace(check, ok=None, remedy=f"{check.remedy}; {variable('allow_unsafe_store')} accepts it")
+
+
+def _ledger(index: Index) -> Iterator[Check]:
+    overdue = index.overdue()
+    if overdue > LONGEST_OVERDUE:
+        problem = f"the oldest unfinished transaction has been due for {_span(overdue)}"
+        remedy = "see that giftbridge serve runs, and what its log says was left for later; giftbridge sweep looks once"
+        yield Check("unfinished transactions", False, problem, remedy)
+    else:
+        yield Check("unfinished transactions", True, found="none waits for long")
+    if parked := index.parked():
+        more = " ..." if len(parked) > PARKED_SHOWN else ""
+        problem = f"{len(parked)} of unknown outcome: {', '.join(parked[:PARKED_SHOWN])}{more}"
+        remedy = (
+            "for each: giftbridge transactions show ID, look at the backend, then giftbridge transactions resolve ID"
+        )
+        yield Check("parked transactions", False, problem, remedy)
+    else:
+        yield Check("parked transactions", True, found="none")
+
+
+def _service(settings: Settings) -> Check:
+    host, port = settings.address
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/ready"
+    try:
+        reply = HttpClient().call("GET", url, headers={}, deadline=Deadline.after(READY_SECONDS))
+        body = reply.json()
+    except NoReply as error:
+        return Check("service", None, f"does not answer at {settings.bind} ({error})", "giftbridge serve starts it")
+    except ValueError:
+        return Check("service", False, f"something else answers at {settings.bind}", "stop it, or change the address")
+    if reply.status != 200:
+        reasons = body.get("reasons", []) if isinstance(body, dict) else []
+        return Check("service", False, f"not ready: {'; '.join(map(str, reasons))}", "mend that; it recovers by itself")
+    return Check("service", True, found=f"ready at {settings.bind}")
+
+
+def _providers(settings: Settings) -> Iterator[Check]:
+    name = "providers file"
+    try:
+        registry = Registry.load(settings.providers)
+    except InvalidProviders as error:
+        yield from (
+            Check(name, False, problem, "the service keeps the last right one until then") for problem in error.problems
+        )
+        return
+    yield Check(name, True, found=f"{settings.providers}: {', '.join(provider.id for provider in registry.all())}")
+    yield from _permissions(settings.providers)
+    for provider in registry.all():
+        yield _of(provider.id, check_backend(provider))
+        yield from (_of(provider.id, check) for check in check_service(provider) if check.ok is not None)
+
+
+def _of(provider_id: str, check: Check) -> Check:
+    return replace(check, name=f"{provider_id}: {check.name}")
+
+
+def _permissions(path: Path) -> Iterator[Check]:
+    name = "providers file"
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problem = f"others than its owner may change which tokens {path} accepts"
+        yield Check(name, False, problem, f"chmod go-w {path}")
+    if mode & stat.S_IROTH and (plain := list(_plain_secrets(tomllib.loads(path.read_text("utf-8-sig"))))):
+        problem = f"everybody on this machine can read the secrets in {path}: {', '.join(plain)}"
+        yield Check(name, False, problem, f"chmod o-r {path}, or take them from the environment with ${{NAME}}")
+
+
+def _plain_secrets(document: Mapping[str, Any]) -> Iterable[str]:
+    """Name the places of secrets that the file holds itself."""
+    for provider_id, table in document.items():
+        if any("${" not in pair.get("app_token", "${") for pair in table["credentials"]):
+            yield f"[[{provider_id}.credentials]] app_token"
+        hints = typing.get_type_hints(mappers.registry.load(table["mapper"]).Options)
+        for option, value in table.get("options", {}).items():
+            secret = Secret in (hints.get(option), *typing.get_args(hints.get(option)))
+            if secret and not re.search(r"\$\{", value):
+                yield f"[{provider_id}.options] {option}"
+
+
+def _span(duration: timedelta) -> str:
+    minutes = int(duration.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

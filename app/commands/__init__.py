@@ -1,0 +1,1 @@
+"""The commands of a store admin: each asks a use case of `app.admin` and prints what it says."""

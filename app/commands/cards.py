@@ -1,0 +1,63 @@
+"""The command `giftbridge cards show`: what a card's backend says, what is held, and what can be spent."""
+
+from __future__ import annotations
+
+import click
+
+from app.admin.cards import show_card
+from app.admin.search import find_card
+from app.commands.installation import logs_to_stderr, opened
+from app.commands.output import json_option, note, print_fields, print_json, progress, read_secret
+from app.commands.transactions import print_summaries
+
+
+@click.group("cards")
+@click.pass_context
+def cards(ctx: click.Context) -> None:
+    """Look at a gift card."""
+    ctx.with_resource(logs_to_stderr())
+
+
+@cards.command("show")
+@click.argument("provider")
+@click.option("--code-stdin", is_flag=True, help="Read the code from the first line of standard input.")
+@click.option("--card", "card_id", metavar="ID", help="The card's id, instead of its code.")
+@json_option
+def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: bool) -> None:
+    """Show what the backend of PROVIDER says about a card, what is held, and what can be spent.
+
+    The code is typed unseen, or comes on standard input. Never as an argument: those stay in the shell's history.
+
+    \b
+    Examples:
+      giftbridge cards show acme
+      giftbridge cards show acme --code-stdin < code.txt
+      giftbridge cards show acme --card value-002 --json
+    """
+    if card_id and code_stdin:
+        raise click.UsageError("give --card or --code-stdin, not both")
+    code = None if card_id else read_secret("Gift card code", "--code-stdin", from_stdin=code_stdin)
+    with opened() as parts, progress("Asking the backend"):
+        card = show_card(parts, provider, card_id or find_card(parts, provider, code or ""))
+    if as_json:
+        print_json(card)
+        return
+    print_fields(
+        {
+            "Card": card.id,
+            "Code": card.code_mask,
+            "Caption": card.caption,
+            "Status": card.status,
+            "Expires (UTC)": card.expires,
+            "Balance at the backend": f"{card.balance} {card.currency}",
+            "Reserved by this service": f"{card.reserved_here} {card.currency}",
+            "Can be spent": f"{card.spendable} {card.currency}",
+        }
+    )
+    click.echo()
+    if card.transactions:
+        print_summaries(card.transactions)
+    if card.others:
+        note(f"{card.others} more reserve nothing: giftbridge transactions list --provider {provider} --card {card.id}")
+    elif not card.transactions:
+        note("No transaction reserves anything of it.")

@@ -1,0 +1,112 @@
+"""What a command works with: this installation's settings, providers and store, and who is asking."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import click
+import structlog
+
+from app import Giftbridge, build
+from app.admin.provider_file import ProviderFile
+from app.commands.output import note
+from app.ledger.embedded import EmbeddedStore
+from app.settings import Settings
+from providers.problems import InvalidProviders
+from providers.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A person waits longer than a checkout does, and a hung store is worth a try more.
+STORE_TIMEOUT_SECONDS = 5.0
+
+# A command makes one call after the other.
+CONNECTIONS = 4
+
+
+@contextmanager
+def logs_to_stderr() -> Iterator[None]:
+    """Keep standard output for the result, and of the log what a person at a terminal should know."""
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def opened(*, providers_needed: bool = True) -> Iterator[Giftbridge]:
+    """Yield the parts of this installation, on the store its settings name or the embedded one, started or joined.
+
+    What only reads the store can do without providers.toml. Raises InvalidSettings, InvalidProviders,
+    EmbeddedStoreFailed.
+    """
+    settings = Settings.from_environment()
+    try:
+        registry = Registry.load(settings.providers)
+    except InvalidProviders as error:
+        if providers_needed:
+            raise
+        note(f"{error}\nThe providers are left out until that is corrected.")
+        registry = Registry(())
+    with _reachable(settings) as within:
+        parts = build(within, registry)
+        try:
+            yield parts
+        finally:
+            parts.connection.close()
+
+
+def provider_file() -> ProviderFile:
+    """Return the providers file that the settings name."""
+    return ProviderFile(Settings.from_environment().providers)
+
+
+def actor_option(command: F) -> F:
+    """Add `--actor`: who acts by hand, for the transaction's history."""
+    return click.option(
+        "--actor",
+        metavar="NAME",
+        default=_user,
+        show_default="your user name",
+        help="Who does this; it is kept in the transaction's history.",
+    )(command)
+
+
+def _user() -> str:
+    """Return the user of this machine who is typing, also behind sudo."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"user {os.getuid()}"
+    return os.environ.get("SUDO_USER") or name
+
+
+@contextmanager
+def _reachable(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings with an address of the store and a person's patience."""
+    with ExitStack() as running:
+        url = settings.redis_url
+        if url is None:
+            url = running.enter_context(EmbeddedStore(settings.data)).url
+        seconds = max(settings.store_timeout_seconds, STORE_TIMEOUT_SECONDS)
+        yield replace(settings, redis_url=url, store_timeout_seconds=seconds, threads=CONNECTIONS)

@@ -1,0 +1,80 @@
+"""The command `giftbridge reconcile`: where the ledger and the backends disagree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import click
+
+from app.admin.reconcile import Difference, reconcile
+from app.commands.installation import logs_to_stderr, opened
+from app.commands.output import Column, json_option, note, print_json, print_table, progress
+
+COLUMNS = (
+    Column("transaction"),
+    Column("what"),
+    Column("ledger"),
+    Column("backend"),
+    Column("repaired"),
+    Column("card", 1),
+    Column("provider", 2),
+    Column("key at the backend", 3),
+)
+
+# Shown in one table; a month's differences in full are for --json.
+SHOWN = 200
+
+
+@click.command("reconcile")
+@click.argument("provider", required=False)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="Only transactions opened since then (UTC).",
+)
+@click.option("--repair", is_flag=True, help="Do what is provably right; what is not stays for a person.")
+@json_option
+@click.pass_context
+def reconcile_command(
+    ctx: click.Context, provider: str | None, since: datetime | None, repair: bool, as_json: bool
+) -> None:
+    """Compare the ledger with the backends.
+
+    Transaction by transaction: of PROVIDER, or of all providers.
+
+    Exits with 1 when a difference was found that is not repaired. With --json, one line for each difference.
+
+    \b
+    Examples:
+      giftbridge reconcile
+      giftbridge reconcile acme --since 2030-01-31
+      giftbridge reconcile acme --repair --json > differences.jsonl
+    """
+    ctx.with_resource(logs_to_stderr())
+    kept: list[Difference] = []
+    counts: Counter[bool] = Counter()
+    with opened() as parts:
+        if provider is not None and parts.registry.get(provider) is None:
+            raise click.UsageError(f"{parts.settings.providers} has no provider {provider}")
+        moment = since.replace(tzinfo=UTC) if since else None
+        with progress("Comparing", parts.index.count()) as bar:
+            for difference in reconcile(parts, provider, moment, repair, bar.advance):
+                counts[difference.repaired] += 1
+                if as_json:
+                    print_json(difference)
+                elif len(kept) < SHOWN:
+                    kept.append(difference)
+    if kept:
+        print_table(COLUMNS, [_row(difference) for difference in kept])
+    if counts.total() > len(kept) and not as_json:
+        note(f"The first {len(kept)} of {counts.total()}; --json has all.")
+    if not as_json:
+        click.echo(f"{counts[False]} differences, {counts[True]} more repaired." if counts else "No differences.")
+    if counts[False]:
+        raise click.exceptions.Exit(1)
+
+
+def _row(one: Difference) -> tuple[object, ...]:
+    repaired = "yes" if one.repaired else "no"
+    return one.transaction, one.kind, one.ledger, one.backend, repaired, one.card, one.provider, one.key

@@ -1,0 +1,365 @@
+"""The commands `giftbridge transactions ...`: find a transaction, show its history, and repair it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from app import Giftbridge
+from app.admin import by_hand, search
+from app.admin.by_hand import Done, Order
+from app.admin.search import Cursor, Filter, Wanted
+from app.admin.transactions import Story, Summary, show, summary
+from app.commands.installation import actor_option, logs_to_stderr, opened
+from app.commands.output import (
+    Column,
+    json_option,
+    note,
+    print_fields,
+    print_json,
+    print_table,
+    progress,
+    read_secret,
+)
+from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.transaction import Record
+from mappers.base import BackendUnavailable, OutcomeUnknown
+
+# After these, a part of what was wanted may be on record already.
+MAYBE = (OutcomeUnknown, BackendUnavailable, Unresolved, StoreUnavailable)
+
+SUMMARY = (
+    Column("transaction"),
+    Column("state"),
+    Column("amount", 1, right=True),
+    Column("date (UTC)", 2),
+    Column("order", 3),
+    Column("reserved", 4, right=True),
+    Column("settled", 5, right=True),
+    Column("given back", 6, right=True),
+    Column("provider", 7),
+)
+ACTS = (
+    Column("#"),
+    Column("what"),
+    Column("amount", right=True),
+    Column("state"),
+    Column("date (UTC)", 1),
+    Column("by", 2),
+    Column("requestId", 3),
+    Column("references at the backend", 4),
+)
+EVENTS = (
+    Column("date (UTC)"),
+    Column("what"),
+    Column("#"),
+    Column("by", 1),
+    Column("detail", 2),
+    Column("attempt", 3, right=True),
+    Column("correlation", 4),
+)
+
+
+def _amount(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0:
+        raise click.BadParameter("must be a number above zero, such as 19.90")
+    return amount
+
+
+def _cursor(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Cursor | None:
+    try:
+        return Cursor.parse(text) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+transaction_argument = click.argument("transaction", metavar="TRANSACTION")
+
+
+@click.group("transactions")
+@click.pass_context
+def transactions(ctx: click.Context) -> None:
+    """Find, show and repair transactions.
+
+    TRANSACTION is an id, or the order id or requestId that stands for exactly one.
+
+    What is done by hand keeps to the limits VTEX's own calls have, and is kept in the history with who did it. Each
+    command prints the request id it acts under: given again with --request-id, nothing moves twice.
+    """
+    ctx.with_resource(logs_to_stderr())
+
+
+@transactions.command("list")
+@click.argument("name", required=False)
+@click.option("--provider", "provider_id", metavar="ID", help="Only of this provider.")
+@click.option("--card", "card_id", metavar="ID", help="Only of the card with this id; needs --provider.")
+@click.option(
+    "--code-stdin",
+    is_flag=True,
+    help="Only of the card whose code is typed unseen, or is the first line of standard input; needs --provider.",
+)
+@click.option("--state", type=click.Choice([str(state) for state in Filter]), help="Only those that stand so.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+@click.option("--after", callback=_cursor, metavar="NEXT", help="The page after the one that named this as its next.")
+@json_option
+def list_command(
+    name: str | None,
+    provider_id: str | None,
+    card_id: str | None,
+    code_stdin: bool,
+    state: str | None,
+    limit: int,
+    after: Cursor | None,
+    as_json: bool,
+) -> None:
+    """List transactions, newest first.
+
+    NAME is an order id, a transaction's id or a requestId. All conditions together must fit.
+
+    \b
+    Examples:
+      giftbridge transactions list
+      giftbridge transactions list 1532540012345-01
+      giftbridge transactions list --state parked
+      giftbridge transactions list --provider acme --code-stdin
+      giftbridge transactions list --limit 1000 --json | jq -r '.transactions[].id'
+    """
+    if (card_id or code_stdin) and provider_id is None:
+        raise click.UsageError("a card belongs to a provider: say which with --provider")
+    if card_id and code_stdin:
+        raise click.UsageError("give --card or --code-stdin, not both")
+    code = read_secret("Gift card code", "--code-stdin", from_stdin=True) if code_stdin else None
+    with opened(providers_needed=bool(card_id or code)) as parts:
+        if provider_id is not None and code is not None:
+            card_id = search.find_card(parts, provider_id, code)
+        wanted = Wanted(name, provider_id, card_id, Filter(state) if state else None)
+        with progress("Looking", parts.index.count()) as bar:
+            page = search.find(parts, wanted, limit, after, bar.advance)
+    if as_json:
+        print_json({"transactions": page.transactions, "next": str(page.after) if page.after else None})
+        return
+    print_summaries(page.transactions)
+    if page.after:
+        note(f"More: --after {page.after}")
+
+
+@transactions.command("show")
+@transaction_argument
+@json_option
+def show_command(transaction: str, as_json: bool) -> None:
+    """Show a transaction, everything done to it, and its history.
+
+    It is read from the store; no backend is asked and nothing changes.
+
+    \b
+    Examples:
+      giftbridge transactions show 1532540012345-01
+      giftbridge transactions show gb-2a1f... --json | jq '.events'
+    """
+    with opened(providers_needed=False) as parts:
+        story = show(parts, search.one(parts, transaction))
+    if as_json:
+        print_json(story)
+    else:
+        _print_story(story)
+
+
+def _by_hand(name: str, use_case: Callable[[Giftbridge, Record, Decimal | None, Order], Done], text: str) -> None:
+    """Add a command that changes a transaction by hand."""
+
+    @transactions.command(name, help=text)
+    @transaction_argument
+    @click.option(
+        "--value", callback=_amount, metavar="AMOUNT", help="How much, such as 19.90; without it, all there is."
+    )
+    @click.option("--request-id", metavar="ID", help="Repeat the act of this request id; a new one is made without it.")
+    @actor_option
+    @json_option
+    def command(transaction: str, value: Decimal | None, request_id: str | None, actor: str, as_json: bool) -> None:
+        order = Order.new(actor, request_id)
+        with opened() as parts:
+            record = search.one(parts, transaction)
+            note(f"Request id {order.request_id}: to repeat this safely, add --request-id {order.request_id}")
+            try:
+                with progress("Asking the backend"):
+                    done = use_case(parts, record, value, order)
+            except MAYBE as error:
+                raise click.ClickException(
+                    f"{error}\nIt may be on record already, and is finished then without you. To see, repeat it with "
+                    f"--request-id {order.request_id}: nothing moves twice."
+                ) from error
+        if as_json:
+            print_json(done)
+        else:
+            _print_done(done)
+
+
+_by_hand(
+    "settle",
+    by_hand.settle,
+    """Take what is reserved, as a settlement does.
+
+    \b
+    Example:
+      giftbridge transactions settle 1532540012345-01 --value 40.00
+    """,
+)
+_by_hand(
+    "cancel",
+    by_hand.cancel,
+    """Give back, as a cancellation does: first what is reserved, then what was settled.
+
+    \b
+    Example:
+      giftbridge transactions cancel 1532540012345-01 --value 60.00
+    """,
+)
+_by_hand(
+    "refund",
+    by_hand.refund,
+    """Give back what was settled.
+
+    VTEX swallows some refunds: one that equals the sum of the earlier ones never reaches a provider. While a part of
+    the transaction is still reserved, that would be given back first: release it before, or use cancel for both.
+
+    \b
+    Examples:
+      giftbridge transactions refund 1532540012345-01 --value 19.90
+      giftbridge transactions refund gb-2a1f... --value 19.90 --request-id by-hand-0c5e...
+    """,
+)
+_by_hand(
+    "release",
+    by_hand.release,
+    """Give back what is reserved and was never settled.
+
+    \b
+    Example:
+      giftbridge transactions release 1532540012345-01
+    """,
+)
+
+
+@transactions.command("resolve")
+@transaction_argument
+@click.option("--happened/--did-not-happen", default=None, help="What you found at the backend, where it cannot tell.")
+@click.option("--reference", default="", metavar="ID", help="The backend's id of what happened; refunds may need it.")
+@actor_option
+@json_option
+def resolve_command(transaction: str, happened: bool | None, reference: str, actor: str, as_json: bool) -> None:
+    """Finish what is unresolved.
+
+    Without a decision the backend is asked once more, now instead of at the next sweep. What it cannot tell is parked:
+    look at the backend, with the evidence that `show` prints, and say whether it happened.
+
+    \b
+    Examples:
+      giftbridge transactions resolve gb-2a1f...
+      giftbridge transactions resolve gb-2a1f... --happened --reference RDM-1234
+      giftbridge transactions resolve gb-2a1f... --did-not-happen
+    """
+    if reference and not happened:
+        raise click.UsageError("--reference belongs to --happened")
+    with opened() as parts:
+        record = search.one(parts, transaction)
+        try:
+            with progress("Asking the backend"):
+                if happened is None:
+                    record = by_hand.retry(parts, record)
+                else:
+                    record = by_hand.decide(parts, record, happened=happened, reference=reference, actor=actor)
+        except MAYBE as error:
+            note(f"See its evidence with: giftbridge transactions show {record.id}")
+            raise click.ClickException(f"{error}\nStill unresolved.") from error
+        after = summary(parts, record)
+    if as_json:
+        print_json(after)
+    else:
+        print_summaries([after])
+
+
+def print_summaries(found: Iterable[Summary]) -> None:
+    """Print transactions as a table."""
+    rows = [
+        (
+            one.id,
+            one.unresolved or one.state,
+            f"{one.amount} {one.currency}",
+            f"{one.date:%Y-%m-%d %H:%M}",
+            one.order_id,
+            one.reserved,
+            one.settled,
+            one.released + one.refunded,
+            one.provider,
+        )
+        for one in found
+    ]
+    if rows:
+        print_table(SUMMARY, rows)
+    else:
+        note("No transaction fits.")
+
+
+def _print_story(story: Story) -> None:
+    one = story.transaction
+    print_fields(
+        {
+            "Transaction": one.id,
+            "State": one.unresolved or one.state,
+            "Provider": one.provider,
+            "Card": one.card,
+            "Order": one.order_id,
+            "requestId": one.request_id,
+            "Opened (UTC)": one.date,
+            one.operation: f"{one.amount} {one.currency}, held: {story.holds}",
+            "Reserved": f"{one.reserved} {one.currency}",
+            "Reserved until (UTC)": story.expires,
+            "Settled": f"{one.settled} {one.currency}",
+            "Given back": f"{one.released} {one.currency} of what was reserved, {one.refunded} of what was settled",
+            "Description": story.description,
+        }
+    )
+    click.echo()
+    print_table(
+        ACTS,
+        [
+            (
+                act.number,
+                act.what,
+                act.amount,
+                act.state,
+                f"{act.date:%Y-%m-%d %H:%M:%S}",
+                act.by or act.reason,
+                act.request_id,
+                ", ".join(act.references),
+            )
+            for act in story.acts
+        ],
+    )
+    for act in story.acts:
+        if act.error:
+            evidence = "".join(f"\n    {name}: {value}" for name, value in act.evidence.items())
+            click.echo(f"#{act.number}: {act.error}{evidence}")
+    click.echo()
+    print_table(
+        EVENTS,
+        [
+            (event.date, event.what, event.act, event.by, event.detail, event.attempt, event.correlation)
+            for event in story.events
+        ],
+    )
+
+
+def _print_done(done: Done) -> None:
+    one, act = done.transaction, done.act
+    parts = f" ({act.released} of what was reserved, {act.refunded} of what was settled)" if act.refunded else ""
+    click.echo(f"The {act.what} of {act.amount} {one.currency}{parts} by {act.by or act.reason} is {act.state}.")
+    print_summaries([one])

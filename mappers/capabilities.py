@@ -1,0 +1,117 @@
+"""What each mapper can do, derived from its class so that it is not declared twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mappers import registry
+from mappers.base import Act, ActKind, Mapper, Transaction, Unsupported, option_names
+from mappers.money import Currency
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One mapper as `giftbridge mappers` lists it. What cannot be told of a broken one is None."""
+
+    name: str
+    origin: str  # "built-in", or the package that brings it
+    version: str | None
+    problem: str | None = None
+    title: str | None = None  # the backend, as the first line of its README calls it
+    guide: str | None = None  # the README, relative to the folder that has `mappers` in it
+    holds: tuple[str, ...] = ()  # the first is what a provider gets whose policy names none
+    repeatable: bool | None = None
+    one_step_at_a_time: bool | None = None
+    adds_value: bool | None = None
+    issues: bool | None = None
+    statement: bool | None = None
+    checks_credentials: bool | None = None
+    required_options: tuple[str, ...] = ()
+    optional_options: tuple[str, ...] = ()
+    sandbox: bool | None = None
+
+
+def describe() -> tuple[Description, ...]:
+    """Return every mapper's description, the built-in ones first; a broken one's says what is wrong with it."""
+    stand_ins = registry.sandboxes()
+    return tuple(_describe(source, sandbox=source.name in stand_ins) for source in registry.sources())
+
+
+def _describe(source: registry.Source, *, sandbox: bool) -> Description:
+    origin = source.distribution or "built-in"
+    if source.problem:
+        return Description(source.name, origin, source.version, source.problem)
+    try:
+        mapper = registry.load(source.name)
+    except registry.BrokenMapper as error:
+        return Description(source.name, origin, source.version, str(error))
+    required, optional = option_names(mapper.Options)
+    guide = Path(inspect.getfile(mapper)).with_name("README.md")
+    return Description(
+        name=source.name,
+        origin=origin,
+        version=source.version,
+        title=_title(guide),
+        guide=f"mappers/{guide.parent.name}/README.md" if guide.exists() and not source.distribution else None,
+        holds=tuple(map(str, mapper.supported_holds)),
+        repeatable=mapper.repeatable,
+        one_step_at_a_time=mapper.one_step_at_a_time,
+        adds_value=_adds_value(mapper),
+        issues=mapper.issue is not Mapper.issue,
+        statement=mapper.statement is not Mapper.statement,
+        checks_credentials=mapper.ping is not Mapper.ping,
+        required_options=required,
+        optional_options=optional,
+        sandbox=sandbox,
+    )
+
+
+def _title(guide: Path) -> str | None:
+    if not guide.exists():
+        return None
+    return guide.read_text("utf-8").partition("\n")[0].lstrip("# ") or None
+
+
+def _adds_value(mapper_class: type[Mapper]) -> bool | None:
+    """Ask the plan, which is pure: a backend that cannot add value refuses there. None where it cannot be asked."""
+    holds, currency = mapper_class.supported_holds[0], Currency.of("BRL")
+    mapper = mapper_class.__new__(mapper_class)
+    Mapper.__init__(mapper, "describe", currency, holds, None)
+    try:
+        mapper.plan(Act(ActKind.CREDIT, 1), Transaction("describe", "describe", 1, holds, credit=True))
+    except Unsupported:
+        return False
+    except Exception:  # noqa: BLE001 - a plan that wants options or a backend says nothing without them
+        return None
+    return True
+
+
+def markdown(descriptions: Iterable[Description]) -> str:
+    """Return the table of the README: one row for each mapper that can be used."""
+    heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "repeats are safe", "stand-in")
+    rows = [heads, ("---",) * len(heads)]
+    for description in descriptions:
+        if description.problem:
+            continue
+        title = description.title or description.name
+        rows.append(
+            (
+                f"`{description.name}`",
+                f"[{title}]({description.guide})" if description.guide else title,
+                ", ".join(description.holds),
+                answer(description.adds_value),
+                answer(description.issues),
+                answer(description.statement),
+                answer(description.repeatable),
+                answer(description.sandbox),
+            )
+        )
+    return "\n".join(f"| {' | '.join(row)} |" if row[0] != "---" else f"|{'|'.join(row)}|" for row in rows)
+
+
+def answer(value: bool | None) -> str:
+    """Return a capability in a word."""
+    return {True: "yes", False: "no", None: "?"}[value]

@@ -1,0 +1,1 @@
+"""What a new mapper begins with: templates of its files, and what fills them in."""

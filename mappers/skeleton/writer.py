@@ -1,0 +1,129 @@
+"""The writer knows which files a new mapper consists of, in this repository and as a package of its own."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from zlib import crc32
+
+from mappers.registry import BUILT_IN
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+# Stand-ins of skeletons listen on one of these ports, so that two of them seldom meet.
+FIRST_PORT = 28800
+PORTS = 1000
+
+IMPORT = re.compile(r"^from mappers\.[^(\n]+(?:\([^)]*\))?\n", re.MULTILINE)
+IMPORTS = re.compile(rf"{IMPORT.pattern}(?:\n?{IMPORT.pattern})*", re.MULTILINE)
+
+IN_TREE_STEPS = """\
+Add this line to BUILT_IN in mappers/registry.py, so that providers can name it:
+    "{name}": "{package}.mapper:{class_name}",
+Then let its tests tell what to write:
+    python -m pytest -x tests/conformance/test_{name}.py
+mappers/README.md says what is to be decided."""
+
+PACKAGE_STEPS = """\
+Install it into giftbridge's environment, where `giftbridge mappers` lists it:
+    pip install --editable {distribution}
+Then let its tests tell what to write:
+    cd {distribution} && python -m pytest -x
+mappers/README.md of giftbridge says what is to be decided."""
+
+PACKAGE_START = """
+```
+pip install giftbridge {distribution}
+giftbridge mappers
+```
+"""
+
+
+class CannotWrite(Exception):
+    """No skeleton can be written so; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """The files of a new mapper, by their path below the folder they are written into."""
+
+    files: Mapping[Path, str]
+    next_steps: str
+    in_tree: bool
+
+    @classmethod
+    def of(cls, name: str, *, package: bool) -> Skeleton:
+        """Return the skeleton of a mapper called `name`. Raises CannotWrite for a name that no mapper can have."""
+        if not NAME.fullmatch(name) or keyword.iskeyword(name):
+            raise CannotWrite(f"{name!r} cannot be a mapper's name: use small letters, digits and _, a letter first")
+        if name in BUILT_IN:
+            raise CannotWrite(f"{name} is built in: choose another name")
+        title = name.replace("_", " ").title()
+        words = {
+            "name": name,
+            "title": title,
+            "class_name": title.replace(" ", ""),
+            "prefix": name.upper().replace("_", "-"),
+            "port": str(FIRST_PORT + crc32(name.encode()) % PORTS),
+            "package": f"giftbridge_{name}" if package else f"mappers.{name}",
+            "distribution": f"giftbridge-{name.replace('_', '-')}",
+        }
+        words["getting_started"] = PACKAGE_START.format(**words) if package else ""
+        paths = _package_paths(words) if package else _in_tree_paths(words)
+        steps = PACKAGE_STEPS if package else IN_TREE_STEPS
+        rendered = {path: _rendered(template, words) for path, template in paths.items()}
+        return cls(rendered, steps.format(**words), in_tree=not package)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the files below `folder` and return their paths. Raises CannotWrite, before anything is written."""
+        if self.in_tree and not (folder / "mappers" / "registry.py").is_file():
+            raise CannotWrite("this folder is not giftbridge's repository: go there, or add --package")
+        for path in self.files:
+            if (folder / path).exists():
+                raise CannotWrite(f"{path} is there already: choose another name, or move it away")
+        for path, text in self.files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, "utf-8")
+        return list(self.files)
+
+
+def _in_tree_paths(words: Mapping[str, str]) -> dict[Path, str]:
+    own = Path("mappers") / words["name"]
+    return {
+        own / "__init__.py": "__init__.py",
+        own / "client.py": "client.py",
+        own / "mapper.py": "mapper.py",
+        own / "sandbox.py": "sandbox.py",
+        own / "README.md": "README.md",
+        Path("tests") / "conformance" / f"test_{words['name']}.py": "test.py",
+    }
+
+
+def _package_paths(words: Mapping[str, str]) -> dict[Path, str]:
+    top = Path(words["distribution"])
+    own = top / "src" / words["package"]
+    return {
+        top / "pyproject.toml": "pyproject.toml",
+        top / "README.md": "README.md",
+        own / "__init__.py": "__init__.py",
+        own / "client.py": "client.py",
+        own / "mapper.py": "mapper.py",
+        own / "sandbox.py": "sandbox.py",
+        top / "tests" / "conftest.py": "conftest.py",
+        top / "tests" / f"test_{words['name']}.py": "test.py",
+    }
+
+
+def _rendered(template: str, words: Mapping[str, str]) -> str:
+    source = files("mappers.skeleton") / "templates" / f"{template}.template"
+    return IMPORTS.sub(_in_order, Template(source.read_text("utf-8")).substitute(words))
+
+
+def _in_order(block: re.Match[str]) -> str:
+    """Return imports in the order of their names: in this repository the new mapper's own stand among the others."""
+    return "".join(sorted(IMPORT.findall(block[0])))

@@ -1,0 +1,10 @@
+"""What is still to be written in a mapper that began as a skeleton says so itself."""
+
+from __future__ import annotations
+
+
+class Unwritten(Exception):
+    """Raised where only somebody who knows the backend can go on. The message says where, and what to write there.
+
+    No MapperError, so that nothing takes it for an answer of the backend.
+    """

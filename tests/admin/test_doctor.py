@@ -1,0 +1,216 @@
+"""`doctor`: everything that can be wrong with an installation is found, with its remedy."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from app.admin import doctor
+from app.admin.checks import Check
+from app.admin.doctor import examine
+from app.ledger.embedded import EmbeddedStoreFailed
+from app.ledger.index import Index
+
+FILE = """\
+[acme]
+caption = "Acme"
+currency = "BRL"
+mapper = "memory"
+[[acme.credentials]]
+app_key = "first-key"
+app_token = "${ACME_TOKEN}"
+"""
+
+
+@pytest.fixture(autouse=True)
+def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation with nothing wrong but that its provider has no address yet, and is not served."""
+    path = tmp_path / "providers.toml"
+    path.write_text(FILE)
+    path.chmod(0o640)
+    for name, value in {
+        "GIFTBRIDGE_PROVIDERS": str(path),
+        "GIFTBRIDGE_REDIS_URL": clean_store,
+        "GIFTBRIDGE_DATA": str(tmp_path / "data"),
+        "GIFTBRIDGE_BIND": "127.0.0.1:1",
+        "ACME_TOKEN": "first-token",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return path
+
+
+def wrong(**more: Any) -> list[Check]:
+    return [check for check in examine(**more) if check.ok is False]
+
+
+def only(name: str, **more: Any) -> Check:
+    """Return the one thing wrong, beside the address that no test of these gives."""
+    (found,) = (check for check in wrong(**more) if check.name != "acme: address")
+    assert found.name == name
+    assert found.remedy
+    return found
+
+
+def test_a_right_installation_has_nothing_wrong(service, monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_PROVIDERS", str(service.file.path))
+    monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
+    service.file.path.chmod(0o600)
+    assert wrong() == []
+
+
+def test_a_wrong_setting_is_told(monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_THREADS", "many")
+    assert "GIFTBRIDGE_THREADS" in only("settings").problem
+
+
+def test_a_mistyped_setting_is_told(monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_THREAD", "8")
+    found = only("settings")
+    assert "GIFTBRIDGE_THREAD is not a setting" in found.problem
+    assert "GIFTBRIDGE_THREADS" in found.remedy
+
+
+def test_a_hub_in_the_clear_is_told(monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_HUB_URL", "http://{account}.example.com")
+    assert "GIFTBRIDGE_HUB_URL" in only("settings").problem
+
+
+def test_an_unset_variable_is_told(monkeypatch):
+    monkeypatch.delenv("ACME_TOKEN")
+    assert "ACME_TOKEN is not set" in only("providers file").problem
+
+
+def test_every_mistake_in_the_file_is_told(installation):
+    installation.write_text(FILE.replace("BRL", "XX").replace('"memory"', '"memori"'))
+    assert len(wrong()) == 2
+
+
+def test_a_file_others_may_change_is_told(installation):
+    installation.chmod(0o660)
+    assert "chmod go-w" in only("providers file").remedy
+
+
+def test_secrets_that_everybody_can_read_are_told(installation):
+    installation.write_text(FILE.replace("${ACME_TOKEN}", "first-token"))
+    installation.chmod(0o644)
+    found = only("providers file")
+    assert "[[acme.credentials]] app_token" in found.problem
+    assert "first-token" not in str(found)
+
+
+def test_secret_options_that_everybody_can_read_are_told(installation):
+    vauchar = FILE.replace('"memory"', '"vauchar"')
+    installation.write_text(
+        f'{vauchar}[acme.options]\nbase_url = "http://127.0.0.1:1"\nmerchant_id = "m"\napi_key = "k"\n'
+    )
+    installation.chmod(0o644)
+    assert any("[acme.options] api_key" in check.problem for check in wrong())
+
+
+def test_digests_may_be_read_by_everybody(installation):
+    installation.chmod(0o644)
+    assert [check.name for check in wrong()] == ["acme: address"]
+
+
+def test_a_store_that_is_down_is_told(monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://127.0.0.1:1")
+    assert only("store")
+
+
+def test_an_embedded_store_that_does_not_start_is_told():
+    @contextmanager
+    def failing(_: Any) -> Any:
+        raise EmbeddedStoreFailed("the embedded store ended with status 1")
+        yield
+
+    assert "ended with status 1" in only("store", open_store=failing).problem
+
+
+def test_a_store_that_may_evict_is_told_and_forgiven_where_it_is_play_money(clean_store, monkeypatch):
+    with redis.Redis.from_url(clean_store) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            assert "evict" in only("store").problem
+            monkeypatch.setenv("GIFTBRIDGE_ALLOW_UNSAFE_STORE", "true")
+            assert [check.name for check in wrong()] == ["acme: address"]
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_transactions_that_nobody_looks_at_are_told(monkeypatch):
+    monkeypatch.setattr(Index, "overdue", lambda _: timedelta(hours=2, minutes=5))
+    assert "2 h 5 min" in only("unfinished transactions").problem
+
+
+def test_parked_transactions_are_named(monkeypatch):
+    monkeypatch.setattr(Index, "parked", lambda _: [f"tx-{number}" for number in range(7)])
+    found = only("parked transactions")
+    assert found.problem == "7 of unknown outcome: tx-0, tx-1, tx-2, tx-3, tx-4 ..."
+    assert "transactions resolve" in found.remedy
+
+
+def test_a_data_directory_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GIFTBRIDGE_DATA", str(tmp_path / "file"))
+    names = [check.name for check in wrong()]
+    assert "data directory" in names
+
+
+def test_a_full_disk_is_told(monkeypatch):
+    monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12, 1))
+    assert "MiB left" in only("data directory").problem
+
+
+def test_the_embedded_store_is_looked_at_too(monkeypatch):
+    monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
+    assert [check.name for check in wrong()] == ["acme: address"]
+
+
+def test_a_service_that_is_not_running_is_no_fault():
+    (found,) = (check for check in examine() if check.name == "service")
+    assert found.ok is None
+
+
+def test_a_service_that_is_not_ready_says_why(service, clean_store, monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
+    with redis.Redis.from_url(clean_store) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            (found,) = (check for check in wrong() if check.name == "service")
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+    assert "evict" in found.problem
+
+
+def test_something_else_at_our_address_is_told(hub_server, monkeypatch):
+    hub_server.faults.add("junk", path="/ready")
+    monkeypatch.setenv("GIFTBRIDGE_BIND", hub_server.url.removeprefix("http://"))
+    assert "something else" in only("service").problem
+
+
+def test_every_provider_is_asked_for_what_needs_no_secret(service, monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_PROVIDERS", str(service.file.path))
+    names = [check.name for check in examine() if check.name.startswith("acme: ")]
+    assert names == [
+        "acme: backend",
+        "acme: address",
+        "acme: reachability",
+        "acme: credentials missing",
+        "acme: credentials wrong",
+        "acme: double slash",
+        "acme: clock",
+    ]
+
+
+def test_every_failure_has_a_remedy(monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_THREAD", "8")
+    monkeypatch.setattr(doctor, "LONGEST_OVERDUE", timedelta(seconds=-1))
+    assert all(check.problem and check.remedy for check in wrong())
