@@ -14,7 +14,7 @@ from app.ledger import names
 from app.ledger.commands import Change, Claim
 from app.ledger.errors import LedgerError, StoreUnavailable
 from app.ledger.transaction import Address, Reason, Record, State, done_steps
-from mappers.base import ActKind, DoneStep, Entry, MapperError, Unsupported
+from mappers.base import ActKind, DoneStep, Entry, MapperError, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -97,10 +97,13 @@ class _Card:
             log.warning("cannot be compared", provider=self._provider.id, card=self._card_id, reason=str(error))
             return
         told = {entry.key: entry for entry in entries if entry.key}
+        # What the backend did by itself may be what a step of ours wanted: a hold it let run out before we released it.
+        ended = {(entry.verb, entry.receipt.reference): entry for entry in entries if not entry.key}
         open_oids = tuple(act.oid for record in unresolved for act in record.acts if act.unresolved)
         expected = dict(self._expected())
         for key, (record, step) in expected.items():
-            yield from self._compare(record, key, step, told.get(key))
+            entry = told.get(key) or ended.get((step.verb, step.receipt.reference))
+            yield from self._compare(record, key, step, entry)
         for key in told.keys() - expected.keys():
             if not key.startswith(open_oids):
                 yield self._difference("extra", told[key].origin, key, NOTHING, self._words(told[key]))
@@ -119,7 +122,11 @@ class _Card:
             yield self._difference("amount", record, key, self._words(step), self._words(entry))
 
     def _ended_by_the_backend(self, entries: Iterable[Entry]) -> Iterator[Difference]:
-        ended = {entry.origin.transaction_id for entry in entries if entry.key is None and entry.origin}
+        ended = {
+            entry.origin.transaction_id
+            for entry in entries
+            if entry.key is None and entry.origin and entry.verb is Verb.RELEASE
+        }
         for record in self._records:
             if record.id in ended and record.state is State.AUTHORISED and not record.captured and record.open is None:
                 found = self._difference("state", record, None, str(record.state), "released by itself")
@@ -165,7 +172,7 @@ def _lost(parts: Giftbridge, provider: Provider, since: datetime | None, repair:
     try:
         for entry in provider.mapper.statement(parts.settings.money_deadline_seconds, since=since):
             # Its opening stands for a transaction, so that none need be remembered.
-            if entry.origin is None or entry.origin.act not in (ActKind.DEBIT, ActKind.CREDIT):
+            if not entry.key or entry.origin is None or entry.origin.act not in (ActKind.DEBIT, ActKind.CREDIT):
                 continue
             transaction_id = entry.origin.transaction_id
             if parts.store.load(transaction_id) is not None:

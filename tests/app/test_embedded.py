@@ -221,7 +221,7 @@ def test_without_the_valkey_wheel_the_error_names_the_setting(tmp_path: Path, mo
 
 def test_a_silent_server_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "START_SECONDS", 0.2)
-    monkeypatch.setattr(embedded, "_binary", lambda: Path("/bin/cat"))
+    monkeypatch.setattr(embedded, "valkey_binary", lambda: Path("/bin/cat"))
     monkeypatch.setattr(EmbeddedStore, "_command", lambda self, path: ["/bin/sleep", "60"])
     store = EmbeddedStore(tmp_path)
     with pytest.raises(EmbeddedStoreFailed, match="did not answer"):

@@ -81,7 +81,7 @@ class ModelBackend:
         """Release a hold as a backend does when its time is over, without being told."""
         held = next(entry for entry in self.entries if entry.key == key)
         self.balances[held.card_id] += self.holds.pop(key)
-        self.entries.append(replace(held, key=None, verb=Verb.RELEASE))
+        self.entries.append(replace(held, key=None, verb=Verb.RELEASE, receipt=Receipt("ran-out")))
 
     @property
     def spendable(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mappers.base import BackendUnavailable, Holds, Receipt, Step
+from app.ledger.transaction import ActState
+from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import unavailable
+from tests.ledger.model import CARD, lost_after, unavailable
 
 
 class Killed(BaseException):
@@ -40,3 +41,26 @@ def test_what_an_attempt_sent_before_it_died_is_asked_for_although_the_one_befor
     house.settle(transaction, "40.00")
     assert house.backend.effects.total() == 1
     assert house.backend.spendable == 6_000
+
+
+def test_a_release_nobody_asked_for_that_the_backend_refuses_is_left_for_a_person(make_house: MakeHouse) -> None:
+    """The card is frozen when the authorization's time is over: trying again for ever, an act each time, helps nobody."""
+    house = make_house(Holds.NATIVE)
+    transaction = house.authorize("40.00")
+    house.backend.frozen = True
+    for _ in range(3):
+        house.sweep()
+    assert [act.state for act in house.record(transaction).acts] == [ActState.DONE, ActState.PARKED]
+
+
+def test_a_credit_nobody_came_back_for_and_that_is_spent_is_left_for_a_person(make_house: MakeHouse) -> None:
+    house = make_house(Holds.NATIVE)
+    house.mapper.faults = [lost_after]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00", operation="Credit")
+    house.sweep()
+    house.backend.balances[CARD] = 0
+    for _ in range(3):
+        house.sweep()
+    assert [act.state for act in house.only_record().acts] == [ActState.DONE, ActState.PARKED]

@@ -95,14 +95,14 @@ def test_a_hold_the_backend_let_run_out_is_closed_by_repair(native: House) -> No
     assert (found.kind, found.ledger, found.repaired) == ("state", "authorised", False)
 
     def already_released(step, run):  # type: ignore[no-untyped-def]
-        native.backend.done[step.key] = Receipt(step.key)
-        return native.backend.done[step.key]
+        return native.backend.entries[-1].receipt
 
     native.mapper.faults = [already_released]
     (found,) = differences(native, repair=True)
     assert found.repaired
     assert native.record(transaction).state is State.EXPIRED
     assert native.backend.spendable == 10_000
+    assert differences(native) == []
 
 
 def test_what_the_store_has_lost_is_found_at_the_backend_and_written_down_again(native: House) -> None:

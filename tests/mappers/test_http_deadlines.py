@@ -112,9 +112,9 @@ def test_a_request_that_the_server_does_not_read_ends_at_the_deadline():
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown):
             HttpBackend("acme", server.url).call(
-                "POST", "/x", deadline=Deadline.after(0.4), body="x" * 30_000_000, moves_money=True
+                "POST", "/x", deadline=Deadline.after(1.5), body="x" * 12_000_000, moves_money=True
             )
-        assert time.monotonic() - started < 0.4 + SLACK_SECONDS
+        assert time.monotonic() - started < 1.5 + SLACK_SECONDS
 
 
 def test_a_tls_handshake_that_hangs_was_never_sent():
