@@ -70,6 +70,11 @@ def test_the_example_of_providers_toml_is_accepted(tmp_path: Path, monkeypatch: 
     assert provider.authenticate("acme-key", "a-token")
 
 
+@pytest.mark.parametrize(("path", "name"), re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", README))
+def test_every_proof_of_the_promise_exists(path: str, name: str) -> None:
+    assert f"def {name}(" in (ROOT / path).read_text()
+
+
 def test_links_lead_somewhere() -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / link).exists(), link
