@@ -17,7 +17,7 @@ from app.commands.cards import cards
 from app.commands.doctor import doctor
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.mappers import mappers_command
-from app.commands.output import json_option, print_json
+from app.commands.output import json_option, print_json, progress
 from app.commands.providers import providers
 from app.commands.reconcile import reconcile_command
 from app.commands.transactions import transactions
@@ -111,7 +111,7 @@ def sweep_command(ctx: click.Context, as_json: bool) -> None:
     The service does the same by itself every few seconds; this is for a machine where it does not run.
     """
     ctx.with_resource(logs_to_stderr())
-    with opened() as parts:
+    with opened() as parts, progress("Sweeping"):
         done = parts.sweeper.sweep_once()
     if as_json:
         print_json(done.counts)

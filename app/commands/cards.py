@@ -8,7 +8,7 @@ from app.admin.cards import show_card
 from app.admin.search import find_card
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import json_option, note, print_fields, print_json, progress, read_secret
-from app.commands.transactions import print_summaries
+from app.commands.transaction_tables import print_summaries
 
 
 @click.group("cards")

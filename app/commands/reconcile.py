@@ -70,7 +70,7 @@ def reconcile_command(
     if counts.total() > len(kept) and not as_json:
         note(f"The first {len(kept)} of {counts.total()}; --json has all.")
     if not as_json:
-        click.echo(f"{counts[False]} differences, {counts[True]} more repaired." if counts else "No differences.")
+        click.echo(f"Differences: {counts[False]} left, {counts[True]} repaired." if counts else "No differences.")
     if counts[False]:
         raise click.exceptions.Exit(1)
 

@@ -1,0 +1,121 @@
+"""How transactions look on a terminal: a table of many, one with its history, and what was done by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from app.admin.by_hand import Done
+from app.admin.transactions import Story, Summary
+from app.commands.output import Column, note, print_fields, print_table
+
+SUMMARY = (
+    Column("transaction"),
+    Column("state"),
+    Column("amount", 1, right=True),
+    Column("date (UTC)", 2),
+    Column("order", 3),
+    Column("reserved", 4, right=True),
+    Column("settled", 5, right=True),
+    Column("given back", 6, right=True),
+    Column("provider", 7),
+)
+ACTS = (
+    Column("#"),
+    Column("what"),
+    Column("amount", right=True),
+    Column("state"),
+    Column("date (UTC)", 1),
+    Column("by", 2),
+    Column("requestId", 3),
+    Column("references at the backend", 4),
+)
+EVENTS = (
+    Column("date (UTC)"),
+    Column("what"),
+    Column("#"),
+    Column("by", 1),
+    Column("detail", 2),
+    Column("attempt", 3, right=True),
+    Column("correlation", 4),
+)
+
+
+def print_summaries(found: Iterable[Summary]) -> None:
+    """Print transactions as a table."""
+    rows = [
+        (
+            one.id,
+            one.unresolved or one.state,
+            f"{one.amount} {one.currency}",
+            f"{one.date:%Y-%m-%d %H:%M}",
+            one.order_id,
+            one.reserved,
+            one.settled,
+            one.released + one.refunded,
+            one.provider,
+        )
+        for one in found
+    ]
+    if rows:
+        print_table(SUMMARY, rows)
+    else:
+        note("No transaction fits.")
+
+
+def print_story(story: Story) -> None:
+    one = story.transaction
+    print_fields(
+        {
+            "Transaction": one.id,
+            "State": one.unresolved or one.state,
+            "Provider": one.provider,
+            "Card": one.card,
+            "Order": one.order_id,
+            "requestId": one.request_id,
+            "Opened (UTC)": one.date,
+            one.operation: f"{one.amount} {one.currency}, held: {story.holds}",
+            "Reserved": f"{one.reserved} {one.currency}",
+            "Reserved until (UTC)": story.expires,
+            "Settled": f"{one.settled} {one.currency}",
+            "Given back": f"{one.released} {one.currency} of what was reserved, {one.refunded} of what was settled",
+            "Description": story.description,
+        }
+    )
+    click.echo()
+    print_table(
+        ACTS,
+        [
+            (
+                act.number,
+                act.what,
+                act.amount,
+                act.state,
+                f"{act.date:%Y-%m-%d %H:%M:%S}",
+                act.by or act.reason,
+                act.request_id,
+                ", ".join(act.references),
+            )
+            for act in story.acts
+        ],
+    )
+    for act in story.acts:
+        if act.error:
+            evidence = "".join(f"\n    {name}: {value}" for name, value in act.evidence.items())
+            click.echo(f"#{act.number}: {act.error}{evidence}")
+    click.echo()
+    print_table(
+        EVENTS,
+        [
+            (event.date, event.what, event.act, event.by, event.detail, event.attempt, event.correlation)
+            for event in story.events
+        ],
+    )
+
+
+def print_done(done: Done) -> None:
+    one, act = done.transaction, done.act
+    parts = f" ({act.released} of what was reserved, {act.refunded} of what was settled)" if act.refunded else ""
+    click.echo(f"The {act.what} of {act.amount} {one.currency}{parts} by {act.by or act.reason} is {act.state}.")
+    print_summaries([one])

@@ -1,0 +1,144 @@
+"""An installation as a store admin has it: providers.toml, a real store, a stand-in backend and a stand-in Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app import Giftbridge, build
+from app.cli import main
+from app.ledger.service import AuthorizationRequest, ChangeRequest
+from app.ledger.transaction import Operation, Record
+from app.settings import Settings
+from mappers.base import Query
+from mappers.deadline import Deadline
+from mappers.lightrail_v2 import sandbox as lightrail
+from mappers.sandbox import Sandbox, running
+from mappers.vauchar import sandbox as vauchar
+from providers import hub_sandbox
+from providers.registry import Registry
+
+CODE = "LIGHT-ACTIVE-250"
+
+# Nothing that is printed, logged or written may hold these.
+BACKEND_KEY = lightrail.API_KEY
+VTEX_TOKEN = hub_sandbox.APP_TOKEN
+
+PROVIDERS = """\
+# Acme's gift cards
+[acme]
+caption = "Acme gift cards"
+currency = "BRL"
+mapper = "lightrail_v2"
+service_url = "https://gift.example.com/acme"
+
+[[acme.credentials]]
+app_key = "first-key"  # made by hand
+app_token = "first-token"
+
+[acme.options]
+base_url = "{lightrail}/v2"
+api_key = "${{ACME_API_KEY}}"
+
+[vouch]
+caption = "Vouchers"
+currency = "BRL"
+mapper = "vauchar"
+
+[[vouch.credentials]]
+app_key = "first-key"
+app_token = "first-token"
+
+[vouch.options]
+{vauchar}
+"""
+
+
+@dataclass
+class Installation:
+    """One installation; `run` is what its admin types, the rest is what shoppers and VTEX do meanwhile."""
+
+    folder: Path
+    environment: dict[str, str]
+    backend: Sandbox
+    vouchers: Sandbox
+    parts: Giftbridge
+    outputs: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str, stdin: str | None = None, **environment: str | None) -> Result:
+        result = CliRunner().invoke(main, list(arguments), input=stdin, env=self.environment | environment)
+        self.outputs.append(result.output)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def json(self, *arguments: str, stdin: str | None = None, exit_code: int = 0) -> Any:
+        result = self.run(*arguments, "--json", stdin=stdin)
+        assert result.exit_code == exit_code, result.output
+        return json.loads(result.stdout, parse_float=Decimal)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "providers.toml"
+
+    def card(self, code: str = CODE, provider: str = "acme") -> str:
+        (card,) = self._provider(provider).mapper.find(Query(code=code), Deadline.after(5))
+        return card.id
+
+    def pay(
+        self,
+        value: str = "60.00",
+        order: str = "order-1",
+        *,
+        settled: str | None = None,
+        provider: str = "acme",
+        code: str = CODE,
+    ) -> str:
+        """Pay an order, as VTEX would; return the transaction's id."""
+        card = self.card(code, provider)
+        request = AuthorizationRequest(card, Operation.DEBIT, Decimal(value), f"request-of-{order}", order_id=order)
+        transaction = self.parts.ledger.authorize(self._provider(provider), request, Deadline.after(5))
+        if settled:
+            change = ChangeRequest(card, transaction, Decimal(settled), f"settle-{order}")
+            self.parts.ledger.settle(self._provider(provider), change, Deadline.after(5))
+        return transaction
+
+    def record(self, transaction: str) -> Record:
+        record = self.parts.store.load(transaction)
+        assert record is not None
+        return record
+
+    def at_the_backend(self, code: str = CODE) -> int:
+        """What the backend has on the card, in minor units."""
+        found = self._provider("acme").mapper.get_card(self.card(code), Deadline.after(5))
+        return found.balance
+
+    def _provider(self, provider: str) -> Any:
+        return self.parts.registry.get(provider)
+
+
+@pytest.fixture
+def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:
+        file = tmp_path / "providers.toml"
+        options = "\n".join(f'{name} = "{value}"' for name, value in vauchar.DEMO_OPTIONS(vouchers.url).items())
+        file.write_text(PROVIDERS.format(lightrail=backend.url, vauchar=options))
+        file.chmod(0o600)
+        environment = {
+            "GIFTBRIDGE_PROVIDERS": str(file),
+            "GIFTBRIDGE_REDIS_URL": clean_store,
+            "GIFTBRIDGE_DATA": str(tmp_path / "data"),
+            "ACME_API_KEY": BACKEND_KEY,
+            "COLUMNS": "200",
+        }
+        settings = Settings(providers=file, redis_url=clean_store)
+        parts = build(settings, Registry.load(file, environment=environment))
+        yield Installation(tmp_path, environment, backend, vouchers, parts)
+        parts.connection.close()

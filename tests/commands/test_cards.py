@@ -1,0 +1,56 @@
+"""A card is shown as its backend has it, with what is held of it; its code is never seen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from .conftest import CODE, Installation
+
+
+def test_a_card_shows_what_the_backend_says_and_what_reserves_it(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    card = installation.json("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")
+    # This backend holds by itself, so its balance is less already.
+    assert (card["balance"], card["reserved_here"], card["spendable"]) == (190, 0, 190)
+    assert [(one["id"], one["reserved"]) for one in card["transactions"]] == [(transaction, 60)]
+
+
+def test_what_this_service_reserves_is_taken_off(installation: Installation) -> None:
+    installation.pay("60.00", provider="vouch", code="VAUCHAR-ACTIVE-100")
+    card = installation.json("cards", "show", "vouch", "--code-stdin", stdin="VAUCHAR-ACTIVE-100\n")
+    assert (card["balance"], card["reserved_here"], card["spendable"]) == (100, 60, 40)
+
+
+def test_transactions_that_hold_nothing_are_only_counted(installation: Installation) -> None:
+    installation.pay("60.00", settled="60.00")
+    card = installation.json("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")
+    assert (card["transactions"], card["others"]) == ([], 1)
+
+
+def test_the_code_is_never_shown(installation: Installation) -> None:
+    shown = installation.run("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")
+    assert shown.exit_code == 0
+    assert "****" in shown.stdout
+    assert CODE not in shown.output
+
+
+def test_a_card_is_found_by_its_id_too(installation: Installation) -> None:
+    assert installation.json("cards", "show", "acme", "--card", installation.card())["balance"] == Decimal("250.00")
+
+
+def test_an_unknown_code_is_refused(installation: Installation) -> None:
+    assert installation.run("cards", "show", "acme", "--code-stdin", stdin="NO-SUCH-CODE\n").exit_code == 1
+
+
+def test_without_a_terminal_the_code_must_be_announced(installation: Installation) -> None:
+    asked = installation.run("cards", "show", "acme", stdin=f"{CODE}\n")
+    assert (asked.exit_code, "--code-stdin" in asked.output) == (2, True)
+
+
+def test_an_empty_code_is_wrong_usage(installation: Installation) -> None:
+    assert installation.run("cards", "show", "acme", "--code-stdin", stdin="").exit_code == 2
+
+
+def test_an_unknown_provider_is_named_with_those_there_are(installation: Installation) -> None:
+    refused = installation.run("cards", "show", "nobody", "--card", "value-001")
+    assert (refused.exit_code, "acme, vouch" in refused.stderr) == (1, True)

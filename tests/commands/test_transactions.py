@@ -1,0 +1,298 @@
+"""Transactions are found, shown and repaired from the command line."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+
+from .conftest import CODE, Installation
+
+
+def ids(listed: Any) -> list[str]:
+    return [one["id"] for one in listed["transactions"]]
+
+
+def values(one: Any) -> tuple[Decimal, ...]:
+    return tuple(Decimal(one[name]) for name in ("amount", "reserved", "settled", "released", "refunded"))
+
+
+# Finding.
+
+
+@pytest.mark.parametrize("name", ["order-1", "request-of-order-1"])
+def test_a_transaction_is_found_by_its_order_and_its_request(installation: Installation, name: str) -> None:
+    wanted = installation.pay(order="order-1")
+    installation.pay("1.00", order="order-2")
+    assert ids(installation.json("transactions", "list", name)) == [wanted]
+
+
+def test_a_transaction_is_found_by_its_id(installation: Installation) -> None:
+    wanted = installation.pay()
+    assert ids(installation.json("transactions", "list", wanted)) == [wanted]
+
+
+def test_a_cards_transactions_are_found_by_its_code_on_standard_input(installation: Installation) -> None:
+    wanted = installation.pay()
+    installation.pay("1.00", order="other", code="LIGHT-ACTIVE-100")
+    listed = installation.run("transactions", "list", "--provider", "acme", "--code-stdin", "--json", stdin=f"{CODE}\n")
+    assert wanted in listed.stdout
+    assert listed.stdout.count('"id"') == 1
+    assert CODE not in listed.output
+
+
+def test_a_code_that_no_card_has_is_refused_without_echoing_it(installation: Installation) -> None:
+    listed = installation.run("transactions", "list", "--provider", "acme", "--code-stdin", stdin="NO-SUCH-CODE\n")
+    assert listed.exit_code == 1
+    assert "no card with this code" in listed.output
+    assert "NO-SUCH-CODE" not in listed.output
+
+
+def test_transactions_are_found_by_how_they_stand(installation: Installation) -> None:
+    held = installation.pay(order="held")
+    closed = installation.pay("10.00", order="closed", settled="10.00")
+    assert ids(installation.json("transactions", "list", "--state", "authorised")) == [held]
+    assert ids(installation.json("transactions", "list", "--state", "closed")) == [closed]
+    assert ids(installation.json("transactions", "list", "--state", "unresolved")) == []
+    assert ids(installation.json("transactions", "list", "--state", "parked")) == []
+
+
+def test_what_is_unresolved_is_found(installation: Installation) -> None:
+    transaction = stuck(installation)
+    assert ids(installation.json("transactions", "list", "--state", "unresolved")) == [transaction]
+
+
+def test_pages_tell_every_transaction_once_newest_first(installation: Installation) -> None:
+    paid = [installation.pay("1.00", order=f"order-{number}") for number in range(7)]
+    seen: list[str] = []
+    place: list[str] = []
+    while True:
+        page = installation.json("transactions", "list", "--limit", "3", *place)
+        seen += ids(page)
+        if page["next"] is None:
+            break
+        place = ["--after", page["next"]]
+    assert seen == paid[::-1]
+
+
+def test_pages_of_a_state_go_on_where_the_one_before_ended(installation: Installation) -> None:
+    paid = [
+        installation.pay("1.00", order=f"order-{number}", settled="1.00" if number % 2 else None) for number in range(8)
+    ]
+    first = installation.json("transactions", "list", "--state", "closed", "--limit", "3")
+    rest = installation.json("transactions", "list", "--state", "closed", "--limit", "3", "--after", first["next"])
+    assert ids(first) + ids(rest) == paid[1::2][::-1]
+    assert rest["next"] is None
+
+
+def test_a_page_that_was_never_named_is_wrong_usage(installation: Installation) -> None:
+    assert installation.run("transactions", "list", "--after", "nonsense").exit_code == 2
+
+
+def test_the_list_fits_a_narrow_terminal_and_says_what_it_left_out(installation: Installation) -> None:
+    transaction = installation.pay()
+    shown = installation.run("transactions", "list", COLUMNS="60")
+    assert max(len(line.rstrip()) for line in shown.stdout.splitlines()) <= 60
+    assert transaction in shown.stdout
+    assert "Not shown, as the terminal is narrow" in shown.stderr
+
+
+def test_a_pipe_gets_whole_lines_without_colour(installation: Installation) -> None:
+    installation.pay(order="an-order-id-that-is-rather-long-and-must-not-be-folded" * 4)
+    shown = installation.run("transactions", "list", COLUMNS=None)
+    assert "an-order-id-that-is-rather-long-and-must-not-be-folded" * 4 in shown.stdout
+    assert "\x1b" not in shown.output
+
+
+def test_what_strangers_wrote_cannot_steer_the_terminal(installation: Installation) -> None:
+    installation.pay(order="order\x1b]0;owned\x07")
+    assert "\x1b" not in installation.run("transactions", "list").output
+
+
+# Showing.
+
+
+def test_a_transaction_is_shown_with_all_that_was_done_and_its_history(installation: Installation) -> None:
+    transaction = installation.pay("60.50", settled="40.50")
+    installation.run("transactions", "release", transaction, "--actor", "ana")
+    story = installation.json("transactions", "show", "order-1")
+    assert values(story["transaction"]) == (Decimal("60.50"), 0, Decimal("40.50"), 20, 0)
+    assert [(act["what"], act["amount"], act["state"], act["by"]) for act in story["acts"]] == [
+        ("authorization", Decimal("60.50"), "done", None),
+        ("settlement", Decimal("40.50"), "done", None),
+        ("cancellation", Decimal("20.00"), "done", "ana"),
+    ]
+    assert [event["what"] for event in story["events"]][:2] == ["opened", "done"]
+    assert "ana" in {event["by"] for event in story["events"]}
+    assert all(event["date"].endswith("Z") for event in story["events"])
+
+
+def test_showing_asks_no_backend_and_needs_no_providers(installation: Installation) -> None:
+    transaction = installation.pay()
+    installation.file.write_text("not = [toml")
+    before = len(installation.backend.requests)
+    shown = installation.run("transactions", "show", transaction)
+    assert shown.exit_code == 0
+    assert "60.00 BRL" in shown.stdout
+    assert len(installation.backend.requests) == before
+
+
+def test_a_transaction_that_is_not_there_is_refused(installation: Installation) -> None:
+    shown = installation.run("transactions", "show", "nothing")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "no transaction, order or requestId is called nothing" in shown.stderr
+
+
+def test_an_order_paid_with_two_cards_is_not_guessed_at(installation: Installation) -> None:
+    both = [installation.pay(), installation.pay("5.00", code="LIGHT-ACTIVE-100")]
+    refused = installation.run("transactions", "refund", "order-1")
+    assert refused.exit_code == 1
+    assert all(transaction in refused.stderr for transaction in both)
+
+
+# Acting.
+
+
+def test_what_is_reserved_is_settled_by_hand(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    done = installation.json("transactions", "settle", transaction, "--value", "40.00", "--actor", "ana")
+    assert values(done["transaction"]) == (60, 20, 40, 0, 0)
+    assert (done["act"]["what"], done["act"]["state"], done["act"]["by"]) == ("settlement", "done", "ana")
+
+
+def test_without_a_value_all_of_it_is_settled(installation: Installation) -> None:
+    done = installation.json("transactions", "settle", installation.pay("60.00"))
+    assert values(done["transaction"]) == (60, 0, 60, 0, 0)
+
+
+def test_what_was_settled_is_refunded_by_hand(installation: Installation) -> None:
+    transaction = installation.pay("60.00", settled="60.00")
+    before = installation.at_the_backend()
+    done = installation.json("transactions", "refund", transaction, "--value", "19.90")
+    assert values(done["transaction"]) == (60, 0, 60, 0, Decimal("19.90"))
+    assert installation.at_the_backend() - before == 1990
+
+
+def test_a_second_refund_of_the_same_value_that_vtex_would_swallow_is_made(installation: Installation) -> None:
+    transaction = installation.pay("60.00", settled="60.00")
+    for _ in range(2):
+        assert installation.run("transactions", "refund", transaction, "--value", "10").exit_code == 0
+    assert installation.record(transaction).refunded == 2000
+
+
+def test_a_refund_waits_until_nothing_is_reserved(installation: Installation) -> None:
+    transaction = installation.pay("60.00", settled="40.00")
+    refused = installation.run("transactions", "refund", transaction, "--value", "10.00")
+    assert refused.exit_code == 1
+    assert "still reserved" in refused.stderr
+    assert installation.record(transaction).released == 0
+
+
+def test_a_release_gives_back_only_what_is_reserved(installation: Installation) -> None:
+    transaction = installation.pay("60.00", settled="40.00")
+    refused = installation.run("transactions", "release", transaction, "--value", "20.01")
+    assert (refused.exit_code, "at most 20.00 BRL" in refused.stderr) == (1, True)
+    assert values(installation.json("transactions", "release", transaction)["transaction"]) == (60, 0, 40, 20, 0)
+
+
+def test_a_cancellation_gives_back_both(installation: Installation) -> None:
+    transaction = installation.pay("60.00", settled="40.00")
+    done = installation.json("transactions", "cancel", transaction, "--value", "50.00")
+    assert values(done["transaction"]) == (60, 0, 40, 20, 30)
+
+
+@pytest.mark.parametrize("command", ["settle", "cancel", "refund", "release"])
+def test_the_caps_hold_by_hand_too(installation: Installation, command: str) -> None:
+    transaction = installation.pay("60.00", settled="60.00" if command == "refund" else None)
+    before = installation.record(transaction)
+    refused = installation.run("transactions", command, transaction, "--value", "60.01")
+    assert (refused.exit_code, "at most 60.00 BRL" in refused.stderr) == (1, True)
+    assert installation.record(transaction).acts == before.acts
+
+
+@pytest.mark.parametrize("command", ["settle", "cancel", "release"])
+def test_the_printed_request_id_repeats_an_act_without_moving_money_twice(
+    installation: Installation, command: str
+) -> None:
+    transaction = installation.pay("60.00")
+    first = installation.run("transactions", command, transaction, "--value", "20.00")
+    (request_id,) = re.findall(r"--request-id (by-hand-[0-9a-f]{16})", first.stderr)
+    after = installation.at_the_backend(), installation.record(transaction).acts
+    for value in (["--value", "20.00"], []):
+        again = installation.run("transactions", command, transaction, *value, "--request-id", request_id)
+        assert again.exit_code == 0
+    assert (installation.at_the_backend(), installation.record(transaction).acts) == after
+
+
+def test_a_request_id_with_another_value_is_a_conflict(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    installation.run("transactions", "settle", transaction, "--value", "20.00", "--request-id", "mine")
+    refused = installation.run("transactions", "settle", transaction, "--value", "30.00", "--request-id", "mine")
+    assert (refused.exit_code, "another value" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "NaN", "ten", "1e400000"])
+def test_a_value_that_is_none_is_wrong_usage(installation: Installation, value: str) -> None:
+    transaction = installation.pay("60.00")
+    refused = installation.run("transactions", "settle", transaction, "--value", value)
+    assert refused.exit_code in (1, 2)
+    assert installation.record(transaction).captured == 0
+
+
+def test_the_user_of_the_machine_is_named_unless_another_is(installation: Installation) -> None:
+    done = installation.json("transactions", "settle", installation.pay())
+    assert done["act"]["by"]
+
+
+def test_a_backend_that_is_down_leaves_the_act_on_record_and_says_how_to_repeat_it(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
+    installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
+    refused = installation.run("transactions", "settle", transaction, "--request-id", "mine")
+    assert refused.exit_code == 1
+    assert "--request-id mine" in refused.stderr
+    installation.backend.faults.clear()
+    done = installation.json("transactions", "settle", transaction, "--request-id", "mine")
+    assert (done["act"]["state"], values(done["transaction"])) == ("done", (60, 0, 60, 0, 0))
+
+
+# Resolving.
+
+
+def stuck(installation: Installation) -> str:
+    """Leave a settlement at the backend whose answer was lost."""
+    transaction = installation.pay("60.00")
+    installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
+    installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
+    assert installation.run("transactions", "settle", transaction, "--request-id", "lost").exit_code == 1
+    installation.backend.faults.clear()
+    assert installation.record(transaction).open is not None
+    return transaction
+
+
+def test_what_is_unresolved_is_finished_by_asking_the_backend(installation: Installation) -> None:
+    transaction = stuck(installation)
+    after = installation.json("transactions", "resolve", transaction)
+    assert (after["unresolved"], values(after)) == (None, (60, 0, 60, 0, 0))
+
+
+def test_where_nothing_is_unresolved_there_is_nothing_to_resolve(installation: Installation) -> None:
+    refused = installation.run("transactions", "resolve", installation.pay())
+    assert (refused.exit_code, "nothing of it is unresolved" in refused.stderr) == (1, True)
+
+
+def test_a_person_decides_only_what_is_parked(installation: Installation) -> None:
+    refused = installation.run("transactions", "resolve", stuck(installation), "--happened")
+    assert (refused.exit_code, "not left for a person" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["list", "show", "settle", "cancel", "refund", "release", "resolve"])
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    shown = CliRunner().invoke(main, ["transactions", command, "--help"])
+    assert shown.exit_code == 0
+    assert f"giftbridge transactions {command}" in shown.output
