@@ -10,7 +10,7 @@ from typing import Self
 
 from app import Giftbridge
 from app.admin.transactions import Summary, patience, provider_named, summary
-from app.ledger import keys, names
+from app.ledger import keys
 from app.ledger.errors import LedgerError, TransactionNotFound
 from app.ledger.index import Row
 from app.ledger.transaction import Record, State
@@ -148,20 +148,12 @@ def _indexed(parts: Giftbridge, wanted: Wanted) -> Sequence[str] | None:
         provider = provider_named(parts, wanted.provider_id)
         return parts.ledger.transactions(provider, wanted.card_id, patience(parts))
     if wanted.standing in (Filter.UNRESOLVED, Filter.OPENING):
-        return _unresolved(parts)
+        return parts.index.due_within(UNRESOLVED_WITHIN)
     return None
 
 
 def _named(parts: Giftbridge, name: str) -> list[str]:
     return list(dict.fromkeys([name, *parts.index.of_order(name), *parts.index.of_request(name)]))
-
-
-def _unresolved(parts: Giftbridge) -> list[str]:
-    """Return the ids of all transactions that somebody must look at soon; what is unresolved is among them."""
-    until = parts.connection.now_milliseconds() + int(UNRESOLVED_WITHIN.total_seconds() * 1000)
-    due = [keys.in_bucket(bucket, "due") for bucket in range(names.BUCKETS)]
-    found = parts.connection.pipeline(lambda pipeline: [pipeline.zrangebyscore(key, "-inf", until) for key in due])
-    return [transaction_id for rows in found for transaction_id in rows]
 
 
 def _loaded(parts: Giftbridge, ids: Sequence[str]) -> Iterator[Record]:

@@ -115,6 +115,8 @@ class Executor:
             by=actor,
             decision=f"{found} {reference}".strip(),
         )
+        if outcome.word == "seen to":
+            return outcome.the_record()
         if outcome.claim is None:
             raise Unresolved(f"there is nothing to decide now ({outcome.word}): look at the transaction again")
         record = outcome.the_record()

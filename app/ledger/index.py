@@ -19,7 +19,7 @@ from app.ledger.transaction import Record
 ROWS = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Row:
     """A transaction's id and date (milliseconds of the store's clock)."""
 
@@ -38,6 +38,12 @@ class Index:
         now = self._connection.now_milliseconds()
         for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), "due"):
             yield from found
+
+    def due_within(self, duration: timedelta) -> list[str]:
+        """Return the ids of transactions somebody must look at before `duration` is over."""
+        until = self._connection.now_milliseconds() + int(duration.total_seconds() * 1000)
+        found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
+        return [transaction_id for rows in found for transaction_id in rows]
 
     def overdue(self) -> timedelta:
         """Return how long the transaction that waits longest has been due; zero when none is."""
@@ -67,14 +73,34 @@ class Index:
     def newest(self, limit: int, after: Row | None = None) -> list[Row]:
         """Return a page of transactions, newest first; the page after the one that ended with `after`."""
         highest = "+inf" if after is None else str(after.date)
+        # Each bucket gives its share first; one whose share ends within the page is asked for more.
+        wanted = dict.fromkeys(range(names.BUCKETS), 2 * limit // names.BUCKETS + 8)
+        found: dict[int, list[Row]] = {}
+        asked = list(wanted)
+        while asked:
+            found |= self._highest(highest, {bucket: wanted[bucket] for bucket in asked})
+            every = (row for rows in found.values() for row in rows if after is None or row < after)
+            page = heapq.nlargest(limit, every)
+            last = page[-1] if len(page) == limit else None
+            asked = [
+                bucket
+                for bucket, rows in found.items()
+                if len(rows) == wanted[bucket] and (last is None or rows[-1] > last)
+            ]
+            for bucket in asked:
+                wanted[bucket] *= 4
+        return page
 
-        def ask(pipeline: Pipeline, key: str) -> None:
-            # Rows of one date may straddle two pages, so the last row's own date is read again.
-            pipeline.zrevrangebyscore(key, highest, "-inf", 0, limit + ROWS, withscores=True)
+    def _highest(self, highest: str, wanted: dict[int, int]) -> dict[int, list[Row]]:
+        """Return, of each bucket, as many of its newest rows as are wanted."""
 
-        rows = (Row(int(score), name) for found in self._ask_all(ask, "all") for name, score in found)
-        page = (row for row in rows if after is None or (row.date, row.id) < (after.date, after.id))
-        return heapq.nlargest(limit, page, key=lambda row: (row.date, row.id))
+        def fill(pipeline: Pipeline) -> None:
+            for bucket, count in wanted.items():
+                key = keys.in_bucket(bucket, "all")
+                pipeline.zrevrangebyscore(key, highest, "-inf", 0, count, withscores=True)
+
+        answers = zip(wanted, self._connection.pipeline(fill), strict=True)
+        return {bucket: [Row(int(score), name) for name, score in rows] for bucket, rows in answers}
 
     def count(self) -> int:
         """Return how many transactions there are."""

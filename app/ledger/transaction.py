@@ -220,10 +220,13 @@ MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.RELEASE, Verb.REFUND)
 
 
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
-    """Tell whether a refusal of the next step may end the act, rather than leave it half done."""
-    return act.state is ActState.OPENING and not any(
-        step.receipt is not None and step.verb in MOVES_MONEY for step in steps
-    )
+    """Tell whether a refusal of the next step may end the act.
+
+    Otherwise it would be left half done; or, where nobody asked for it, tried again and again for ever.
+    """
+    asked_for = act.opens or act.reason in (Reason.REQUEST, Reason.BY_HAND)
+    moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
+    return act.state is ActState.OPENING and asked_for and not moved
 
 
 def split_release(amount: int, captured: int, released: int, asked: int) -> tuple[int, int]:

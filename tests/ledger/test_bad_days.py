@@ -459,3 +459,28 @@ def test_what_is_not_parked_is_not_for_a_person_to_decide(house: House) -> None:
         house.ledger.decide(
             house.provider, house.record(transaction).address, house.deadline(), happened=True, actor="ana"
         )
+
+
+def test_a_success_too_late_to_count_is_shown_to_a_person_until_it_was_seen_to(once_only: House) -> None:
+    """A settlement is refused, its room is cancelled, and then it turns out to have happened."""
+    house = once_only
+    transaction = house.authorize("40.00")
+
+    def overtaken(step, run):  # type: ignore[no-untyped-def]
+        house.lose_lease(transaction)
+        house.backend.balances[CARD] = 0
+        with pytest.raises(InsufficientFunds):
+            house.settle(transaction, "40.00")
+        house.backend.balances[CARD] = 10_000
+        house.cancel(transaction, "40.00")
+        return run()
+
+    house.mapper.faults = [overtaken]
+    with pytest.raises((InsufficientFunds, Unresolved, TransactionNotFound)):
+        house.settle(transaction, "40.00")
+    assert house.index.parked() == [transaction]
+    record = house.record(transaction)
+    assert (record.captured, record.released, record.open) == (0, 4_000, None)
+    house.ledger.decide(house.provider, record.address, house.deadline(), happened=True, actor="ana")
+    assert house.index.parked() == []
+    assert house.store.events(transaction)[-1]["what"] == "seen to"

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from app.ledger.transaction import ActState
-from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step
+from app.ledger.service import AuthorizationRequest
+from app.ledger.transaction import ActState, Operation
+from mappers.base import (
+    Act,
+    BackendUnavailable,
+    Holds,
+    InsufficientFunds,
+    OutcomeUnknown,
+    Receipt,
+    Step,
+    Transaction,
+    Verb,
+)
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD, lost_after, unavailable
+from tests.ledger.model import CARD, ModelMapper, lost_after, unavailable
 
 
 class Killed(BaseException):
@@ -64,3 +77,30 @@ def test_a_credit_nobody_came_back_for_and_that_is_spent_is_left_for_a_person(ma
     for _ in range(3):
         house.sweep()
     assert [act.state for act in house.only_record().acts] == [ActState.DONE, ActState.PARKED]
+
+
+def test_what_a_refund_puts_back_only_to_take_it_again_is_not_reserved_meanwhile(once_only: House) -> None:
+    """Where only whole redemptions are given back, a part is kept by redeeming again: until then the balance lies."""
+    house = once_only
+
+    def whole_only(act: Act, transaction: Transaction) -> list[Step]:
+        if act.refunded:
+            kept = transaction.captured - act.refunded
+            return [transaction.step(Verb.REFUND, transaction.captured), transaction.step(Verb.DEBIT, kept)]
+        return list(ModelMapper.plan(house.mapper, act, transaction))
+
+    def meanwhile(step: Step, run: object) -> Receipt:
+        request = AuthorizationRequest(CARD, Operation.DEBIT, Decimal(100), "order-2")
+        with pytest.raises(BackendUnavailable):
+            house.ledger.authorize(house.provider, request, house.deadline(0.2))
+        return run()  # type: ignore[no-any-return, operator]
+
+    house.mapper.plan = whole_only  # type: ignore[method-assign]
+    transaction = house.authorize("60.00")
+    house.settle(transaction, "60.00")
+    house.mapper.faults = [lambda step, run: run(), meanwhile]
+    house.cancel(transaction, "10.00")
+    assert house.backend.spendable == 5_000
+    with pytest.raises(InsufficientFunds):
+        house.authorize("100.00", "order-3")
+    house.authorize("50.00", "order-4")

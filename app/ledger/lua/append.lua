@@ -37,7 +37,11 @@ if card_is_taken(arg.kind, refunded) then return answer('card busy') end
 
 if arg.by_caller then set('claimed', '1') end
 count(arg.kind, arg.amount, released, refunded, 1)
-begin(act or number('acts'), arg.accept and 'accepted' or 'opening', released, refunded)
+local new = act or number('acts')
+begin(new, arg.accept and 'accepted' or 'opening', released, refunded)
+if refunded > 0 and get('holds') == 'ledger' and get('operation') == 'Debit' then
+  set_aside(new, number('captured') - number('refunded'))
+end
 if arg.accept then
   arm()
   note('accepted')

@@ -1,9 +1,16 @@
 -- Takes over the first unresolved act, when nobody is at it.
--- Answers: missing | nothing | leased | card busy | claimed, and then until when what was sent before
+-- Answers: missing | nothing | seen to | leased | card busy | claimed, and then until when what was sent before
 -- may still arrive, and whether nothing was.
 if get('state') == '' then return answer('missing') end
 local open = get('open')
-if open == '' then return answer('nothing') end
+if open == '' then
+  -- A success that came too late to count has nothing open: a person only says that it was seen to.
+  if arg.unpark and redis.call('SREM', parked, arg.id) == 1 then
+    note('seen to')
+    return answer('seen to')
+  end
+  return answer('nothing')
+end
 if number('lease') > now then return answer('leased') end
 local act = tonumber(open)
 if arg.unpark then

@@ -101,6 +101,19 @@ local function count(kind, amount, released, refunded, sign)
   if kind == 'capture' and get('holds') == 'ledger' then redis.call('HINCRBY', card, 'taking', sign * amount) end
 end
 
+-- A refund may put back all that was taken, only to take what is kept of it again: until then it is not to be had.
+local function set_aside(act, kept)
+  set(act_field(act, 'kept'), kept)
+  redis.call('HINCRBY', card, 'reserved', kept)
+  redis.call('HINCRBY', card, 'taking', kept)
+end
+
+local function no_longer_aside(act)
+  local kept = number(act_field(act, 'kept'))
+  if kept ~= 0 then set_aside(act, -kept) end
+  set(act_field(act, 'kept'), 0)
+end
+
 -- The act is resolved: the next promised one, if any, is now the first unresolved.
 local function move_on()
   local open = ''

@@ -76,6 +76,7 @@ if arg.outcome == 'done' then
     if arg.waited_for then set('claimed', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
+    no_longer_aside(act)
     convert(kind, amount, released, refunded)
     if kind == 'capture' then set('expires', now + arg.remainder_ttl) end
     if number('captured') + number('released') == number('amount') then
@@ -92,6 +93,7 @@ if not mine or state == 'done' or state == 'refused' then return answer('stale')
 keep_steps()
 
 if arg.outcome == 'refused' then
+  no_longer_aside(act)
   count(kind, amount, released, refunded, -1)
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
   if opens then set('state', arg.abandoned and 'abandoned' or 'refused') end
