@@ -22,12 +22,12 @@ def create_blueprint(connection: Connection, *, allow_unsafe_store: bool) -> Blu
     @blueprint.get("/ready")
     def ready() -> tuple[Response, int]:
         try:
-            complaints = connection.complaints()
+            complaints, cautions = connection.complaints(), connection.cautions()
         except StoreUnavailable as error:
             return jsonify(status="not ready", reasons=[str(error)]), 503
         if complaints and not allow_unsafe_store:
             remedy = "or set GIFTBRIDGE_ALLOW_UNSAFE_STORE=true, and risk losing reservations"
             return jsonify(status="not ready", reasons=[*complaints, remedy]), 503
-        return jsonify(status="ready", warnings=complaints), 200
+        return jsonify(status="ready", warnings=[*complaints, *cautions]), 200
 
     return blueprint

@@ -93,32 +93,44 @@ class Connection:
 
     def complaints(self) -> list[str]:
         """Return why this store must not hold money, each with its remedy; empty when it may."""
+        return list(dict.fromkeys(complaint for server in self._servers() for complaint in _complaints(server)))
 
-        found = [complaint for node in self._primaries() for complaint in _complaints(*node)]
-        return list(dict.fromkeys(found))
+    def cautions(self) -> list[str]:
+        """Return what could be safer about this store: it loses nothing by itself, but more than it must in a crash."""
+        return list(dict.fromkeys(caution for server in self._servers() for caution in _cautions(server)))
 
-    def _primaries(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Return what each server that takes writes says of its persistence and its memory."""
+    def _servers(self) -> list[dict[str, Any]]:
+        """Return what each server that takes writes says of its persistence, its memory and its configuration."""
 
-        def ask(client: redis.Redis) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        def ask(client: redis.Redis) -> list[dict[str, Any]]:
             if isinstance(client, RedisCluster):
-                return [
-                    (client.info("persistence", target_nodes=node), client.info("memory", target_nodes=node))
-                    for node in client.get_primaries()
-                ]
-            return [(client.info("persistence"), client.info("memory"))]
+                return [_state(client, target_nodes=node) for node in client.get_primaries()]
+            return [_state(client)]
 
         return self.call(ask)
 
 
-def _complaints(persistence: dict[str, Any], memory: dict[str, Any]) -> Iterator[str]:
-    if not int(persistence.get("aof_enabled", 0)):
+def _state(client: redis.Redis, **where: Any) -> dict[str, Any]:
+    told = {**client.info("persistence", **where), **client.info("memory", **where)}
+    try:
+        return told | cast("dict[str, Any]", client.config_get("appendfsync", **where))
+    except redis.ResponseError:
+        return told  # managed services forbid CONFIG
+
+
+def _complaints(server: dict[str, Any]) -> Iterator[str]:
+    if not int(server.get("aof_enabled", 0)):
         yield "it keeps no append-only file and forgets reservations at a restart: set appendonly yes"
-    if persistence.get("aof_last_write_status", "ok") != "ok":
+    if server.get("aof_last_write_status", "ok") != "ok":
         yield "its append-only file cannot be written: look at its disk"
-    policy = memory.get("maxmemory_policy", "noeviction")
+    policy = server.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield f"it may evict reservations (maxmemory-policy {policy}): set maxmemory-policy noeviction"
+
+
+def _cautions(server: dict[str, Any]) -> Iterator[str]:
+    if (fsync := server.get("appendfsync", "always")) != "always":
+        yield f"a power failure may take its last seconds (appendfsync {fsync}): set appendfsync always"
 
 
 class Fleet:

@@ -1,0 +1,90 @@
+"""What a load balancer is told: alive whatever happens, ready only with a store that keeps money."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+
+from app import health
+from app.ledger.connection import Connection
+from app.ledger.embedded import valkey_binary
+
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Iterator[Ask]:
+    """Return a function that starts a store with these options and asks whether it is ready."""
+    processes = []
+
+    def run(*options: str, allow_unsafe_store: bool = False) -> tuple[int, dict[str, Any]]:
+        path = tmp_path / "s"
+        command = [str(valkey_binary()), "--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path), *options]
+        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        give_up = time.monotonic() + 20
+        with redis.Redis(unix_socket_path=str(path)) as client:
+            while time.monotonic() < give_up:
+                try:
+                    client.ping()
+                    break
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+        return ready(f"unix://{path}", allow_unsafe_store=allow_unsafe_store)
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def ready(url: str, *, allow_unsafe_store: bool = False) -> tuple[int, dict[str, Any]]:
+    connection = Connection.to(url, timeout_seconds=2, connections=2)
+    app = Flask(__name__)
+    app.register_blueprint(health.create_blueprint(connection, allow_unsafe_store=allow_unsafe_store))
+    answer = app.test_client().get("/ready")
+    assert app.test_client().get("/health").status_code == 200
+    connection.close()
+    return answer.status_code, answer.get_json()
+
+
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
+
+
+def test_a_durable_store_is_ready(ask: Ask) -> None:
+    assert ask(*DURABLE) == (200, {"status": "ready", "warnings": []})
+
+
+def test_a_store_that_forgets_is_not(ask: Ask) -> None:
+    status, body = ask("--appendonly", "no", "--save", "")
+    assert status == 503
+    assert "set appendonly yes" in body["reasons"][0]
+
+
+def test_a_store_that_may_evict_is_not(ask: Ask) -> None:
+    status, body = ask(*DURABLE, "--maxmemory-policy", "allkeys-lru")
+    assert status == 503
+    assert "set maxmemory-policy noeviction" in body["reasons"][0]
+
+
+def test_it_is_where_that_was_allowed_explicitly(ask: Ask) -> None:
+    status, body = ask("--appendonly", "no", "--save", "", allow_unsafe_store=True)
+    assert status == 200
+    assert "set appendonly yes" in body["warnings"][0]
+
+
+def test_a_store_that_syncs_each_second_is_ready_with_a_warning(ask: Ask) -> None:
+    status, body = ask("--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
+    assert status == 200
+    assert "appendfsync always" in body["warnings"][0]
+
+
+def test_a_store_that_cannot_be_reached_is_not_ready(tmp_path: Path) -> None:
+    status, body = ready(f"unix://{tmp_path}/nothing")
+    assert (status, body["status"]) == (503, "not ready")
