@@ -32,6 +32,7 @@ PROVIDERS = {
     "demo-vauchar": "vauchar",
     "demo-lightrail-v1": "lightrail_v1",
     "demo-valuestores": "lightrail_valuestores",
+    "demo-voucherify": "voucherify",
 }
 
 # Needs no stand-in: its cards live in the service itself.

@@ -25,6 +25,7 @@ BUILT_IN = {
     "lightrail_valuestores": "mappers.lightrail_valuestores.mapper:LightrailValueStores",
     "memory": "mappers.memory.mapper:Memory",
     "vauchar": "mappers.vauchar.mapper:Vauchar",
+    "voucherify": "mappers.voucherify.mapper:Voucherify",
 }
 
 # The entry points with which an installed package brings mappers: name = "package.module:Class".

@@ -1,0 +1,1 @@
+"""Gift vouchers that live in Voucherify: looked up by code, redeemed, rolled back whole, or given value."""

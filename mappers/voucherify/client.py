@@ -1,0 +1,144 @@
+"""The client knows the calls of Voucherify's API (reference v2018-08-01): paths, and what an HTTP status means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from mappers.base import BackendUnavailable, CardNotFound, OutcomeUnknown
+from mappers.deadline import Deadline
+from mappers.http import Answer, HttpBackend, segment
+from mappers.voucherify.objects import (
+    UNREADABLE,
+    Movement,
+    Redemption,
+    Rejected,
+    Voucher,
+    error_key,
+    integer,
+    page,
+    parse_redemption,
+    parse_voucher,
+    the_redemption,
+    the_rollback,
+)
+
+Parsed = TypeVar("Parsed")
+
+# The most that one list of transactions may show.
+PAGE_SIZE = 100
+MAXIMUM_PAGES = 50
+
+# The keys of errors that say there is no such voucher or redemption. A 404 without one may be a gateway's.
+MISSING = ("resource_not_found", "not_found")
+
+
+class Client:
+    """Calls to Voucherify. Reads raise BackendUnavailable, writes OutcomeUnknown too, and Rejected for a refusal."""
+
+    def __init__(self, http: HttpBackend) -> None:
+        self._http = http
+
+    def verify(self, deadline: Deadline) -> None:
+        """List one voucher, which needs the credentials and changes nothing."""
+        self._read("/v1/vouchers", "verify credentials", lambda body: body["vouchers"], deadline, query={"limit": "1"})
+
+    def voucher(self, code_or_id: str, deadline: Deadline, *, breaker: bool = True) -> Voucher | None:
+        """Return the voucher with this code or this id, None where there is none. The caller must see which it was."""
+        path = f"/v1/vouchers/{segment(code_or_id)}"
+        return self._read(path, "get voucher", parse_voucher, deadline, breaker=breaker)
+
+    def create_voucher(self, body: Mapping[str, Any], deadline: Deadline) -> Voucher:
+        return self._write("/v1/vouchers", "create voucher", body, parse_voucher, deadline)
+
+    def redeem(self, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool) -> Redemption:
+        return self._write("/v1/redemptions", "redeem", body, the_redemption, deadline, breaker=breaker)
+
+    def redemption(self, redemption_id: str, deadline: Deadline) -> Redemption | None:
+        """Return one redemption or rollback."""
+        path = f"/v1/redemptions/{segment(redemption_id)}"
+        return self._read(path, "get redemption", parse_redemption, deadline, breaker=False)
+
+    def roll_back(self, redemption: Redemption, body: Mapping[str, Any], deadline: Deadline) -> Redemption:
+        """Undo a redemption whole. What belongs to a parent can only be undone through it."""
+        path = f"/v1/redemptions/{segment(redemption.id)}/rollback"
+        if redemption.parent:
+            path = f"/v1/redemptions/{segment(redemption.parent)}/rollbacks"
+        return self._write(path, "roll back", body, the_rollback, deadline, breaker=False)
+
+    def change_balance(self, voucher_id: str, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool) -> int:
+        """Add to a voucher's balance; return the balance after it."""
+        path = f"/v1/vouchers/{segment(voucher_id)}/balance"
+        return self._write(
+            path, "add to balance", body, lambda data: integer(data, "balance"), deadline, breaker=breaker
+        )
+
+    def movements(
+        self, voucher_id: str, deadline: Callable[[], Deadline], *, breaker: bool = True
+    ) -> Iterator[Movement]:
+        """Yield all transactions of a voucher, oldest first; `deadline` is asked for each page. Raises CardNotFound."""
+        path = f"/v1/vouchers/{segment(voucher_id)}/transactions"
+        query = {"limit": str(PAGE_SIZE), "order": "id"}
+        for _ in range(MAXIMUM_PAGES):
+            found = self._read(path, "list transactions", page, deadline(), query=query, breaker=breaker)
+            if found is None:
+                raise CardNotFound("Voucherify does not know the voucher")
+            movements, following = found
+            yield from movements
+            if not following:
+                return
+            query = query | {"starting_after_id": following}
+        raise BackendUnavailable(f"The voucher has more transactions at Voucherify than {PAGE_SIZE * MAXIMUM_PAGES}")
+
+    def _read(
+        self,
+        path: str,
+        operation: str,
+        parse: Callable[[Any], Parsed],
+        deadline: Deadline,
+        *,
+        query: Mapping[str, str] | None = None,
+        breaker: bool = True,
+    ) -> Parsed | None:
+        """GET and parse; None for a 404 of Voucherify's own."""
+        answer = self._http.call("GET", path, deadline=deadline, query=query, operation=operation, breaker=breaker)
+        if answer.status >= 400:
+            rejected = _rejected(answer)
+            if answer.status == 404 and rejected.key in MISSING:
+                return None
+            raise BackendUnavailable(f"Voucherify answers {rejected} ({operation})")
+        try:
+            return parse(answer.body)
+        except UNREADABLE as error:
+            raise BackendUnavailable(f"Voucherify's answer cannot be understood ({operation})") from error
+
+    def _write(
+        self,
+        path: str,
+        operation: str,
+        body: Mapping[str, Any],
+        parse: Callable[[Any], Parsed],
+        deadline: Deadline,
+        *,
+        breaker: bool = True,
+    ) -> Parsed:
+        """POST and parse. An answer that nobody understands leaves unknown what happened."""
+        answer = self._http.call(
+            "POST", path, deadline=deadline, body=body, moves_money=True, operation=operation, breaker=breaker
+        )
+        if answer.status >= 400:
+            raise _rejected(answer)
+        try:
+            return parse(answer.body)
+        except UNREADABLE as error:
+            message = f"Voucherify's answer cannot be understood ({operation})"
+            raise OutcomeUnknown(message, answered=True) from error
+
+
+def _rejected(answer: Answer) -> Rejected:
+    """Return what a 4xx says. Credentials or a plan that are refused say nothing about a card: nothing was done."""
+    if answer.status in (401, 403):
+        raise BackendUnavailable(f"Voucherify answers {answer.status}: check the options app_id and app_token")
+    if answer.status == 402:
+        raise BackendUnavailable("Voucherify answers 402: the plan's limit is reached, or the subscription has ended")
+    return Rejected(answer.status, error_key(answer.body.get("key") if isinstance(answer.body, Mapping) else None))

@@ -1,0 +1,297 @@
+"""The Voucherify mapper knows which call each step is, how a lost answer is looked up, and what a refusal means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from mappers.base import (
+    Act,
+    ActKind,
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Conflict,
+    DoneStep,
+    Entry,
+    Holds,
+    InsufficientFunds,
+    InvalidOptions,
+    IssuedCard,
+    Mapper,
+    MapperError,
+    NewCard,
+    Query,
+    Receipt,
+    Refused,
+    Secret,
+    Step,
+    Transaction,
+    Undecidable,
+    Unsupported,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.http import HttpBackend
+from mappers.money import Currency
+from mappers.voucherify import notes
+from mappers.voucherify.cards import DIGITS, code_for, hundredths, issued_under, new_voucher, spendable, translate
+from mappers.voucherify.client import MISSING, Client
+from mappers.voucherify.objects import Kind, Movement, Redemption, Rejected, Voucher
+from mappers.voucherify.statement import Statement, added, redeemed, rolled_back
+
+REFUSALS: dict[str, tuple[type[Refused], str]] = {
+    "gift_amount_exceeded": (InsufficientFunds, "the card does not hold enough"),
+    "voucher_disabled": (CardUnusable, "the card is switched off"),
+    "voucher_expired": (CardUnusable, "the card has expired"),
+    "voucher_not_active": (CardUnusable, "the card is not valid yet"),
+    "voucher_not_active_now": (CardUnusable, "the card is not valid at this hour"),
+    "quantity_exceeded": (CardUnusable, "the card was redeemed as often as it may be"),
+    "customer_rules_violated": (CardUnusable, "the card is not for this customer"),
+    "missing_customer": (CardUnusable, "the card is for known customers only"),
+    "order_rules_violated": (CardUnusable, "the card is not for this order"),
+    "redemption_rules_violated": (CardUnusable, "the card's own rules forbid it"),
+}
+
+# What a voucher that is there already answers to being made again.
+DUPLICATES = ("duplicate_found", "duplicate_resource_key")
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherifyOptions:
+    """The project's server-side keys, and where its cluster is."""
+
+    app_id: str
+    app_token: Secret
+    base_url: str = "https://api.voucherify.io"
+
+
+class Voucherify(Mapper):
+    """Voucherify redeems, rolls back whole and adds value; it reserves nothing for us and replays no repeated call."""
+
+    supported_holds = (Holds.LEDGER, Holds.UPFRONT)
+    repeatable = False
+    one_step_at_a_time = True  # whether two calls that change one balance can overlap safely is undocumented
+    read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
+    Options = VoucherifyOptions
+
+    def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VoucherifyOptions) -> None:
+        super().__init__(provider_id, currency, holds, options)
+        for name in ("app_id", "app_token"):
+            value = str(getattr(options, name))
+            if not value or not value.isascii() or not value.isprintable() or " " in value:
+                raise InvalidOptions(name, f"{name} must be the project's server-side key: printable, without spaces")
+        if currency.digits > DIGITS:
+            message = (
+                f"Voucherify counts in hundredths: {currency.code} has {currency.digits} digits, use another mapper"
+            )
+            raise InvalidOptions("currency", message)
+        headers = {"X-App-Id": options.app_id, "X-App-Token": str(options.app_token)}
+        self._client = Client(HttpBackend(f"{provider_id} (voucherify)", options.base_url, headers=headers))
+
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        """Look one card up by its code. A customer finds none: Voucherify may know them by another name."""
+        if not query.code:
+            return []
+        try:
+            voucher = self._client.voucher(query.code, deadline)
+        except CardNotFound:
+            return []
+        # The path takes ids too, and an id is no secret: it must not pay. Codes may ignore case, a project setting.
+        if voucher is None or voucher.code.casefold() != query.code.casefold():
+            return []
+        return [translate(voucher, self.currency)]
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        return translate(self._voucher(card_id, deadline), self.currency)
+
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
+        """Make a voucher whose code follows from `new.key`: a repeat finds it, or is refused as a duplicate."""
+        code = code_for(new.key, str(self.options.app_token))
+        voucher = self._client.voucher(code, deadline)
+        if voucher is None:
+            try:
+                voucher = self._client.create_voucher(new_voucher(new, code, self.currency), deadline)
+            except Rejected as rejected:
+                if rejected.key not in DUPLICATES:
+                    raise self._refusal(rejected) from rejected
+                voucher = self._client.voucher(code, deadline)
+        if voucher is None or issued_under(voucher) != new.key:
+            raise CardUnusable("Voucherify has another voucher with the new card's code: repeat under another request")
+        return IssuedCard(translate(voucher, self.currency), voucher.code)
+
+    def ping(self, deadline: Deadline) -> None:
+        self._client.verify(deadline)
+
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        """Yield what is on record of one card. No list has the additions of a whole project."""
+        if card_id is None:
+            raise Unsupported("Voucherify lists transactions card by card: ask for one card")
+        return Statement(self._client, self.currency, page_seconds).of_card(card_id, since)
+
+    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+        """Return the calls `act` needs; what goes back is a whole redemption rolled back, or else value added."""
+        steps = super().plan(act, transaction)
+        if act.kind in (ActKind.DEBIT, ActKind.CREDIT):
+            return [replace(step, data={"opens": True}) for step in steps]
+        return [
+            replace(step, reference=_standing(transaction.done, step.amount)) if step.verb is Verb.REFUND else step
+            for step in steps
+        ]
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        try:
+            match step.verb:
+                case Verb.DEBIT:
+                    return self._redeem(step, deadline)
+                case Verb.REFUND if step.reference:
+                    return self._roll_back(step, deadline)
+                case Verb.REFUND | Verb.CREDIT:
+                    return self._add(step, deadline)
+        except Rejected as rejected:
+            raise self._refusal(rejected) from rejected
+        raise Unsupported(f"Voucherify has no {step.verb}")
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        try:
+            if step.verb is Verb.DEBIT:
+                return self._redeemed(step, deadline)
+            if step.reference:
+                redemption = self._redemption(step.reference, deadline)
+                if redemption.rolled_back:
+                    return rolled_back(redemption.rollback_id, step.reference)
+            return self._added(step, deadline)
+        except CardNotFound as error:
+            evidence = {"card": step.card_id, "redemption": step.reference}
+            raise Undecidable("Voucherify no longer has this voucher, nor its transactions", evidence) from error
+
+    def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
+        voucher = self._voucher(step.card_id, deadline, breaker=_opens(step))
+        status = translate(voucher, self.currency).status
+        if voucher.balance is None or status is CardStatus.WRONG_CURRENCY:
+            raise CardUnusable(f"The card is {status}")
+        amount = hundredths(step.amount, self.currency)
+        if voucher.balance < amount:
+            raise InsufficientFunds("The card does not hold enough")
+        body: dict[str, Any] = {
+            # Only the code is documented here.
+            "redeemables": [{"object": "voucher", "id": voucher.code, "gift": {"credits": amount}}],
+            "order": {"source_id": step.key, "amount": amount},
+            "metadata": {notes.REDEEMED: notes.write(step)},
+        }
+        if step.memo.order_id:
+            body["metadata"]["order_id"] = step.memo.order_id
+        customer = step.memo.customer
+        if customer and customer.id:
+            body["customer"] = {"source_id": customer.id} | ({"email": customer.email} if customer.email else {})
+        done = self._client.redeem(body, deadline, breaker=_opens(step))
+        _expect_amount(done, amount)
+        return Receipt(done.id, None if done.balance is None else spendable(done.balance, self.currency))
+
+    def _roll_back(self, step: Step, deadline: Deadline) -> Receipt:
+        redemption = self._redemption(step.reference, deadline)
+        if redemption.rolled_back:
+            return rolled_back(redemption.rollback_id, step.reference)
+        body = {"reason": notes.OURS, "metadata": {notes.ROLLED_BACK: notes.write(step)}}
+        try:
+            done = self._client.roll_back(redemption, body, deadline)
+        except Rejected as rejected:
+            if rejected.key == "already_rolled_back":
+                redemption = self._redemption(step.reference, deadline)
+                return rolled_back(redemption.rollback_id, step.reference)
+            if isinstance(self._refusal(rejected), BackendUnavailable):
+                raise
+            # Nothing was undone: what is older than three months is given back as new value.
+            return self._add(step, deadline)
+        _expect_amount(done, -hundredths(step.amount, self.currency))
+        return rolled_back(done.id, step.reference)
+
+    def _add(self, step: Step, deadline: Deadline) -> Receipt:
+        body = {
+            "amount": hundredths(step.amount, self.currency),
+            "source_id": step.key,
+            "reason": notes.write(step),
+        }
+        balance = self._client.change_balance(step.card_id, body, deadline, breaker=_opens(step))
+        return added(step.key, balance, self.currency)
+
+    def _redeemed(self, step: Step, deadline: Deadline) -> Receipt | None:
+        amount = -hundredths(step.amount, self.currency)
+        movements = self._movements(step, deadline, Kind.REDEMPTION)
+        found = [movement for movement in movements if movement.source_id == step.key]
+        # That a transaction shows its order is documented; should it not, the redemption itself tells.
+        for movement in movements:
+            if not movement.source_id and movement.amount == amount:
+                note = notes.read(self._redemption(movement.redemption_id, deadline).metadata.get(notes.REDEEMED))
+                found += [movement] if note and note.key == step.key else []
+        only = _only(step, found, amount)
+        return redeemed(only, self.currency) if only else None
+
+    def _added(self, step: Step, deadline: Deadline) -> Receipt | None:
+        movements = self._movements(step, deadline, Kind.ADDITION)
+        found = [movement for movement in movements if movement.source_id == step.key]
+        only = _only(step, found, hundredths(step.amount, self.currency))
+        return added(step.key, only.balance, self.currency) if only else None
+
+    def _movements(self, step: Step, deadline: Deadline, kind: Kind) -> list[Movement]:
+        movements = self._client.movements(step.card_id, lambda: deadline, breaker=_opens(step))
+        return [movement for movement in movements if movement.kind == kind]
+
+    def _voucher(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> Voucher:
+        voucher = self._client.voucher(card_id, deadline, breaker=breaker)
+        if voucher is None or voucher.id != card_id:  # the path takes codes too, and a code is no id
+            raise CardNotFound("Voucherify does not know the card")
+        return voucher
+
+    def _redemption(self, redemption_id: str, deadline: Deadline) -> Redemption:
+        redemption = self._client.redemption(redemption_id, deadline) if redemption_id else None
+        if redemption is None:
+            raise CardNotFound("Voucherify does not know the redemption")
+        return redemption
+
+    @staticmethod
+    def _refusal(rejected: Rejected) -> MapperError:
+        if rejected.key in MISSING:
+            return CardNotFound("Voucherify does not know the card")
+        if rejected.status == 404 or rejected.key == "multiple_requests":
+            return BackendUnavailable(f"Voucherify cannot do it now ({rejected})")
+        kind, reason = REFUSALS.get(rejected.key, (CardUnusable, "Voucherify does not do it"))
+        return kind(f"{reason[0].upper()}{reason[1:]} ({rejected})")
+
+
+def _opens(step: Step) -> bool:
+    """Tell whether the step opens a transaction: only then may a breaker turn it away."""
+    return bool(step.data.get("opens"))
+
+
+def _standing(done: Sequence[DoneStep], amount: int) -> str:
+    """Return a redemption of exactly `amount` that was not rolled back yet, "" where there is none."""
+    gone = {step.receipt.data.get("redemption") for step in done if step.verb is Verb.REFUND}
+    taken = (step for step in done if step.verb is Verb.DEBIT and step.amount == amount)
+    return next((step.receipt.reference for step in taken if step.receipt.reference not in gone), "")
+
+
+def _only(step: Step, found: Sequence[Movement], amount: int) -> Movement | None:
+    """Return the one movement found under the step's key, None where there is none."""
+    if not found:
+        return None
+    if len(found) > 1:
+        evidence = {"key": step.key, "first": found[0].id, "second": found[1].id}
+        raise Undecidable("Voucherify did this more than once: undo what is too much by hand", evidence)
+    if found[0].amount != amount:
+        raise Conflict("Voucherify has something else under this key")
+    return found[0]
+
+
+def _expect_amount(done: Redemption, amount: int) -> None:
+    if done.amount not in (None, amount):
+        raise Undecidable(
+            "Voucherify moved another amount than it was asked to: correct it by hand",
+            {"asked": amount, "moved": done.amount, "redemption": done.id},
+        )

@@ -1,0 +1,62 @@
+"""Notes knows what a movement at Voucherify keeps of ours: the step it was, and the act that step belongs to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from mappers.base import ActKind, Origin, Step, Verb
+
+# Every key of ours starts so.
+KEY_PREFIX = "gb-"
+
+# Texts of ours start so, and these are the metadata that hold them. A rollback may write its metadata over the
+# redemption's (the reference leaves it open), so it has a name of its own.
+OURS = "giftbridge"
+REDEEMED = "giftbridge"
+ROLLED_BACK = "giftbridge_rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What was noted with a step."""
+
+    verb: Verb
+    key: str
+    origin: Origin | None
+
+
+def write(step: Step) -> str:
+    """Return the text that is sent with a step: flat, because a metadata field may be declared as text."""
+    words = [OURS, step.verb.value, step.key]
+    if step.origin:
+        words.append(json.dumps(asdict(step.origin), ensure_ascii=False, separators=(",", ":")))
+    return " ".join(words)
+
+
+def read(text: Any) -> Note | None:
+    """Return what `text` wrote; None for what somebody else wrote."""
+    words = text.split(" ", 3) if isinstance(text, str) else []
+    if len(words) < 3 or words[0] != OURS or words[1] not in list(Verb) or not words[2].startswith(KEY_PREFIX):
+        return None
+    return Note(Verb(words[1]), words[2], _origin(words[3]) if len(words) > 3 else None)
+
+
+def _origin(text: str) -> Origin | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, Mapping):
+        return None
+    kept = {field.name: found[field.name] for field in fields(Origin) if field.name in found}
+    try:
+        origin = Origin(**kept | {"act": ActKind(kept.get("act", ""))})
+    except (TypeError, ValueError):
+        return None
+    names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
+    amounts = (origin.act_amount, origin.released, origin.refunded)
+    sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
+    return origin if sound else None

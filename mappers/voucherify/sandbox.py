@@ -1,0 +1,208 @@
+"""The sandbox stands in for Voucherify on loopback and behaves as its API reference says, without idempotency."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+
+from mappers.sandbox import CONTROL, create_sandbox
+from mappers.voucherify.sandbox_model import ApiError, Voucherify
+
+DEFAULT_PORT = 28740
+APP_ID = "demo-voucherify-app"
+APP_TOKEN = "demo-voucherify-token"
+
+SEEDS = {
+    "VOUCHERIFY-ACTIVE-250": "active, 250.00 BRL",
+    "VOUCHERIFY-ACTIVE-100": "active, 100.00 BRL",
+    "VOUCHERIFY-ACTIVE-10": "active, exactly 10.00 BRL",
+    "VOUCHERIFY-SIGNS/50+A=B.C%": "active, 50.00 BRL, with signs in its code that URLs treat specially",
+    "VOUCHERIFY-EMPTY-0": "active, all of its 30.00 BRL spent",
+    "VOUCHERIFY-EXPIRED-50": "50.00 BRL, expired",
+    "VOUCHERIFY-NOT-STARTED-50": "50.00 BRL, valid from next year",
+    "VOUCHERIFY-DISABLED-50": "50.00 BRL, switched off",
+    "VOUCHERIFY-ONCE-50": "50.00 BRL, may be redeemed once",
+    "VOUCHERIFY-DISCOUNT-10": "no gift card: a discount of 10.00 BRL",
+    "VOUCHERIFY-USD-75": "active, 75.00 USD",
+}
+
+Json = dict[str, Any]
+
+
+def demo_options(url: str) -> dict[str, str]:
+    """Return the mapper options that work against a sandbox at `url`."""
+    return {"base_url": url, "app_id": APP_ID, "app_token": APP_TOKEN}
+
+
+DEMO_OPTIONS = demo_options
+
+
+def create_app() -> Flask:
+    """Return a sandbox with the vouchers of SEEDS; its Voucherify is `app.extensions["backend"]`."""
+    app = create_sandbox("voucherify")
+    backend = _seeded()
+    app.extensions["backend"] = backend
+    app.before_request(_authenticate)
+    app.register_error_handler(ApiError, lambda error: (error.json(), error.status))
+    app.register_error_handler(404, lambda _: ({"code": 404, "message": "Not Found"}, 404))
+    _add_voucher_routes(app, backend)
+    _add_redemption_routes(app, backend)
+    return app
+
+
+def _seeded() -> Voucherify:
+    backend = Voucherify()
+    now, day = datetime.now(UTC), timedelta(days=1)
+    special: dict[str, Json] = {
+        "VOUCHERIFY-ACTIVE-100": {"expiration_date": now + 365 * day},
+        "VOUCHERIFY-EXPIRED-50": {"expiration_date": now - day},
+        "VOUCHERIFY-NOT-STARTED-50": {"start_date": now + 365 * day},
+        "VOUCHERIFY-DISABLED-50": {"active": False},
+        "VOUCHERIFY-ONCE-50": {"quantity": 1},
+        "VOUCHERIFY-DISCOUNT-10": {"type": "DISCOUNT_VOUCHER"},
+        "VOUCHERIFY-USD-75": {"metadata": {"currency": "USD"}},
+    }
+    for code in SEEDS:
+        units = 50 if "/50" in code else int(code.rpartition("-")[2]) or 30
+        backend.add(units * 100, code, **{"metadata": {"currency": "BRL"}} | special.get(code, {}))
+    backend.spend_elsewhere("VOUCHERIFY-EMPTY-0", 3000)
+    return backend
+
+
+def _authenticate() -> None:
+    if request.path.startswith(CONTROL):
+        return
+    given = f"{request.headers.get('X-App-Id')} {request.headers.get('X-App-Token')}"
+    if not hmac.compare_digest(given.encode(), f"{APP_ID} {APP_TOKEN}".encode()):
+        raise ApiError(401, "unauthorized")
+
+
+def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
+    @app.get("/v1/vouchers")
+    def list_vouchers() -> Json:
+        limit = _limit()
+        with backend.lock:
+            vouchers = [voucher.json() for voucher in backend.vouchers.values()]
+        return {"object": "list", "data_ref": "vouchers", "vouchers": vouchers[:limit], "total": len(vouchers)}
+
+    @app.post("/v1/vouchers")
+    def create_voucher() -> Json:
+        body = _body()
+        if body.get("type") != "GIFT_VOUCHER":
+            raise ApiError(400, "invalid_voucher", "the sandbox makes gift vouchers only")
+        amount = _integer(body.get("gift"), "amount", "invalid_gift")
+        if amount < 0:
+            raise ApiError(400, "invalid_gift")
+        voucher = backend.add(
+            amount,
+            str(body.get("code") or ""),
+            active=body.get("active", True),
+            quantity=(body.get("redemption") or {}).get("quantity"),
+            start_date=_moment(body, "start_date"),
+            expiration_date=_moment(body, "expiration_date"),
+            metadata=body.get("metadata") or {},
+        )
+        return voucher.json()
+
+    @app.get("/v1/vouchers/<code>")
+    def get_voucher(code: str) -> Json:
+        with backend.lock:
+            return backend.find(code).json()
+
+    @app.post("/v1/vouchers/<code>/balance")
+    def change_balance(code: str) -> Json:
+        body = _body()
+        amount = _integer(body, "amount", "invalid_add_balance_params")
+        if amount == 0:
+            raise ApiError(400, "invalid_add_balance_params")
+        return backend.change_balance(code, amount, body.get("source_id"), body.get("reason"))
+
+    @app.get("/v1/vouchers/<code>/transactions")
+    def list_transactions(code: str) -> Json:
+        limit, after = _limit(), request.args.get("starting_after_id")
+        with backend.lock:
+            transactions = list(backend.find(code).transactions)
+        if request.args.get("order") != "id":
+            transactions.reverse()
+        names = [transaction["id"] for transaction in transactions]
+        rest = transactions[names.index(after) + 1 :] if after in names else transactions
+        more = len(rest) > limit
+        return {
+            "object": "list",
+            "data_ref": "data",
+            "data": rest[:limit],
+            "has_more": more,
+            "more_starting_after": rest[limit - 1]["id"] if more else None,
+        }
+
+
+def _add_redemption_routes(app: Flask, backend: Voucherify) -> None:
+    @app.post("/v1/redemptions")
+    def redeem() -> Json:
+        body = _body()
+        redeemables, order = body.get("redeemables"), body.get("order")
+        if not isinstance(redeemables, list) or len(redeemables) != 1:
+            raise ApiError(400, "invalid_payload", "the sandbox redeems one voucher at a time")
+        if not isinstance(order, dict):
+            raise ApiError(400, "missing_order")
+        [item] = redeemables
+        code, amount = str(item.get("id")), _integer(item.get("gift"), "credits", "invalid_gift")
+        if _integer(order, "amount", "missing_amount") < amount or amount <= 0:
+            raise ApiError(400, "invalid_amount")
+        try:
+            done = backend.redeem(code, amount, order, body.get("metadata") or {})
+        except ApiError as error:
+            if not backend.partial:
+                raise
+            result = {"error": error.json()}
+            refused = {"status": "INAPPLICABLE", "id": code, "object": "voucher", "result": result}
+            return {"redemptions": [], "inapplicable_redeemables": [refused], "skipped_redeemables": []}
+        return {"redemptions": [done], "order": done["order"]}
+
+    @app.get("/v1/redemptions/<redemption_id>")
+    def get_redemption(redemption_id: str) -> Json:
+        with backend.lock:
+            if redemption_id not in backend.redemptions:
+                raise ApiError(404, "resource_not_found", redemption_id)
+            return dict(backend.redemptions[redemption_id])
+
+    @app.post("/v1/redemptions/<redemption_id>/rollback")
+    def roll_back(redemption_id: str) -> Json:
+        return backend.roll_back(redemption_id, _body().get("metadata") or {}, through_parent=False)
+
+    @app.post("/v1/redemptions/<redemption_id>/rollbacks")
+    def roll_back_all(redemption_id: str) -> ResponseReturnValue:
+        done = backend.roll_back(redemption_id, _body().get("metadata") or {}, through_parent=True)
+        return {"rollbacks": [done], "parent_rollback": {"id": f"rr_{redemption_id}"}}
+
+
+def _body() -> Json:
+    body = request.get_json(force=True, silent=True)
+    if not isinstance(body, dict):
+        raise ApiError(400, "invalid_payload")
+    return body
+
+
+def _integer(data: Any, name: str, key: str) -> int:
+    value = data.get(name) if isinstance(data, dict) else None
+    if type(value) is not int:
+        raise ApiError(400, key)
+    return value
+
+
+def _moment(body: Json, name: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(body[name]) if body.get(name) else None
+    except (TypeError, ValueError) as error:
+        raise ApiError(400, "invalid_voucher", name) from error
+
+
+def _limit() -> int:
+    limit = request.args.get("limit", "10")
+    if not limit.isdecimal() or not 1 <= int(limit) <= 100:
+        raise ApiError(400, "invalid_query_params", "limit")
+    return int(limit)

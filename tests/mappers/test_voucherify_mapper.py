@@ -1,0 +1,242 @@
+"""The Voucherify mapper plans, issues and tells its statement, against its sandbox."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mappers.base import (
+    Act,
+    ActKind,
+    CardUnusable,
+    Customer,
+    DoneStep,
+    Holds,
+    InsufficientFunds,
+    NewCard,
+    Origin,
+    Query,
+    Receipt,
+    Transaction,
+    Unsupported,
+    Verb,
+)
+from mappers.deadline import Deadline
+from mappers.money import Currency
+from mappers.sandbox import running
+from mappers.voucherify.cards import code_for
+from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
+from mappers.voucherify.sandbox import APP_TOKEN, DEMO_OPTIONS, create_app
+
+CODE = "VOUCHERIFY-ACTIVE-250"
+
+
+@pytest.fixture
+def sandbox():
+    with running(create_app()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def backend(sandbox):
+    return sandbox.app.extensions["backend"]
+
+
+@pytest.fixture
+def mapper(sandbox):
+    return make(sandbox)
+
+
+def make(sandbox, holds=Holds.LEDGER, **options):
+    return Voucherify("demo", Currency.of("BRL"), holds, VoucherifyOptions(**DEMO_OPTIONS(sandbox.url) | options))
+
+
+def soon():
+    return Deadline.after(10)
+
+
+def transaction(*done, holds=Holds.LEDGER, **fields):
+    return Transaction("gb-1", "v_1", 1000, holds, done=done, **fields)
+
+
+def taken(amount, redemption_id="r_1"):
+    return DoneStep(Verb.DEBIT, amount, Receipt(redemption_id), "gb-1-1")
+
+
+def planned(mapper, kind, amount, transaction, released=0, refunded=0):
+    steps = mapper.plan(Act(kind, amount, released, refunded), transaction)
+    return [(step.verb, step.amount, step.reference) for step in steps]
+
+
+def play(mapper, backend, kind, amount, earlier=(), *, code=CODE, name="gb-x", origin=None, **act):
+    """Plan and run one act; return the steps done so far."""
+    state = replace(transaction(*earlier), card_id=backend.find(code).id)
+    done = []
+    for number, step in enumerate(mapper.plan(Act(kind, amount, **act), state), start=1):
+        named = replace(step, key=f"{name}-{number}", origin=origin)
+        done.append(DoneStep(step.verb, step.amount, mapper.run(named, soon()), named.key))
+    return (*earlier, *done)
+
+
+def test_a_reservation_of_the_ledger_is_taken_at_settlement(mapper):
+    assert planned(mapper, ActKind.DEBIT, 1000, transaction()) == []
+    assert planned(mapper, ActKind.CAPTURE, 600, transaction()) == [(Verb.DEBIT, 600, "")]
+    assert planned(mapper, ActKind.RELEASE, 400, transaction(taken(600)), released=400) == []
+
+
+def test_upfront_takes_at_once_and_gives_back_what_is_cancelled(mapper):
+    opened = transaction(taken(1000), holds=Holds.UPFRONT)
+    assert planned(mapper, ActKind.DEBIT, 1000, transaction(holds=Holds.UPFRONT)) == [(Verb.DEBIT, 1000, "")]
+    assert planned(mapper, ActKind.CAPTURE, 600, opened) == []
+    assert planned(mapper, ActKind.RELEASE, 400, opened, released=400) == [(Verb.REFUND, 400, "")]
+
+
+def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper):
+    rolled_back = DoneStep(Verb.REFUND, 500, Receipt("rr_1", data={"redemption": "r_1"}), "gb-1-3")
+    both = taken(500), taken(500, "r_2")
+    assert planned(mapper, ActKind.RELEASE, 500, transaction(*both), refunded=500) == [(Verb.REFUND, 500, "r_1")]
+    once = transaction(*both, rolled_back)
+    assert planned(mapper, ActKind.RELEASE, 500, once, refunded=500) == [(Verb.REFUND, 500, "r_2")]
+    twice = transaction(both[0], rolled_back)
+    assert planned(mapper, ActKind.RELEASE, 500, twice, refunded=500) == [(Verb.REFUND, 500, "")]
+
+
+@pytest.mark.parametrize("kind", [ActKind.DEBIT, ActKind.CREDIT])
+def test_only_what_opens_a_transaction_may_be_turned_away_by_a_breaker(mapper, kind):
+    steps = mapper.plan(Act(kind, 1), transaction(holds=Holds.UPFRONT, credit=kind is ActKind.CREDIT))
+    assert all(step.data.get("opens") for step in steps)
+    later = mapper.plan(Act(ActKind.CAPTURE, 1), transaction())
+    assert not any(step.data.get("opens") for step in later)
+
+
+def test_a_rollback_frees_the_redemption_that_was_used_up(mapper, backend):
+    done = play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50")
+    play(mapper, backend, ActKind.RELEASE, 5000, done, refunded=5000, code="VOUCHERIFY-ONCE-50", name="gb-y")
+    play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50", name="gb-z")
+
+
+def test_what_is_older_than_three_months_is_added_instead(mapper, backend):
+    done = play(mapper, backend, ActKind.CAPTURE, 5000)
+    backend.rolls_back = False
+    play(mapper, backend, ActKind.RELEASE, 5000, done, refunded=5000, name="gb-y")
+    assert [item["type"] for item in backend.find(CODE).transactions] == ["CREDITS_REDEMPTION", "CREDITS_ADDITION"]
+    assert backend.find(CODE).balance == 25000
+
+
+@pytest.mark.parametrize("names_orders", [True, False])
+def test_a_lost_redemption_is_told_from_a_shop_s_of_the_same_amount(mapper, backend, names_orders):
+    backend.names_orders = names_orders
+    backend.spend_elsewhere(CODE, 5000)
+    [step] = mapper.plan(Act(ActKind.CAPTURE, 5000), replace(transaction(), card_id=backend.find(CODE).id))
+    step = replace(step, key="gb-lost-1")
+    assert mapper.ask(step, soon()) is None
+    receipt = mapper.run(step, soon())
+    assert mapper.ask(step, soon()) == receipt
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("VOUCHERIFY-EMPTY-0", InsufficientFunds),
+        ("VOUCHERIFY-EXPIRED-50", CardUnusable),
+        ("VOUCHERIFY-NOT-STARTED-50", CardUnusable),
+        ("VOUCHERIFY-DISABLED-50", CardUnusable),
+        ("VOUCHERIFY-DISCOUNT-10", CardUnusable),
+        ("VOUCHERIFY-USD-75", CardUnusable),
+    ],
+)
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_card_that_cannot_pay_is_refused(mapper, backend, code, error, partial):
+    backend.partial = partial
+    with pytest.raises(error):
+        play(mapper, backend, ActKind.CAPTURE, 100, code=code)
+
+
+def test_a_code_with_signs_is_found_and_pays(mapper, backend):
+    code = "VOUCHERIFY-SIGNS/50+A=B.C%"
+    assert [card.balance for card in mapper.find(Query(code=code), soon())] == [5000]
+    play(mapper, backend, ActKind.CAPTURE, 100, code=code)
+    assert backend.find(code).balance == 4900
+
+
+def test_an_issued_card_keeps_what_it_was_given(mapper):
+    now = datetime.now(UTC).replace(microsecond=0)
+    new = NewCard(
+        "gb-new",
+        relation_name="loyalty",
+        caption="Thank you",
+        customer=Customer("ana@example.com", email="ana@example.com"),
+        emission_date=now,
+        expiring_date=now + timedelta(days=30),
+        restricted_to_owner=True,
+        multiple_redemptions=False,
+        multiple_credits=False,
+        balance=1234,
+    )
+    card = mapper.get_card(mapper.issue(new, soon()).card.id, soon())
+    assert (card.relation_name, card.caption, card.owner, card.balance) == (
+        "loyalty",
+        "Thank you",
+        "ana@example.com",
+        1234,
+    )
+    assert (card.emission_date, card.expiring_date) == (new.emission_date, new.expiring_date)
+    assert (card.restricted_to_owner, card.multiple_redemptions, card.multiple_credits) == (True, False, False)
+
+
+def test_an_issued_code_follows_from_its_key_and_cannot_be_told_from_it(mapper):
+    code = mapper.issue(NewCard("gb-new"), soon()).code
+    assert mapper.issue(NewCard("gb-new"), soon()).code == code
+    assert code == code_for("gb-new", APP_TOKEN) != code_for("gb-new", "another token")
+
+
+def test_a_voucher_of_somebody_else_with_the_new_card_s_code_is_not_given_away(mapper, backend):
+    backend.add(100, code_for("gb-new", APP_TOKEN))
+    with pytest.raises(CardUnusable):
+        mapper.issue(NewCard("gb-new"), soon())
+
+
+def test_a_card_made_meanwhile_under_the_same_key_is_the_card(sandbox, mapper, backend):
+    first = mapper.issue(NewCard("gb-new", balance=100), soon())
+    missing = {"code": 404, "key": "resource_not_found"}
+    sandbox.faults.add("status", method="GET", status=404, body=missing)
+    assert mapper.issue(NewCard("gb-new", balance=100), soon()).card.id == first.card.id
+
+
+def test_the_statement_keeps_the_notes_of_every_act(mapper, backend):
+    def origin(kind, amount):
+        return Origin("gb-1", "request", kind, "gb-1", amount)
+
+    done = play(mapper, backend, ActKind.CAPTURE, 300, name="gb-a", origin=origin(ActKind.CAPTURE, 300))
+    done = play(
+        mapper, backend, ActKind.RELEASE, 100, done, refunded=100, name="gb-b", origin=origin(ActKind.RELEASE, 100)
+    )
+    play(mapper, backend, ActKind.CAPTURE, 200, done, name="gb-c", origin=origin(ActKind.CAPTURE, 200))
+    play(mapper, backend, ActKind.RELEASE, 300, done, refunded=300, name="gb-d", origin=origin(ActKind.RELEASE, 300))
+    entries = list(mapper.statement(5, backend.find(CODE).id))
+    assert [(entry.key, entry.verb, entry.amount) for entry in entries] == [
+        ("gb-a-1", Verb.DEBIT, 300),
+        ("gb-b-1", Verb.REFUND, 100),
+        ("gb-c-1", Verb.DEBIT, 200),
+        ("gb-d-1", Verb.REFUND, 300),
+    ]
+    assert [entry.origin.act for entry in entries] == [
+        ActKind.CAPTURE,
+        ActKind.RELEASE,
+        ActKind.CAPTURE,
+        ActKind.RELEASE,
+    ]
+
+
+def test_the_statement_leaves_out_what_others_did_and_shows_what_they_undid(mapper, backend):
+    backend.spend_elsewhere(CODE, 100)
+    backend.change_balance(CODE, 100, "till-1", "sold")
+    [done] = play(mapper, backend, ActKind.CAPTURE, 300)
+    backend.roll_back(done.receipt.reference, {}, through_parent=False)
+    entries = list(mapper.statement(5, backend.find(CODE).id))
+    assert [(entry.key, entry.verb) for entry in entries] == [("gb-x-1", Verb.DEBIT), (None, Verb.REFUND)]
+
+
+def test_there_is_no_statement_of_all_cards(mapper):
+    with pytest.raises(Unsupported):
+        mapper.statement(5)

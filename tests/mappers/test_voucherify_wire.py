@@ -1,0 +1,330 @@
+"""The Voucherify mapper sends and understands what the API reference documents."""
+
+import json
+
+import pytest
+import responses
+
+from mappers.base import (
+    BackendUnavailable,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Conflict,
+    InsufficientFunds,
+    InvalidOptions,
+    OutcomeUnknown,
+    Query,
+    Receipt,
+    Secret,
+    Undecidable,
+    Verb,
+)
+from mappers.deadline import Deadline
+from tests.mappers.voucherify_wire import (
+    BALANCE,
+    CODE,
+    KEY,
+    REDEEMED,
+    REDEMPTION,
+    REDEMPTION_ID,
+    REDEMPTIONS_URL,
+    ROLLBACK,
+    ROLLBACK_ID,
+    TRANSACTION,
+    TRANSACTIONS_URL,
+    URL,
+    VOUCHER,
+    VOUCHER_ID,
+    VOUCHER_URL,
+    failed,
+    listed,
+    mapper,
+    refusal,
+    soon,
+    step,
+)
+
+
+@pytest.fixture
+def wire():
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.get(VOUCHER_URL, json=VOUCHER)
+        yield mock
+
+
+def sent(wire):
+    return json.loads(wire.calls[-1].request.body)
+
+
+def test_a_code_is_looked_up_with_the_project_s_keys(wire):
+    wire.get(f"{URL}/v1/vouchers/{CODE}", json=VOUCHER)
+    [card] = mapper().find(Query(code=CODE), soon())
+    assert (card.id, card.balance, card.status, card.code_mask) == (VOUCHER_ID, 10000, CardStatus.ACTIVE, "****hR")
+    headers = wire.calls[-1].request.headers
+    assert (headers["X-App-Id"], headers["X-App-Token"]) == ("app", "token")
+
+
+def test_a_code_is_found_whatever_its_case_where_the_project_ignores_it(wire):
+    wire.get(f"{URL}/v1/vouchers/{CODE.lower()}", json=VOUCHER)
+    assert len(mapper().find(Query(code=CODE.lower()), soon())) == 1
+
+
+def test_an_id_is_no_code(wire):
+    assert mapper().find(Query(code=VOUCHER_ID), soon()) == []
+
+
+def test_a_code_is_no_id(wire):
+    wire.get(f"{URL}/v1/vouchers/{CODE}", json=VOUCHER)
+    with pytest.raises(CardNotFound):
+        mapper().get_card(CODE, soon())
+
+
+def test_only_a_404_of_voucherify_s_own_says_that_there_is_no_card(wire):
+    wire.get(f"{URL}/v1/vouchers/NO", json=refusal("resource_not_found", 404), status=404)
+    assert mapper().find(Query(code="NO"), soon()) == []
+    wire.replace("GET", f"{URL}/v1/vouchers/NO", json={"message": "no route"}, status=404)
+    with pytest.raises(BackendUnavailable):
+        mapper().find(Query(code="NO"), soon())
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"active": False}, CardStatus.INACTIVE),
+        ({"start_date": "2999-01-01T00:00:00.000Z"}, CardStatus.NOT_STARTED),
+        ({"expiration_date": "2001-01-01T00:00:00.000Z"}, CardStatus.EXPIRED),
+        ({"redemption": {"quantity": 1, "redeemed_quantity": 1}}, CardStatus.INACTIVE),
+        ({"type": "DISCOUNT_VOUCHER", "gift": None}, CardStatus.UNSUPPORTED),
+        ({"code": "dky7ksKf"}, CardStatus.UNSUPPORTED),
+        ({"metadata": {"currency": "EUR"}}, CardStatus.WRONG_CURRENCY),
+        ({"metadata": {"currency": "usd"}}, CardStatus.ACTIVE),
+    ],
+)
+def test_a_voucher_that_cannot_pay_says_why(wire, fields, status):
+    wire.replace("GET", VOUCHER_URL, json=VOUCHER | fields)
+    assert mapper().get_card(VOUCHER_ID, soon()).status is status
+
+
+@pytest.mark.parametrize("broken", [[], {"id": VOUCHER_ID}, VOUCHER | {"gift": None}, VOUCHER | {"start_date": "soon"}])
+def test_a_voucher_that_cannot_be_read_is_unavailable(wire, broken):
+    wire.replace("GET", VOUCHER_URL, json=broken)
+    with pytest.raises(BackendUnavailable):
+        mapper().get_card(VOUCHER_ID, soon())
+
+
+def test_a_debit_redeems_the_code_for_exactly_its_credits(wire):
+    wire.post(REDEMPTIONS_URL, json=REDEEMED)
+    assert mapper().run(step(), soon()) == Receipt(REDEMPTION_ID, 5000)
+    assert sent(wire) == {
+        "redeemables": [{"object": "voucher", "id": CODE, "gift": {"credits": 5000}}],
+        "order": {"source_id": KEY, "amount": 5000},
+        "metadata": {"giftbridge": f"giftbridge debit {KEY}", "order_id": "order-1"},
+        "customer": {"source_id": "profile-1", "email": "ana@example.com"},
+    }
+
+
+def test_amounts_are_hundredths_in_a_currency_without_cents_too(wire):
+    wire.post(REDEMPTIONS_URL, json=REDEEMED)
+    assert mapper("JPY").run(step(amount=50), soon()).balance == 50
+    assert sent(wire)["order"]["amount"] == 5000
+
+
+def test_no_more_than_the_balance_is_asked_for(wire):
+    with pytest.raises(InsufficientFunds):
+        mapper().run(step(amount=10001), soon())
+    assert [call.request.method for call in wire.calls] == ["GET"]
+
+
+@pytest.mark.parametrize("fields", [{"metadata": {"currency": "EUR"}}, {"type": "DISCOUNT_VOUCHER", "gift": None}])
+def test_what_is_no_card_of_ours_is_not_redeemed(wire, fields):
+    wire.replace("GET", VOUCHER_URL, json=VOUCHER | fields)
+    with pytest.raises(CardUnusable):
+        mapper().run(step(), soon())
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "error"),
+    [
+        ("gift_amount_exceeded", 400, InsufficientFunds),
+        ("resource_not_found", 404, CardNotFound),
+        ("voucher_disabled", 400, CardUnusable),
+        ("voucher_expired", 400, CardUnusable),
+        ("quantity_exceeded", 400, CardUnusable),
+        ("order_rules_violated", 400, CardUnusable),
+        ("something_new", 400, CardUnusable),
+        (f"{CODE} is no key", 400, CardUnusable),
+        ("multiple_requests", 400, BackendUnavailable),
+        ("", 404, BackendUnavailable),
+        ("", 401, BackendUnavailable),
+        ("", 402, BackendUnavailable),
+    ],
+)
+def test_a_refusal_means_what_its_key_says_and_does_not_show_the_code(wire, key, status, error):
+    wire.post(REDEMPTIONS_URL, json=refusal(key, status), status=status)
+    with pytest.raises(error) as caught:
+        mapper().run(step(), soon())
+    assert CODE not in str(caught.value)
+
+
+def test_a_200_without_a_redemption_is_the_refusal_that_it_lists(wire):
+    wire.post(REDEMPTIONS_URL, json=failed(key="gift_amount_exceeded"))
+    with pytest.raises(InsufficientFunds):
+        mapper().run(step(), soon())
+
+
+def test_a_redemption_on_record_as_failed_is_a_refusal(wire):
+    failure = REDEMPTION | {"result": "FAILURE", "failure_code": "voucher_expired"}
+    wire.post(REDEMPTIONS_URL, json={"redemptions": [failure]})
+    with pytest.raises(CardUnusable):
+        mapper().run(step(), soon())
+
+
+@pytest.mark.parametrize("answer", [{}, {"redemptions": []}, {"redemptions": [{}]}, {"redemptions": [REDEMPTION] * 2}])
+def test_an_answer_that_does_not_say_what_happened_leaves_it_unknown(wire, answer):
+    wire.post(REDEMPTIONS_URL, json=answer)
+    with pytest.raises(OutcomeUnknown):
+        mapper().run(step(), soon())
+
+
+def test_another_amount_than_asked_for_goes_to_a_person(wire):
+    wire.post(REDEMPTIONS_URL, json={"redemptions": [REDEMPTION | {"amount": 4000}]})
+    with pytest.raises(Undecidable) as caught:
+        mapper().run(step(), soon())
+    assert caught.value.evidence == {"asked": 5000, "moved": 4000, "redemption": REDEMPTION_ID}
+
+
+def test_a_lost_redemption_is_found_by_its_order(wire):
+    wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION))
+    assert mapper().ask(step(), soon()) == Receipt(REDEMPTION_ID, 5000)
+
+
+@pytest.mark.parametrize(("note", "found"), [(f"giftbridge debit {KEY}", True), ("", False), (None, False)])
+def test_a_transaction_that_does_not_show_its_order_is_told_by_its_redemption(wire, note, found):
+    wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION | {"details": TRANSACTION["details"] | {"order": None}}))
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"metadata": note and {"giftbridge": note}})
+    assert (mapper().ask(step(), soon()) is not None) is found
+
+
+def test_every_page_of_transactions_is_looked_through(wire):
+    other = TRANSACTION | {"id": "vtx_1", "details": TRANSACTION["details"] | {"order": {"source_id": "gb-other"}}}
+    first = {"limit": "100", "order": "id"}
+    more = listed(other, has_more=True, more_starting_after="vtx_1")
+    wire.get(TRANSACTIONS_URL, json=more, match=[responses.matchers.query_param_matcher(first)])
+    following = [responses.matchers.query_param_matcher(first | {"starting_after_id": "vtx_1"})]
+    wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION), match=following)
+    assert mapper().ask(step(), soon()) is not None
+
+
+def test_a_list_without_end_is_not_taken_for_a_no(wire):
+    wire.get(TRANSACTIONS_URL, json=listed(has_more=True, more_starting_after="vtx_1"))
+    with pytest.raises(BackendUnavailable):
+        mapper().ask(step(), Deadline.after(30))
+
+
+def test_another_amount_under_our_key_is_a_conflict(wire):
+    wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION))
+    with pytest.raises(Conflict):
+        mapper().ask(step(amount=4999), soon())
+
+
+def test_what_happened_twice_goes_to_a_person(wire):
+    wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION, TRANSACTION | {"id": "vtx_2"}))
+    with pytest.raises(Undecidable):
+        mapper().ask(step(), soon())
+
+
+def test_a_voucher_that_is_gone_cannot_tell(wire):
+    wire.get(TRANSACTIONS_URL, json=refusal("resource_not_found", 404), status=404)
+    with pytest.raises(Undecidable):
+        mapper().ask(step(), soon())
+
+
+@pytest.mark.parametrize(
+    ("parent", "path", "answer"),
+    [
+        (None, f"{REDEMPTION_ID}/rollback", ROLLBACK),
+        ("r_parent", "r_parent/rollbacks", {"rollbacks": [ROLLBACK], "parent_rollback": {}}),
+    ],
+)
+def test_a_whole_redemption_is_rolled_back_through_its_parent_where_it_has_one(wire, parent, path, answer):
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"redemption": parent})
+    wire.post(f"{REDEMPTIONS_URL}/{path}", json=answer)
+    receipt = mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
+    assert receipt == Receipt(ROLLBACK_ID, data={"redemption": REDEMPTION_ID})
+    assert sent(wire)["metadata"] == {"giftbridge_rollback": f"giftbridge refund {KEY}"}
+
+
+@pytest.mark.parametrize(
+    "undone", [{"status": "ROLLED_BACK"}, {"related_redemptions": {"rollbacks": [{"id": ROLLBACK_ID}]}}]
+)
+def test_a_redemption_that_is_rolled_back_is_not_rolled_back_again(wire, undone):
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | undone)
+    refund = step(Verb.REFUND, reference=REDEMPTION_ID)
+    assert mapper().run(refund, soon()) == mapper().ask(refund, soon())
+    assert {call.request.method for call in wire.calls} == {"GET"}
+
+
+def test_already_rolled_back_is_done(wire):
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
+    wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", json=refusal("already_rolled_back"), status=400)
+    receipt = mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
+    assert receipt.data == {"redemption": REDEMPTION_ID}
+
+
+def test_what_can_no_longer_be_rolled_back_is_added(wire):
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
+    wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", json=refusal("invalid_rollback_params"), status=400)
+    wire.post(f"{VOUCHER_URL}/balance", json=BALANCE)
+    assert mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon()) == Receipt(KEY, 12000)
+
+
+@pytest.mark.parametrize(("key", "status"), [("multiple_requests", 400), ("", 404)])
+def test_a_rollback_that_may_work_later_is_not_replaced(wire, key, status):
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
+    wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", json=refusal(key, status), status=status)
+    with pytest.raises(BackendUnavailable):
+        mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
+
+
+def test_a_rollback_whose_answer_is_lost_is_not_replaced(wire):
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
+    wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", status=500)
+    with pytest.raises(OutcomeUnknown):
+        mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
+    assert wire.calls[-1].request.url.endswith("/rollback")
+
+
+@pytest.mark.parametrize("verb", [Verb.CREDIT, Verb.REFUND])
+def test_value_is_added_under_our_key(wire, verb):
+    wire.post(f"{VOUCHER_URL}/balance", json=BALANCE)
+    assert mapper().run(step(verb, 2000), soon()) == Receipt(KEY, 12000)
+    assert sent(wire) == {"amount": 2000, "source_id": KEY, "reason": f"giftbridge {verb} {KEY}"}
+
+
+def test_a_lost_addition_is_found_by_our_key(wire):
+    balance = TRANSACTION["details"]["balance"] | {"amount": 2000, "balance": 12000}
+    fields = {"type": "CREDITS_ADDITION", "source_id": KEY, "details": {"balance": balance}}
+    wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION | fields))
+    assert mapper().ask(step(Verb.CREDIT, 2000), soon()) == Receipt(KEY, 12000)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("app_id", ""),
+        ("app_id", "a b"),
+        ("app_token", Secret("")),
+        ("app_token", Secret("a\n")),
+        ("base_url", "ftp://x"),
+    ],
+)
+def test_options_that_cannot_work_are_named(option, value):
+    with pytest.raises(InvalidOptions) as caught:
+        mapper(**{option: value})
+    assert caught.value.option == option
+
+
+def test_a_currency_finer_than_hundredths_is_refused_at_once():
+    with pytest.raises(InvalidOptions):
+        mapper("KWD")
