@@ -41,6 +41,9 @@ MINIMUM_WRITE_SECONDS = 0.5
 # With less than this left a read cannot succeed, and its timeout would only count against a healthy backend.
 MINIMUM_READ_SECONDS = 0.02
 
+# Gateways send these when they gave up waiting: the backend behind them may still be at it.
+GATEWAY_STATUSES = (408, 502, 503, 504)
+
 # A restarting backend refuses for a moment; more attempts than this only hold a thread.
 CONNECT_RETRIES = 2
 RETRY_PAUSE_SECONDS = 0.05
@@ -234,9 +237,12 @@ def _check_status(response: requests.Response) -> None:
     status = response.status_code
     if 200 <= status < 300 or (400 <= status < 500 and status not in (408, 429)):
         return
-    # A 408 is left out of the answers because gateways send it too when the backend behind them was slow.
+    if status == 429:
+        stage = _Stage.LIMITED
+    else:
+        stage = _Stage.SENT if status in GATEWAY_STATUSES else _Stage.ANSWERED
     raise _Failed(
-        _Stage.LIMITED if status == 429 else _Stage.ANSWERED,
+        stage,
         f"status {status}",
         status=status,
         retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")),

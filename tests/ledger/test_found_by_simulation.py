@@ -21,6 +21,7 @@ from mappers.base import (
 )
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, ModelMapper, lost_after, unavailable
+from tests.mappers.servers import answering, serving, write
 
 
 class Killed(BaseException):
@@ -57,7 +58,7 @@ def test_what_an_attempt_sent_before_it_died_is_asked_for_although_the_one_befor
 
 
 def test_a_release_nobody_asked_for_that_the_backend_refuses_is_left_for_a_person(make_house: MakeHouse) -> None:
-    """The card is frozen when the authorization's time is over: trying again for ever, an act each time, helps nobody."""
+    """The card is frozen when the time is over: trying again for ever, an act each time, helps nobody."""
     house = make_house(Holds.NATIVE)
     transaction = house.authorize("40.00")
     house.backend.frozen = True
@@ -104,3 +105,11 @@ def test_what_a_refund_puts_back_only_to_take_it_again_is_not_reserved_meanwhile
     with pytest.raises(InsufficientFunds):
         house.authorize("100.00", "order-3")
     house.authorize("50.00", "order-4")
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "502 Bad Gateway", "503 Unavailable", "504 Gateway Timeout"])
+def test_a_gateway_that_gave_up_waiting_does_not_speak_for_the_backend_behind_it(status: str) -> None:
+    """The backend may still be at it: taken for its answer, the write is told again too early, and done twice."""
+    with serving(answering(status)) as server, pytest.raises(OutcomeUnknown) as caught:
+        write(server.url)
+    assert not caught.value.answered
