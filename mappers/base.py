@@ -126,7 +126,7 @@ class Mapper(ABC):
 
         Raises Unsupported, CardUnusable (the backend's rules forbid it), BackendUnavailable, OutcomeUnknown.
         """
-        raise Unsupported(f"{type(self).__module__.split('.')[1]} cannot issue cards")
+        raise Unsupported("this backend cannot issue cards")
 
     def ping(self, deadline: Deadline) -> None:
         """Make one harmless call that needs the credentials.

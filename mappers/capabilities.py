@@ -11,6 +11,9 @@ from mappers import registry
 from mappers.base import Act, ActKind, Mapper, Transaction, Unsupported, option_names
 from mappers.money import Currency
 
+# The origin of a mapper that no package brings.
+BUILT_IN = "built-in"
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -41,7 +44,7 @@ def describe() -> tuple[Description, ...]:
 
 
 def _describe(source: registry.Source, *, sandbox: bool) -> Description:
-    origin = source.distribution or "built-in"
+    origin = source.distribution or BUILT_IN
     if source.problem:
         return Description(source.name, origin, source.version, source.problem)
     try:
@@ -90,11 +93,11 @@ def _adds_value(mapper_class: type[Mapper]) -> bool | None:
 
 
 def markdown(descriptions: Iterable[Description]) -> str:
-    """Return the table of the README: one row for each mapper that can be used."""
+    """Return the table of the README: one row for each built-in mapper."""
     heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "repeats are safe", "stand-in")
     rows = [heads, ("---",) * len(heads)]
     for description in descriptions:
-        if description.problem:
+        if description.problem or description.origin != BUILT_IN:
             continue
         title = description.title or description.name
         rows.append(

@@ -12,8 +12,7 @@ import pytest
 from app.cli import main
 from app.protocol import errors
 from app.settings import documentation
-from mappers import registry
-from mappers.base import Mapper
+from mappers.capabilities import BUILT_IN, describe, markdown
 from providers.registry import Registry
 
 ROOT = Path(__file__).parent.parent
@@ -48,13 +47,14 @@ def test_every_command_is_in_the_table() -> None:
     assert documented == set(main.list_commands(click.Context(main)))
 
 
-def test_the_table_of_mappers_says_what_the_code_says() -> None:
-    rows = {row[0].strip("`"): row for row in table("mapper")}
-    assert set(rows) == set(registry.available())
-    for name, row in rows.items():
-        mapper = registry.load(name)
-        assert row[2] == ", ".join(mapper.supported_holds)
-        assert (row[4] != "no") == (mapper.issue is not Mapper.issue)
+def test_the_table_of_mappers_is_what_the_code_prints() -> None:
+    printed = markdown(describe())
+    assert printed in README, f"replace the table by what `giftbridge mappers --markdown` prints:\n{printed}"
+
+
+def test_every_built_in_mapper_has_a_guide() -> None:
+    for described in describe():
+        assert described.guide or described.origin != BUILT_IN, described.name
 
 
 def test_the_example_of_providers_toml_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,7 +196,10 @@ def _plain_secrets(document: Mapping[str, Any]) -> Iterable[str]:
     for provider_id, table in document.items():
         if any("${" not in pair.get("app_token", "${") for pair in table["credentials"]):
             yield f"[[{provider_id}.credentials]] app_token"
-        hints = typing.get_type_hints(mappers.registry.load(table["mapper"]).Options)
+        try:
+            hints = typing.get_type_hints(mappers.registry.load(table["mapper"]).Options)
+        except (mappers.registry.UnknownMapper, mappers.registry.BrokenMapper):
+            continue  # reported by name where the providers are loaded
         for option, value in table.get("options", {}).items():
             secret = Secret in (hints.get(option), *typing.get_args(hints.get(option)))
             if secret and not re.search(r"\$\{", value):

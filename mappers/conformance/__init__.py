@@ -37,5 +37,5 @@ __all__ = ["MapperConformance"]
 class MapperConformance(CardTests, PaymentTests, CurrencyTests, StatementTests, FailureTests):
     """Give `mapper_class`, and the fixtures `options` and `card_code`.
 
-    Where they matter: the fixtures `backend` and `currency`, and `other_currencies`.
+    Where they matter: the fixtures `unusable_card_code`, `backend` and `currency`, and `other_currencies`.
     """

@@ -34,6 +34,12 @@ class CardTests(Fixtures):
     def test_an_unknown_code_finds_no_card(self, mapper: Mapper, code: str) -> None:
         assert list(mapper.find(Query(code=code), soon())) == []
 
+    def test_what_only_resembles_a_code_does_not_find_its_card(
+        self, mapper: Mapper, card_code: str, card_id: str
+    ) -> None:
+        for code in (card_code[:-1], card_code[1:], f"{card_code}0", f"{card_code[:-1]}%", f"{card_code[:-1]}*"):
+            assert card_id not in [card.id for card in mapper.find(Query(code=code), soon())]
+
     @pytest.mark.parametrize("unknown", ["no-such-card", "", *STRANGE])
     def test_an_unknown_id_is_card_not_found(self, mapper: Mapper, unknown: str) -> None:
         with pytest.raises(CardNotFound):

@@ -45,7 +45,7 @@ def secrets_of(options: Any) -> dict[str, str]:
 
 
 class Fixtures:
-    """The first three are for a subclass to give, the next three where they matter."""
+    """The first three are for a subclass to give, the next four where they matter."""
 
     mapper_class: ClassVar[type[Mapper]]
 
@@ -61,6 +61,11 @@ class Fixtures:
     def card_code(self) -> str:
         """The code of an active card that holds exactly 100 units of `currency` (100.00) and was never used."""
         pytest.fail("give a fixture `card_code`: the code of an active, unused card holding 100.00")
+
+    @pytest.fixture
+    def unusable_card_code(self) -> str:
+        """The code of a card that exists and cannot pay: blocked, expired, or not valid yet."""
+        pytest.skip("give a fixture `unusable_card_code`, where a card can be blocked or expire")
 
     @pytest.fixture
     def backend(self) -> Sandbox | None:
@@ -126,7 +131,8 @@ class Fixtures:
         caplog.set_level(logging.DEBUG)
         yield
         printed = capsys.readouterr()
-        logged = "".join([*(record.getMessage() for record in caplog.records), caplog.text, printed.out, printed.err])
+        records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
+        logged = "".join([*map(logging.Formatter().format, records), printed.out, printed.err])
         for secret in (card_code, *secrets_of(options).values()):
             assert secret not in logged
 

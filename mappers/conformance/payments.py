@@ -12,6 +12,8 @@ from mappers.base import (
     Act,
     ActKind,
     CardNotFound,
+    CardStatus,
+    CardUnusable,
     Holds,
     InsufficientFunds,
     Mapper,
@@ -90,6 +92,16 @@ class PaymentTests(Fixtures):
         mapper = make_mapper(holds)
         with pytest.raises(CardNotFound):
             pay(Teller(mapper, "no-such-card", 1, partial(run, mapper)))
+
+    def test_a_card_that_cannot_be_used_pays_nothing(
+        self, holds: Holds, make_mapper: MakeMapper, unusable_card_code: str
+    ) -> None:
+        mapper = make_mapper(holds)
+        [card] = mapper.find(Query(code=unusable_card_code), soon())
+        assert card.status is not CardStatus.ACTIVE
+        with pytest.raises(CardUnusable):
+            pay(Teller(mapper, card.id, 1, partial(run, mapper)))
+        assert_balance(mapper, card.id, card.balance)
 
     def test_no_more_is_captured_than_was_held(
         self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int

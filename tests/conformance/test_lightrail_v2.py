@@ -32,3 +32,7 @@ class TestLightrailV2(MapperConformance):
         balance = currency.to_minor(Decimal(100))
         model.create_value({"id": "a-card", "currency": currency.code, "code": "A-CARD-OF-100", "balance": balance})
         return "A-CARD-OF-100"
+
+    @pytest.fixture
+    def unusable_card_code(self):
+        return "LIGHT-FROZEN"

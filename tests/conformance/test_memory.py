@@ -18,3 +18,7 @@ class TestMemory(MapperConformance):
     @pytest.fixture
     def card_code(self):
         return "MEMORY-ACTIVE-100"
+
+    @pytest.fixture
+    def unusable_card_code(self):
+        return "MEMORY-FROZEN-50"

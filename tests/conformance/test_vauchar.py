@@ -27,3 +27,7 @@ class TestVauchar(MapperConformance):
     @pytest.fixture
     def card_code(self, backend, currency):
         return backend.app.extensions["backend"].add(None, Decimal(100), currency.code).code
+
+    @pytest.fixture
+    def unusable_card_code(self):
+        return "VAUCHAR-EXPIRED-50"

@@ -1,0 +1,99 @@
+"""Mappers that are sure of what nobody told them."""
+
+from mappers.base import BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt
+from mappers.deadline import Deadline
+from mappers.lightrail_v2.mapper import LightrailV2, _refusal
+from mappers.memory.mapper import Memory
+
+from .cases import caught_by
+
+
+@caught_by("test_what_is_repeated_under_one_key_happens_once")
+class TakesEvery409ForARefusal(LightrailV2):
+    """ "You did that before" becomes "no"."""
+
+    def _explain(self, step, rejected, deadline):
+        raise _refusal(rejected) from rejected
+
+
+@caught_by("test_an_unclear_answer_is_unknown_and_asking_tells")
+class TakesA500ForARefusal(LightrailV2):
+    """A backend that failed inside may have done it all the same."""
+
+    def run(self, step, deadline):
+        try:
+            return super().run(step, deadline)
+        except OutcomeUnknown as error:
+            if error.answered:
+                raise CardUnusable("the backend refuses") from error
+            raise
+
+
+@caught_by("test_a_slow_answer_is_unknown_at_the_deadline_and_asking_tells")
+class TakesATimeoutForSuccess(LightrailV2):
+    """No news is good news."""
+
+    def run(self, step, deadline):
+        try:
+            return super().run(step, deadline)
+        except OutcomeUnknown:
+            return Receipt(step.key)
+
+
+@caught_by("test_an_unclear_answer_is_unknown_and_asking_tells")
+class TakesATimeoutForNotDone(LightrailV2):
+    """ "Nobody answered" becomes "it certainly did not happen"."""
+
+    def run(self, step, deadline):
+        try:
+            return super().run(step, deadline)
+        except OutcomeUnknown as error:
+            raise BackendUnavailable("no answer") from error
+
+
+@caught_by("test_asking_tells_what_happened_and_what_did_not")
+class AlwaysSaysNo(Memory):
+    """Asked whether it happened, it has never heard of it."""
+
+    def ask(self, step, deadline):
+        return None
+
+
+@caught_by("test_asking_tells_what_happened_and_what_did_not")
+class AlwaysSaysYes(Memory):
+    """Asked whether it happened, it agrees."""
+
+    def ask(self, step, deadline):
+        return Receipt(step.key)
+
+
+@caught_by("test_a_step_is_not_started_without_time_for_it")
+class TakesItsTime(LightrailV2):
+    """It has a timeout of its own, whatever the request has left."""
+
+    def run(self, step, deadline):
+        return super().run(step, Deadline.after(30))
+
+
+@caught_by("test_too_many_requests_is_unavailable_for_as_long_as_the_backend_says")
+class ForgetsRetryAfter(LightrailV2):
+    """It was told when to come back, and does not pass it on."""
+
+    def run(self, step, deadline):
+        try:
+            return super().run(step, deadline)
+        except BackendUnavailable as error:
+            raise BackendUnavailable(str(error)) from error
+
+
+@caught_by("test_credentials_refused_while_paying_are_no_refusal")
+class TakesARevokedKeyForARefusal(LightrailV2):
+    """A settlement is refused for good because somebody changed the API key."""
+
+    def run(self, step, deadline):
+        try:
+            return super().run(step, deadline)
+        except BackendUnavailable as error:
+            if error.retry_after_seconds is None:
+                raise CardUnusable("the backend refuses") from error
+            raise
