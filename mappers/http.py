@@ -41,9 +41,6 @@ MINIMUM_WRITE_SECONDS = 0.5
 # With less than this left a read cannot succeed, and its timeout would only count against a healthy backend.
 MINIMUM_READ_SECONDS = 0.02
 
-# Gateways send these when they gave up waiting: the backend behind them may still be at it.
-GATEWAY_STATUSES = (408, 502, 503, 504)
-
 # A restarting backend refuses for a moment; more attempts than this only hold a thread.
 CONNECT_RETRIES = 2
 RETRY_PAUSE_SECONDS = 0.05
@@ -74,6 +71,10 @@ class _Stage(Enum):
     LIMITED = 2  # turned away for its rate
     SENT = 3  # sent, and nothing usable came back in time
     ANSWERED = 4  # answered, but not with a result
+
+
+# Gateways send all but the first when they gave up waiting: the backend behind them may still be at it.
+_STAGES = {429: _Stage.LIMITED} | dict.fromkeys((408, 502, 503, 504), _Stage.SENT)
 
 
 class _Failed(Exception):
@@ -237,12 +238,8 @@ def _check_status(response: requests.Response) -> None:
     status = response.status_code
     if 200 <= status < 300 or (400 <= status < 500 and status not in (408, 429)):
         return
-    if status == 429:
-        stage = _Stage.LIMITED
-    else:
-        stage = _Stage.SENT if status in GATEWAY_STATUSES else _Stage.ANSWERED
     raise _Failed(
-        stage,
+        _STAGES.get(status, _Stage.ANSWERED),
         f"status {status}",
         status=status,
         retry_after_seconds=retry_after_seconds(response.headers.get("Retry-After")),
