@@ -7,12 +7,17 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
 from app.ledger.embedded import EmbeddedStore
 
 pytest.register_assert_rewrite("mappers.conformance")
+
+# How long an example takes says nothing about whether it is right, on a machine that is busy.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:

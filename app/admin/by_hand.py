@@ -73,7 +73,7 @@ def retry(parts: Giftbridge, record: Record) -> Record:
     """
     provider = provider_named(parts, record.provider_id)
     _expect_unresolved(record)
-    return parts.executor.resolve(provider, record, patience(parts), waited_for=False)
+    return parts.executor.resolve(provider, record, patience(parts), waited_for=False, patient=False)
 
 
 def decide(parts: Giftbridge, record: Record, *, happened: bool, reference: str, actor: str) -> Record:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.ledger import names
+from app.ledger.errors import StoreUnavailable
 from app.ledger.transaction import Operation, Reason, Record
 from mappers.base import ActKind, Holds, Memo
 
@@ -90,5 +91,5 @@ class Outcome:
 
     def the_record(self) -> Record:
         if self.record is None:
-            raise LookupError(f"the store answered {self.word!r} without a record")
+            raise StoreUnavailable("the store has lost the transaction meanwhile: repeat the request")
         return self.record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -74,22 +74,24 @@ class Executor:
         claim: Claim | None = None,
         *,
         waited_for: bool = True,
+        patient: bool = True,
     ) -> Record:
         """Return the transaction once nothing about it is unresolved, running what nobody else is running.
 
-        `claim` is the right to run that the caller has already. `waited_for` is False for the sweeper.
+        `claim` is the right to run that the caller has already. `waited_for`: whoever opened the transaction is here,
+        so that it may be started. `patient`: wait for others until the deadline.
         Raises BackendUnavailable, OutcomeUnknown or Unresolved when it stays unresolved.
         """
         pause = FIRST_PAUSE_SECONDS
         while (act := record.open_act) is not None:
             if claim is None:
-                if act.state is ActState.PARKED and waited_for:
+                if act.state is ActState.PARKED and patient:
                     raise Unresolved(f"the backend cannot tell what became of {act.oid}: a person must decide")
                 outcome = self._store.claim(
                     record, one_step_at_a_time=provider.mapper.one_step_at_a_time, by=None if waited_for else "sweeper"
                 )
                 if outcome.word in ("leased", "card busy"):
-                    if not waited_for:
+                    if not patient:
                         raise Unresolved("another attempt is under way")
                     if outcome.word == "card busy":
                         self.help(provider, outcome.card_taken_by, deadline)
@@ -132,7 +134,8 @@ class Executor:
         if record is None or record.open is None:
             return
         try:
-            self.resolve(provider, record, deadline)
+            # An authorisation is started only for those who want it: they are not here.
+            self.resolve(provider, record, deadline, waited_for=False)
         except (MapperError, Unresolved) as error:
             raise Unresolved("another payment with this card is not finished yet; repeat the request") from error
 
@@ -150,6 +153,15 @@ class Executor:
         return attempt.run(deadline.sooner(self._store.lease_seconds / 2))
 
 
+def _looking_again(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+    """Return the steps without the look before the open one: nothing was sent after it, and it is old by now."""
+    done = sum(step.receipt is not None for step in steps)
+    fresh = list(steps)
+    if done and steps[done - 1].verb is Verb.LOOK:
+        fresh[done - 1] = replace(steps[done - 1], receipt=None)
+    return fresh
+
+
 class _Attempt:
     """One attempt at one act: what it did so far, and how sure it is about what came before."""
 
@@ -163,7 +175,7 @@ class _Attempt:
         self._act = act
         self._claim = claim
         self._waited_for = waited_for
-        self._steps: list[PlannedStep] = list(act.steps)
+        self._steps = _looking_again(act.steps) if claim.clean else list(act.steps)
         self._clean = claim.clean
         self._sent = False
         self._word: Refused | None = None  # a person's

@@ -96,22 +96,30 @@ class Sweeper:
         for transaction_id in self._index.due(TRANSACTIONS_PER_BUCKET):
             if self._stopping.is_set():
                 break
-            record = self._store.load(transaction_id)
-            if record is None or record.provider_id in unreachable:
-                continue
             try:
-                done.counts[self._sweep(record)] += 1
-            except BackendUnavailable as error:
-                # Its other transactions wait for the next pass, so that one dead backend holds up nobody else's.
-                unreachable.add(record.provider_id)
-                done.counts["left for later"] += 1
-                log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
+                self._sweep_one(transaction_id, done, unreachable)
             except StoreUnavailable:
                 raise
-            except (MapperError, LedgerError) as error:
-                done.counts["left for later"] += 1
-                log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
+            except Exception:
+                # One that nobody thought of must not keep the others waiting.
+                done.counts["failed"] += 1
+                log.exception("sweep failed", transaction=transaction_id)
         return done
+
+    def _sweep_one(self, transaction_id: str, done: Pass, unreachable: set[str]) -> None:
+        record = self._store.load(transaction_id)
+        if record is None or record.provider_id in unreachable:
+            return
+        try:
+            done.counts[self._sweep(record)] += 1
+        except StoreUnavailable:
+            raise
+        except (MapperError, LedgerError) as error:
+            # A dead backend's other transactions wait for the next pass, so that it holds up nobody else's.
+            if isinstance(error, BackendUnavailable):
+                unreachable.add(record.provider_id)
+            done.counts["left for later"] += 1
+            log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
 
     def _sweep(self, record: Record) -> str:
         provider = self._registry.get(record.provider_id)
@@ -121,7 +129,7 @@ class Sweeper:
             return "without a provider"
         deadline = Deadline.after(self._deadline_seconds)
         if record.open is not None:
-            resolved = self._executor.resolve(provider, record, deadline, waited_for=False)
+            resolved = self._executor.resolve(provider, record, deadline, waited_for=False, patient=False)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
         if record.state is State.AUTHORISED and (record.operation is Operation.DEBIT or not record.claimed):
             reason = _why_released(record)
@@ -136,7 +144,9 @@ class Sweeper:
             outcome = self._store.append(record.address, change)
             if outcome.claim is None:
                 return "touched meanwhile"
-            self._executor.resolve(provider, outcome.the_record(), deadline, outcome.claim, waited_for=False)
+            self._executor.resolve(
+                provider, outcome.the_record(), deadline, outcome.claim, waited_for=False, patient=False
+            )
             return str(reason)
         return "forgotten" if self._store.forget(record) else "touched meanwhile"
 

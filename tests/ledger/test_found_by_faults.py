@@ -9,9 +9,8 @@ import pytest
 
 from app.ledger.errors import StoreUnavailable, Unresolved
 from app.ledger.transaction import ActState, State
-from mappers.base import Act, ActKind, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step
+from mappers.base import Act, ActKind, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step, Verb
 from mappers.base import Transaction as Facts
-from mappers.base import Verb
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, ModelMapper, lost_before
 
@@ -61,7 +60,7 @@ def test_a_decision_that_finds_the_card_busy_leaves_the_act_parked(once_only: Ho
 
 
 def test_another_payment_does_not_start_the_authorisation_that_keeps_the_card_busy(make_house: MakeHouse) -> None:
-    """Its process was killed before it sent anything, and nobody comes back for it: it would hold the money for days."""
+    """Its process was killed before it sent anything; nobody comes back for it, so it would hold the money for days."""
     house = make_house(Holds.UPFRONT, repeatable=False, one_step_at_a_time=True)
     house.mapper.faults = [dies]
     with pytest.raises(Killed):

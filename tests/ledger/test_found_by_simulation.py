@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.ledger.service import AuthorizationRequest
-from app.ledger.transaction import ActState, Operation
+from app.ledger.transaction import ActState, Operation, State
 from mappers.base import (
     Act,
     BackendUnavailable,
@@ -20,7 +20,7 @@ from mappers.base import (
     Verb,
 )
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD, ModelMapper, lost_after, unavailable
+from tests.ledger.model import CARD, ModelMapper, error_before, lost_after, unavailable
 from tests.mappers.servers import answering, serving, write
 
 
@@ -113,3 +113,33 @@ def test_a_gateway_that_gave_up_waiting_does_not_speak_for_the_backend_behind_it
     with serving(answering(status)) as server, pytest.raises(OutcomeUnknown) as caught:
         write(server.url)
     assert not caught.value.answered
+
+
+@pytest.fixture
+def upfront(make_house: MakeHouse) -> House:
+    """A backend that would redeem twice when told twice, told at authorisation; one step a card at a time."""
+    return make_house(Holds.UPFRONT, repeatable=False, one_step_at_a_time=True)
+
+
+def test_whoever_finds_a_card_busy_does_not_start_an_authorisation_that_nobody_waits_for(upfront: House) -> None:
+    house = upfront
+    house.mapper.faults = [error_before]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00", "order-1")
+    house.authorize("10.00", "order-2")
+    assert house.backend.spendable == 9_000
+
+
+def test_an_authorisation_that_somebody_else_resolved_is_undone_when_nobody_comes_back_for_it(upfront: House) -> None:
+    house = upfront
+    house.mapper.faults = [lost_after]
+    house.mapper.ask_faults = [BackendUnavailable("down")]
+    with pytest.raises(OutcomeUnknown):
+        house.authorize("40.00", "order-1")
+    first = house.only_record()
+    house.lose_lease(first.id)
+    house.authorize("10.00", "order-2")
+    assert house.backend.spendable == 5_000
+    assert not house.record(first.id).claimed
+    house.sweep()
+    assert house.record(first.id).state is State.ABANDONED

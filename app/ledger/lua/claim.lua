@@ -13,17 +13,18 @@ if open == '' then
 end
 if number('lease') > now then return answer('leased') end
 local act = tonumber(open)
+local is_parked = get(act_field(act, 'state')) == 'parked'
+if arg.unpark and not is_parked then return answer('nothing') end
+local kind = cjson.decode(get('a' .. act)).kind
+local refunded = number(act_field(act, 'refunded'))
+if arg.unpark or not is_parked then
+  if card_is_taken(kind, refunded) then return answer('card busy') end
+  take_card(kind, refunded)
+end
 if arg.unpark then
-  if get(act_field(act, 'state')) ~= 'parked' then return answer('nothing') end
   set(act_field(act, 'state'), 'opening')
   redis.call('SREM', parked, arg.id)
   note('decided')
-end
-local kind = cjson.decode(get('a' .. act)).kind
-local refunded = number(act_field(act, 'refunded'))
-if get(act_field(act, 'state')) ~= 'parked' then
-  if card_is_taken(kind, refunded) then return answer('card busy') end
-  take_card(kind, refunded)
 end
 local quiet, clean = number('quiet'), get(act_field(act, 'clean'))
 -- From here on this attempt may send: whoever comes after it must ask.

@@ -63,6 +63,8 @@ if arg.outcome == 'done' then
       begin(number('acts'), 'opening', number('amount'), 0)
       set('lease', 0, 'quiet', 0, 'retry', 0)
       note('opened')
+    elseif get('state') == 'authorised' and number('captured') + number('released') == number('amount') then
+      set('state', 'closed')
     end
     arm()
     return answer('late')
