@@ -2,15 +2,17 @@
 
 PYTHON ?= python3
 PORT ?= 8080
+SCHEDULES ?= 20000
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test test-long lint lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
 	@echo "make demo      run the service before two stand-in backends (PORT=$(PORT))"
 	@echo "make test      run all tests"
+	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
 	@echo "make lint      check style and types"
 	@echo "make lock      choose the newest allowed versions again (needs uv)"
 	@echo "make clean     remove what the others made"
@@ -30,6 +32,11 @@ demo: install
 
 test: install
 	@$(VENV)/bin/python -m pytest -n auto
+
+test-long: install
+	@$(VENV)/bin/python -m pytest -n auto -m "long or not long"
+	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
+	@$(VENV)/bin/python -m tests.mutations
 
 lint: install
 	@$(VENV)/bin/ruff check .

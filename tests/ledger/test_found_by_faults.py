@@ -149,3 +149,45 @@ def test_a_settlement_that_succeeds_late_closes_what_it_settles(make_house: Make
     house.sweep()
     assert house.cancellations(transaction) == []
     assert house.record(transaction).state is State.CLOSED
+
+
+def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: House) -> None:
+    """A process that slept past its lease may have sent it after another one was refused."""
+    house = once_only
+    transaction = house.authorize("40.00")
+    sent: list[Step] = []
+
+    def refused(step: Step, run: Run) -> Receipt:
+        sent.append(step)
+        raise CardUnusable("frozen")
+
+    house.mapper.faults = [refused]
+    with pytest.raises(CardUnusable):
+        house.settle(transaction, "40.00")
+    house.backend.apply(sent[0])
+    house.settle(transaction, "40.00")
+    assert house.backend.effects.total() == 1
+
+
+def test_what_is_sent_again_is_looked_at_again(once_only: House) -> None:
+    """The backend was down for hours: what the card held before says nothing about what the second call does to it."""
+    house = once_only
+    seen: list[int | None] = []
+
+    def look_first(act: Act, transaction: Facts) -> list[Step]:
+        steps = list(ModelMapper.plan(house.mapper, act, transaction))
+        return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
+
+    def as_looked_at(step: Step, run: Run) -> Receipt:
+        seen.append(step.earlier[-1].balance)
+        return run()
+
+    house.mapper.plan = look_first  # type: ignore[method-assign]
+    house.mapper.faults = [lost_before, as_looked_at]
+    transaction = house.authorize("40.00")
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    house.lose_lease(transaction)
+    house.backend.balances[CARD] = 7_000
+    house.settle(transaction, "40.00")
+    assert seen == [7_000]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from app.ledger.connection import Connection
 from app.ledger.errors import StoreUnavailable, Unresolved
-from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.transaction import ActState, Operation, State
+from app.ledger.transaction import ActState
 from mappers.base import (
     Act,
     BackendUnavailable,
@@ -27,13 +24,18 @@ from mappers.base import (
     Verb,
 )
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD, error_after, lost_after, lost_before
-
-Run = Callable[[], Receipt]
-
-
-class Killed(BaseException):
-    """The process ends here."""
+from tests.ledger.model import error_after, lost_after
+from tests.ledger.safety import (
+    Killed,
+    Run,
+    authorize_within,
+    change_within,
+    half_settled,
+    left_for_a_person,
+    parked,
+    runs,
+    undisturbed,
+)
 
 
 @pytest.fixture
@@ -45,38 +47,6 @@ def house(make_house: MakeHouse) -> House:
 def once_only(make_house: MakeHouse) -> House:
     """A backend that would redeem twice when told twice, reserved in the ledger."""
     return make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True)
-
-
-def undisturbed(step: Step, run: Run) -> Receipt:
-    return run()
-
-
-def authorize_within(house: House, seconds: float, value: str, request_id: str) -> str:
-    request = AuthorizationRequest(CARD, Operation.DEBIT, Decimal(value), request_id)
-    return house.ledger.authorize(house.provider, request, house.deadline(seconds))
-
-
-def change_within(house: House, seconds: float, transaction: str, value: str, kind: str, request_id: str) -> None:
-    change = ChangeRequest(CARD, transaction, Decimal(value), request_id)
-    use_case = house.ledger.settle if kind == "settle" else house.ledger.cancel
-    use_case(house.provider, change, house.deadline(seconds))
-
-
-def half_settled(house: House) -> str:
-    """An authorisation of 40.00 of which 10.00 are settled: to cancel 35.00 takes a release and a refund."""
-    transaction = house.authorize("40.00")
-    house.settle(transaction, "10.00")
-    house.backend.calls.clear()
-    return transaction
-
-
-def runs(house: House) -> list[Verb]:
-    return [verb for call, verb, _ in house.backend.calls if call == "run"]
-
-
-def parked(house: House) -> list[str]:
-    client = house.connection._client
-    return [name for key in client.keys("gb:*:parked") for name in client.smembers(key)]
 
 
 @pytest.mark.parametrize("holds", list(Holds))
@@ -294,21 +264,6 @@ def test_nothing_is_left_for_a_person_while_it_may_still_show(make_house: MakeHo
     assert house.backend.effects.total() == 1
 
 
-def left_for_a_person(house: House, value: str = "40.00") -> str:
-    """Authorise and settle so that nobody can tell what became of the settlement."""
-    transaction = house.authorize(value, "parked")
-    house.mapper.tells = False
-    house.mapper.faults = [lost_before]
-    with pytest.raises(OutcomeUnknown):
-        house.settle(transaction, value)
-    house.lose_lease(transaction)
-    with pytest.raises(Unresolved):
-        house.settle(transaction, value)
-    house.mapper.tells = True
-    assert house.record(transaction).acts[1].state is ActState.PARKED
-    return transaction
-
-
 def test_a_parked_act_of_which_there_is_no_trace_is_not_repeated(once_only: House) -> None:
     house = once_only
     transaction = left_for_a_person(house)
@@ -328,79 +283,3 @@ def test_a_refusal_after_money_moved_leaves_the_act_for_a_person(house: House) -
     with pytest.raises(Unresolved, match="a person must decide"):
         house.cancel(transaction, "35.00")
     assert house.record(transaction).acts[2].state is ActState.PARKED
-
-
-def test_an_authorisation_somebody_came_back_for_is_not_given_up_early(house: House) -> None:
-    house.authorize("40.00")
-    assert house.index.due_within(timedelta(days=29)) == []
-
-
-def test_an_authorisation_touched_since_the_sweeper_looked_is_not_given_up(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house.mapper.faults = [lost_after]
-    house.mapper.ask_faults = [BackendUnavailable("down")]
-    with pytest.raises(OutcomeUnknown):
-        house.authorize("40.00")
-    house.sweep()
-    load = house.store.load
-
-    def then_touched(transaction_id: str) -> Any:
-        record = load(transaction_id)
-        monkeypatch.undo()
-        house.authorize("40.00")
-        return record
-
-    monkeypatch.setattr(house.store, "load", then_touched)
-    assert house.sweep() == {"touched meanwhile": 1}
-    assert house.only_record().state is State.AUTHORISED
-    assert house.backend.held == 4_000
-
-
-def test_money_that_is_just_being_taken_is_not_counted_twice(once_only: House) -> None:
-    """The backend has taken it and the ledger still reserves it: who asks now must wait, not be declined."""
-    house = once_only
-    transaction = house.authorize("60.00", "order-1")
-
-    def taken(step: Step, run: Run) -> Receipt:
-        receipt = run()
-        with pytest.raises(BackendUnavailable, match="kept changing"):
-            authorize_within(house, 0.2, "30.00", "order-2")
-        return receipt
-
-    house.mapper.faults = [taken]
-    house.settle(transaction, "60.00")
-    house.authorize("30.00", "order-2")
-
-
-def test_a_parked_or_promised_act_does_not_break_into_a_busy_card(once_only: House) -> None:
-    house = once_only
-    waiting = left_for_a_person(house)
-    transaction = house.authorize("10.00", "order-2")
-
-    def meanwhile(step: Step, run: Run) -> Receipt:
-        before = list(house.backend.calls)
-        with pytest.raises(Unresolved):
-            house.parts.executor.decide(
-                house.provider, house.record(waiting), house.deadline(0.2), happened=False, reference="", actor="ana"
-            )
-        assert house.backend.calls == before
-        return run()
-
-    house.mapper.faults = [meanwhile]
-    house.settle(transaction, "10.00")
-
-
-def test_a_card_is_freed_only_by_the_transaction_that_keeps_it_busy(once_only: House) -> None:
-    house = once_only
-    first, second = house.authorize("10.00", "order-1"), house.authorize("10.00", "order-2")
-
-    def meanwhile(step: Step, run: Run) -> Receipt:
-        house.authorize("10.00", "order-3")
-        with pytest.raises(Unresolved):
-            change_within(house, 0.2, second, "10.00", "settle", "settle-2")
-        assert runs(house) == [Verb.DEBIT]
-        return run()
-
-    house.mapper.faults = [meanwhile]
-    house.settle(first, "10.00")

@@ -1,0 +1,232 @@
+"""A process that runs the service's own code: it stops at the point it is told, where it may be killed.
+
+The nursery has everything imported and forks a fresh process for each job, so that one costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+import mappers.http
+from app.ledger import names
+from app.ledger.errors import LedgerError
+from mappers.base import MapperError, Step
+from mappers.deadline import Deadline
+from providers.registry import Registry
+from tests.faults.matrix import Operation, Point, Recovery
+from tests.faults.workshop import DEADLINE_SECONDS, Answered, Summary, Where, Workshop, summarise, unfinished
+
+# What is left of a call's time where it is to run out: long enough to send.
+NEARLY_UP_SECONDS = 0.4
+
+# How long a store that hangs is waited for.
+HANGING_SECONDS = 0.25
+
+MOST_SWEEPS = 6
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The process is at its point, and waits to be told to go on."""
+
+
+@dataclass(frozen=True)
+class Started:
+    process_id: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The process is gone; `status` as waitpid gives it."""
+
+    status: int
+
+
+@dataclass(frozen=True)
+class Crashed:
+    report: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Make an operation's call, and stop at a point of it."""
+
+    where: Where
+    operation: Operation
+    point: Point | None = None
+    step: int = 0
+    time_runs_out: bool = False
+    store_hangs: bool = False
+
+    def run(self, registry: Registry, pipe: Pipe) -> Answered:
+        workshop = Workshop(registry, self.where)
+        workshop.prepare(self.operation)
+        Wires(self, workshop, pipe).lay()
+        return workshop.answer(self.operation)
+
+
+class Wires:
+    """Wrap the store and the mapper of this process so that it stops where it shall."""
+
+    def __init__(self, attempt: Attempt, workshop: Workshop, pipe: Pipe) -> None:
+        self._attempt = attempt
+        self._store: Any = workshop.parts.store
+        self._mapper: Any = workshop.provider.mapper
+        self._client: Any = workshop.parts.connection._client
+        self._pipe = pipe
+        self._at_step = 0
+        self._time: Deadline | None = None
+
+    def lay(self) -> None:
+        for name in ("open", "append"):
+            self._wrap_store(name, Point.BEFORE_INTENT, Point.AFTER_INTENT, in_step=False)
+        for name in ("progress", "finish"):
+            self._wrap_store(name, Point.BEFORE_RESULT, Point.AFTER_RESULT, in_step=True)
+        run, ask, get_card = self._mapper.run, self._mapper.ask, self._mapper.get_card
+
+        def run_step(step: Step, deadline: Deadline) -> Any:
+            self._at_step = len(step.earlier) + 1
+            self._stop_before_the_call()
+            return run(step, self._limit(deadline))
+
+        def read_card(card_id: str, deadline: Deadline) -> Any:
+            self._stop_before_the_call()
+            return get_card(card_id, self._limit(deadline))
+
+        self._mapper.run = run_step
+        self._mapper.ask = lambda step, deadline: ask(step, self._limit(deadline))
+        self._mapper.get_card = read_card
+
+    def _wrap_store(self, name: str, before: Point, after: Point, *, in_step: bool) -> None:
+        method: Callable[..., Any] = getattr(self._store, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            self._stop_at(before, in_step=in_step)
+            outcome = method(*arguments, **named)
+            self._stop_at(after, in_step=in_step)
+            return outcome
+
+        setattr(self._store, name, wrapped)
+
+    def _stop_before_the_call(self) -> None:
+        # What happens after the commit is done by the backend's stand-in, which must be told which call it is.
+        for point in (Point.BEFORE_SEND, Point.AFTER_COMMIT):
+            self._stop_at(point, in_step=True)
+
+    def _stop_at(self, point: Point, *, in_step: bool) -> None:
+        attempt = self._attempt
+        if point is not attempt.point or (in_step and self._at_step != attempt.step):
+            return
+        self._attempt = replace(attempt, point=None)
+        self._pipe.send(Reached())
+        self._pipe.recv()
+        if attempt.time_runs_out:
+            self._time = Deadline.after(NEARLY_UP_SECONDS)
+        if attempt.store_hangs:
+            for connection in self._client.connection_pool._available_connections:
+                connection._sock.settimeout(HANGING_SECONDS)
+
+    def _limit(self, deadline: Deadline) -> Deadline:
+        return self._time or deadline
+
+
+@dataclass(frozen=True)
+class Recover:
+    """Come back to an operation in a fresh process: while its last attempt's lease lasts, or after that."""
+
+    where: Where
+    operation: Operation
+    recovery: Recovery
+    time_has_passed: bool = True
+
+    def run(self, registry: Registry, pipe: Pipe) -> Summary:
+        workshop = Workshop(registry, self.where)
+        answer = self._come_back(workshop)
+        return summarise(workshop, self.operation, answer) if self.time_has_passed else Summary(answer)
+
+    def _come_back(self, workshop: Workshop) -> Answered | None:
+        match self.recovery:
+            case Recovery.RETRY:
+                self._let_time_pass(workshop)
+                return workshop.answer(self.operation)
+            case Recovery.READ:
+                self._let_time_pass(workshop)
+                return self._read(workshop)
+            case Recovery.SWEEP:
+                self._sweep(workshop)
+                return None
+            case Recovery.LATE:
+                self._sweep(workshop)
+                return workshop.answer(self.operation) if self.time_has_passed else None
+
+    def _read(self, workshop: Workshop) -> Answered:
+        ledger, provider = workshop.parts.ledger, workshop.provider
+        read = ledger.settlements if self.operation is Operation.SETTLE else ledger.cancellations
+        transaction_id = workshop.transaction_id(self.operation)
+        try:
+            read(provider, workshop.card, transaction_id, Deadline.after(DEADLINE_SECONDS))
+        except (MapperError, LedgerError) as error:
+            return Answered(None, f"{type(error).__name__}: {error}")
+        return Answered(transaction_id)
+
+    def _sweep(self, workshop: Workshop) -> None:
+        for _ in range(MOST_SWEEPS if self.time_has_passed else 1):
+            if not unfinished(workshop.record(self.operation)):
+                return
+            self._let_time_pass(workshop)
+            workshop.parts.sweeper.sweep_once()
+
+    def _let_time_pass(self, workshop: Workshop) -> None:
+        """Let the pause of a retry be over, and, where time has passed, the lease with what was sent under it."""
+        record = workshop.record(self.operation)
+        if not unfinished(record):
+            return
+        assert record is not None
+        client: Any = workshop.parts.connection._client
+        tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
+        if self.time_has_passed:
+            client.hset(f"{tag}:tx:{record.id}", mapping={"lease": 0, "quiet": 0, "retry": 0})
+        client.zadd(f"{tag}:due", {record.id: 0})
+
+
+def nurse(pipe: Pipe, providers: Path) -> None:
+    """Fork a process for each job that comes, until no more can come."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    # So that a call with that little time left is sent.
+    mappers.http.MINIMUM_WRITE_SECONDS = NEARLY_UP_SECONDS / 10
+    registry = Registry.load(providers)
+    gc.freeze()
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, ConnectionError):
+            return
+        process_id = os.fork()
+        if process_id:
+            _, status = os.waitpid(process_id, 0)
+            pipe.send(Ended(status))
+            continue
+        pipe.send(Started(os.getpid()))
+        try:
+            pipe.send(job.run(registry, pipe))
+        except BaseException:  # noqa: BLE001 - the report is the result, and nothing may run on in the fork
+            pipe.send(Crashed(traceback.format_exc()))
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    # A job is unpickled as this module's own classes, not as those of __main__.
+    from tests.faults import child
+
+    child.nurse(Pipe(int(sys.argv[1])), Path(sys.argv[2]))

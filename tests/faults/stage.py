@@ -1,0 +1,274 @@
+"""The stage of the fault matrix: both backends' stand-ins, a store, and processes of the service that may be killed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from app.ledger.embedded import EmbeddedStore
+from mappers.base import Verb
+from mappers.lightrail_v2 import sandbox as lightrail
+from mappers.sandbox import running
+from mappers.vauchar import sandbox as vauchar
+from tests.faults.child import Attempt, Crashed, Ended, Reached, Recover, Started
+from tests.faults.matrix import START, Backend, Cell, Fault, Money, Operation, Point, Recovery
+from tests.faults.nursery import PATIENCE_SECONDS, Nursery
+from tests.faults.stands import Gate, Stand, held, major
+from tests.faults.workshop import Answered, Summary, Where
+
+# A drip that outlasts the call many times over.
+DRIP_SECONDS = 0.05
+
+PROVIDERS = """
+[{name}]
+caption = "{name}"
+currency = "BRL"
+mapper = "{mapper}"
+[[{name}.credentials]]
+app_key = "key"
+app_token = "token"
+[{name}.options]
+{options}
+[{name}.policy]
+holds = "{name}"
+"""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a cell ended: what the call and the one who came back were answered, and where the money is now."""
+
+    first: Answered | None  # None: killed
+    summary: Summary
+    money: Money
+
+
+class Stage:
+    """Plays cells, one after another."""
+
+    def __init__(self, nursery: Nursery, store: EmbeddedStore, stands: dict[Backend, Stand], providers: Path) -> None:
+        self.providers = providers
+        self._nursery = nursery
+        self.store = store
+        self.stands = stands
+        self.client = redis.Redis.from_url(store.url, decode_responses=True)
+
+    def play(self, cell: Cell, *, meanwhile: Callable[[str], None] | None = None, once: bool = False) -> Ending:
+        """Let the fault of `cell` happen, do `meanwhile` to the card, come back, and tell how it ended.
+
+        `once`: after its fault the backend is well again.
+        """
+        if cell.fault is Fault.STORE_HANGS:
+            # It must know the scripts by now: all that it would do late with an unknown one is to say so.
+            self.run(Attempt(Where(self.store.url, Backend.LEDGER, self.new_card(Backend.LEDGER)), Operation.SETTLE))
+        self.client.flushall()
+        card = self.new_card(cell.backend)
+        first = self._attempt(cell, card, once=once)
+        if meanwhile:
+            meanwhile(card)
+        summary = self.recover(cell, card)
+        return Ending(first, summary, self.money(cell.backend, card, summary))
+
+    def undisturbed(self, operation: Operation, backend: Backend) -> Summary:
+        """Let an operation run without a fault, and tell what the service knows of it."""
+        self.client.flushall()
+        where = Where(self.store.url, backend, self.new_card(backend))
+        self.run(Attempt(where, operation))
+        summary = self.run(Recover(where, operation, Recovery.SWEEP))
+        assert isinstance(summary, Summary), summary
+        return summary
+
+    def recover(self, cell: Cell, card: str, *, time_has_passed: bool = True) -> Summary:
+        where = Where(self.store.url, cell.backend, card)
+        summary = self.run(Recover(where, cell.operation, cell.recovery, time_has_passed))
+        assert isinstance(summary, Summary), summary
+        return summary
+
+    def new_card(self, backend: Backend, balance: Decimal = START) -> str:
+        """Make a card at a backend; return its id."""
+        model, name = self.stands[backend].model, secrets.token_hex(6)
+        with model.lock:
+            if backend is Backend.NATIVE:
+                fields = {"currency": "BRL", "balance": int(balance * 100), "code": name.upper()}
+                return str(model.create_value({"id": f"value-{name}", **fields})["id"])
+            return str(model.add(name.upper(), balance, "BRL").id)
+
+    def money(self, backend: Backend, card: str, summary: Summary) -> Money:
+        """Return where the backend has a card's money, the rest that was spent at the end left out."""
+        model = self.stands[backend].model
+        rest = summary.spendable if summary.spends_the_rest else Decimal(0)
+        with model.lock:
+            if backend is Backend.NATIVE:
+                return Money(major(model.values[card]["balance"]) + rest, held=held(model, card) - rest)
+            found = model.cards[card]
+            redeemed = sum((one.value_used for one in found.redemptions.values()), Decimal(0))
+            if backend is Backend.UPFRONT:
+                return Money(found.balance + rest, redeemed=redeemed - rest)
+            return Money(found.balance - summary.reserved, reserved=summary.reserved, redeemed=redeemed)
+
+    def run(self, job: Attempt | Recover, reached: Callable[[int], bool] | None = None) -> Any:
+        """Do a job in a fresh process. `reached` gets its id when it stops, and tells whether it is to go on.
+
+        Return what the job brought, None where its process was killed.
+        """
+        try:
+            return self._follow(job, reached)
+        except BaseException:
+            # Half told jobs must not become the next test's.
+            self._nursery.close()
+            raise
+
+    def _follow(self, job: Attempt | Recover, reached: Callable[[int], bool] | None) -> Any:
+        result, process_id, stopped = None, 0, False
+        pipe = self._nursery.pipe
+        pipe.send(job)
+        while True:
+            assert pipe.poll(PATIENCE_SECONDS), f"nothing came of {job}"
+            match message := pipe.recv():
+                case Started():
+                    process_id = message.process_id
+                case Reached():
+                    stopped = True
+                    assert reached is not None
+                    if reached(process_id):
+                        pipe.send("go on")
+                case Ended():
+                    assert stopped or reached is None, f"{job} never came to its point, but to {result}"
+                    expected = 0 if result is not None else signal.SIGKILL
+                    assert os.waitstatus_to_exitcode(message.status) == -expected, result
+                    return result
+                case Crashed():
+                    raise AssertionError(message.report)
+                case _:
+                    result = message
+
+    def _attempt(self, cell: Cell, card: str, *, once: bool) -> Answered | None:
+        attempt = Attempt(
+            Where(self.store.url, cell.backend, card),
+            cell.operation,
+            cell.point,
+            cell.step,
+            time_runs_out=cell.fault in (Fault.TIMEOUT, Fault.SLOW_BODY),
+            store_hangs=cell.fault is Fault.STORE_HANGS,
+        )
+        stand, let_go = self.stands[cell.backend], threading.Event()
+        try:
+            first = self.run(attempt, lambda process_id: self._strike(cell, process_id, let_go, once=once))
+            if stand.gate.armed:
+                raise AssertionError(f"{cell}: no call came to the backend")
+            if cell.fault is Fault.TIMEOUT and cell.point is Point.BEFORE_SEND:
+                # The request is still on its way when somebody comes back.
+                self.recover(cell, card, time_has_passed=False)
+        finally:
+            let_go.set()
+            assert not cell_waits(cell) or stand.gate.passed.wait(PATIENCE_SECONDS)
+            stand.sandbox.faults.clear()
+            self._revive_the_store()
+        assert isinstance(first, Answered | None), first
+        return first
+
+    def _strike(self, cell: Cell, process_id: int, let_go: threading.Event, *, once: bool) -> bool:
+        """Let the fault happen, or see to it that it does after the commit; tell whether the process goes on."""
+
+        def strike() -> None:
+            match cell.fault:
+                case Fault.SIGKILL:
+                    os.kill(process_id, signal.SIGKILL)
+                case Fault.STORE_KILLED:
+                    self._kill_the_store()
+                case Fault.STORE_HANGS:
+                    self._signal_the_store(signal.SIGSTOP)
+                case Fault.TIMEOUT:
+                    let_go.wait(PATIENCE_SECONDS)
+                case _:
+                    self._plan(cell, once=once)
+
+        gate, reads = self.stands[cell.backend].gate, cell.verb in (Verb.LOOK, None)
+        if cell.point is Point.AFTER_COMMIT:
+            # The stand-in's own faults are planned before the call, and happen after its effect.
+            planned = cell.fault in (Fault.RESET, Fault.ERROR, Fault.JUNK, Fault.SLOW_BODY)
+            gate.arm(reads=reads, **{"before" if planned else "after": strike})
+        elif cell.point is Point.BEFORE_SEND and cell_waits(cell):
+            gate.arm(reads=reads, before=strike)
+        else:
+            strike()
+        return cell.fault is not Fault.SIGKILL or cell.point is Point.AFTER_COMMIT
+
+    def _plan(self, cell: Cell, *, once: bool) -> None:
+        """Let the call that has just come fail, and every other one after it."""
+        faults, after = self.stands[cell.backend].sandbox.faults, cell.point is Point.AFTER_COMMIT
+        match cell.fault:
+            case Fault.RESET:
+                faults.add("drop_after" if after else "drop_before")
+            case Fault.ERROR:
+                faults.add("status_after" if after else "status", status=500)
+            case Fault.LIMITED:
+                faults.add("status", status=429, headers={"Retry-After": "1"})
+            case Fault.JUNK if after:
+                faults.add("junk")
+            case Fault.JUNK:
+                faults.add("status", status=200, body="<html>It works!</html>")
+            case Fault.SLOW_BODY:
+                faults.add("slow_body", seconds=DRIP_SECONDS)
+        if not once:
+            faults.add("drop_before", times=1_000_000)
+
+    def _kill_the_store(self) -> None:
+        self._signal_the_store(signal.SIGKILL)
+        assert self.store.pid is not None
+        os.waitid(os.P_PID, self.store.pid, os.WEXITED | os.WNOWAIT)
+
+    def _signal_the_store(self, number: int) -> None:
+        process_id = self.store.pid
+        assert process_id is not None
+        os.kill(process_id, number)
+
+    def _revive_the_store(self) -> None:
+        """Let the store go on, or start it again on the same files."""
+        try:
+            self._signal_the_store(signal.SIGCONT)
+            self.client.ping()
+        except (AssertionError, ProcessLookupError, redis.ConnectionError):
+            self.store.start()
+            self.client.ping()
+
+
+def cell_waits(cell: Cell) -> bool:
+    """Tell whether the fault is one of a call that comes to the backend."""
+    in_a_call = cell.point in (Point.BEFORE_SEND, Point.AFTER_COMMIT)
+    elsewhere = (Fault.SIGKILL, Fault.STORE_KILLED, Fault.STORE_HANGS)
+    return in_a_call and (cell.point is Point.AFTER_COMMIT or cell.fault not in elsewhere)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Stage]:
+    """Set the stage up, with its files in `folder`, and clear it away again."""
+    with ExitStack() as stack:
+        light_app, vouch_app = lightrail.create_app(), vauchar.create_app()
+        light_gate, vouch_gate = Gate(light_app), Gate(vouch_app)
+        light = Stand(stack.enter_context(running(light_app)), light_gate)
+        vouch = Stand(stack.enter_context(running(vouch_app)), vouch_gate)
+        stands = {Backend.NATIVE: light, Backend.LEDGER: vouch, Backend.UPFRONT: vouch}
+        store = stack.enter_context(EmbeddedStore(folder))
+        providers = folder / "providers.toml"
+        providers.write_text("".join(_provider(backend, stand) for backend, stand in stands.items()))
+        nursery = Nursery(providers)
+        stack.callback(nursery.close)
+        yield Stage(nursery, store, stands, providers)
+
+
+def _provider(backend: Backend, stand: Stand) -> str:
+    module, mapper = (lightrail, "lightrail_v2") if backend is Backend.NATIVE else (vauchar, "vauchar")
+    options = module.DEMO_OPTIONS(stand.sandbox.url).items()
+    written = "\n".join(f'{name} = "{value}"' for name, value in options)
+    return PROVIDERS.format(name=backend, mapper=mapper, options=written)

@@ -1,0 +1,77 @@
+"""The backends' stand-ins as the stage has them: each behind a gate, at which a call of the service can be met."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask
+from werkzeug.wrappers import Response
+
+from mappers.sandbox import Sandbox
+
+
+class Gate:
+    """Stands before a stand-in and does something before or after the next call of a kind is carried out."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app.wsgi_app
+        self._lock = threading.Lock()
+        self._reads = False
+        self._before: Callable[[], None] | None = None
+        self._after: Callable[[], None] | None = None
+        self.armed = False
+        self.passed = threading.Event()
+        app.wsgi_app = self  # type: ignore[method-assign]
+
+    def arm(
+        self, *, reads: bool, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
+    ) -> None:
+        """Wait for the next read, or the next call that is none."""
+        with self._lock:
+            self._reads, self._before, self._after, self.armed = reads, before, after, True
+            self.passed.clear()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        with self._lock:
+            mine = self.armed and (environ["REQUEST_METHOD"] == "GET") is self._reads
+            if mine:
+                self.armed = False
+        if not mine:
+            return self._app(environ, start_response)
+        try:
+            if self._before:
+                self._before()
+            response = Response.from_app(self._app, environ, buffered=True)
+            if self._after:
+                self._after()
+            return response(environ, start_response)
+        finally:
+            self.passed.set()
+
+
+@dataclass
+class Stand:
+    """One backend's stand-in."""
+
+    sandbox: Sandbox
+    gate: Gate
+
+    @property
+    def model(self) -> Any:
+        return self.sandbox.app.extensions["backend"]
+
+
+def major(minor: int) -> Decimal:
+    return Decimal(minor) / 100
+
+
+def held(model: Any, card: str) -> Decimal:
+    """Return what the holds reserve that were neither captured nor voided."""
+    entries = model.transactions.values()
+    ended = {entry.root for entry in entries if entry.kind in ("capture", "void")}
+    holds = (entry.json for entry in entries if entry.json["pending"] and entry.root not in ended)
+    return -major(sum(hold["steps"][0]["balanceChange"] for hold in holds if hold["steps"][0]["valueId"] == card))

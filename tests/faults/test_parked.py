@@ -1,0 +1,72 @@
+"""The cells in which a backend cannot tell what it did: the transaction is left for a person, and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.faults.matrix import AUTHORISED, PART, Backend, Cell, Fault, Operation, Point, Recovery
+from tests.faults.stage import Ending, Stage
+
+# Each ends with a redemption, the only thing that Vauchar may fail to tell apart.
+REDEMPTIONS = [
+    (Operation.SETTLE, Backend.LEDGER, 2, AUTHORISED),
+    (Operation.AUTHORISE, Backend.UPFRONT, 2, AUTHORISED),
+    (Operation.CANCEL_PART, Backend.UPFRONT, 4, AUTHORISED - PART),
+    (Operation.REFUND_PART, Backend.LEDGER, 4, AUTHORISED - PART),
+]
+LOST_ANSWERS = [
+    (Point.AFTER_COMMIT, Fault.SIGKILL),
+    (Point.AFTER_COMMIT, Fault.TIMEOUT),
+    (Point.AFTER_COMMIT, Fault.RESET),
+    (Point.AFTER_COMMIT, Fault.JUNK),
+    (Point.BEFORE_RESULT, Fault.SIGKILL),
+    (Point.BEFORE_RESULT, Fault.STORE_KILLED),
+]
+
+
+@pytest.fixture
+def vauchar(stage: Stage) -> Iterator[Any]:
+    """An account that does not keep the transaction_id it is sent."""
+    model = stage.stands[Backend.LEDGER].model
+    model.echo_transaction_id = False
+    yield model
+    model.echo_transaction_id = True
+
+
+@pytest.mark.parametrize(("point", "fault"), LOST_ANSWERS, ids=str)
+@pytest.mark.parametrize(("operation", "backend", "step", "amount"), REDEMPTIONS)
+def test_two_redemptions_that_look_alike_are_told_apart_by_a_person(
+    stage: Stage, vauchar: Any, operation: Operation, backend: Backend, step: int, amount: Decimal, point: Point,
+    fault: Fault,
+) -> None:  # fmt: skip
+    """The account keeps no ids, and a till redeems the same amount before anybody has looked."""
+    recovery = Recovery.RETRY if operation.opens else Recovery.READ
+    cell = Cell(operation, backend, point, step, fault, recovery)
+    ending = stage.play(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
+    _expect_parked(ending)
+    assert ending.money.redeemed - amount == (AUTHORISED if amount == AUTHORISED else AUTHORISED - PART)
+
+
+def _expect_parked(ending: Ending) -> None:
+    summary = ending.summary
+    assert (summary.unresolved, summary.parked, summary.busy) == (True, True, False)
+    assert summary.answer
+    assert "a person must" in str(summary.answer.error)
+
+
+@pytest.mark.parametrize("amount", [Decimal(7), Decimal(59)])
+@pytest.mark.parametrize(
+    ("point", "fault"), [*LOST_ANSWERS, (Point.BEFORE_SEND, Fault.SIGKILL), (Point.BEFORE_SEND, Fault.RESET)], ids=str
+)
+def test_another_amount_redeemed_elsewhere_confuses_nobody(
+    stage: Stage, vauchar: Any, point: Point, fault: Fault, amount: Decimal
+) -> None:
+    cell = Cell(Operation.SETTLE, Backend.LEDGER, point, 2, fault, Recovery.READ)
+    ending = stage.play(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
+    assert (ending.summary.unresolved, ending.summary.parked) == (False, False)
+    assert ending.summary.settlements == [AUTHORISED]
+    assert ending.money.redeemed == AUTHORISED + amount

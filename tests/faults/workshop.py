@@ -1,0 +1,163 @@
+"""The service in one process, what VTEX asks it about one card, and what it knows of that card in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from app import Giftbridge, build
+from app.ledger import names
+from app.ledger.errors import LedgerError
+from app.ledger.service import AuthorizationRequest, ChangeRequest
+from app.ledger.transaction import Operation as Kind
+from app.ledger.transaction import Record, State
+from app.settings import Settings
+from mappers.base import MapperError
+from mappers.deadline import Deadline
+from providers.provider import Provider
+from providers.registry import Registry
+from tests.faults.matrix import AUTHORISED, PART, Operation
+
+DEADLINE_SECONDS = 10.0
+
+# A slow disk is no fault here.
+STORE_TIMEOUT_SECONDS = 5.0
+
+# The request whose answer is lost.
+REQUEST = "THE-REQUEST"
+
+# What must have happened on the card before an operation.
+EARLIER = {
+    Operation.AUTHORISE: (),
+    Operation.CREDIT: (),
+    Operation.SETTLE: (Operation.AUTHORISE,),
+    Operation.CANCEL: (Operation.AUTHORISE,),
+    Operation.CANCEL_PART: (Operation.AUTHORISE,),
+    Operation.REFUND_PART: (Operation.AUTHORISE, Operation.SETTLE),
+}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the operation answered: its id, or the kind of error and its message."""
+
+    id: str | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the service knows after a recovery."""
+
+    answer: Answered | None
+    state: str | None = None
+    steps: tuple[tuple[str, ...], ...] = ()
+    unresolved: bool = False
+    parked: bool = False
+    busy: bool = False
+    reserved: Decimal = Decimal(0)
+    taking: int = 0
+    spendable: Decimal = Decimal(0)
+    listed: bool = False
+    settlements: list[Decimal] = field(default_factory=list)
+    cancellations: list[Decimal] = field(default_factory=list)
+    spends_the_rest: bool = False
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which card, and how the store is reached."""
+
+    store_url: str
+    provider: str
+    card: str
+
+
+class Workshop:
+    """The service in this process, and what VTEX asks it about one card."""
+
+    def __init__(self, registry: Registry, where: Where) -> None:
+        settings = Settings(
+            redis_url=where.store_url, store_timeout_seconds=STORE_TIMEOUT_SECONDS, money_deadline_seconds=5
+        )
+        self.parts: Giftbridge = build(settings, registry)
+        provider = registry.get(where.provider)
+        assert provider is not None
+        self.provider: Provider = provider
+        self.card = where.card
+        self.parts.connection.now_milliseconds()  # a store that hangs takes no new connections
+
+    def transaction_id(self, operation: Operation) -> str:
+        kind = Kind.CREDIT if operation is Operation.CREDIT else Kind.DEBIT
+        request_id = REQUEST if operation.opens else f"before-{Operation.AUTHORISE}"
+        return names.transaction_id(self.provider.id, self.card, kind, request_id)
+
+    def call(self, operation: Operation, target: Operation, request_id: str = REQUEST) -> str:
+        """Make one call of VTEX's. `target` is the operation it all is about."""
+        ledger, deadline = self.parts.ledger, Deadline.after(DEADLINE_SECONDS)
+        if operation.opens:
+            kind = Kind.CREDIT if operation is Operation.CREDIT else Kind.DEBIT
+            request = AuthorizationRequest(self.card, kind, AUTHORISED, request_id)
+            return ledger.authorize(self.provider, request, deadline)
+        value = PART if operation in (Operation.CANCEL_PART, Operation.REFUND_PART) else AUTHORISED
+        change = ChangeRequest(self.card, self.transaction_id(target), value, request_id)
+        use_case = ledger.settle if operation is Operation.SETTLE else ledger.cancel
+        return use_case(self.provider, change, deadline).oid
+
+    def prepare(self, target: Operation) -> None:
+        for earlier in EARLIER[target]:
+            self.call(earlier, target, f"before-{earlier}")
+
+    def answer(self, operation: Operation) -> Answered:
+        try:
+            return Answered(self.call(operation, operation))
+        except (MapperError, LedgerError) as error:
+            return Answered(None, f"{type(error).__name__}: {error}")
+
+    def record(self, operation: Operation) -> Record | None:
+        return self.parts.store.load(self.transaction_id(operation))
+
+
+def unfinished(record: Record | None) -> bool:
+    return record is not None and (record.open is not None or (record.state is State.AUTHORISED and not record.claimed))
+
+
+def summarise(workshop: Workshop, operation: Operation, answer: Answered | None) -> Summary:
+    parts, provider, card = workshop.parts, workshop.provider, workshop.card
+    deadline = Deadline.after(DEADLINE_SECONDS)
+    record = workshop.record(operation)
+    client: Any = parts.connection._client
+    settlements: list[Decimal] = []
+    cancellations: list[Decimal] = []
+    transaction_id = workshop.transaction_id(operation)
+    unresolved = record is not None and record.open is not None
+    listed = transaction_id in parts.ledger.transactions(provider, card, deadline)
+    if listed and not unresolved:
+        for found, read in (
+            (settlements, parts.ledger.settlements),
+            (cancellations, parts.ledger.cancellations),
+        ):
+            found += [entry.value for entry in read(provider, card, transaction_id, deadline)]
+    spendable = provider.currency.to_decimal(parts.cards.get(provider, card, deadline).balance)
+    reserved = provider.currency.to_decimal(parts.store.reserved(provider.id, card))
+    on_card = {key: client.hgetall(key) for key in client.keys("gb:*:card:*")}
+    spent = None
+    if not unresolved and spendable > 0:
+        the_rest = AuthorizationRequest(card, Kind.DEBIT, spendable, "the rest")
+        spent = parts.ledger.authorize(provider, the_rest, deadline)
+    return Summary(
+        answer,
+        state=record.state if record else None,
+        steps=tuple(tuple(step.verb for step in act.steps) for act in record.acts) if record else (),
+        unresolved=unresolved,
+        parked=bool(client.keys("gb:*:parked")),
+        busy=any("busy" in fields for fields in on_card.values()),
+        reserved=reserved,
+        taking=sum(int(fields.get("taking", 0)) for fields in on_card.values()),
+        spendable=spendable,
+        listed=listed,
+        settlements=settlements,
+        cancellations=cancellations,
+        spends_the_rest=spent is not None,
+    )

@@ -1,0 +1,148 @@
+"""Real processes race: whatever comes first, money moves once and never beyond what there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+
+from mappers.deadline import Deadline
+from tests.faults.matrix import Backend
+from tests.faults.stage import Stage
+from tests.races.runner import Call, Kind, Place, Result, one_by_one, race
+
+
+def words(results: Sequence[Result]) -> Counter[str]:
+    return Counter(result.word for result in results)
+
+
+def spendable(place: Place, card: str) -> Decimal:
+    """What the service says that a shopper can spend."""
+    parts, provider = place.service()
+    try:
+        minor = parts.cards.get(provider, card, Deadline.after(5)).balance
+        return provider.currency.to_decimal(minor)
+    finally:
+        parts.connection.close()
+
+
+def listed(place: Place, card: str, transaction: str) -> tuple[list[Decimal], list[Decimal]]:
+    parts, provider = place.service()
+    deadline = Deadline.after(5)
+    try:
+        settlements = parts.ledger.settlements(provider, card, transaction, deadline)
+        cancellations = parts.ledger.cancellations(provider, card, transaction, deadline)
+        return [entry.value for entry in settlements], [entry.value for entry in cancellations]
+    finally:
+        parts.connection.close()
+
+
+def authorised(place: Place, card: str, values: Sequence[int]) -> list[str]:
+    calls = [Call(Kind.AUTHORISE, card, value, f"before-{number}") for number, value in enumerate(values)]
+    results = one_by_one(place, calls)
+    assert words(results) == {"done": len(values)}
+    return [str(result.id) for result in results]
+
+
+@contextmanager
+def lost_answers(stage: Stage, backend: Backend, reads_before: int) -> Iterator[None]:
+    """Let the backend do what the next call wants, and then be silent."""
+    faults = stage.stands[backend].sandbox.faults
+    faults.add("drop_after", method="POST")
+    faults.add("drop_before", method="GET", skip=reads_before, times=1_000_000)
+    yield
+    faults.clear()
+
+
+def test_thirty_two_clients_with_one_request_id_are_one_payment(stage: Stage, place: Place, backend: Backend) -> None:
+    card = stage.new_card(backend)
+    results = race(place, [Call(Kind.AUTHORISE, card, 40, "THE-SAME")] * 32)
+    assert words(results) == {"done": 32}
+    assert len({result.id for result in results}) == 1
+    assert spendable(place, card) == 60
+
+
+def test_sixty_four_debits_never_overspend_one_card(stage: Stage, place: Place, backend: Backend) -> None:
+    card = stage.new_card(backend)
+    results = race(place, [Call(Kind.AUTHORISE, card, 10, f"order-{number}") for number in range(64)])
+    assert words(results) == {"done": 10, "InsufficientFunds": 54}
+    assert spendable(place, card) == 0
+
+
+def test_settlements_against_cancellations_of_the_same_money(stage: Stage, place: Place, backend: Backend) -> None:
+    """A cancellation that comes second gives back what was settled; a settlement that comes second is too late."""
+    card = stage.new_card(backend)
+    (transaction,) = authorised(place, card, [40])
+    calls = [
+        Call(kind, card, 40, f"{kind}-{number}", transaction)
+        for number in range(8)
+        for kind in (Kind.SETTLE, Kind.CANCEL)
+    ]
+    results = race(place, calls)
+    assert set(words(results)) == {"done", "AmountExceeded"}
+    settlements, cancellations = listed(place, card, transaction)
+    done = Counter(result.call.kind for result in results if result.word == "done")
+    assert (len(settlements), len(cancellations)) == (done[Kind.SETTLE], done[Kind.CANCEL])
+    assert done[Kind.CANCEL] == 1
+    assert done[Kind.SETTLE] <= 1
+    assert spendable(place, card) == 100
+
+
+def test_parts_settled_against_parts_cancelled_stay_within_the_authorisation(
+    stage: Stage, place: Place, backend: Backend
+) -> None:
+    card = stage.new_card(backend)
+    (transaction,) = authorised(place, card, [40])
+    calls = [
+        Call(kind, card, 10, f"{kind}-{number}", transaction)
+        for number in range(6)
+        for kind in (Kind.SETTLE, Kind.CANCEL)
+    ]
+    assert set(words(race(place, calls))) <= {"done", "AmountExceeded"}
+    settlements, cancellations = listed(place, card, transaction)
+    assert len(settlements) <= 4
+    assert len(cancellations) == 4  # all of it can be given back, settled or not
+    assert spendable(place, card) == 100
+
+
+@pytest.mark.parametrize("backend", [Backend.LEDGER], indirect=True)
+def test_settlements_against_authorisations_never_reserve_money_that_is_gone(
+    stage: Stage, place: Place, backend: Backend
+) -> None:
+    card = stage.new_card(backend)
+    transactions = authorised(place, card, [10] * 6)
+    settling = [Call(Kind.SETTLE, card, 10, "settle", transaction) for transaction in transactions]
+    authorising = [Call(Kind.AUTHORISE, card, 10, f"order-{number}") for number in range(10)]
+    pairs = zip(settling, authorising, strict=False)
+    results = race(place, [*(call for pair in pairs for call in pair), *authorising[len(settling) :]])
+    assert words(results) == {"done": 10, "InsufficientFunds": 6}
+    assert spendable(place, card) == 0
+    assert stage.stands[backend].model.cards[card].balance == 40
+
+
+def test_a_sweeper_against_those_who_come_back(stage: Stage, place: Place, backend: Backend) -> None:
+    """Answers were lost; the sweeper undoes what nobody asks for, while everybody asks."""
+    cards = [stage.new_card(backend) for _ in range(8)]
+    calls = [Call(Kind.AUTHORISE, card, 40, "order") for card in cards]
+    for call in calls:
+        with lost_answers(stage, backend, reads_before=2 if backend is Backend.UPFRONT else 0):
+            (lost,) = one_by_one(place, [call])
+        assert lost.word in ("OutcomeUnknown", "BackendUnavailable")
+    results = race(place, [*calls, *[Call(Kind.SWEEP)] * 4])
+    assert words(results) == {"done": 12}
+    assert [spendable(place, card) for card in cards] == [60] * 8
+
+
+def test_two_sweepers_finish_everything_once(stage: Stage, place: Place, backend: Backend) -> None:
+    """Half of the transactions have a settlement of unknown outcome, the other half's time is over."""
+    cards = [stage.new_card(backend) for _ in range(8)]
+    transactions = [(card, *authorised(place, card, [40])) for card in cards]
+    for card, transaction in transactions[::2]:
+        with lost_answers(stage, backend, reads_before=2 if backend is Backend.LEDGER else 0):
+            one_by_one(place, [Call(Kind.SETTLE, card, 40, "settle", transaction)])
+    race(place, [Call(Kind.EXPIRE)] * 4, processes=2)
+    assert [listed(place, *transaction) for transaction in transactions] == [([40], []), ([], [40])] * 4
+    assert [spendable(place, card) for card in cards] == [60, 100] * 4
