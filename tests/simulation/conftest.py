@@ -1,0 +1,17 @@
+"""A store to simulate on: real, of its own, and in no hurry to reach the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+
+@pytest.fixture
+def store_url(redis_url: str) -> Iterator[str]:
+    """The address of a database of the tests' store. What survives a crash of the store is not simulated here."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("appendfsync", "no")
+        yield f"{redis_url}?db=9"
+        client.config_set("appendfsync", "always")

@@ -1,0 +1,229 @@
+"""The house under simulation: the real service, sweepers and scripts, in virtual time, before a model backend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import ModuleType
+from typing import NoReturn
+from unittest import mock
+
+import redis
+import structlog
+
+from app.ledger import keys, names
+from app.ledger.commands import StoreTimes
+from app.ledger.connection import Fleet
+from app.ledger.errors import StoreUnavailable
+from app.ledger.executor import Executor
+from app.ledger.index import Index
+from app.ledger.recovery import Recovery
+from app.ledger.service import LedgerService
+from app.ledger.store import Store
+from app.ledger.sweeper import Sweeper
+from app.ledger.transaction import ActState, Operation, Record, State
+from mappers import deadline
+from mappers.base import Holds
+from providers.provider import Policy, Provider
+from tests.simulation.kinds import Kind, SimulatedHttp, build
+from tests.simulation.money import BRL, Money
+from tests.simulation.people import Town
+from tests.simulation.safeties import Safety
+from tests.simulation.scheduler import Crashed, Scheduler
+from tests.simulation.switch_off import ForgetfulStore, check, executor_module, mapper_class, scripts
+from tests.simulation.weather import LEASE_SECONDS, MONEY_DEADLINE_SECONDS
+from tests.simulation.wires import SimulatedConnection, Surroundings, VirtualClock
+
+PROVIDER = "sim"
+SWEEP_INTERVAL_MS = 5_000
+TIMES = StoreTimes(lease=timedelta(seconds=LEASE_SECONDS))
+POLICY_TTL = timedelta(days=3)
+
+# Passes of the sweeper after which everything must have come to rest.
+MAXIMUM_PASSES = 300
+
+
+class OneProvider:
+    """A registry of one."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+
+    def get(self, provider_id: str) -> Provider | None:
+        return self.provider
+
+
+@dataclass
+class House:
+    """Everything of one kind; `reset` begins a schedule with an empty store, a new backend and its own weather."""
+
+    kind: Kind
+    client: redis.Redis
+    around: Surroundings
+    store: Store
+    executor: Executor
+    ledger: LedgerService
+    provider: Provider
+    sweepers: list[Sweeper]
+    http: SimulatedHttp
+    town: Town
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return self.around.scheduler
+
+    @property
+    def money(self) -> Money:
+        return self.http.money
+
+    def reset(self, seed: int) -> None:
+        self.client.flushdb()
+        self.around.reset(seed)
+        self.http.money = self.kind.money(self.around)
+        accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
+        object.__setattr__(self.provider.policy, "settle", "accept" if accepts else "capture")
+        self.town = Town(self.around, self.ledger, self.provider, self.money, self.kind)
+
+    def play(self) -> None:
+        """Let a schedule happen, until everybody is done."""
+        self.town.start()
+        for number in range(len(self.sweepers)):
+            self._start_sweeper(number, 1)
+        self.scheduler.run()
+
+    # Everything on record, read by the harness itself.
+
+    def records(self) -> list[Record]:
+        buckets = [self.client.zrange(keys.in_bucket(bucket, "all"), 0, -1) for bucket in range(names.BUCKETS)]
+        return self.store.load_many([identity for bucket in buckets for identity in bucket])
+
+    def due(self) -> dict[str, float]:
+        """Return when somebody must look at each transaction, in milliseconds."""
+        everything = [keys.in_bucket(bucket, "due") for bucket in range(names.BUCKETS)]
+        queues = [self.client.zrange(key, 0, -1, withscores=True) for key in everything]
+        return {identity: score for queue in queues for identity, score in queue}
+
+    def events(self) -> set[str]:
+        """Return what happened to the transactions on record."""
+        return {event["what"] for record in self.records() for event in self.store.events(record.id)}
+
+    # Coming to rest, with nothing going wrong any more.
+
+    def resolve_everything(self) -> bool:
+        """Sweep until nothing is unresolved but what is parked, and nobody's authorisation is undone; tell whether."""
+        return self._sweep_while(_unfinished)
+
+    def expire_everything(self) -> bool:
+        """Sweep until nothing is reserved any more; tell whether."""
+        return self._sweep_while(lambda record: _unfinished(record) or _reserves(record))
+
+    def _sweep_while(self, waits: Callable[[Record], bool]) -> bool:
+        for _ in range(MAXIMUM_PASSES):
+            waiting = {record.id for record in self.records() if waits(record)}
+            if not waiting:
+                return True
+            due = self.due()
+            moments = [due[identity] for identity in waiting if identity in due]
+            if not moments:
+                return False
+            self.scheduler.now = max(self.scheduler.now + SWEEP_INTERVAL_MS, int(min(moments)))
+            self.money.settle_down()
+            self.counts.update(self.sweepers[0].sweep_once().counts)
+        return False
+
+    # Sweepers.
+
+    def _start_sweeper(self, number: int, life: int) -> None:
+        name = f"sweeper {number}.{life}"
+        self.scheduler.spawn(name, lambda: self._sweep(number, life), SWEEP_INTERVAL_MS, counts=False)
+
+    def _sweep(self, number: int, life: int) -> None:
+        while self.scheduler.living:
+            try:
+                self.counts.update(self.sweepers[number].sweep_once().counts)
+            except StoreUnavailable:
+                pass
+            except Crashed:
+                self._start_sweeper(number, life + 1)
+                raise
+            self.scheduler.sleep(self._until_something_may_be_due(), idle=True)
+
+    def _until_something_may_be_due(self) -> int:
+        """Skip the passes that would find nothing: those before anybody moves and anything is due."""
+        scheduler = self.scheduler
+        moves = scheduler.next_move()
+        moments = [*self.due().values(), *([moves] if moves else [])]
+        return max(0, int(min(moments, default=scheduler.now)) - scheduler.now) + scheduler.rng.randrange(
+            SWEEP_INTERVAL_MS
+        )
+
+
+def _unfinished(record: Record) -> bool:
+    act = record.open_act
+    if act is not None:
+        return act.state is not ActState.PARKED
+    return record.state is State.AUTHORISED and not record.claimed
+
+
+def _reserves(record: Record) -> bool:
+    return record.open is None and record.state is State.AUTHORISED and record.operation is Operation.DEBIT
+
+
+def _drop(*_event: object) -> NoReturn:
+    raise structlog.DropEvent
+
+
+@contextmanager
+def virtual_time(around: Surroundings, executor: ModuleType) -> Iterator[None]:
+    """Give deadlines the scheduler's time, and let the service be quiet and look less often while it waits."""
+    silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
+    with (
+        mock.patch.object(deadline, "time", VirtualClock(around)),
+        mock.patch.object(names, "BUCKETS", 1),
+        mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
+        mock.patch.object(executor, "log", silent),
+        mock.patch("app.ledger.sweeper.log", silent),
+        mock.patch("app.ledger.recovery.log", silent),
+    ):
+        yield
+
+
+@contextmanager
+def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool = True) -> Iterator[House]:
+    """Build the house of one kind on a store of its own, all of it or without one safety. One at a time.
+
+    `bounded`: whether the backend keeps the stated bounds.
+    """
+    if without:
+        check(without)
+    around = Surroundings(Scheduler(), bounded=bounded)
+    client = redis.Redis.from_url(url, decode_responses=True, single_connection_client=True)
+    connection = SimulatedConnection(client, around, scripts(without))
+    module = executor_module(without)
+    store = ForgetfulStore(client, connection, TIMES) if without and not without.edits else Store(connection, TIMES)
+    index = Index(connection)
+    mapper, http = build(kind, mapper_class(kind.mapper, without), around)
+    http.money = kind.money(around)
+    policy = Policy(kind.holds, authorization_ttl=POLICY_TTL, remainder_ttl=POLICY_TTL)
+    provider = Provider(PROVIDER, "Simulated", BRL, mapper, (), policy)
+    executor: Executor = module.Executor(store, sleep=around.sleep)
+    ledger = LedgerService(store, index, executor, Recovery(store))
+    sweepers = [
+        Sweeper(
+            store,
+            index,
+            Fleet(connection),
+            executor,
+            OneProvider(provider),  # type: ignore[arg-type]
+            interval_seconds=SWEEP_INTERVAL_MS / 1000,
+            deadline_seconds=MONEY_DEADLINE_SECONDS,
+        )
+        for _ in range(2)
+    ]
+    town = Town(around, ledger, provider, http.money, kind)
+    with virtual_time(around, module), client:
+        yield House(kind, client, around, store, executor, ledger, provider, sweepers, http, town)

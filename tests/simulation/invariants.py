@@ -1,0 +1,274 @@
+"""What must be true of the money, stated once: at every moment, once everything has come to rest, and in the end."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.ledger.errors import AmountExceeded, RequestConflict
+from app.ledger.names import step_key
+from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, Record, State
+from mappers.base import ActKind, Holds, Refused
+from tests.simulation.kinds import Kind
+from tests.simulation.money import CARDS, FIRST_BALANCE, Money
+from tests.simulation.people import Answer, entries
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything there is to compare: what the ledger wrote, what the backend has, and what VTEX was told."""
+
+    kind: Kind
+    records: Sequence[Record]
+    due: Mapping[str, float]
+    cards: Mapping[str, Mapping[str, str]]  # what the ledger keeps of each card
+    money: Money
+    answers: Sequence[Answer]
+
+
+Rule = Callable[[Books], Iterator[str]]
+
+
+def broken(rules: Sequence[Rule], books: Books) -> list[str]:
+    """Return every violation of `rules`, each with the name of its rule."""
+    return [f"{rule.__name__.replace('_', ' ')}: {what}" for rule in rules for what in rule(books)]
+
+
+# At every moment.
+
+
+def a_step_has_at_most_one_effect(books: Books) -> Iterator[str]:
+    times = Counter(effect.key for effect in books.money.effects if effect.ours)
+    yield from (f"{key} took effect {count} times" for key, count in times.items() if count > 1)
+
+
+def every_effect_was_written_down_before(books: Books) -> Iterator[str]:
+    acts = {act.oid for record in books.records for act in record.acts}
+    for effect in books.money.effects:
+        if effect.key.rpartition("-")[0] not in acts:
+            yield f"{effect.key} moved {effect.change}, and no act is on record for it"
+
+
+def caps_hold(books: Books) -> Iterator[str]:
+    for record in books.records:
+        sums = (record.captured, record.released, record.refunded)
+        if min(sums) < 0 or record.captured + record.released > record.amount or record.refunded > record.captured:
+            yield f"{record.id} of {record.amount}: captured, released, refunded are {sums}"
+
+
+def whatever_is_not_over_is_in_the_due_queue(books: Books) -> Iterator[str]:
+    for record in books.records:
+        if record.id not in books.due:
+            yield f"{record.id} ({record.state}) waits for nobody"
+
+
+def what_is_reserved_is_the_sum_of_open_holds(books: Books) -> Iterator[str]:
+    for card_id, card in books.cards.items():
+        reserved = int(card.get("reserved", 0))
+        holds = sum(_reserved(record) for record in books.records if record.card_id == card_id)
+        if reserved != holds:
+            yield f"{reserved} of {card_id} are reserved, its open holds are {holds}"
+
+
+ALWAYS: Sequence[Rule] = (
+    a_step_has_at_most_one_effect,
+    every_effect_was_written_down_before,
+    caps_hold,
+    whatever_is_not_over_is_in_the_due_queue,
+    what_is_reserved_is_the_sum_of_open_holds,
+)
+
+# Once everything has come to rest.
+
+
+def nothing_is_unresolved_but_what_nobody_can_tell(books: Books) -> Iterator[str]:
+    for record in books.records:
+        act = record.open_act
+        if act is None:
+            continue
+        # What was added, or put back for a moment, may not be taken again when it is spent or the card is suspended.
+        again = record.operation is Operation.CREDIT or (act.kind is ActKind.RELEASE and books.money.refused_payments)
+        if act.state is not ActState.PARKED:
+            yield f"{act.oid} is {act.state}"
+        elif not (again or books.kind.may_park or books.money.holds_expired):
+            yield f"{act.oid} ({act.kind}) is parked: {act.error}"
+
+
+def no_card_is_busy(books: Books) -> Iterator[str]:
+    for card_id, card in books.cards.items():
+        if card.get("busy") or (int(card.get("taking", 0)) != 0 and not _parked(books, card_id)):
+            yield f"{card_id} is marked busy by {card.get('busy')}, taking {card.get('taking')}"
+
+
+def the_backend_agrees_with_each_transaction(books: Books) -> Iterator[str]:
+    moved: dict[str, int] = defaultdict(int)
+    for effect in books.money.effects:
+        moved[effect.key.rpartition("-")[0]] -= effect.change
+    for record in books.records:
+        taken = sum(moved[oid] for oid in {act.oid for act in record.acts})
+        if record.open is None and taken != _taken(record):
+            yield f"{record.id} ({record.state}): {taken} left the card, {_taken(record)} should have"
+
+
+def the_backend_agrees_with_each_card(books: Books) -> Iterator[str]:
+    for card_id in CARDS:
+        if _parked(books, card_id):
+            continue
+        taken = sum(_taken(record) for record in books.records if record.card_id == card_id)
+        balance = FIRST_BALANCE - taken - books.money.spent_elsewhere[card_id]
+        if balance != books.money.balance[card_id]:
+            yield f"{card_id} has {books.money.balance[card_id]}, and should have {balance}"
+
+
+def the_backend_holds_what_is_authorised_and_untouched(books: Books) -> Iterator[str]:
+    wanted: Counter[str] = Counter()
+    for record in books.records:
+        untouched = record.captured == record.released == 0 and record.state is State.AUTHORISED
+        if record.holds is Holds.NATIVE and record.operation is Operation.DEBIT and untouched:
+            wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.amount
+    if wanted != Counter(books.money.holds) and not books.money.holds_expired:
+        yield f"the backend holds {books.money.holds}, and should hold {dict(wanted)}"
+
+
+def what_is_reserved_can_be_paid(books: Books) -> Iterator[str]:
+    for card_id, card in books.cards.items():
+        reserved, balance = int(card.get("reserved", 0)), books.money.balance[card_id]
+        if reserved > balance and not books.kind.elsewhere:
+            yield f"{reserved} of {card_id} are reserved, and it has {balance}"
+
+
+def what_vtex_was_told_of_a_payment_is_true(books: Books) -> Iterator[str]:
+    by_id = {record.id: record for record in books.records}
+    for request, answers in _grouped(books, "authorise"):
+        words = {answer.word for answer in answers} - {"later"}
+        ids = {answer.value for answer in answers if answer.word == "done"}
+        if len(words) > 1 or len(ids) > 1:
+            yield f"{request} was answered {words} {ids}"
+        record = next((one for one in books.records if one.request_id == request[1]), None)
+        if "refused" in words and record is not None and record.state is not State.REFUSED:
+            yield f"{request} was refused to VTEX, and is {record.state}"
+        for told in ids:
+            if told not in by_id or by_id[told].state not in KNOWN_TO_VTEX or by_id[told].amount != answers[0].amount:
+                yield f"{told} was approved to VTEX, and is {by_id.get(told)}"
+
+
+def what_vtex_was_told_of_a_change_is_true(books: Books) -> Iterator[str]:
+    by_id = {record.id: record for record in books.records}
+    credits_ = {record.id for record in books.records if record.operation is Operation.CREDIT}
+    for what in ("settle", "cancel"):
+        for (transaction, request), answers in _grouped(books, what):
+            oids = {answer.value.oid for answer in answers if answer.word == "done"}
+            amounts = {answer.amount for answer in answers if answer.word == "done"}
+            if len(oids) > 1 or len(amounts) > 1:
+                yield f"{what} {request} was answered {oids} {amounts}"
+            for oid in oids:
+                listed = [act for act in _listed(by_id.get(transaction), what) if act.oid == oid]
+                if [act.amount for act in listed] != list(amounts):
+                    yield f"{what} {request} was done for VTEX, and is listed as {listed}"
+            excused = transaction in credits_ or books.kind.elsewhere
+            excused |= books.money.holds_expired or books.money.refused_payments
+            yield from _unjust_refusals(answers, excused=excused)
+
+
+def no_list_ever_missed_or_made_up_anything(books: Books) -> Iterator[str]:
+    by_id = {record.id: record for record in books.records}
+    for what, change in (("settlements", "settle"), ("cancellations", "cancel")):
+        for answer in (one for one in books.answers if one.what == what and one.word == "done"):
+            shown = entries(answer)
+            final = {act.oid: act.amount for act in _listed(by_id.get(answer.transaction), change)}
+            if not shown.items() <= final.items():
+                yield f"{answer.transaction}: a list showed {shown}, in the end it is {final}"
+            for told in books.answers:
+                same = told.transaction == answer.transaction and (told.what, told.word) == (change, "done")
+                if same and told.answered_at < answer.asked_at and told.value.oid not in shown:
+                    yield f"{answer.transaction}: a list did not show {told.value.oid}, done before"
+
+
+AT_REST: Sequence[Rule] = (
+    *ALWAYS,
+    nothing_is_unresolved_but_what_nobody_can_tell,
+    no_card_is_busy,
+    the_backend_agrees_with_each_transaction,
+    the_backend_agrees_with_each_card,
+    the_backend_holds_what_is_authorised_and_untouched,
+    what_is_reserved_can_be_paid,
+    what_vtex_was_told_of_a_payment_is_true,
+    what_vtex_was_told_of_a_change_is_true,
+    no_list_ever_missed_or_made_up_anything,
+)
+
+# When every authorisation's time is over.
+
+
+def nothing_is_held_any_more(books: Books) -> Iterator[str]:
+    if books.money.holds and not any(record.open is not None for record in books.records):
+        yield f"the backend holds {books.money.holds}"
+    for record in books.records:
+        if record.open is None and _reserved(record):
+            yield f"{record.id} reserves {_reserved(record)}"
+
+
+def what_vtex_was_never_told_took_nothing(books: Books) -> Iterator[str]:
+    told = {answer.value for answer in books.answers if answer.what == "authorise" and answer.word == "done"}
+    for record in books.records:
+        if record.id not in told and record.open is None and record.operation is Operation.DEBIT and _taken(record):
+            yield f"{record.id} ({record.state}) took {_taken(record)}, and VTEX was never told"
+
+
+AT_THE_END: Sequence[Rule] = (*AT_REST, nothing_is_held_any_more, what_vtex_was_never_told_took_nothing)
+
+# Inside.
+
+_KINDS = {"settle": ActKind.CAPTURE, "cancel": ActKind.RELEASE}
+
+
+def _listed(record: Record | None, what: str) -> list[ActRecord]:
+    return record.listed(_KINDS[what]) if record else []
+
+
+def _taken(record: Record) -> int:
+    """Return what a transaction took off the card by what the ledger says; less than zero for a credit."""
+    if record.state not in KNOWN_TO_VTEX:
+        return 0
+    if record.operation is Operation.CREDIT:
+        return record.released + record.refunded - record.amount
+    if record.holds is Holds.LEDGER:
+        return record.captured - record.refunded
+    return record.amount - record.released - record.refunded
+
+
+def _reserved(record: Record) -> int:
+    """Return what the ledger itself holds for a transaction, with what a refund under way may take again."""
+    opening, act = record.acts[record.opened_by], record.open_act
+    if record.holds is not Holds.LEDGER or record.operation is Operation.CREDIT or opening.state is not ActState.DONE:
+        return 0
+    kept = record.captured - record.refunded if act and act.refunded else 0
+    done = [act for act in record.acts[record.opened_by :] if act.state is ActState.DONE]
+    return record.amount - sum(_freed(act) for act in done) + kept
+
+
+def _freed(act: ActRecord) -> int:
+    return act.amount if act.kind is ActKind.CAPTURE else act.released
+
+
+def _parked(books: Books, card_id: str) -> bool:
+    return any(record.open is not None for record in books.records if record.card_id == card_id)
+
+
+def _grouped(books: Books, what: str) -> Iterator[tuple[tuple[str, str], list[Answer]]]:
+    groups: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+    for answer in books.answers:
+        if answer.what == what:
+            groups[answer.transaction, answer.request_id].append(answer)
+    yield from groups.items()
+
+
+def _unjust_refusals(answers: Sequence[Answer], *, excused: bool) -> Iterator[str]:
+    """Money that is authorised can be settled and given back, whatever happens in between."""
+    done = next((answer for answer in answers if answer.word == "done"), None)
+    for answer in (one for one in answers if one.word == "refused"):
+        taken_back = done and done.answered_at < answer.asked_at and done.amount == answer.amount
+        excuses = (AmountExceeded, RequestConflict, Refused) if excused else (AmountExceeded, RequestConflict)
+        if taken_back or not isinstance(answer.error, excuses):
+            yield f"{answer} was refused with {answer.error!r}"

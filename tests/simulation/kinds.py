@@ -1,0 +1,119 @@
+"""The kinds of backend that are simulated: the real mapper, with a model where its HTTP calls go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from unittest import mock
+from urllib.parse import unquote
+
+from mappers.base import Holds, Mapper, Receipt, Secret, Step
+from mappers.deadline import Deadline
+from mappers.http import Answer
+from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
+from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.vauchar.mapper import Vauchar, VaucharOptions
+from tests.simulation.lightrail_v1 import LightrailV1Money
+from tests.simulation.lightrail_v2 import LightrailV2Money
+from tests.simulation.money import BRL, Call, Money
+from tests.simulation.scheduler import Actor
+from tests.simulation.vauchar import VaucharMoney
+from tests.simulation.wires import Surroundings, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`elsewhere`: the card is also spent in shops. `may_park`: why an act may be left for a person; "" if never."""
+
+    name: str
+    holds: Holds
+    mapper: type[Mapper]
+    options: Any
+    money: Callable[[Surroundings], Money]
+    elsewhere: bool = False
+    credits: bool = True
+    may_park: str = ""
+
+
+_KEY = Secret("simulated")
+_V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY), money=LightrailV1Money)
+_V2 = partial(Kind, mapper=LightrailV2, options=LightrailV2Options(_KEY), money=LightrailV2Money)
+_VAUCHAR = partial(Kind, mapper=Vauchar, options=VaucharOptions("simulated", _KEY), credits=False)
+_SHOWS_KEYS, _SHOWS_NONE = partial(VaucharMoney, echoes=True), partial(VaucharMoney, echoes=False)
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        _V1("v1", Holds.NATIVE),
+        _V1("v1-upfront", Holds.UPFRONT),
+        _V2("v2", Holds.NATIVE),
+        _V2("v2-elsewhere", Holds.NATIVE, elsewhere=True),
+        _V2("v2-upfront", Holds.UPFRONT),
+        _VAUCHAR("vauchar", Holds.LEDGER, money=_SHOWS_KEYS),
+        _VAUCHAR("vauchar-silent", Holds.LEDGER, money=_SHOWS_NONE),
+        _VAUCHAR("vauchar-upfront", Holds.UPFRONT, money=_SHOWS_KEYS),
+        _VAUCHAR("vauchar-upfront-silent", Holds.UPFRONT, money=_SHOWS_NONE),
+        _VAUCHAR(
+            "vauchar-elsewhere",
+            Holds.LEDGER,
+            money=_SHOWS_KEYS,
+            elsewhere=True,
+            may_park="whether the account shows our keys is not known before it showed one",
+        ),
+        _VAUCHAR(
+            "vauchar-silent-elsewhere",
+            Holds.LEDGER,
+            money=_SHOWS_NONE,
+            elsewhere=True,
+            may_park="a payment in a shop and one of ours may look the same",
+        ),
+    )
+}
+
+
+class SimulatedHttp:
+    """Takes the place of a mapper's HttpBackend: every call goes over the wire to the model."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._wire = Wire(around)
+        self._keys: dict[Actor | None, str] = {}
+        self.money: Money
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        query: Mapping[str, str] | None = None,
+        body: Any | None = None,
+        moves_money: bool = False,
+        operation: str = "",
+        breaker: bool = True,
+    ) -> Answer:
+        key = self._keys.get(self._around.actor, "")
+        parts = tuple(unquote(part) for part in path.split("/")[1:])
+        call = Call(method, parts, query or {}, body, key if moves_money else "")
+        over = self._wire.write if moves_money else self._wire.read
+        return over(f"{method} {path} {key}".strip(), lambda: self.money.answer(call), deadline)
+
+    def listen(self, run: Callable[[Step, Deadline], Receipt]) -> Callable[[Step, Deadline], Receipt]:
+        """Remember the key of the step that is run: some backends never hear of it."""
+
+        def listening(step: Step, deadline: Deadline) -> Receipt:
+            self._keys[self._around.actor] = step.key
+            return run(step, deadline)
+
+        return listening
+
+
+def build(kind: Kind, mapper_class: type[Mapper], around: Surroundings) -> tuple[Mapper, SimulatedHttp]:
+    """Return the real mapper of a kind, and what its calls go to."""
+    http = SimulatedHttp(around)
+    with mock.patch.dict(mapper_class.__init__.__globals__, HttpBackend=lambda *_arguments, **_options: http):
+        mapper = mapper_class("sim", BRL, kind.holds, kind.options)
+    mapper.run = http.listen(mapper.run)  # type: ignore[method-assign]
+    return mapper, http

@@ -1,0 +1,101 @@
+"""A model Lightrail V1: whatever is repeated under its userSuppliedId is answered as the first time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mappers.http import Answer
+from tests.simulation.money import Call, Money
+from tests.simulation.wires import Surroundings
+
+# Path below a transaction -> the transactionType it makes, and what that does to the card's value.
+ENDINGS = {"capture": ("DRAWDOWN", 0), "void": ("PENDING_VOID", 1), "refund": ("DRAWDOWN_REFUND", 1)}
+
+
+@dataclass(slots=True)
+class Made:
+    """A transaction: what was asked for, what is answered, and when lists begin to show it."""
+
+    asked: tuple[Any, ...]
+    json: dict[str, Any]
+    key: str
+    visible_at: int
+    ended: bool = False
+
+
+class LightrailV1Money(Money):
+    """Transactions by their userSuppliedId."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__(around)
+        self.made: dict[str, Made] = {}
+
+    def answer(self, call: Call) -> Answer:
+        match call.method, call.path:
+            case "POST", ("cards", card_id, "transactions", *ending):
+                return self._post(card_id, tuple(ending), call)
+            case "GET", ("cards", card_id, "transactions"):
+                wanted = call.query.get("userSuppliedId")
+                shown = [made.json for made in self.made.values() if made.visible_at <= self.now]
+                rows = [row for row in shown if wanted in (None, row["userSuppliedId"]) and row["cardId"] == card_id]
+                return Answer(200, {"transactions": rows[::-1]}, {})
+            case "GET", ("cards", card_id, "details"):
+                return Answer(200, {"details": self._details(card_id)}, {})
+        return _error(404, "")
+
+    def _post(self, card_id: str, ending: tuple[str, ...], call: Call) -> Answer:
+        name, value = call.body["userSuppliedId"], call.body.get("value", 0)
+        asked = (card_id, ending, value, call.body.get("pending", False))
+        if name in self.made:
+            before = self.made[name]
+            return Answer(200, {"transaction": before.json}, {}) if before.asked == asked else _error(409, "")
+        if ending:
+            return self._end(card_id, asked, call, ending[0], ENDINGS[ending[1]])
+        if value < 0 and not self.may_pay(card_id):
+            return _error(400, "CardFrozen")
+        if value + self.balance[card_id] < 0:
+            return _error(400, "InsufficientValue")
+        kind = "PENDING_CREATE" if call.body.get("pending") else "DRAWDOWN" if value < 0 else "FUND"
+        if kind == "PENDING_CREATE":
+            self.holds[call.key] = -value
+        return self._make(card_id, asked, call, kind, value, change=value)
+
+    def _end(self, card_id: str, asked: tuple[Any, ...], call: Call, parent: str, ending: tuple[str, int]) -> Answer:
+        kind, back = ending
+        target = next((made for made in self.made.values() if made.json["transactionId"] == parent), None)
+        wanted = "DRAWDOWN" if kind == "DRAWDOWN_REFUND" else "PENDING_CREATE"
+        if target is None or target.ended or target.json["transactionType"] != wanted:
+            return _error(400, "")
+        target.ended = True
+        self.holds.pop(target.key, None)
+        amount = -target.json["value"]
+        return self._make(card_id, asked, call, kind, amount if back else -amount, change=back * amount, parent=parent)
+
+    def _make(
+        self, card_id: str, asked: tuple[Any, ...], call: Call, kind: str, value: int, *, change: int, parent: str = ""
+    ) -> Answer:
+        self.move(card_id, call.key, change)
+        name = call.body["userSuppliedId"]
+        json = {
+            "transactionId": f"transaction-{len(self.made) + 1}",
+            "userSuppliedId": name,
+            "cardId": card_id,
+            "transactionType": kind,
+            "value": value,
+            "currency": "BRL",
+            "parentTransactionId": parent or None,
+            "dateCreated": "2026-01-01T00:00:00.000Z",
+            "metadata": call.body.get("metadata"),
+        }
+        self.made[name] = Made(asked, json, call.key, self.now + self.around.weather.lag())
+        return Answer(201, {"transaction": json}, {})
+
+    def _details(self, card_id: str) -> dict[str, Any]:
+        state = "FROZEN" if self.suspended == card_id else "ACTIVE"
+        store = {"valueStoreType": "PRINCIPAL", "value": self.balance[card_id], "state": state}
+        return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "valueStores": [store]}
+
+
+def _error(status: int, code: str) -> Answer:
+    return Answer(status, {"status": status, "message": code or "no", "messageCode": code}, {})

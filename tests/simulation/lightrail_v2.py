@@ -1,0 +1,151 @@
+"""A model Lightrail V2: a repeat is answered with a 409 that may look like a refusal, and reads lag behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from mappers.http import Answer
+from tests.simulation.money import Call, Money
+from tests.simulation.wires import Surroundings
+
+AUTOMATIC_VOID_DELAY_MS = 10 * 60 * 1000
+
+
+class _Rejected(Exception):
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.answer = Answer(status, {"statusCode": status, "messageCode": code, "message": code}, {})
+
+
+@dataclass(slots=True)
+class Entry:
+    """A transaction. `visible_at` is when reads begin to show it, `void_at` when a hold ends by itself."""
+
+    json: dict[str, Any]
+    root: str
+    card_id: str
+    amount: int
+    key: str
+    visible_at: int
+    void_at: int | None = None
+
+    @property
+    def kind(self) -> str:
+        return str(self.json["transactionType"])
+
+
+class LightrailV2Money(Money):
+    """Transactions by id. The balance is looked at before the id: a repeat may hear InsufficientBalance."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__(around)
+        self.entries: dict[str, Entry] = {}
+
+    def answer(self, call: Call) -> Answer:
+        self.settle_down()
+        try:
+            if call.method == "POST":
+                return Answer(201, self._post(call), {})
+            match call.path:
+                case ("transactions", name):
+                    return Answer(200, self._shown(name).json, {})
+                case ("transactions", name, "chain"):
+                    chain = self._chain(self._shown(name).root)
+                    return Answer(200, [entry.json for entry in chain if entry.visible_at <= self.now], {})
+        except _Rejected as rejected:
+            return rejected.answer
+        return Answer(404, None, {})
+
+    def _post(self, call: Call) -> dict[str, Any]:
+        body = call.body
+        match call.path[1:]:
+            case ("debit",):
+                card_id, amount = body["source"]["valueId"], body["amount"]
+                if not self.may_pay(card_id):
+                    raise _Rejected(409, "ValueFrozen")
+                if amount > self.balance[card_id]:
+                    raise _Rejected(409, "InsufficientBalance")
+                return self._add(call.key, body, "debit", card_id, -amount)
+            case ("credit",):
+                return self._add(call.key, body, "credit", body["destination"]["valueId"], body["amount"])
+            case (root, "capture"):
+                hold = self._pending(root)
+                if hold.void_at is not None and hold.void_at <= self.now:
+                    raise _Rejected(409, "TransactionVoiding")
+                return self._add(call.key, body, "capture", hold.card_id, 0, root=root)
+            case (root, "void"):
+                hold = self._pending(root)
+                return self._add(call.key, body, "void", hold.card_id, hold.amount, root=root)
+            case (target, "reverse"):
+                root = self._entry(target).root
+                if any(entry.kind == "reverse" for entry in self._chain(root)):
+                    raise _Rejected(409, "TransactionReversed")
+                first = self.entries[root]
+                return self._add(call.key, body, "reverse", first.card_id, first.amount, root=root)
+        raise _Rejected(404, "")
+
+    def settle_down(self) -> None:
+        for name, entry in list(self.entries.items()):
+            overdue = entry.void_at is not None and entry.void_at + AUTOMATIC_VOID_DELAY_MS <= self.now
+            if overdue and entry.key in self.holds:
+                self.holds_expired = True
+                body = {"id": f"automatic-void-{name}"}
+                self._add(entry.key, body, "void", entry.card_id, entry.amount, root=name, ours=False)
+
+    def _entry(self, name: str) -> Entry:
+        if name not in self.entries:
+            raise _Rejected(404, "TransactionNotFound")
+        return self.entries[name]
+
+    def _shown(self, name: str) -> Entry:
+        """Return a transaction as a replica shows it."""
+        entry = self._entry(name)
+        if entry.visible_at > self.now:
+            raise _Rejected(404, "TransactionNotFound")
+        return entry
+
+    def _chain(self, root: str) -> list[Entry]:
+        return [entry for entry in self.entries.values() if entry.root == root]
+
+    def _pending(self, root: str) -> Entry:
+        hold = self._entry(root)
+        for entry in self._chain(root):
+            if entry.kind in ("capture", "void"):
+                raise _Rejected(409, "TransactionCaptured" if entry.kind == "capture" else "TransactionVoided")
+        if not hold.json["pending"]:
+            raise _Rejected(409, "TransactionNotPending")
+        return hold
+
+    def _add(
+        self, key: str, body: Any, kind: str, card_id: str, change: int, *, root: str = "", ours: bool = True
+    ) -> dict[str, Any]:
+        name, pending = body["id"], body.get("pending")
+        if name in self.entries:
+            raise _Rejected(409, "TransactionExists")
+        self.move(card_id, key, change, ours=ours)
+        step = {"rail": "lightrail", "valueId": card_id, "balanceChange": change, "balanceAfter": self.balance[card_id]}
+        json = {
+            "id": name,
+            "transactionType": kind,
+            "currency": "BRL",
+            "createdDate": "2026-01-01T00:00:00.000Z",
+            "steps": [] if kind == "capture" else [step],
+            "pending": bool(pending),
+            "metadata": body.get("metadata"),
+        }
+        entry = Entry(json, root or name, card_id, abs(change), key, self.now + self.around.weather.lag())
+        self.entries[name] = entry
+        if pending:
+            entry.void_at = self.now + _milliseconds(pending)
+            self.holds[key] = -change
+        if kind in ("capture", "void"):
+            del self.holds[self.entries[root].key]
+        return json
+
+
+def _milliseconds(duration: str) -> int:
+    """Return how long a hold lasts that is given in days or in seconds: PnD or PTnS."""
+    unit = timedelta(days=1) if duration.endswith("D") else timedelta(seconds=1)
+    return int(duration.strip("PTDS")) * int(unit.total_seconds() * 1000)

@@ -1,0 +1,98 @@
+"""Many schedules: several processes that play batches of them, and a bar that tells how far they are."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+import redis
+
+from app.ledger.embedded import EmbeddedStore
+from tests.simulation.house import house
+from tests.simulation.kinds import KINDS
+from tests.simulation.schedule import Violation, first_violation
+
+BATCH = 50
+DATABASES = 16  # of one store; each process has one to itself
+BAR_WIDTH = 40
+
+# A kind, and the seeds to play of it.
+Work = tuple[str, range]
+
+
+@contextmanager
+def a_store() -> Iterator[str]:
+    """Start a store for schedules only: it need not survive anything, so it does not wait for the disk."""
+    with tempfile.TemporaryDirectory(prefix="simulation-") as directory, EmbeddedStore(Path(directory)) as store:
+        with redis.Redis.from_url(store.url) as client:
+            client.config_set("appendonly", "no")
+        yield store.url
+
+
+def play(kinds: Sequence[str], start: int, schedules: int, processes: int) -> Violation | None:
+    """Play schedules of each kind in turn; stop at the first that breaks something, and return it."""
+    processes = min(processes, DATABASES)
+    progress = Progress(schedules)
+    context = multiprocessing.get_context("spawn")
+    places: SimpleQueue[str] = context.SimpleQueue()
+    with a_store() as url, context.Pool(processes, _take_place, (places,)) as pool:
+        for number in range(processes):
+            places.put(f"{url}?db={number}")
+        for played, violation in pool.imap_unordered(_play, _batches(kinds, start, schedules)):
+            progress.add(played)
+            if violation is not None:
+                break
+        progress.end()
+    return violation
+
+
+class Progress:
+    """A bar on stderr, with what is left of the work and of the time."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._started = time.monotonic()
+
+    def add(self, played: int) -> None:
+        self._done += played
+        rate = self._done / max(time.monotonic() - self._started, 0.001)
+        filled = BAR_WIDTH * self._done // self._total
+        bar = "#" * filled + "." * (BAR_WIDTH - filled)
+        minutes = (self._total - self._done) / rate / 60 if rate else 0
+        sys.stderr.write(f"\r[{bar}] {self._done}/{self._total}  {rate:.0f}/s  {minutes:.0f} min left ")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        sys.stderr.write("\n")
+
+
+def _batches(kinds: Sequence[str], start: int, schedules: int) -> Iterator[Work]:
+    left = schedules
+    for first in count(start, BATCH):
+        for kind in kinds:
+            if left <= 0:
+                return
+            yield kind, range(first, first + min(BATCH, left))
+            left -= BATCH
+
+
+def _play(work: Work) -> tuple[int, Violation | None]:
+    kind, seeds = work
+    with house(KINDS[kind], _place[0]) as one:
+        return len(seeds), first_violation(one, seeds)
+
+
+# Where this process of the pool plays.
+_place: list[str] = []
+
+
+def _take_place(places: SimpleQueue[str]) -> None:
+    _place.append(places.get())

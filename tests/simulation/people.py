@@ -1,0 +1,252 @@
+"""VTEX and the shopper: what they ask for, when they repeat it, and when they give up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.ledger.errors import (
+    AmountExceeded,
+    RequestConflict,
+    StoreUnavailable,
+    TransactionNotFound,
+    Unresolved,
+)
+from app.ledger.service import AuthorizationRequest, ChangeRequest, Entry, LedgerService
+from app.ledger.transaction import Operation
+from mappers.base import BackendUnavailable, OutcomeUnknown, Refused
+from mappers.deadline import Deadline
+from providers.provider import Provider
+from tests.simulation.kinds import Kind
+from tests.simulation.money import BRL, CARDS, Money
+from tests.simulation.scheduler import Actor
+from tests.simulation.weather import HUB_TIMEOUT_MS, MONEY_DEADLINE_SECONDS
+from tests.simulation.wires import Surroundings
+
+NO = (Refused, AmountExceeded, RequestConflict, TransactionNotFound)
+LATER = (BackendUnavailable, OutcomeUnknown, Unresolved, StoreUnavailable)
+
+SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
+# Ours are multiples of this, those of shops are not: where nothing but the amount tells them apart, nobody can.
+OURS = 100
+ELSEWHERE = (7, 1_013, 2_539)
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How many orders there are, of how much, and how long everybody waits before the next thing (from, to)."""
+
+    orders: tuple[int, ...]
+    amounts: tuple[int, ...]
+    gaps: tuple[tuple[int, int], ...]
+
+
+_SOON, _LATER = ((0, SECOND), (0, SECOND), (SECOND, 20 * SECOND)), ((20 * SECOND, MINUTE), (10 * MINUTE, 20 * MINUTE))
+_AMOUNTS = (1_000, 2_500, 4_000, 6_000, 10_000)
+_RUSH = Mood((3, 4, 5), (4_000, 6_000, 10_000), ((0, SECOND // 4), (0, SECOND // 2), (0, 4 * SECOND)))
+MOODS = (
+    _RUSH,
+    _RUSH,
+    Mood((1, 2, 2, 3), _AMOUNTS, _SOON),
+    Mood((1, 2, 3), _AMOUNTS, _SOON + _LATER),
+    Mood((1, 2), _AMOUNTS, _SOON + _LATER + ((DAY, 4 * DAY), (DAY, 4 * DAY))),
+)
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer of the service, whether it reached VTEX or not. `value`: an id, an oid, or a list of entries."""
+
+    what: str  # authorise, settle, cancel, settlements, cancellations
+    transaction: str
+    request_id: str
+    amount: int
+    asked_at: int
+    word: str = "silence"  # done, refused, later
+    value: Any = None
+    error: Exception | None = None
+    received: bool = False
+    answered_at: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.request_id} {self.amount}: {self.word} {self.error or self.value or ''}"
+
+
+@dataclass
+class Town:
+    """What everybody in one schedule shares. `answers` is everything the service ever said, in order."""
+
+    around: Surroundings
+    ledger: LedgerService
+    provider: Provider
+    money: Money
+    kind: Kind
+    answers: list[Answer] = field(default_factory=list)
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        self._rng = self.around.scheduler.rng
+        self.mood = self._rng.choice(MOODS)
+
+    def gap(self) -> int:
+        """Return how long somebody waits before the next thing, in milliseconds."""
+        return self._rng.randrange(*self._rng.choice(self.mood.gaps))
+
+    def start(self) -> None:
+        """Let everybody begin at about the same time."""
+        scheduler = self.around.scheduler
+        for number in range(self._rng.choice(self.mood.orders)):
+            order = Order(self, f"order-{number}", CARDS[self._rng.random() < 0.1])
+            scheduler.spawn(f"VTEX {order.name}", order.place, self.gap(), mortal=False)
+        if self.kind.elsewhere:
+            scheduler.spawn("shopper", self._shop, mortal=False)
+        if self._rng.random() < 0.3:
+            scheduler.spawn("card owner", self._suspend, self.gap(), mortal=False)
+
+    def _shop(self) -> None:
+        """Spend the card elsewhere now and then."""
+        for _ in range(self._rng.randrange(1, 5)):
+            self.around.scheduler.sleep(self.gap())
+            amount = self._rng.choice((*ELSEWHERE, self.money.balance[CARDS[0]]))
+            if amount % OURS and self.money.spend_elsewhere(CARDS[0], amount):
+                self.around.scheduler.note("spends", amount, "elsewhere")
+
+    def _suspend(self) -> None:
+        """Let the card pay nothing new for a while."""
+        for suspended in (True, False) * self._rng.randrange(1, 5):
+            self.around.scheduler.note("suspends the card" if suspended else "lets it pay again")
+            self.money.suspend(CARDS[0] if suspended else None)
+            self.around.scheduler.sleep(self.gap())
+
+
+class Order:
+    """One order as VTEX handles it: authorise, then GET, sum and POST, however often it takes."""
+
+    def __init__(self, town: Town, name: str, card_id: str) -> None:
+        self.name = name
+        self._town = town
+        self._scheduler = town.around.scheduler
+        self._rng = self._scheduler.rng
+        self._card_id = card_id
+        credit = town.kind.credits and self._rng.random() < 0.15
+        self._operation = Operation.CREDIT if credit else Operation.DEBIT
+        self._amount = self._rng.choice(town.mood.amounts)
+        self._transaction = ""
+        self._waiting: dict[Actor, Answer] = {}
+
+    def place(self) -> None:
+        """Authorise, then invoice; sometimes with somebody else at work on the same order."""
+        if not self._authorise():
+            return
+        if self._rng.random() < 0.4:
+            self._scheduler.spawn(f"support {self.name}", lambda: self._handle("b"), self._town.gap(), mortal=False)
+        self._handle("a")
+
+    def _authorise(self) -> bool:
+        request = AuthorizationRequest(self._card_id, self._operation, BRL.to_decimal(self._amount), self.name)
+        for _ in range(self._rng.randrange(1, 6)):
+            answer = self._ask(
+                "authorise",
+                self.name,
+                self._amount,
+                lambda deadline: self._town.ledger.authorize(self._town.provider, request, deadline),
+            )
+            if answer.received and answer.word == "done":
+                self._transaction = answer.value
+                return True
+            if answer.received and answer.word == "refused":
+                return False
+            self._scheduler.sleep(self._town.gap())
+        return False
+
+    def _handle(self, who: str) -> None:
+        for number in range(self._rng.randrange(4)):
+            self._scheduler.sleep(self._town.gap())
+            what = self._rng.choice(("settle", "settle", "cancel"))
+            # VTEX's own examples reuse one requestId for both.
+            self._change(what, f"{self.name}-{number}" if self._rng.random() < 0.2 else f"{self.name}-{who}{number}")
+
+    def _change(self, what: str, request_id: str) -> None:
+        sums = self._sums()
+        if sums is None:
+            return
+        left = self._left(what, *sums)
+        amount = self._rng.choice((left, left, left // 200 * 100, 700, left + 300))
+        for number in range(self._rng.randrange(1, 5)):
+            if amount <= 0:
+                return
+            answer = self._post(what, request_id, amount)
+            if answer.received and answer.word != "later":
+                return
+            self._scheduler.sleep(self._town.gap())
+            now = self._sums()
+            if now is None or now != sums:
+                return
+            if answer.received and self._rng.random() < 0.3:
+                request_id += f"-again{number}"  # it heard that it did not work, and sees that it did not
+
+    @staticmethod
+    def _left(what: str, authorised: int, settled: int, cancelled: int) -> int:
+        return authorised - cancelled - (settled if what == "settle" else 0)
+
+    def _sums(self) -> tuple[int, int, int] | None:
+        """Return what is authorised, settled and cancelled; None after it was tried in vain."""
+        service, provider = self._town.ledger, self._town.provider
+        for _ in range(3):
+            sums = []
+            for what, read in (("settlements", service.settlements), ("cancellations", service.cancellations)):
+                answer = self._ask(
+                    what,
+                    "",
+                    0,
+                    lambda deadline, read=read: read(provider, self._card_id, self._transaction, deadline),  # type: ignore[misc]
+                )
+                if answer.received and answer.word == "done":
+                    sums.append(sum(BRL.to_minor(entry.value) for entry in answer.value))
+            if len(sums) == 2:
+                return self._amount, sums[0], sums[1]
+            self._scheduler.sleep(self._town.gap())
+        return None
+
+    def _post(self, what: str, request_id: str, amount: int) -> Answer:
+        service, provider = self._town.ledger, self._town.provider
+        request = ChangeRequest(self._card_id, self._transaction, BRL.to_decimal(amount), request_id)
+        use_case = service.settle if what == "settle" else service.cancel
+        return self._ask(what, request_id, amount, lambda deadline: use_case(provider, request, deadline))
+
+    def _ask(self, what: str, request_id: str, amount: int, use_case: Callable[[Deadline], Any]) -> Answer:
+        """Send one request to some worker, and wait for its answer as long as the Hub does."""
+        town, scheduler, weather = self._town, self._scheduler, self._town.around.weather
+        me = scheduler.current
+        assert me is not None
+        answer = Answer(what, self._transaction, request_id, amount, scheduler.now)
+        self._waiting[me] = answer
+
+        def work() -> None:
+            try:
+                answer.value = use_case(Deadline.after(MONEY_DEADLINE_SECONDS))
+                answer.word = "done"
+            except NO as error:
+                answer.word, answer.error = "refused", error
+            except LATER as error:
+                answer.word, answer.error = "later", error
+            answer.answered_at = scheduler.now
+            town.answers.append(answer)
+            scheduler.note("answers", answer)
+            if self._waiting.get(me) is answer and not weather.loses_the_answer():
+                scheduler.wake(me, weather.latency() % 200)
+                answer.received = True
+
+        town.workers += 1
+        scheduler.spawn(f"worker {town.workers}", work, weather.latency())
+        scheduler.sleep(HUB_TIMEOUT_MS)
+        del self._waiting[me]
+        scheduler.note("hears" if answer.received else "hears nothing of", answer)
+        return answer
+
+
+def entries(answer: Answer) -> dict[str, int]:
+    """Return the list in an answer: oid -> minor units."""
+    listed: list[Entry] = answer.value
+    return {entry.oid: BRL.to_minor(entry.value) for entry in listed}

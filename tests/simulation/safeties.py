@@ -1,0 +1,128 @@
+"""The safeties, and what each becomes when it is switched off: a change of the code's own text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXECUTOR = "app/ledger/executor.py"
+CLAIM, RECORD = "app/ledger/lua/claim.lua", "app/ledger/lua/record.lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In `file`, `text` becomes `without`."""
+
+    file: str
+    text: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """`kind` names a kind of backend that needs it. Without `edits`, the harness itself takes it away.
+
+    `bounded`: whether the backend keeps its bounds meanwhile. `first_seed`: where the tests begin to look; the README
+    tells how long it takes from seed 0.
+    """
+
+    name: str
+    kind: str
+    edits: tuple[Edit, ...] = ()
+    bounded: bool = True
+    first_seed: int = 0
+
+
+_FENCE = Edit(
+    RECORD,
+    "local mine = number('attempt') == arg.attempt and get('open') == tostring(act)",
+    "local mine = true",
+)
+
+_REFUSAL = Edit(EXECUTOR, "            if certain:\n                raise\n", "            raise\n")
+
+SAFETIES = (
+    Safety("the intent is on disk before anything is sent", "v1", first_seed=60),
+    Safety(
+        "every repeat has the same key",
+        "v1",
+        (
+            Edit(
+                EXECUTOR,
+                "key=step_key(self._act.oid, number),",
+                "key=step_key(self._act.oid, number) + str(self._claim.attempt - 1 or ''),",
+            ),
+        ),
+    ),
+    Safety(
+        "the backend is asked before it is told again",
+        "vauchar",
+        (
+            Edit(
+                EXECUTOR,
+                "receipt = self._mapper.ask(call, deadline)\n            if receipt is not None:",
+                "receipt = None\n            if receipt is not None:",
+            ),
+        ),
+    ),
+    Safety(
+        "an attempt that may send is not taken for one that did not",
+        "vauchar",
+        (Edit(CLAIM, "set(act_field(act, 'clean'), '')", ""),),
+    ),
+    Safety(
+        "no trace of it counts only when nothing is on its way",
+        "vauchar",
+        (Edit(CLAIM, "result[5], result[6] = quiet, clean", "result[5], result[6] = 0, clean"),),
+    ),
+    Safety(
+        "a refusal counts only when nothing is on its way",
+        "v1",
+        (_REFUSAL,),
+        first_seed=300,
+    ),
+    Safety(
+        "a 409 is looked up, and counts only when nothing is on its way",
+        "v2",
+        (_REFUSAL, Edit("mappers/lightrail_v2/mapper.py", "if rejected.status == 409:", "if False:")),
+    ),
+    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=260),
+    Safety(
+        "an attempt under lease is left alone, and one that lost it may not go on",
+        "vauchar",
+        (_FENCE, Edit(CLAIM, "if number('lease') > now then return answer('leased') end", "")),
+    ),
+    Safety(
+        "what succeeds after it was refused is undone",
+        "v1",
+        (
+            Edit(
+                RECORD,
+                "  if state == 'refused' then\n",
+                "  if state == 'refused' then\n    do return answer('late') end\n",
+            ),
+        ),
+        bounded=False,
+    ),
+    Safety(
+        "the caps are checked where the act is written",
+        "v1",
+        (Edit("app/ledger/lua/append.lua", "if arg.amount > reserved then return answer('exceeded') end", ""),),
+    ),
+    Safety(
+        "a reservation is made in the epoch its balance was read in",
+        "vauchar",
+        (Edit(RECORD, "if on_card('epoch') ~= arg.epoch then return answer('moved') end", ""),),
+        first_seed=830,
+    ),
+    Safety(
+        "steps on a card that is judged by its balance do not overlap",
+        "vauchar-silent",
+        (
+            Edit(
+                "app/ledger/lua/prelude.lua",
+                "if not arg.one_step_at_a_time then return false end",
+                "do return false end",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,92 @@
+"""How a safety is switched off in the house: by a change of the code's own text, or by taking the intent away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import redis
+
+from app.ledger import executor, keys
+from app.ledger.commands import Outcome
+from app.ledger.store import Store
+from app.ledger.transaction import Address
+from mappers.base import Mapper
+from tests.simulation.safeties import EXECUTOR, Safety
+
+ROOT = Path(executor.__file__).parents[2]
+
+
+class Outdated(Exception):
+    """The code has no longer the text that switching a safety off would change: say in safeties.py what it is now."""
+
+
+def check(safety: Safety) -> None:
+    """Raise Outdated unless all of its edits find their text."""
+    for edit in safety.edits:
+        if edit.text not in (ROOT / edit.file).read_text():
+            raise Outdated(f"{safety.name}: {edit.file} has no {edit.text!r}")
+
+
+def scripts(safety: Safety | None) -> Callable[[str], str]:
+    """Return what the text of each script becomes."""
+
+    def change(text: str) -> str:
+        for edit in safety.edits if safety else ():
+            text = text.replace(edit.text, edit.without)
+        return text
+
+    return change
+
+
+def executor_module(safety: Safety | None) -> ModuleType:
+    """Return the module to take the executor from."""
+    return _changed(EXECUTOR, safety) or executor
+
+
+def mapper_class(mapper: type[Mapper], safety: Safety | None) -> type[Mapper]:
+    module = _changed(mapper.__module__.replace(".", "/") + ".py", safety)
+    changed: type[Mapper] = getattr(module, mapper.__name__) if module else mapper
+    return changed
+
+
+def _changed(file: str, safety: Safety | None) -> ModuleType | None:
+    """Return the module made of a file's changed text, or None where nothing in it changes."""
+    edits = [edit for edit in (safety.edits if safety else ()) if edit.file == file]
+    if not edits:
+        return None
+    text = (ROOT / file).read_text()
+    for edit in edits:
+        text = text.replace(edit.text, edit.without)
+    module = ModuleType(file.removesuffix(".py").replace("/", "."))
+    exec(compile(text, file, "exec"), module.__dict__)
+    return module
+
+
+class ForgetfulStore(Store):
+    """Keeps an opening act to itself until something became of it: nothing is on disk before it is sent."""
+
+    def __init__(self, client: redis.Redis, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._client = client
+        self._unwritten: dict[str, tuple[dict[str, str], float]] = {}
+
+    def _run(self, script: str, address: Address, **arguments: Any) -> Outcome:
+        transaction, _, due, *_ = keys.for_scripts(address)
+        before = self._client.hgetall(transaction)
+        if script == "record" and address.id in self._unwritten:
+            fields, score = self._unwritten.pop(address.id)
+            self._client.hset(transaction, mapping=fields)
+            self._client.zadd(due, {address.id: score})
+        outcome = super()._run(script, address, **arguments)
+        if script in ("open", "append") and outcome.word == "opened":
+            score = self._client.zscore(due, address.id)
+            self._unwritten[address.id] = self._client.hgetall(transaction), score or 0
+            self._client.delete(transaction)
+            if before:
+                self._client.hset(transaction, mapping=before)
+            else:
+                self._client.zrem(due, address.id)
+        return outcome

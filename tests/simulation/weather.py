@@ -1,0 +1,151 @@
+"""The weather knows what goes wrong in one schedule, and how often: drawn from its seed, so that no two are alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LEASE_SECONDS = 30
+HUB_TIMEOUT_MS = 15_000
+MONEY_DEADLINE_SECONDS = 10
+
+# The stated bounds: what was sent has arrived, and shows in reads, before the lease of its attempt is over. An attempt
+# sends in the first half of its lease.
+READ_LAG_MS = 2_000
+LATEST_ARRIVAL_MS = LEASE_SECONDS * 1000 // 2 - READ_LAG_MS
+
+LONGEST_STALL_MS = 2 * 60 * 60 * 1000
+
+
+class Store(StrEnum):
+    """What may happen to one command to the store."""
+
+    FINE = "fine"
+    DOWN = "the store is down"
+    LOST = "the store did it, its answer is lost"
+
+
+class Backend(StrEnum):
+    """What may happen to one call to the backend."""
+
+    FINE = "fine"
+    REFUSED = "connection refused"
+    LOST_BEFORE = "reset before the effect"
+    LOST_AFTER = "reset after the effect"
+    LATE = "late, after the timeout"
+    LOST_LATE = "reset, and late"
+    ERROR_BEFORE = "500 before the effect"
+    ERROR_AFTER = "500 after the effect"
+
+
+class Weather:
+    """Each fault's rate in this schedule is none, rare or frequent."""
+
+    def __init__(self, rng: Random, *, bounded: bool = True) -> None:
+        """`bounded`: the backend does what it is told in time. Where it does not, processes stand still a lot, too."""
+        self._rng = rng
+        self._latest = LATEST_ARRIVAL_MS if bounded else 4 * LEASE_SECONDS * 1000
+        self._crash = self._rate(0.02, 0.08)
+        self._stall = self._rate(0.01, 0.05)
+        self._slow = self._rate(0.1, 0.4)
+        self._answer_lost = self._rate(0.1, 0.4)
+        self._store = {Store.DOWN: self._rate(0.02, 0.08), Store.LOST: self._rate(0.02, 0.08)}
+        self._writes = {kind: self._rate(0.05, 0.25) for kind in Backend if kind is not Backend.FINE}
+        self._reads = self._rate(0.03, 0.25)
+        if not bounded:
+            self._crash, self._stall, self._writes = 0.0, 0.1, {Backend.LATE: 0.3}
+        self.read_lag = rng.choice((0, 0, READ_LAG_MS))
+
+    def _rate(self, rare: float, frequent: float) -> float:
+        return self._rng.choice((0.0, 0.0, rare, frequent))
+
+    def crashes(self) -> bool:
+        return self._happens(self._crash)
+
+    def stall(self) -> int:
+        """Return for how long a process stands still now, in milliseconds; mostly not at all."""
+        if not self._happens(self._stall):
+            return 0
+        return self._rng.choice((6_000, 16_000, 31_000, 61_000, LONGEST_STALL_MS)) + self._rng.randrange(5_000)
+
+    def latency(self) -> int:
+        """Return how long something takes that works, in milliseconds."""
+        if self._happens(self._slow):
+            return self._rng.choice((100, 300, 1_000, 4_000)) + self._rng.randrange(30)
+        return self._rng.randrange(1, 30)
+
+    def flight(self, *, late: bool) -> int:
+        """Return how long after it was sent something reaches the backend, in milliseconds."""
+        return self._rng.randrange(self._latest) if late else min(self.latency(), LATEST_ARRIVAL_MS)
+
+    def lag(self) -> int:
+        """Return how long the backend's reads miss what it just did, in milliseconds."""
+        return self._rng.randrange(self.read_lag) if self.read_lag else 0
+
+    def loses_the_answer(self) -> bool:
+        return self._happens(self._answer_lost)
+
+    def store(self) -> Store:
+        return self._one_of(self._store, Store.FINE)
+
+    def backend_write(self) -> Backend:
+        return self._one_of(self._writes, Backend.FINE)
+
+    def read_fails(self) -> bool:
+        return self._happens(self._reads)
+
+    def _happens(self, rate: float) -> bool:
+        return rate > 0 and self._rng.random() < rate
+
+    def _one_of(self, rates: dict[T, float], otherwise: T) -> T:
+        for kind, rate in rates.items():
+            if self._happens(rate):
+                return kind
+        return otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """The one thing that goes wrong in a call: at which point it crashes, or what befalls a command or a write."""
+
+    crash_at: int = 0
+    store: Store = Store.FINE
+    store_at: int = 0
+    backend: Backend = Backend.FINE
+    read_fails: bool = False
+
+
+class Calm(Weather):
+    """Nothing goes wrong but one mishap."""
+
+    def __init__(self, mishap: Mishap) -> None:
+        super().__init__(Random(0))
+        self._mishap = mishap
+        self._points = self._commands = 0
+        self.read_lag = 0
+
+    def crashes(self) -> bool:
+        self._points += 1
+        return self._points == self._mishap.crash_at
+
+    def stall(self) -> int:
+        return 0
+
+    def latency(self) -> int:
+        return 5
+
+    def store(self) -> Store:
+        self._commands += 1
+        return self._mishap.store if self._commands == self._mishap.store_at else Store.FINE
+
+    def backend_write(self) -> Backend:
+        fate, self._mishap = self._mishap.backend, replace(self._mishap, backend=Backend.FINE)
+        return fate
+
+    def read_fails(self) -> bool:
+        fails, self._mishap = self._mishap.read_fails, replace(self._mishap, read_fails=False)
+        return fails
