@@ -34,7 +34,7 @@ test: install
 	@$(VENV)/bin/python -m pytest -n auto
 
 test-long: install
-	@$(VENV)/bin/python -m pytest -n auto -m "long or not long"
+	@$(VENV)/bin/python -m pytest tests -n auto -m "long or not long"
 	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
 	@$(VENV)/bin/python -m tests.mutations
 
