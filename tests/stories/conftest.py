@@ -170,6 +170,7 @@ def _environment(folder: Path, providers: Path) -> dict[str, str]:
         "GIFTBRIDGE_PROVIDERS": str(providers),
         "GIFTBRIDGE_DATA": str(folder / "data"),
         "GIFTBRIDGE_LOG_LEVEL": "DEBUG",
+        "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
     }
 
 
