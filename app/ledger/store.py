@@ -290,12 +290,11 @@ def _outcome(transaction_id: str, answer: list[Any]) -> Outcome:
     record = load_record(transaction_id, fields) if fields else None
     claim = None
     if record is not None and word in ("opened", "claimed"):
-        fresh = word == "opened"
-        quiet_was, was_clean = (0, "") if fresh else answer[4:6]
+        quiet_was, clean = answer[4:6]
         claim = Claim(
             attempt=record.attempt,
-            conclusive=fresh or quiet_was <= now,
-            clean=fresh or was_clean == "1",
+            conclusive=quiet_was <= now,
+            clean=clean == "1",
             quiet_was=quiet_was,
             epoch=int(epoch),
         )

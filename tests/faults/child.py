@@ -196,7 +196,7 @@ class Recover:
         client: Any = workshop.parts.connection._client
         tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
         if self.time_has_passed:
-            client.hset(f"{tag}:tx:{record.id}", mapping={"lease": 0, "quiet": 0, "retry": 0})
+            client.hset(f"{tag}:tx:{record.id}", mapping={"lease": 1, "quiet": 0, "retry": 0})
         client.zadd(f"{tag}:due", {record.id: 0})
 
 

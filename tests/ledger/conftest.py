@@ -100,7 +100,7 @@ class House:
         """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
         client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"lease": 0, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
+        client.hset(key, mapping={"lease": 1, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
 
     def sweep(self) -> dict[str, int]:
         self.make_due()

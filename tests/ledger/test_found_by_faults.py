@@ -25,6 +25,14 @@ def dies(step: Step, run: Run) -> Receipt:
     raise Killed
 
 
+def look_before_capturing(house: House) -> None:
+    def look_first(act: Act, transaction: Facts) -> list[Step]:
+        steps = list(ModelMapper.plan(house.mapper, act, transaction))
+        return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
+
+    house.mapper.plan = look_first  # type: ignore[method-assign]
+
+
 @pytest.fixture
 def once_only(make_house: MakeHouse) -> House:
     """A backend that would redeem twice when told twice, reserved in the ledger."""
@@ -77,15 +85,11 @@ def test_a_refused_settlement_that_is_tried_again_looks_at_the_card_again(once_o
     house = once_only
     seen: list[int | None] = []
 
-    def look_first(act: Act, transaction: Facts) -> list[Step]:
-        steps = list(ModelMapper.plan(house.mapper, act, transaction))
-        return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
-
     def as_looked_at(step: Step, run: Run) -> Receipt:
         seen.append(step.earlier[-1].balance)
         return run()
 
-    house.mapper.plan = look_first  # type: ignore[method-assign]
+    look_before_capturing(house)
     house.mapper.faults = [as_looked_at, as_looked_at]
     transaction = house.authorize("40.00")
     house.backend.balances[CARD] = 1_000
@@ -94,6 +98,64 @@ def test_a_refused_settlement_that_is_tried_again_looks_at_the_card_again(once_o
     house.backend.balances[CARD] = 4_000
     house.settle(transaction, "40.00")
     assert seen == [1_000, 4_000]
+
+
+def test_what_is_sent_again_is_looked_at_again(once_only: House) -> None:
+    """The backend was down for hours: what the card held before says nothing about what the second call does to it."""
+    house = once_only
+    seen: list[int | None] = []
+
+    def as_looked_at(step: Step, run: Run) -> Receipt:
+        seen.append(step.earlier[-1].balance)
+        on_disk = house.record(transaction).acts[1].steps[0].receipt
+        assert on_disk
+        seen.append(on_disk.balance)
+        return run()
+
+    look_before_capturing(house)
+    house.mapper.faults = [lost_before, as_looked_at]
+    transaction = house.authorize("40.00")
+    with pytest.raises(OutcomeUnknown):
+        house.settle(transaction, "40.00")
+    house.lose_lease(transaction)
+    house.backend.balances[CARD] = 7_000
+    house.settle(transaction, "40.00")
+    assert seen == [7_000, 7_000]
+
+
+def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: House) -> None:
+    """A process that slept past its lease may have sent it after another one was refused, and have died."""
+    house = once_only
+    transaction = house.authorize("40.00")
+
+    def sleeps_while_another_is_refused(step: Step, run: Run) -> Receipt:
+        house.lose_lease(transaction)
+        house.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            house.settle(transaction, "40.00")
+        house.backend.frozen = False
+        run()
+        raise Killed
+
+    house.mapper.faults = [sleeps_while_another_is_refused]
+    with pytest.raises(Killed):
+        house.settle(transaction, "40.00")
+    house.settle(transaction, "40.00")
+    assert house.backend.effects.total() == 1
+    assert house.settlements(transaction) == [Decimal(40)]
+
+
+def test_a_refused_settlement_that_nobody_else_tried_is_sent_again_without_asking(once_only: House) -> None:
+    """Where no id is echoed the answer would be a guess, and a person would have to decide."""
+    house = once_only
+    transaction = house.authorize("40.00")
+    house.backend.frozen = True
+    with pytest.raises(CardUnusable):
+        house.settle(transaction, "40.00")
+    house.backend.frozen = False
+    house.mapper.tells = False
+    house.settle(transaction, "40.00")
+    assert house.settlements(transaction) == [Decimal(40)]
 
 
 def test_one_transaction_that_breaks_the_code_keeps_the_sweeper_from_no_other(make_house: MakeHouse) -> None:

@@ -59,7 +59,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a repeat has the same key",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "key=step_key(self._act.oid, number),",
         "key=step_key(self._act.oid, number) + str(self._claim.attempt),",
         BAD_DAYS + "an_answer_that_cannot_be_asked_for_is_found_by_the_repeat",
@@ -161,14 +161,42 @@ MUTATIONS = [
     # Unknown is asked for.
     Mutation(
         "the backend is asked before it is told again",
-        LEDGER + "executor.py",
-        "        if not self._clean:\n            receipt = self._mapper.ask(call, deadline)",
-        "        if False:\n            receipt = self._mapper.ask(call, deadline)",
+        LEDGER + "attempt.py",
+        "        if not self._clean:\n            receipt = self._mapper.ask(self._call(number), deadline)",
+        "        if False:\n            receipt = self._mapper.ask(self._call(number), deadline)",
         SAFETIES + "the_backend_is_asked_before_it_is_told_again",
     ),
     Mutation(
+        "what is sent again is looked at again",
+        LEDGER + "attempt.py",
+        "        if certain:\n            self._look_again(number, deadline)\n",
+        "",
+        FOUND + "what_is_sent_again_is_looked_at_again",
+    ),
+    Mutation(
+        "a look is on disk before what it was for is sent",
+        LEDGER + "attempt.py",
+        "receipt=self._look(number - 1, deadline))\n            self._write_progress()\n",
+        "receipt=self._look(number - 1, deadline))\n",
+        FOUND + "what_is_sent_again_is_looked_at_again",
+    ),
+    Mutation(
+        "a refused act that was taken from a sleeper is asked for",
+        LUA + "append.lua",
+        "get(act_field(new, 'overtaken')) == '' and '1' or ''",
+        "'1'",
+        FOUND + "a_refused_settlement_that_is_tried_again_is_asked_for_first",
+    ),
+    Mutation(
+        "a lease that was not given back is remembered",
+        LUA + "claim.lua",
+        "if number('lease') > 0 then set(act_field(act, 'overtaken'), '1') end\n",
+        "",
+        FOUND + "a_refused_settlement_that_is_tried_again_is_asked_for_first",
+    ),
+    Mutation(
         "the same request asks once more",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "            return self._ask_once_more(call, unknown, deadline)",
         "            raise unknown",
         BAD_DAYS + "a_lost_answer_is_asked_for_in_the_same_request",
@@ -182,7 +210,7 @@ MUTATIONS = [
     ),
     Mutation(
         "what may still arrive is not sent again",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "            if not certain and (not self._mapper.repeatable or self._nobody_waits):\n"
         '                raise OutcomeUnknown("what was sent before may still arrive")\n',
         "",
@@ -197,28 +225,28 @@ MUTATIONS = [
     ),
     Mutation(
         "a backend's reads may lag behind its answer",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)",
         "lag = timedelta()",
         SAFETIES + "no_trace_of_it_is_not_believed_while_reads_may_lag_behind",
     ),
     Mutation(
         "a refusal is not believed while the first attempt may still arrive",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "            if certain:\n                raise\n",
         "            raise\n",
         BAD_DAYS + "a_refusal_is_not_believed_while_the_first_attempt_may_still_arrive",
     ),
     Mutation(
         "nothing is parked while it may still show",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "            if not self._claim.conclusive:\n                return self._leave(error)\n",
         "",
         SAFETIES + "nothing_is_left_for_a_person_while_it_may_still_show",
     ),
     Mutation(
         "a parked act is not repeated by a machine",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "        if self._act.state is ActState.PARKED:\n"
         '            raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")\n',
         "",

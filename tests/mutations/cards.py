@@ -46,7 +46,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the sweeper starts no authorisation",
-        LEDGER + "executor.py",
+        LEDGER + "attempt.py",
         "        return self._act.opens and not self._waited_for",
         "        return False",
         BAD_DAYS + "an_opening_nobody_came_back_for_is_not_started",

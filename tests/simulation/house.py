@@ -185,7 +185,7 @@ def virtual_time(around: Surroundings, executor: ModuleType) -> Iterator[None]:
         mock.patch.object(deadline, "time", VirtualClock(around)),
         mock.patch.object(names, "BUCKETS", 1),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
-        mock.patch.object(executor, "log", silent),
+        mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
         mock.patch("app.ledger.sweeper.log", silent),
         mock.patch("app.ledger.recovery.log", silent),
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXECUTOR = "app/ledger/executor.py"
+ATTEMPT = "app/ledger/attempt.py"
 CLAIM, RECORD = "app/ledger/lua/claim.lua", "app/ledger/lua/record.lua"
 
 
@@ -38,7 +38,7 @@ _FENCE = Edit(
     "local mine = true",
 )
 
-_REFUSAL = Edit(EXECUTOR, "            if certain:\n                raise\n", "            raise\n")
+_REFUSAL = Edit(ATTEMPT, "            if certain:\n                raise\n", "            raise\n")
 
 SAFETIES = (
     Safety("the intent is on disk before anything is sent", "v1", first_seed=60),
@@ -47,7 +47,7 @@ SAFETIES = (
         "v1",
         (
             Edit(
-                EXECUTOR,
+                ATTEMPT,
                 "key=step_key(self._act.oid, number),",
                 "key=step_key(self._act.oid, number) + str(self._claim.attempt - 1 or ''),",
             ),
@@ -58,8 +58,8 @@ SAFETIES = (
         "vauchar",
         (
             Edit(
-                EXECUTOR,
-                "receipt = self._mapper.ask(call, deadline)\n            if receipt is not None:",
+                ATTEMPT,
+                "receipt = self._mapper.ask(self._call(number), deadline)\n            if receipt is not None:",
                 "receipt = None\n            if receipt is not None:",
             ),
         ),
@@ -72,7 +72,7 @@ SAFETIES = (
     Safety(
         "no trace of it counts only when nothing is on its way",
         "vauchar",
-        (Edit(CLAIM, "result[5], result[6] = quiet, clean", "result[5], result[6] = 0, clean"),),
+        (Edit(CLAIM, "answer_with_claim('claimed', quiet, clean)", "answer_with_claim('claimed', 0, clean)"),),
     ),
     Safety(
         "a refusal counts only when nothing is on its way",

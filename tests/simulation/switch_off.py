@@ -14,9 +14,10 @@ from app.ledger.commands import Outcome
 from app.ledger.store import Store
 from app.ledger.transaction import Address
 from mappers.base import Mapper
-from tests.simulation.safeties import EXECUTOR, Safety
+from tests.simulation.safeties import ATTEMPT, Safety
 
 ROOT = Path(executor.__file__).parents[2]
+EXECUTOR = "app/ledger/executor.py"
 
 
 class Outdated(Exception):
@@ -43,7 +44,12 @@ def scripts(safety: Safety | None) -> Callable[[str], str]:
 
 def executor_module(safety: Safety | None) -> ModuleType:
     """Return the module to take the executor from."""
-    return _changed(EXECUTOR, safety) or executor
+    attempt = _changed(ATTEMPT, safety)
+    if attempt is None:
+        return executor
+    module = _module(EXECUTOR, (ROOT / EXECUTOR).read_text())
+    module.Attempt = attempt.Attempt
+    return module
 
 
 def mapper_class(mapper: type[Mapper], safety: Safety | None) -> type[Mapper]:
@@ -60,6 +66,10 @@ def _changed(file: str, safety: Safety | None) -> ModuleType | None:
     text = (ROOT / file).read_text()
     for edit in edits:
         text = text.replace(edit.text, edit.without)
+    return _module(file, text)
+
+
+def _module(file: str, text: str) -> ModuleType:
     module = ModuleType(file.removesuffix(".py").replace("/", "."))
     exec(compile(text, file, "exec"), module.__dict__)
     return module

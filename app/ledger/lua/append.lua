@@ -1,6 +1,6 @@
 -- Adds a settlement or a cancellation, if the caps allow it; finds it, if it is there already.
 -- Answers: missing | not due | found | conflict | busy | closed | exceeded | card busy, and nothing was written;
--- accepted | queued (behind what was promised) | opened, and it was.
+-- accepted | queued (behind what was promised) | opened (then with a claim), and it was.
 local state = get('state')
 if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
 if arg.only_if_due then
@@ -53,4 +53,6 @@ if open == '' then
 end
 arm()
 note('opened')
-return answer(open == '' and 'opened' or 'queued')
+if open ~= '' then return answer('queued') end
+-- One that was refused: an attempt that it was taken from may have been asleep, and have sent it since.
+return answer_with_claim('opened', 0, get(act_field(new, 'overtaken')) == '' and '1' or '')

@@ -1,6 +1,5 @@
 -- Takes over the first unresolved act, when nobody is at it.
--- Answers: missing | nothing | seen to | leased | card busy | claimed, and then until when what was sent before
--- may still arrive, and whether nothing was.
+-- Answers: missing | nothing | seen to | leased | card busy | claimed (then with a claim).
 if get('state') == '' then return answer('missing') end
 local open = get('open')
 if open == '' then
@@ -27,10 +26,10 @@ if arg.unpark then
   note('decided')
 end
 local quiet, clean = number('quiet'), get(act_field(act, 'clean'))
+-- A lease that was not given back: whoever had it may have died, or may be asleep and go on later.
+if number('lease') > 0 then set(act_field(act, 'overtaken'), '1') end
 -- From here on this attempt may send: whoever comes after it must ask.
 set(act_field(act, 'clean'), '')
 take_lease()
 arm()
-local result = answer('claimed')
-result[5], result[6] = quiet, clean
-return result
+return answer_with_claim('claimed', quiet, clean)

@@ -1,5 +1,5 @@
 -- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
--- Answers: found | conflict | card busy | opened.
+-- Answers: found | conflict | card busy | opened (then with a claim).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
 if state ~= '' and not (state == 'abandoned' and get('open') == '') then
@@ -31,4 +31,4 @@ take_card(arg.kind, 0)
 take_lease()
 arm()
 note('opened')
-return answer('opened')
+return answer_with_claim('opened', 0, '1')

@@ -33,6 +33,14 @@ local function answer(status)
     {on_card('epoch'), on_card('reserved'), redis.call('HGET', card, 'busy') or ''}}
 end
 
+-- The answer of a script that gives the right to run an act: also until when what was sent for it before may still
+-- arrive (0: nothing can), and '1' when nothing was.
+local function answer_with_claim(status, quiet, clean)
+  local result = answer(status)
+  result[5], result[6] = quiet, clean
+  return result
+end
+
 local function act_field(act, name)
   return 'a' .. act .. '.' .. name
 end

@@ -1,0 +1,279 @@
+"""An attempt runs one act from where it stands, and knows what an unclear answer means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from app.ledger.commands import Claim
+from app.ledger.errors import Unresolved
+from app.ledger.names import step_key
+from app.ledger.store import Store
+from app.ledger.transaction import (
+    ActRecord,
+    ActState,
+    Operation,
+    Record,
+    may_be_refused,
+    planned,
+    wanted,
+)
+from mappers.base import (
+    BackendUnavailable,
+    CardStatus,
+    CardUnusable,
+    Holds,
+    InsufficientFunds,
+    MapperError,
+    Origin,
+    OutcomeUnknown,
+    Receipt,
+    Refused,
+    Step,
+    Undecidable,
+    Verb,
+)
+from mappers.deadline import Deadline
+from providers.provider import Provider
+
+log = structlog.get_logger()
+
+# After a failure the sweeper tries again later and later, since a backend that is down does not come back sooner.
+FIRST_RETRY = timedelta(seconds=5)
+LONGEST_RETRY = timedelta(minutes=10)
+
+# A parked act is asked about again now and then: the backend may have come to show what it did.
+PARKED_RETRY = timedelta(hours=1)
+
+
+class _Abandoned(Exception):
+    """Nobody waits for this opening, and it certainly did not happen: it is not started any more."""
+
+
+class _Overtaken(Exception):
+    """Another attempt has the lease by now: what it wrote counts."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.id)
+        self.record = record
+
+
+class Attempt:
+    """One attempt at one act: what it did so far, and how sure it is about what came before."""
+
+    def __init__(
+        self, store: Store, provider: Provider, record: Record, act: ActRecord, claim: Claim, *, waited_for: bool
+    ) -> None:
+        self._store = store
+        self._provider = provider
+        self._mapper = provider.mapper
+        self._record = record
+        self._act = act
+        self._claim = claim
+        self._waited_for = waited_for
+        self._steps = list(act.steps)
+        self._clean = claim.clean
+        self._sent = False
+        self._looked = 0  # number of the last look of this attempt
+        self._word: Refused | None = None  # a person's
+
+    def run(self, deadline: Deadline) -> Record:
+        try:
+            self._plan()
+            if self._word is not None:
+                raise self._word
+            if self._nobody_waits and not self._steps:
+                raise _Abandoned
+            for number, step in enumerate(self._steps, start=1):
+                if step.receipt is not None:
+                    continue
+                do = self._look if step.verb is Verb.LOOK else self._move
+                self._steps[number - 1] = replace(step, receipt=do(number, deadline))
+                if number < len(self._steps):
+                    self._write_progress()
+                    self._clean, self._sent = True, False
+            return self._finish(deadline)
+        except _Overtaken as overtaken:
+            return overtaken.record
+        except _Abandoned:
+            error = BackendUnavailable("nobody came back for it")
+            return self._write_refusal(error, abandoned=True)
+        except Undecidable as error:
+            if not self._claim.conclusive:
+                return self._leave(error)
+            return self._park(error)
+        except Refused as error:
+            if may_be_refused(self._act, self._steps):
+                return self._write_refusal(error)
+            return self._park(error)
+        except (BackendUnavailable, OutcomeUnknown) as error:
+            return self._leave(error)
+
+    def trust(self, receipt: Receipt | None) -> None:
+        """Take a person's word for the open step: its receipt, or None when it did not happen."""
+        self._plan()
+        self._clean = True
+        open_step = next(number for number, step in enumerate(self._steps) if step.receipt is None)
+        if receipt is not None:
+            self._steps[open_step] = replace(self._steps[open_step], receipt=receipt)
+        elif may_be_refused(self._act, self._steps):
+            self._word = CardUnusable("a store admin found that it did not happen; send it again")
+
+    def _plan(self) -> None:
+        if not self._steps:
+            # A plan is a pure function of recorded facts, so it is the same in every attempt.
+            view = self._record.view(self._act)
+            self._steps = list(planned(self._mapper.plan(wanted(self._act), view)))
+
+    def _look(self, number: int, deadline: Deadline) -> Receipt:
+        if self._nobody_waits:
+            raise _Abandoned
+        self._looked = number
+        return self._mapper.run(self._call(number), deadline)
+
+    def _look_again(self, number: int, deadline: Deadline) -> None:
+        """Renew another attempt's look before the step that is to be sent: what the card held then may be long ago."""
+        look = self._steps[number - 2] if number > 1 else None
+        if look and look.verb is Verb.LOOK and self._looked != number - 1:
+            self._steps[number - 2] = replace(look, receipt=self._look(number - 1, deadline))
+            self._write_progress()
+
+    def _move(self, number: int, deadline: Deadline) -> Receipt:
+        """Return the step's receipt; never sends it twice where that could move money twice."""
+        certain = self._clean or self._claim.conclusive
+        if not self._clean:
+            receipt = self._mapper.ask(self._call(number), deadline)
+            if receipt is not None:
+                return receipt
+            if not certain and (not self._mapper.repeatable or self._nobody_waits):
+                raise OutcomeUnknown("what was sent before may still arrive")
+        if self._nobody_waits:
+            raise _Abandoned
+        if self._act.state is ActState.PARKED:
+            raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
+        if certain:
+            self._look_again(number, deadline)
+        call = self._call(number)
+        try:
+            self._sent = True
+            return self._mapper.run(call, deadline)
+        except Refused as refusal:
+            self._sent = False
+            if certain:
+                raise
+            raise OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive") from refusal
+        except BackendUnavailable:
+            self._sent = False
+            raise
+        except OutcomeUnknown as unknown:
+            return self._ask_once_more(call, unknown, deadline)
+
+    def _call(self, number: int) -> Step:
+        """Return a step as the mapper is given it."""
+        step = self._steps[number - 1]
+        return Step(
+            step.verb,
+            step.amount,
+            self._record.card_id,
+            step.reference,
+            hold_for=self._record.authorization_ttl,
+            memo=self._record.memo,
+            data=step.data,
+            key=step_key(self._act.oid, number),
+            earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
+            origin=self._origin,
+        )
+
+    @property
+    def _origin(self) -> Origin:
+        act = self._act
+        return Origin(
+            transaction_id=self._record.id,
+            request_id=self._record.request_id,
+            act=act.kind,
+            oid=act.oid,
+            act_amount=act.amount,
+            released=act.released,
+            refunded=act.refunded,
+            act_request_id=act.request_id,
+        )
+
+    @property
+    def _nobody_waits(self) -> bool:
+        return self._act.opens and not self._waited_for
+
+    def _ask_once_more(self, call: Step, unknown: OutcomeUnknown, deadline: Deadline) -> Receipt:
+        try:
+            receipt = self._mapper.ask(call, deadline)
+        except MapperError:
+            receipt = None
+        if receipt is None:
+            raise unknown
+        return receipt
+
+    def _finish(self, deadline: Deadline) -> Record:
+        record, act = self._record, self._act
+        reserve_here = record.holds is Holds.LEDGER and act.opens and record.operation is Operation.DEBIT
+        epoch = self._claim.epoch
+        while True:
+            balance = self._spendable_balance(deadline) if reserve_here else 0
+            outcome = self._store.finish(
+                record,
+                act,
+                self._claim,
+                self._steps,
+                remainder_ttl=self._provider.policy.remainder_ttl,
+                waited_for=self._waited_for,
+                epoch=epoch,
+                balance=balance,
+            )
+            match outcome.word:
+                case "short":
+                    return self._write_refusal(InsufficientFunds("the card does not hold enough"))
+                case "moved":
+                    # Money of this card moved since the balance was read: read it again.
+                    if deadline.passed():
+                        raise BackendUnavailable("the card's balance kept changing; repeat the request")
+                    epoch = outcome.epoch
+                case _:
+                    return outcome.the_record()
+
+    def _spendable_balance(self, deadline: Deadline) -> int:
+        card = self._mapper.get_card(self._record.card_id, deadline)
+        if card.status is not CardStatus.ACTIVE:
+            raise CardUnusable(f"the card is {card.status}")
+        return card.balance
+
+    def _write_progress(self) -> None:
+        outcome = self._store.progress(self._record, self._act, self._claim, self._steps)
+        if outcome.word != "ok":
+            raise _Overtaken(outcome.the_record())
+
+    def _write_refusal(self, error: MapperError, *, abandoned: bool = False) -> Record:
+        outcome = self._store.refuse(self._record, self._act, self._claim, self._steps, error, abandoned=abandoned)
+        return outcome.the_record()
+
+    def _park(self, error: MapperError) -> Record:
+        log.error("parked", transaction=self._record.id, oid=self._act.oid, reason=str(error))
+        self._store.park(self._record, self._act, self._claim, self._steps, error, PARKED_RETRY)
+        raise Unresolved(f"the backend cannot tell what became of {self._act.oid}: a person must decide") from error
+
+    def _leave(self, error: BackendUnavailable | OutcomeUnknown) -> Record:
+        """Give the act back unresolved, saying how sure the next one may be, and raise `error`."""
+        answered = not self._sent or (isinstance(error, OutcomeUnknown) and error.answered)
+        lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
+        retry = min(FIRST_RETRY * 2 ** min(self._claim.attempt - 1, 10), LONGEST_RETRY)
+        self._store.leave_unknown(
+            self._record,
+            self._act,
+            self._claim,
+            self._steps,
+            retry=retry,
+            quiet_in=lag if answered else None,
+            clean=self._clean and not self._sent,
+            wait_for_quiet=not self._mapper.repeatable,
+            detail=str(error),
+        )
+        raise error
