@@ -13,7 +13,7 @@ from app.admin.transactions import ActView, Summary, act_view, patience, provide
 from app.ledger import names
 from app.ledger.errors import AmountExceeded, LedgerError, TransactionNotFound
 from app.ledger.service import ChangeRequest
-from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Record, State
+from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Part, Record, State
 from mappers.base import ActKind
 
 
@@ -58,22 +58,22 @@ def cancel(parts: Giftbridge, record: Record, value: Decimal | None, order: Orde
 
 def refund(parts: Giftbridge, record: Record, value: Decimal | None, order: Order) -> Done:
     """Give back `value` (None: all) of what was settled; not while anything is reserved, as that would go first."""
-    return _change(parts, record, ActKind.RELEASE, value, order, _refundable)
+    return _change(parts, record, ActKind.RELEASE, value, order, _refundable, Part.SETTLED)
 
 
 def release(parts: Giftbridge, record: Record, value: Decimal | None, order: Order) -> Done:
     """Give back `value` (None: all) of what is reserved."""
-    return _change(parts, record, ActKind.RELEASE, value, order, _reserved)
+    return _change(parts, record, ActKind.RELEASE, value, order, _reserved, Part.RESERVED)
 
 
-def retry(parts: Giftbridge, record: Record) -> Record:
+def retry(parts: Giftbridge, record: Record, actor: str) -> Record:
     """Finish or undo what is unresolved now, instead of when the sweeper next looks; return the transaction after it.
 
     An authorisation is not started: nobody may want it any more. Raises NotPossible, and what Executor.resolve raises.
     """
     provider = provider_named(parts, record.provider_id)
     _expect_unresolved(record)
-    return parts.executor.resolve(provider, record, patience(parts), waited_for=False, patient=False)
+    return parts.executor.resolve(provider, record, patience(parts), waited_for=False, patient=False, by=actor)
 
 
 def decide(parts: Giftbridge, record: Record, *, happened: bool, reference: str, actor: str) -> Record:
@@ -100,6 +100,7 @@ def _change(
     value: Decimal | None,
     order: Order,
     available: Callable[[Record], int],
+    only: Part | None = None,
 ) -> Done:
     provider = provider_named(parts, record.provider_id)
     oid = names.act_id(record.id, kind, order.request_id)
@@ -114,7 +115,7 @@ def _change(
         if amount > most:
             raise AmountExceeded(f"at most {provider.currency.to_decimal(most)} {provider.currency.code}")
     request = ChangeRequest(
-        record.card_id, record.id, provider.currency.to_decimal(amount), order.request_id, actor=order.actor
+        record.card_id, record.id, provider.currency.to_decimal(amount), order.request_id, actor=order.actor, only=only
     )
     change = parts.ledger.settle if kind is ActKind.CAPTURE else parts.ledger.cancel
     change(provider, request, patience(parts))

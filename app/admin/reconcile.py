@@ -140,7 +140,13 @@ class _Card:
     def _resolve(self, record: Record, claim: Claim | None = None) -> bool:
         try:
             resolved = self._parts.executor.resolve(
-                self._provider, record, Deadline.after(self._seconds), claim, waited_for=False, patient=False
+                self._provider,
+                record,
+                Deadline.after(self._seconds),
+                claim,
+                waited_for=False,
+                patient=False,
+                by="reconcile",
             )
         except StoreUnavailable:
             raise

@@ -234,7 +234,7 @@ def resolve_command(transaction: str, happened: bool | None, reference: str, act
         try:
             with progress("Asking the backend"):
                 if happened is None:
-                    record = by_hand.retry(parts, record)
+                    record = by_hand.retry(parts, record, actor)
                 else:
                     record = by_hand.decide(parts, record, happened=happened, reference=reference, actor=actor)
         except MAYBE as error:

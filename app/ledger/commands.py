@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from app.ledger import names
 from app.ledger.errors import StoreUnavailable
-from app.ledger.transaction import Operation, Reason, Record
+from app.ledger.transaction import Operation, Part, Reason, Record
 from mappers.base import ActKind, Holds, Memo
 
 
@@ -57,6 +57,7 @@ class Change:
     reason: Reason = Reason.REQUEST
     accept: bool = False
     only_if_due: bool = False
+    only: Part | None = None
     actor: str | None = None
     correlation_id: str | None = None
 
@@ -70,6 +71,7 @@ class Claim:
 
     `conclusive`: nothing sent before can still arrive, so that "no trace of it" means it did not happen.
     `clean`: nothing was ever sent for the act's next step.
+    `by` and `correlation_id` name, in the history, whom or what this attempt runs for.
     """
 
     attempt: int
@@ -77,6 +79,8 @@ class Claim:
     clean: bool
     quiet_was: int
     epoch: int  # of the card, before anything else is read
+    by: str | None = None
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

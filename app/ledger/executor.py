@@ -35,11 +35,14 @@ class Executor:
         *,
         waited_for: bool = True,
         patient: bool = True,
+        by: str | None = None,
+        correlation_id: str | None = None,
     ) -> Record:
         """Return the transaction once nothing about it is unresolved, running what nobody else is running.
 
         `claim` is the right to run that the caller has already. `waited_for`: whoever opened the transaction is here,
-        so that it may be started. `patient`: wait for others until the deadline.
+        so that it may be started. `patient`: wait for others until the deadline. `by` (None: VTEX) and
+        `correlation_id` name whoever wants it, in the transaction's history.
         Raises BackendUnavailable, OutcomeUnknown or Unresolved when it stays unresolved.
         """
         pause = FIRST_PAUSE_SECONDS
@@ -48,7 +51,10 @@ class Executor:
                 if act.state is ActState.PARKED and patient:
                     raise Unresolved(f"the backend cannot tell what became of {act.oid}: a person must decide")
                 outcome = self._store.claim(
-                    record, one_step_at_a_time=provider.mapper.one_step_at_a_time, by=None if waited_for else "sweeper"
+                    record,
+                    one_step_at_a_time=provider.mapper.one_step_at_a_time,
+                    by=by,
+                    correlation_id=correlation_id,
                 )
                 if outcome.word in ("leased", "card busy"):
                     if not patient:
@@ -85,7 +91,7 @@ class Executor:
         act = record.acts[record.open or 0]
         attempt = Attempt(self._store, provider, record, act, outcome.claim, waited_for=True)
         attempt.trust(Receipt(reference=reference, data={"decided_by": actor}) if happened else None)
-        return self.resolve(provider, attempt.run(deadline.sooner(self._store.lease_seconds / 2)), deadline)
+        return self.resolve(provider, attempt.run(deadline.sooner(self._store.lease_seconds / 2)), deadline, by=actor)
 
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         """Wait for, or finish, another transaction that keeps the card busy. Raises Unresolved when it stays so."""

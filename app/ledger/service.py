@@ -20,6 +20,7 @@ from app.ledger.transaction import (
     ActState,
     Address,
     Operation,
+    Part,
     Reason,
     Record,
     State,
@@ -47,7 +48,10 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """A settlement or cancellation VTEX wants. `value` is in major units. `actor` names a person acting by hand."""
+    """A settlement or cancellation VTEX wants. `value` is in major units.
+
+    `actor` names a person acting by hand. `only` keeps a cancellation from giving back any other part of the money.
+    """
 
     card_id: str
     transaction_id: str
@@ -55,6 +59,7 @@ class ChangeRequest:
     request_id: str
     correlation_id: str | None = None
     actor: str | None = None
+    only: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,9 @@ class LedgerService:
                 raise RequestConflict(
                     f"requestId {request.request_id} came before with another value; send a new requestId"
                 )
-            record = self._executor.resolve(provider, outcome.the_record(), deadline, outcome.claim)
+            record = self._executor.resolve(
+                provider, outcome.the_record(), deadline, outcome.claim, correlation_id=request.correlation_id
+            )
             if record.state is State.REFUSED:
                 raise _refusal(record.acts[record.opened_by])
             if record.state in KNOWN_TO_VTEX and record.claimed:
@@ -202,6 +209,7 @@ class LedgerService:
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
             reason=Reason.BY_HAND if request.actor else Reason.REQUEST,
             accept=accept,
+            only=request.only,
             actor=request.actor,
             correlation_id=request.correlation_id,
         )
@@ -221,11 +229,15 @@ class LedgerService:
                     )
                 case "exceeded":
                     raise AmountExceeded(_what_is_left(provider, record, kind))
+                case "other part":
+                    raise AmountExceeded("something was settled or given back meanwhile: look at it again")
                 case "closed":
                     raise TransactionNotFound("this card has no such transaction")
             act = record.act_named(oid)
             if act is None or not act.certain:
-                record = self._executor.resolve(provider, record, deadline, outcome.claim)
+                record = self._executor.resolve(
+                    provider, record, deadline, outcome.claim, by=request.actor, correlation_id=request.correlation_id
+                )
                 act = record.act_named(oid)
             if act is None:
                 continue  # somebody else's act was in the way, and is resolved now

@@ -67,7 +67,8 @@ class Store:
     def append(self, address: Address, change: Change) -> Outcome:
         """Add a settlement or cancellation.
 
-        Nothing was written: `missing`, `not due`, `found`, `conflict`, `busy`, `closed`, `exceeded`, `card busy`.
+        Nothing was written: `missing`, `not due`, `found`, `conflict`, `busy`, `closed`, `exceeded`, `other part`,
+        `card busy`.
         It was: `accepted`, `queued`, or `opened` (then with a claim).
         """
         oid = change.oid(address.id)
@@ -79,6 +80,7 @@ class Store:
             one_step_at_a_time=change.one_step_at_a_time,
             accept=change.accept,
             only_if_due=change.only_if_due,
+            only=change.only,
             by_caller=change.reason in (Reason.REQUEST, Reason.BY_HAND),
             oid=oid,
             act=dump_act(change.kind, oid, change.amount, change.request_id, change.reason, change.actor),
@@ -92,6 +94,7 @@ class Store:
         *,
         one_step_at_a_time: bool,
         by: str | None = None,
+        correlation_id: str | None = None,
         decision: str | None = None,
     ) -> Outcome:
         """Take over the first unresolved act: `missing`, `nothing`, `leased`, `card busy`, `claimed` (with a claim).
@@ -103,6 +106,7 @@ class Store:
             record.address,
             one_step_at_a_time=one_step_at_a_time,
             by=by,
+            correlation=correlation_id,
             unpark=decision is not None,
             detail=decision,
         )
@@ -258,7 +262,8 @@ class Store:
             "retention": _milliseconds(times.retention),
         }
         payload = json.dumps({name: value for name, value in arguments.items() if value is not None})
-        return _outcome(address.id, self._scripts[script](keys.for_scripts(address), payload))
+        answer = self._scripts[script](keys.for_scripts(address), payload)
+        return _outcome(address.id, answer, arguments.get("by"), arguments.get("correlation"))
 
     def _record(
         self, outcome: str, record: Record, act: ActRecord, claim: Claim, steps: Sequence[PlannedStep], **more: Any
@@ -270,6 +275,8 @@ class Store:
             number=act.number,
             oid=act.oid,
             attempt=claim.attempt,
+            by=claim.by,
+            correlation=claim.correlation_id,
             steps=dump_steps(steps) if steps else None,
             steps_done=steps_done(steps),
             **more,
@@ -284,7 +291,7 @@ def _milliseconds(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
 
 
-def _outcome(transaction_id: str, answer: list[Any]) -> Outcome:
+def _outcome(transaction_id: str, answer: list[Any], by: str | None, correlation_id: str | None) -> Outcome:
     word, now, flat, (epoch, _reserved, busy) = answer[:4]
     fields = dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else flat
     record = load_record(transaction_id, fields) if fields else None
@@ -297,6 +304,8 @@ def _outcome(transaction_id: str, answer: list[Any]) -> Outcome:
             clean=clean == "1",
             quiet_was=quiet_was,
             epoch=int(epoch),
+            by=by,
+            correlation_id=correlation_id,
         )
     taken_by = busy.rpartition(":tx:")[2] if busy else None
     return Outcome(word, record, claim, int(epoch), taken_by)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from app.ledger.commands import Change
+from app.ledger.commands import Change, Claim
 from app.ledger.connection import Fleet
 from app.ledger.errors import LedgerError, StoreUnavailable
 from app.ledger.executor import Executor
@@ -19,6 +19,7 @@ from app.ledger.store import Store
 from app.ledger.transaction import Operation, Reason, Record, State
 from mappers.base import ActKind, BackendUnavailable, MapperError
 from mappers.deadline import Deadline
+from providers.provider import Provider
 from providers.registry import Registry
 
 log = structlog.get_logger()
@@ -129,7 +130,7 @@ class Sweeper:
             return "without a provider"
         deadline = Deadline.after(self._deadline_seconds)
         if record.open is not None:
-            resolved = self._executor.resolve(provider, record, deadline, waited_for=False, patient=False)
+            resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
         if record.state is State.AUTHORISED and (record.operation is Operation.DEBIT or not record.claimed):
             reason = _why_released(record)
@@ -144,11 +145,12 @@ class Sweeper:
             outcome = self._store.append(record.address, change)
             if outcome.claim is None:
                 return "touched meanwhile"
-            self._executor.resolve(
-                provider, outcome.the_record(), deadline, outcome.claim, waited_for=False, patient=False
-            )
+            self._resolve(provider, outcome.the_record(), deadline, outcome.claim)
             return str(reason)
         return "forgotten" if self._store.forget(record) else "touched meanwhile"
+
+    def _resolve(self, provider: Provider, record: Record, deadline: Deadline, claim: Claim | None = None) -> Record:
+        return self._executor.resolve(provider, record, deadline, claim, waited_for=False, patient=False, by="sweeper")
 
 
 def _why_released(record: Record) -> Reason:

@@ -48,6 +48,13 @@ class ActState(StrEnum):
     PARKED = "parked"  # the backend cannot tell; a person must
 
 
+class Part(StrEnum):
+    """The one part of the money that a cancellation may give back, where the caller means only that."""
+
+    RESERVED = "reserved"
+    SETTLED = "settled"
+
+
 UNRESOLVED = (ActState.OPENING, ActState.ACCEPTED, ActState.PARKED)
 
 

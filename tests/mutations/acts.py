@@ -108,6 +108,13 @@ MUTATIONS = [
         STORIES + "no_more_is_given_back_than_was_authorised",
     ),
     Mutation(
+        "by hand only that part of the money is given back that was meant",
+        LUA + "append.lua",
+        "  return answer('other part')\n",
+        "",
+        "tests/commands/test_by_hand_races.py::test_a_release_does_not_refund_what_was_settled_meanwhile",
+    ),
+    Mutation(
         "what succeeds late counts only within the caps",
         LUA + "record.lua",
         "    local over_the_cap = taken + released > reserved or refunded > number('captured') - number('refunded')",

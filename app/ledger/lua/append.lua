@@ -1,5 +1,6 @@
 -- Adds a settlement or a cancellation, if the caps allow it; finds it, if it is there already.
--- Answers: missing | not due | found | conflict | busy | closed | exceeded | card busy, and nothing was written;
+-- Answers: missing | not due | found | conflict | busy | closed | exceeded | other part | card busy, and nothing was
+-- written;
 -- accepted | queued (behind what was promised) | opened (then with a claim), and it was.
 local state = get('state')
 if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
@@ -32,6 +33,9 @@ else
   released = math.min(arg.amount, reserved)
   refunded = arg.amount - released
   if refunded > number('captured') - number('refunded') then return answer('exceeded') end
+end
+if arg.only == 'reserved' and refunded > 0 or arg.only == 'settled' and released > 0 then
+  return answer('other part')
 end
 if card_is_taken(arg.kind, refunded) then return answer('card busy') end
 

@@ -1,0 +1,52 @@
+"""A transaction keeps what was done to it: what, when, for whom or by what, under which correlation id."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from app.ledger.service import ChangeRequest
+from mappers.base import Holds, OutcomeUnknown
+from tests.ledger.conftest import House, MakeHouse
+from tests.ledger.model import CARD, lost_before, unavailable
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    return make_house(Holds.NATIVE)
+
+
+def test_every_event_is_kept_in_order(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.settle(transaction, "40.00")
+    events = house.store.events(transaction)
+    assert [event["what"] for event in events] == ["opened", "done", "opened", "done"]
+    assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+
+
+def test_an_outcome_names_the_request_it_was_found_for(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [lost_before]
+    house.mapper.ask_faults = [OutcomeUnknown("no answer")]
+    request = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="first")
+    with pytest.raises(OutcomeUnknown):
+        house.ledger.settle(house.provider, request, house.deadline())
+    again = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="second")
+    house.ledger.settle(house.provider, again, house.deadline())
+    settlement = house.store.events(transaction)[2:]
+    assert [(event["what"], event["correlation"], event["attempt"]) for event in settlement] == [
+        ("opened", "first", 2),
+        ("unknown", "first", 2),
+        ("done", "second", 3),
+    ]
+
+
+def test_what_the_sweeper_finished_says_so(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.mapper.faults = [unavailable]
+    with pytest.raises(Exception, match="refused"):
+        house.settle(transaction, "40.00")
+    house.sweep()
+    last = house.store.events(transaction)[-1]
+    assert (last["what"], last["by"]) == ("done", "sweeper")
