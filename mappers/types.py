@@ -191,6 +191,11 @@ class Step:
     earlier: tuple[Receipt, ...] = ()
     origin: Origin | None = None
 
+    @property
+    def opens(self) -> bool:
+        """Tell whether it opens a transaction: only that may a breaker turn away."""
+        return self.origin is not None and self.origin.act in (ActKind.DEBIT, ActKind.CREDIT)
+
 
 @dataclass(frozen=True, slots=True)
 class DoneStep:

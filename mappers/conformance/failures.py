@@ -25,6 +25,7 @@ from mappers.base import (
     Unsupported,
     Verb,
 )
+from mappers.breaker import FAILURES_TO_OPEN
 from mappers.conformance.attempts import SLACK_SECONDS, ask_until_it_shows, run, soon
 from mappers.conformance.fixtures import Fixtures, MakeMapper, Tell, secrets_of
 from mappers.deadline import Deadline
@@ -54,6 +55,9 @@ SLOW = ("slow_body", "slow_headers", "delay_after")
 # Little enough to wait for, and enough for a call to start: mappers.http starts no write with less than half a second.
 READ_SECONDS = 0.3
 WRITE_SECONDS = 0.7
+
+# A breaker, where a mapper has one before its writes, must have opened by then.
+MORE_THAN_A_BREAKER_LETS_PASS = 2 * FAILURES_TO_OPEN
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -120,6 +124,21 @@ class FailureTests(Fixtures):
             return run(mapper, step)
 
         tell("a bit of everything", holds, attempt)
+
+    def test_what_settles_or_gives_back_is_tried_however_often_it_failed(
+        self, holds: Holds, tell: Tell, sandbox: Sandbox
+    ) -> None:
+        """Only a new payment may be turned away while the backend seems dead."""
+
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            if step.opens or step.verb is Verb.LOOK:
+                return run(mapper, step)
+            for _ in range(MORE_THAN_A_BREAKER_LETS_PASS):
+                with spoiling(sandbox, "status", status=500), pytest.raises(OutcomeUnknown):
+                    run(mapper, step)
+            return run(mapper, step)
+
+        tell("settle a part, cancel and refund all at once", holds, attempt)
 
     def test_credentials_refused_while_paying_are_no_refusal(self, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
         def attempt(mapper: Mapper, step: Step) -> Receipt:

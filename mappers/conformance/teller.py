@@ -17,6 +17,7 @@ from mappers.base import (
     Holds,
     Mapper,
     Memo,
+    Origin,
     Receipt,
     Step,
     Transaction,
@@ -93,8 +94,11 @@ class Teller:
 
     def _act(self, act: Act) -> None:
         oid, receipts = _name(), list[Receipt]()
+        origin = Origin(
+            self.transaction.id, "conformance", act.kind, oid, act.amount, act.released, act.refunded, "conformance"
+        )
         for number, planned in enumerate(self._mapper.plan(act, self.transaction), start=1):
-            step = replace(planned, key=f"{oid}-{number}", earlier=tuple(receipts))
+            step = replace(planned, key=f"{oid}-{number}", earlier=tuple(receipts), origin=origin)
             receipts.append(self._attempt(step))
             done = DoneStep(step.verb, step.amount, receipts[-1], step.key)
             self.transaction = replace(self.transaction, done=(*self.transaction.done, done))

@@ -36,7 +36,6 @@ from mappers.base import (
     Transaction,
     Undecidable,
     Unsupported,
-    Verb,
 )
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend
@@ -212,10 +211,9 @@ class LightrailV1(Mapper):
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         path, body = transactions.call(step, self.currency)
-        # What gives money back or settles is tried whatever happened before.
-        breaker = step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT)
         try:
-            posting = self._client.post(step.card_id, path, step.verb.value, body, deadline, breaker=breaker)
+            # What gives money back or settles is tried whatever happened before.
+            posting = self._client.post(step.card_id, path, step.verb.value, body, deadline, breaker=step.opens)
         except Rejected as rejected:
             return self._explain(step, rejected, deadline)
         if (posting.value, posting.currency) != (transactions.value(step), self.currency.code):

@@ -184,10 +184,9 @@ class LightrailV2(Mapper):
             raise kind(f"a Lightrail card cannot hold more than {LARGEST_AMOUNT} of the smallest unit")
         path, body = self._call(step)
         body |= {"id": step.key, "metadata": notes.metadata(step)}
-        # What gives money back or settles is tried whatever happened before.
-        breaker = step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT)
         try:
-            return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=breaker))
+            # What gives money back or settles is tried whatever happened before.
+            return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=step.opens))
         except Rejected as rejected:
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)

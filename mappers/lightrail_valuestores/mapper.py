@@ -178,10 +178,9 @@ class LightrailValueStores(Mapper):
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         path, body = self._call(step)
-        # What gives money back or settles is tried whatever happened before.
-        breaker = step.verb in (*TAKES, Verb.CREDIT)
         try:
-            posting = self._client.post(path, step.verb.value, body, deadline, breaker=breaker)
+            # What gives money back or settles is tried whatever happened before.
+            posting = self._client.post(path, step.verb.value, body, deadline, breaker=step.opens)
         except Rejected as rejected:
             return self._explain(step, rejected, deadline)
         if step.verb in ENDINGS:

@@ -134,8 +134,7 @@ class Vauchar(Mapper):
             case ActKind.CREDIT:
                 raise Unsupported("Vauchar cannot add value to a card")
             case ActKind.DEBIT if transaction.holds is Holds.UPFRONT and act.amount:
-                look = transaction.step(Verb.LOOK, 0, opens=True)
-                return [look, transaction.step(Verb.DEBIT, act.amount, opens=True)]
+                return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
             case ActKind.CAPTURE if transaction.holds is Holds.LEDGER and act.amount:
                 return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
             case ActKind.RELEASE:
@@ -189,7 +188,7 @@ class Vauchar(Mapper):
             body["user_id"] = customer.id
         if customer and customer.email:
             body["user_email"] = customer.email
-        answer = self._client.redeem(step.card_id, body, deadline, breaker=_opens(step))
+        answer = self._client.redeem(step.card_id, body, deadline, breaker=step.opens)
         if answer.status == 404:
             raise CardNotFound("Vauchar has no gift card with this id")
         if not _succeeded(answer):
@@ -263,8 +262,8 @@ class Vauchar(Mapper):
 
     def _look(self, step: Step, deadline: Deadline) -> tuple[Look, list[Seen], bool]:
         """Return the card's money now, its redemptions, and whether they are surely all."""
-        redemptions = self._client.redemptions(step.card_id, deadline, breaker=_opens(step))
-        card = self._client.card(step.card_id, deadline, breaker=_opens(step))
+        redemptions = self._client.redemptions(step.card_id, deadline, breaker=step.opens)
+        card = self._client.card(step.card_id, deadline, breaker=step.opens)
         seen = [self._seen(redemption) for redemption in redemptions.items]
         try:
             return Look.at(self.currency.to_minor(card.balance), seen), seen, redemptions.complete
@@ -288,11 +287,6 @@ class Vauchar(Mapper):
 
     def _issued(self, card: wire.GiftCard) -> IssuedCard:
         return IssuedCard(translate(card, self.currency), card.code)
-
-
-def _opens(step: Step) -> bool:
-    """Tell whether the step opens a transaction: only then may a breaker turn it away."""
-    return bool(step.data.get("opens"))
 
 
 def _succeeded(answer: Answer) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 from mappers.base import (
     Act,
-    ActKind,
     BackendUnavailable,
     Card,
     CardNotFound,
@@ -138,8 +137,6 @@ class Voucherify(Mapper):
     def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
         """Return the calls `act` needs; what goes back is a whole redemption rolled back, or else value added."""
         steps = super().plan(act, transaction)
-        if act.kind in (ActKind.DEBIT, ActKind.CREDIT):
-            return [replace(step, data={"opens": True}) for step in steps]
         return [
             replace(step, reference=_standing(transaction.done, step.amount)) if step.verb is Verb.REFUND else step
             for step in steps
@@ -172,7 +169,7 @@ class Voucherify(Mapper):
             raise Undecidable("Voucherify no longer has this voucher, nor its transactions", evidence) from error
 
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
-        voucher = self._voucher(step.card_id, deadline, breaker=_opens(step))
+        voucher = self._voucher(step.card_id, deadline, breaker=step.opens)
         status = translate(voucher, self.currency).status
         if voucher.balance is None or status is CardStatus.WRONG_CURRENCY:
             raise CardUnusable(f"The card is {status}")
@@ -190,7 +187,7 @@ class Voucherify(Mapper):
         customer = step.memo.customer
         if customer and customer.id:
             body["customer"] = {"source_id": customer.id} | ({"email": customer.email} if customer.email else {})
-        done = self._client.redeem(body, deadline, breaker=_opens(step))
+        done = self._client.redeem(body, deadline, breaker=step.opens)
         _expect_amount(done, amount)
         return Receipt(done.id, None if done.balance is None else spendable(done.balance, self.currency))
 
@@ -218,7 +215,7 @@ class Voucherify(Mapper):
             "source_id": step.key,
             "reason": notes.write(step),
         }
-        balance = self._client.change_balance(step.card_id, body, deadline, breaker=_opens(step))
+        balance = self._client.change_balance(step.card_id, body, deadline, breaker=step.opens)
         return added(step.key, balance, self.currency)
 
     def _redeemed(self, step: Step, deadline: Deadline) -> Receipt | None:
@@ -240,7 +237,7 @@ class Voucherify(Mapper):
         return added(step.key, only.balance, self.currency) if only else None
 
     def _movements(self, step: Step, deadline: Deadline, kind: Kind) -> list[Movement]:
-        movements = self._client.movements(step.card_id, lambda: deadline, breaker=_opens(step))
+        movements = self._client.movements(step.card_id, lambda: deadline, breaker=step.opens)
         return [movement for movement in movements if movement.kind == kind]
 
     def _voucher(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> Voucher:
@@ -263,11 +260,6 @@ class Voucherify(Mapper):
             return BackendUnavailable(f"Voucherify cannot do it now ({rejected})")
         kind, reason = REFUSALS.get(rejected.key, (CardUnusable, "Voucherify does not do it"))
         return kind(f"{reason[0].upper()}{reason[1:]} ({rejected})")
-
-
-def _opens(step: Step) -> bool:
-    """Tell whether the step opens a transaction: only then may a breaker turn it away."""
-    return bool(step.data.get("opens"))
 
 
 def _standing(done: Sequence[DoneStep], amount: int) -> str:

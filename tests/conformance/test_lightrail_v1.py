@@ -1,15 +1,19 @@
 """The Lightrail V1 mapper behaves as every mapper must, over real sockets."""
 
+from decimal import Decimal
+
 import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v1.sandbox import DEMO_OPTIONS, create_app
+from mappers.money import Currency
 from mappers.sandbox import running
 
 
 class TestLightrailV1(MapperConformance):
     mapper_class = LightrailV1
+    other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
     def backend(self):
@@ -21,5 +25,15 @@ class TestLightrailV1(MapperConformance):
         return LightrailV1Options(**DEMO_OPTIONS(backend.url))
 
     @pytest.fixture
-    def card_code(self):
-        return "V1ACT-100"
+    def card_code(self, backend, currency):
+        if currency.code == "BRL":
+            return "V1ACT-100"
+        program = f"program-{currency.code.lower()}"
+        balance = currency.to_minor(Decimal(100))
+        card = {"userSuppliedId": "a-card", "cardType": "GIFT_CARD", "programId": program, "currency": currency.code}
+        backend.app.extensions["backend"].create_card(card | {"initialValue": balance}, "A-CARD-OF-100")
+        return "A-CARD-OF-100"
+
+    @pytest.fixture
+    def unusable_card_code(self):
+        return "V1FRO-50"

@@ -1,15 +1,19 @@
 """The mapper for Lightrail's early V2 draft behaves as every mapper must, over real sockets."""
 
+from decimal import Decimal
+
 import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.lightrail_valuestores.mapper import LightrailValueStores, LightrailValueStoresOptions
 from mappers.lightrail_valuestores.sandbox import DEMO_OPTIONS, create_app
+from mappers.money import Currency
 from mappers.sandbox import running
 
 
 class TestLightrailValueStores(MapperConformance):
     mapper_class = LightrailValueStores
+    other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
     def backend(self):
@@ -21,5 +25,9 @@ class TestLightrailValueStores(MapperConformance):
         return LightrailValueStoresOptions(**DEMO_OPTIONS(backend.url))
 
     @pytest.fixture
-    def card_code(self):
-        return "VS-ACTIVE-100"
+    def card_code(self, backend, currency):
+        if currency.code == "BRL":
+            return "VS-ACTIVE-100"
+        store = {"valueStoreId": "a-card", "currency": currency.code, "code": "A-CARD-OF-100"}
+        backend.app.extensions["backend"].create_store(store | {"value": currency.to_minor(Decimal(100))})
+        return "A-CARD-OF-100"

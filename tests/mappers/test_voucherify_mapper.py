@@ -101,14 +101,6 @@ def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper):
     assert planned(mapper, ActKind.RELEASE, 500, twice, refunded=500) == [(Verb.REFUND, 500, "")]
 
 
-@pytest.mark.parametrize("kind", [ActKind.DEBIT, ActKind.CREDIT])
-def test_only_what_opens_a_transaction_may_be_turned_away_by_a_breaker(mapper, kind):
-    steps = mapper.plan(Act(kind, 1), transaction(holds=Holds.UPFRONT, credit=kind is ActKind.CREDIT))
-    assert all(step.data.get("opens") for step in steps)
-    later = mapper.plan(Act(ActKind.CAPTURE, 1), transaction())
-    assert not any(step.data.get("opens") for step in later)
-
-
 def test_a_rollback_frees_the_redemption_that_was_used_up(mapper, backend):
     done = play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50")
     play(mapper, backend, ActKind.RELEASE, 5000, done, refunded=5000, code="VOUCHERIFY-ONCE-50", name="gb-y")

@@ -1,6 +1,8 @@
 """Mappers that are sure of what nobody told them."""
 
-from mappers.base import BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt
+from dataclasses import replace
+
+from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2, _refusal
 from mappers.memory.mapper import Memory
@@ -65,6 +67,15 @@ class AlwaysSaysYes(Memory):
 
     def ask(self, step, deadline):
         return Receipt(step.key)
+
+
+@caught_by("test_what_settles_or_gives_back_is_tried_however_often_it_failed")
+class TurnsSettlementsAway(LightrailV2):
+    """A breaker stands before everything, and what was paid stays unsettled."""
+
+    def run(self, step, deadline):
+        origin = replace(step.origin, act=ActKind.DEBIT)
+        return super().run(replace(step, origin=origin), deadline)
 
 
 @caught_by("test_a_step_is_not_started_without_time_for_it")

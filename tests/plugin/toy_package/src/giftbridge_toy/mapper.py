@@ -111,10 +111,9 @@ class Toy(Mapper):
         return IssuedCard(self._translated(card), card.code)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
-        # What gives money back or settles is tried whatever happened before.
-        breaker = step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT)
         try:
-            movement = self._client.move(self._body(step), step.verb.value, deadline, breaker=breaker)
+            # What gives money back or settles is tried whatever happened before.
+            movement = self._client.move(self._body(step), step.verb.value, deadline, breaker=step.opens)
         except Rejected as rejected:
             raise self._refusal(rejected) from rejected
         return self._receipt(movement)
