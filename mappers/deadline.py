@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+# It goes on while the machine is suspended, where the system has such a clock: who wakes up must know how late it is.
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the process's monotonic clock."""
+    """A moment on a clock that is never set back."""
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        return cls(time.monotonic() + seconds)
+        return cls(time.clock_gettime(CLOCK) + seconds)
 
     def remaining_seconds(self) -> float:
         """Return the seconds left, never below zero."""
-        return max(0.0, self.at - time.monotonic())
+        return max(0.0, self.at - time.clock_gettime(CLOCK))
 
     def passed(self) -> bool:
         return self.remaining_seconds() <= 0

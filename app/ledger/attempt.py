@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -48,6 +49,10 @@ LONGEST_RETRY = timedelta(minutes=10)
 PARKED_RETRY = timedelta(hours=1)
 
 
+# A request asks at once what became of a call whose answer it lost, and again after each of these, while it has time.
+PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
+
+
 class _Abandoned(Exception):
     """Nobody waits for this opening, and it certainly did not happen: it is not started any more."""
 
@@ -64,7 +69,15 @@ class Attempt:
     """One attempt at one act: what it did so far, and how sure it is about what came before."""
 
     def __init__(
-        self, store: Store, provider: Provider, record: Record, act: ActRecord, claim: Claim, *, waited_for: bool
+        self,
+        store: Store,
+        provider: Provider,
+        record: Record,
+        act: ActRecord,
+        claim: Claim,
+        sleep: Callable[[float], None],
+        *,
+        waited_for: bool,
     ) -> None:
         self._store = store
         self._provider = provider
@@ -72,10 +85,12 @@ class Attempt:
         self._record = record
         self._act = act
         self._claim = claim
+        self._sleep = sleep
         self._waited_for = waited_for
         self._steps = list(act.steps)
         self._clean = claim.clean
         self._sent = False
+        self._answered = True  # whatever was sent for the open step had some answer
         self._looked = 0  # number of the last look of this attempt
         self._word: Refused | None = None  # a person's
 
@@ -93,7 +108,7 @@ class Attempt:
                 self._steps[number - 1] = replace(step, receipt=do(number, deadline))
                 if number < len(self._steps):
                     self._write_progress()
-                    self._clean, self._sent = True, False
+                    self._clean, self._sent, self._answered = True, False, True
             return self._finish(deadline)
         except _Overtaken as overtaken:
             return overtaken.record
@@ -168,7 +183,8 @@ class Attempt:
             self._sent = False
             raise
         except OutcomeUnknown as unknown:
-            return self._ask_once_more(call, unknown, deadline)
+            self._answered = unknown.answered
+            return self._find_out(call, unknown, deadline)
 
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""
@@ -204,14 +220,35 @@ class Attempt:
     def _nobody_waits(self) -> bool:
         return self._act.opens and not self._waited_for
 
-    def _ask_once_more(self, call: Step, unknown: OutcomeUnknown, deadline: Deadline) -> Receipt:
+    def _find_out(self, call: Step, unknown: OutcomeUnknown, deadline: Deadline) -> Receipt:
+        """Return the receipt of a call whose answer was lost, or raise `unknown` when there is no more time."""
+        waited = 0.0
+        for pause in (0.0, *PAUSES_SECONDS):
+            hopeless = self._answered and not self._mapper.repeatable and waited > self._mapper.read_lag_seconds
+            if pause and (hopeless or not self._waited_for or pause >= deadline.remaining_seconds()):
+                break
+            self._sleep(pause)
+            waited += pause
+            receipt = self._ask_or_repeat(call, deadline)
+            if receipt is not None:
+                return receipt
+        raise unknown
+
+    def _ask_or_repeat(self, call: Step, deadline: Deadline) -> Receipt | None:
         try:
             receipt = self._mapper.ask(call, deadline)
         except MapperError:
-            receipt = None
-        if receipt is None:
-            raise unknown
-        return receipt
+            return None
+        if receipt is not None or not self._mapper.repeatable or not self._waited_for:
+            return receipt
+        try:
+            return self._mapper.run(call, deadline)
+        except OutcomeUnknown as unknown:
+            self._answered = self._answered and unknown.answered
+        except MapperError as error:
+            # Not even a refusal tells anything yet: what was sent first may still arrive.
+            log.info("not believed yet", oid=self._act.oid, reason=str(error))
+        return None
 
     def _finish(self, deadline: Deadline) -> Record:
         record, act = self._record, self._act
@@ -262,7 +299,7 @@ class Attempt:
 
     def _leave(self, error: BackendUnavailable | OutcomeUnknown) -> Record:
         """Give the act back unresolved, saying how sure the next one may be, and raise `error`."""
-        answered = not self._sent or (isinstance(error, OutcomeUnknown) and error.answered)
+        answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
         retry = min(FIRST_RETRY * 2 ** min(self._claim.attempt - 1, 10), LONGEST_RETRY)
         self._store.leave_unknown(

@@ -89,7 +89,7 @@ class Executor:
             raise Unresolved(f"there is nothing to decide now ({outcome.word}): look at the transaction again")
         record = outcome.the_record()
         act = record.acts[record.open or 0]
-        attempt = Attempt(self._store, provider, record, act, outcome.claim, waited_for=True)
+        attempt = Attempt(self._store, provider, record, act, outcome.claim, self._sleep, waited_for=True)
         attempt.trust(Receipt(reference=reference, data={"decided_by": actor}) if happened else None)
         return self.resolve(provider, attempt.run(deadline.sooner(self._store.lease_seconds / 2)), deadline, by=actor)
 
@@ -114,6 +114,6 @@ class Executor:
         self, provider: Provider, record: Record, act: ActRecord, claim: Claim, deadline: Deadline, *, waited_for: bool
     ) -> Record:
         """Run one act from where it stands and write down what became of it."""
-        attempt = Attempt(self._store, provider, record, act, claim, waited_for=waited_for)
+        attempt = Attempt(self._store, provider, record, act, claim, self._sleep, waited_for=waited_for)
         # Half the lease is for sending, the other half for what was sent to arrive and to show.
         return attempt.run(deadline.sooner(self._store.lease_seconds / 2))

@@ -160,7 +160,9 @@ class Store:
         abandoned: bool = False,
     ) -> Outcome:
         """Write that an act certainly did not happen: `ok` or `stale`."""
-        return self._record("refused", record, act, claim, steps, error=dump_error(error), abandoned=abandoned)
+        return self._record(
+            "refused", record, act, claim, steps, error=dump_error(error), abandoned=abandoned, detail=str(error)
+        )
 
     def park(
         self,

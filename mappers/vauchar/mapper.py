@@ -133,9 +133,10 @@ class Vauchar(Mapper):
         match act.kind:
             case ActKind.CREDIT:
                 raise Unsupported("Vauchar cannot add value to a card")
-            case ActKind.DEBIT if transaction.holds is Holds.UPFRONT and act.amount:
-                return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
-            case ActKind.CAPTURE if transaction.holds is Holds.LEDGER and act.amount:
+            case ActKind.DEBIT | ActKind.CAPTURE:
+                taken_now = (act.kind is ActKind.DEBIT) is (transaction.holds is Holds.UPFRONT)
+                if not act.amount or not taken_now:
+                    return []
                 return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
             case ActKind.RELEASE:
                 return self._give_back(act.refunded if transaction.holds is Holds.LEDGER else act.amount, transaction)

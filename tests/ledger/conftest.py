@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -102,6 +104,13 @@ class House:
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
         client.hset(key, mapping={"lease": 1, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
 
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Let nothing through to the backend but what planned faults let through."""
+        self.mapper.cut_off = True
+        yield
+        self.mapper.cut_off = False
+
     def sweep(self) -> dict[str, int]:
         self.make_due()
         return dict(self.sweeper.sweep_once().counts)
@@ -148,7 +157,7 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
         )
         store = Store(connection, StoreTimes(lease=lease))
         index = Index(connection)
-        executor = Executor(store)
+        executor = Executor(store, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
         registry = OneProvider(provider)
         recovery = Recovery(store)
         parts = Giftbridge(

@@ -144,6 +144,7 @@ class ModelMapper(Mapper):
         self.tells = tells
         self.faults: list[Fault] = []
         self.ask_faults: list[Exception] = []
+        self.cut_off = False
         self.on_look: Callable[[], None] | None = None
 
     def find(self, query: Query, deadline: Deadline) -> list[Card]:
@@ -162,7 +163,11 @@ class ModelMapper(Mapper):
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         self.backend.calls.append(("run", step.verb, step.key))
         fault = self.faults.pop(0) if self.faults and step.verb is not Verb.LOOK else None
-        return fault(step, lambda: self._apply(step)) if fault else self._apply(step)
+        if fault:
+            return fault(step, lambda: self._apply(step))
+        if self.cut_off:
+            raise OutcomeUnknown("no answer")
+        return self._apply(step)
 
     def _apply(self, step: Step) -> Receipt:
         with self.backend.lock:
@@ -177,6 +182,8 @@ class ModelMapper(Mapper):
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         self.backend.calls.append(("ask", step.verb, step.key))
+        if self.cut_off:
+            raise BackendUnavailable("down")
         if self.ask_faults:
             raise self.ask_faults.pop(0)
         if not self.tells:

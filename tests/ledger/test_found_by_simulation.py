@@ -70,8 +70,7 @@ def test_a_release_nobody_asked_for_that_the_backend_refuses_is_left_for_a_perso
 def test_a_credit_nobody_came_back_for_and_that_is_spent_is_left_for_a_person(make_house: MakeHouse) -> None:
     house = make_house(Holds.NATIVE)
     house.mapper.faults = [lost_after]
-    house.mapper.ask_faults = [BackendUnavailable("down")]
-    with pytest.raises(OutcomeUnknown):
+    with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.authorize("40.00", operation="Credit")
     house.sweep()
     house.backend.balances[CARD] = 0
@@ -133,8 +132,7 @@ def test_whoever_finds_a_card_busy_does_not_start_an_authorisation_that_nobody_w
 def test_an_authorisation_that_somebody_else_resolved_is_undone_when_nobody_comes_back_for_it(upfront: House) -> None:
     house = upfront
     house.mapper.faults = [lost_after]
-    house.mapper.ask_faults = [BackendUnavailable("down")]
-    with pytest.raises(OutcomeUnknown):
+    with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.authorize("40.00", "order-1")
     first = house.only_record()
     house.lose_lease(first.id)

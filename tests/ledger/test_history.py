@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.ledger.service import ChangeRequest
-from mappers.base import Holds, OutcomeUnknown
+from mappers.base import CardUnusable, Holds, OutcomeUnknown
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, lost_before, unavailable
 
@@ -28,9 +28,8 @@ def test_every_event_is_kept_in_order(house: House) -> None:
 def test_an_outcome_names_the_request_it_was_found_for(house: House) -> None:
     transaction = house.authorize("40.00")
     house.mapper.faults = [lost_before]
-    house.mapper.ask_faults = [OutcomeUnknown("no answer")]
     request = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="first")
-    with pytest.raises(OutcomeUnknown):
+    with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.ledger.settle(house.provider, request, house.deadline())
     again = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="second")
     house.ledger.settle(house.provider, again, house.deadline())
@@ -40,6 +39,17 @@ def test_an_outcome_names_the_request_it_was_found_for(house: House) -> None:
         ("unknown", "first", 2),
         ("done", "second", 3),
     ]
+
+
+def test_a_refusal_says_why_even_after_it_was_tried_again(house: House) -> None:
+    transaction = house.authorize("40.00")
+    house.backend.frozen = True
+    with pytest.raises(CardUnusable):
+        house.settle(transaction, "40.00")
+    house.backend.frozen = False
+    house.settle(transaction, "40.00")
+    refused, *_, done = [event for event in house.store.events(transaction)[2:] if event["what"] != "opened"]
+    assert (refused["what"], refused["detail"], done["what"]) == ("refused", "the card is frozen", "done")
 
 
 def test_what_the_sweeper_finished_says_so(house: House) -> None:

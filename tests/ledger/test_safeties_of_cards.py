@@ -35,8 +35,7 @@ def test_an_authorisation_touched_since_the_sweeper_looked_is_not_given_up(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.mapper.faults = [lost_after]
-    house.mapper.ask_faults = [BackendUnavailable("down")]
-    with pytest.raises(OutcomeUnknown):
+    with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.authorize("40.00")
     house.sweep()
     load = house.store.load

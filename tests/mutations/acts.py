@@ -204,9 +204,23 @@ MUTATIONS = [
     Mutation(
         "the same request asks once more",
         LEDGER + "attempt.py",
-        "            return self._ask_once_more(call, unknown, deadline)",
+        "            return self._find_out(call, unknown, deadline)",
         "            raise unknown",
         BAD_DAYS + "a_lost_answer_is_asked_for_in_the_same_request",
+    ),
+    Mutation(
+        "what is asked and told again leaves the outcome open when it is refused",
+        LEDGER + "attempt.py",
+        "        except MapperError as error:\n            # Not even a refusal",
+        "        except BackendUnavailable as error:\n            # Not even a refusal",
+        BAD_DAYS + "a_refusal_of_what_is_told_again_is_not_believed",
+    ),
+    Mutation(
+        "a backend that does not know our keys is not told again in the same request",
+        LEDGER + "attempt.py",
+        "        if receipt is not None or not self._mapper.repeatable or not self._waited_for:\n",
+        "        if receipt is not None:\n",
+        BAD_DAYS + "what_shows_late_is_not_told_again",
     ),
     Mutation(
         "an attempt that may send is not taken for one that did not",

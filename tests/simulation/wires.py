@@ -68,7 +68,7 @@ class SimulatedConnection(Connection):
 
     def __init__(self, client: redis.Redis, around: Surroundings, edit: Callable[[str], str]) -> None:
         """`edit` changes the text of the scripts."""
-        super().__init__(client)
+        super().__init__(lambda: client)
         self._around = around
         self._edit = edit
 
@@ -177,5 +177,6 @@ class VirtualClock:
 
     def __init__(self, around: Surroundings) -> None:
         self.monotonic = around.monotonic
+        self.clock_gettime = lambda _: around.monotonic()
 
     perf_counter = staticmethod(time.perf_counter)
