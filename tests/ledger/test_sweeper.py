@@ -65,23 +65,6 @@ def test_what_is_over_is_forgotten_after_the_retention_and_not_before(house: Hou
     assert (house.index.of_request("order-1"), house.index.count(), house.store.events(transaction)) == ([], 0, [])
 
 
-def test_a_failure_is_tried_again_later_and_later(house: House) -> None:
-    transaction = house.authorize("10.00")
-    house.mapper.faults = [unavailable] * 5
-    with pytest.raises(BackendUnavailable):
-        house.settle(transaction, "10.00")
-    assert house.sweeper.sweep_once().counts == {}
-    waits = []
-    for _ in range(3):
-        before = house.connection.now_milliseconds()
-        house.sweep()
-        client = house.connection._client
-        (key,) = [key for key in client.scan_iter("gb:*:due") if client.zscore(key, transaction)]
-        waits.append(client.zscore(key, transaction) - before)
-    assert waits == sorted(waits)
-    assert waits[-1] > 2 * waits[0] - 1_000
-
-
 def test_a_thread_sweeps_until_it_is_stopped(house: House) -> None:
     house.authorize("10.00")
     house.make_due()

@@ -1,0 +1,132 @@
+"""A store that lost everything, before the real mappers that hold natively and keep our notes, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.ledger.commands import StoreTimes
+from app.ledger.connection import Connection
+from app.ledger.executor import Executor
+from app.ledger.index import Index
+from app.ledger.recovery import Recovery
+from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
+from app.ledger.store import Store
+from app.ledger.transaction import Operation
+from mappers.base import Holds, Mapper, Query
+from mappers.deadline import Deadline
+from mappers.lightrail_v1 import sandbox as v1
+from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
+from mappers.lightrail_v2 import sandbox as v2
+from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.money import Currency
+from mappers.sandbox import running
+from providers.provider import Policy, Provider
+
+BRL = Currency.of("BRL")
+MONTH = timedelta(days=30)
+
+
+@dataclass
+class Shop:
+    """A provider, one of its cards, and the ledger before it."""
+
+    provider: Provider
+    card: str
+    ledger: LedgerService
+    connection: Connection
+
+    def authorize(self, value: str) -> str:
+        request = AuthorizationRequest(self.card, Operation.DEBIT, Decimal(value), "order-1", order_id="order-1")
+        return self.ledger.authorize(self.provider, request, self.deadline())
+
+    def settle(self, transaction: str, value: str, request_id: str) -> None:
+        self.ledger.settle(self.provider, self._change(transaction, value, request_id), self.deadline())
+
+    def cancel(self, transaction: str, value: str, request_id: str) -> None:
+        self.ledger.cancel(self.provider, self._change(transaction, value, request_id), self.deadline())
+
+    def story(self, transaction: str) -> tuple[list[Decimal], list[Decimal]]:
+        """What VTEX reads of a transaction: its settlements and its cancellations."""
+        read = self.ledger.settlements, self.ledger.cancellations
+        settled, cancelled = (call(self.provider, self.card, transaction, self.deadline()) for call in read)
+        return [entry.value for entry in settled], [entry.value for entry in cancelled]
+
+    def balance(self) -> Decimal:
+        return BRL.to_decimal(self.provider.mapper.get_card(self.card, self.deadline()).balance)
+
+    def lose_everything(self) -> None:
+        self.connection.call(lambda client: client.flushall())
+
+    @staticmethod
+    def deadline() -> Deadline:
+        return Deadline.after(10)
+
+    def _change(self, transaction: str, value: str, request_id: str) -> ChangeRequest:
+        return ChangeRequest(self.card, transaction, Decimal(value), request_id)
+
+
+@contextmanager
+def lightrail_v1() -> Iterator[tuple[Mapper, str]]:
+    with running(v1.create_app()) as sandbox:
+        yield (
+            LightrailV1("light", BRL, Holds.NATIVE, LightrailV1Options(**v1.DEMO_OPTIONS(sandbox.url))),
+            "V1ACT-100",
+        )
+
+
+@contextmanager
+def lightrail_v2() -> Iterator[tuple[Mapper, str]]:
+    with running(v2.create_app()) as sandbox:
+        yield (
+            LightrailV2("light", BRL, Holds.NATIVE, LightrailV2Options(**v2.DEMO_OPTIONS(sandbox.url))),
+            "LIGHT-ACTIVE-100",
+        )
+
+
+@pytest.fixture(params=[lightrail_v1, lightrail_v2], ids=["lightrail_v1", "lightrail_v2"])
+def shop(request: pytest.FixtureRequest, redis_url: str, clean_store: str) -> Iterator[Shop]:
+    with request.param() as (mapper, code):
+        policy = Policy(Holds.NATIVE, authorization_ttl=MONTH, remainder_ttl=MONTH)
+        provider = Provider("light", "Light", BRL, mapper, (), policy)
+        connection = Connection.to(redis_url, timeout_seconds=2, connections=10)
+        store = Store(connection, StoreTimes())
+        ledger = LedgerService(store, Index(connection), Executor(store), Recovery(store))
+        (card,) = mapper.find(Query(code=code), Shop.deadline())
+        yield Shop(provider, card.id, ledger, connection)
+        connection.close()
+
+
+def test_what_was_authorised_is_settled_and_what_is_left_cancelled(shop: Shop) -> None:
+    transaction = shop.authorize("40.00")
+    shop.lose_everything()
+    shop.settle(transaction, "15.00", "settle-1")
+    shop.lose_everything()
+    shop.cancel(transaction, "25.00", "cancel-1")
+    assert shop.story(transaction) == ([Decimal(15)], [Decimal(25)])
+    assert shop.balance() == 85
+
+
+def test_what_was_settled_and_cancelled_is_listed_as_before(shop: Shop) -> None:
+    transaction = shop.authorize("40.00")
+    shop.settle(transaction, "30.00", "settle-1")
+    shop.cancel(transaction, "10.00", "cancel-1")
+    before = shop.story(transaction), shop.balance()
+    shop.lose_everything()
+    assert (shop.story(transaction), shop.balance()) == before
+    assert shop.ledger.transactions(shop.provider, shop.card, shop.deadline()) == [transaction]
+
+
+def test_the_repeat_of_what_was_done_moves_nothing(shop: Shop) -> None:
+    transaction = shop.authorize("40.00")
+    shop.settle(transaction, "40.00", "settle-1")
+    shop.cancel(transaction, "15.00", "cancel-1")
+    shop.lose_everything()
+    shop.settle(transaction, "40.00", "settle-1")
+    shop.cancel(transaction, "15.00", "cancel-1")
+    assert shop.balance() == 75
