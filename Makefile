@@ -6,6 +6,9 @@ SCHEDULES ?= 20000
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
+# The tests start hundreds of processes: what one has compiled, the next shall find.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test test-long lint lock clean
 
 help:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
-from app import processes
-from app.serve import CannotServe, probe_address, serve
+import mappers.sandbox
+from app.serve import probe_address, serve
 from app.settings import PREFIX, Settings, variable
 from mappers.memory import mapper as memory
 from mappers.registry import sandbox
@@ -41,9 +38,6 @@ MEMORY = "demo-memory"
 # The backend's card that the first story spends from.
 STORY_CODES = {"demo-lightrail": "LIGHT-ACTIVE-100", "demo-vauchar": "VAUCHAR-ACTIVE-100"}
 
-SANDBOX_START_SECONDS = 20.0
-SANDBOX_STOP_SECONDS = 5.0
-
 
 def run_demo(port: int) -> int:
     """Serve the demo on 127.0.0.1:`port` until told to stop; return the exit code. Nothing of it is kept."""
@@ -52,7 +46,9 @@ def run_demo(port: int) -> int:
     with ExitStack() as running:
         directory = Path(running.enter_context(TemporaryDirectory(prefix="giftbridge-demo-")))
         urls = {
-            provider: running.enter_context(_running_sandbox(backend, directory))
+            provider: running.enter_context(
+                mappers.sandbox.running(sandbox(backend).create_app(), _free_port(backend))
+            ).url
             for provider, backend in PROVIDERS.items()
         }
         file = directory / "providers.toml"
@@ -129,26 +125,6 @@ call /$CARD/transactions
 call /$CARD"""
 
 
-@contextmanager
-def _running_sandbox(backend: str, directory: Path) -> Iterator[str]:
-    """Run a stand-in backend as a process of its own; yield its address."""
-    port = _free_port(backend)
-    path = directory / f"{backend}.log"
-    with path.open("wb") as output:
-        process = processes.spawn(
-            [sys.executable, "-m", "app.cli", "sandbox", backend, "--port", str(port)], output=output
-        )
-    try:
-        give_up_at = time.monotonic() + SANDBOX_START_SECONDS
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > give_up_at:
-                raise CannotServe(f"the stand-in for {backend} does not start:\n{path.read_text(errors='replace')}")
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        processes.stop(process, SANDBOX_STOP_SECONDS)
-
-
 def _free_port(backend: str) -> int:
     usual: int = sandbox(backend).DEFAULT_PORT
     try:
@@ -157,11 +133,3 @@ def _free_port(backend: str) -> int:
         port = probe_address("127.0.0.1", 0)
         click.echo(f"Port {usual} is taken, so the stand-in for {backend} listens on {port}.", err=True)
         return port
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -175,8 +175,8 @@ class Settings:
     def _contradictions(self) -> Iterator[str]:
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
-        if self.store_replicas and (self.redis_url or "").startswith(("unix://", "redis+cluster://")):
-            yield f"{variable('store_replicas')} needs redis://, rediss:// or redis+sentinel://: set it to 0"
+        if self.store_replicas and (self.redis_url or "unix://").startswith("unix://"):
+            yield f"{variable('store_replicas')} needs a {variable('redis_url')} on other machines: set it to 0"
         match = _BIND.fullmatch(self.bind)
         if match is None or int(match["port"]) > 65535:
             yield f"{variable('bind')} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"

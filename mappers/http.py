@@ -74,7 +74,7 @@ class _Stage(Enum):
 
 
 # Gateways send all but the first when they gave up waiting: the backend behind them may still be at it.
-_STAGES = {429: _Stage.LIMITED} | dict.fromkeys((408, 502, 503, 504), _Stage.SENT)
+_STAGES = {429: _Stage.LIMITED} | dict.fromkeys((408, 502, 503, 504, *range(520, 531), 598, 599), _Stage.SENT)
 
 
 class _Failed(Exception):
@@ -281,7 +281,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave it to the context: by default the authorities would be loaded again for each connection (20 ms)."""
+        """Leave it to the context: by default the authorities would be loaded again for each connection."""
 
 
 def _session(base_url: str, headers: Mapping[str, str], basic_auth: tuple[str, str] | None) -> requests.Session:

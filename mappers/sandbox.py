@@ -6,8 +6,8 @@ import json
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from io import BytesIO
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import UnicodeConverter
+from werkzeug.routing import Rule, UnicodeConverter
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
@@ -61,6 +61,18 @@ class _Segment(UnicodeConverter):
 
     def to_python(self, value: str) -> str:
         return unquote(value)
+
+
+class _Route(Rule):
+    """A rule that learns to build URLs when it is first asked to: hardly a stand-in asks, and it is most of its start."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled = super()._compile_builder
+
+        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
+            return compiled(append_unknown)(rule, **values)
+
+        return build
 
 
 class _Misbehaving:
@@ -150,6 +162,7 @@ def create_sandbox(name: str) -> Flask:
     """
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_rule_class = _Route
     app.url_map.converters["default"] = _Segment
     sandbox = Sandbox(app)
     app.extensions["sandbox"] = sandbox
@@ -223,12 +236,14 @@ class _Server(ThreadedWSGIServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that hung up is no news."""
 
-    def hang_up(self) -> None:
+    def stop(self) -> None:
+        # Where the system allows it, this ends the wait for callers at once, and not at its next look around.
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.shutdown()
         for connection in list(self._open):
-            try:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
 
 
 def running(app: Flask, port: int = 0) -> AbstractContextManager[Sandbox]:
@@ -248,8 +263,7 @@ def _running(app: Flask, port: int) -> Iterator[Sandbox]:
         yield sandbox
     finally:
         sandbox.stopping.set()
-        server.shutdown()
-        server.hang_up()
+        server.stop()
         thread.join()
 
 

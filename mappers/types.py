@@ -205,6 +205,7 @@ class DoneStep:
     amount: int
     receipt: Receipt
     key: str
+    reference: str = ""  # what it acted on
 
 
 @dataclass(frozen=True, slots=True)

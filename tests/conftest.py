@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import hypothesis
@@ -18,6 +18,12 @@ pytest.register_assert_rewrite("mappers.conformance")
 # How long an example takes says nothing about whether it is right, on a machine that is busy.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Have more workers than cores: for a good part of their time the tests wait, for processes and deadlines."""
+    return (yield) + 2
 
 
 def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,18 @@ def modules() -> list[Path]:
     return [path for folder in ORDER[:3] for path in (ROOT / folder).rglob("*.py")] + [ROOT / "wsgi.py"]
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -66,6 +77,6 @@ def test_a_mapper_knows_no_other_backend(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=name)
 def test_a_module_says_what_it_knows(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    docstring = ast.get_docstring(parsed(path))
     assert docstring, f"{name(path)} has no docstring"
     assert docstring.splitlines()[0].endswith("."), f"{name(path)}: the first line is one sentence"

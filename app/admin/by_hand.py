@@ -83,8 +83,10 @@ def decide(parts: Giftbridge, record: Record, *, happened: bool, reference: str,
     Raises NotPossible, and what LedgerService.decide raises.
     """
     provider = provider_named(parts, record.provider_id)
-    _expect_unresolved(record)
-    if record.open_act is None or record.open_act.state is not ActState.PARKED:
+    late = record.open is None and record.id in parts.index.parked()
+    if not late:
+        _expect_unresolved(record)
+    if not late and (record.open_act is None or record.open_act.state is not ActState.PARKED):
         raise NotPossible(
             "this is not left for a person yet: the backend is still to be asked, as resolve without a decision does"
         )

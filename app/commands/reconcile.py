@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
 
-from app.admin.reconcile import Difference, reconcile
+from app.admin.reconcile import Reconciliation
+from app.admin.reconcile_run import Difference
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import Column, json_option, note, print_json, print_table, progress
 
@@ -17,10 +19,13 @@ COLUMNS = (
     Column("ledger"),
     Column("backend"),
     Column("repaired"),
-    Column("card", 1),
-    Column("provider", 2),
+    Column("card", 2),
+    Column("provider", 1),
     Column("key at the backend", 3),
 )
+
+# What a line comes to.
+LEFT, REPAIRED, MISSED = "left", "repaired", "not compared"
 
 # Shown in one table; a month's differences in full are for --json.
 SHOWN = 200
@@ -41,9 +46,11 @@ def reconcile_command(
 ) -> None:
     """Compare the ledger with the backends.
 
-    Transaction by transaction: of PROVIDER, or of all providers.
+    Transaction by transaction: of PROVIDER, or of all providers. What happened less than a lease and the backend's
+    read lag before is left to the next time.
 
-    Exits with 1 when a difference was found that is not repaired. With --json, one line for each difference.
+    Exits with 1 when a difference was found that is not repaired, or something could not be compared. With --json, one
+    line for each.
 
     \b
     Examples:
@@ -53,26 +60,46 @@ def reconcile_command(
     """
     ctx.with_resource(logs_to_stderr())
     kept: list[Difference] = []
-    counts: Counter[bool] = Counter()
+    counts: Counter[str] = Counter()
     with opened() as parts:
         if provider is not None and parts.registry.get(provider) is None:
             raise click.UsageError(f"{parts.settings.providers} has no provider {provider}")
         moment = since.replace(tzinfo=UTC) if since else None
-        with progress("Comparing", parts.index.count()) as bar:
-            for difference in reconcile(parts, provider, moment, repair, bar.advance):
-                counts[difference.repaired] += 1
-                if as_json:
-                    print_json(difference)
-                elif len(kept) < SHOWN:
-                    kept.append(difference)
+        run = Reconciliation(parts, provider, moment, repair=repair)
+        for difference in _watched(run):
+            counts[_standing(difference)] += 1
+            if as_json:
+                print_json(difference)
+            elif len(kept) < SHOWN:
+                kept.append(difference)
     if kept:
         print_table(COLUMNS, [_row(difference) for difference in kept])
     if counts.total() > len(kept) and not as_json:
         note(f"The first {len(kept)} of {counts.total()}; --json has all.")
     if not as_json:
-        click.echo(f"Differences: {counts[False]} left, {counts[True]} repaired." if counts else "No differences.")
-    if counts[False]:
+        found = f"Differences: {counts[LEFT]} left, {counts[REPAIRED]} repaired." if counts else "No differences."
+        missed = f" Not compared: {counts[MISSED]}." if counts[MISSED] else ""
+        click.echo(f"{found}{missed} Transactions compared: {run.compared}.")
+    if counts[LEFT] or counts[MISSED]:
         raise click.exceptions.Exit(1)
+
+
+def _watched(run: Reconciliation) -> Iterator[Difference]:
+    """Yield what a run finds, while whoever waits sees how far it is."""
+    with progress("Comparing", run.count()) as bar:
+        yield from run.cards(bar.advance)
+    with progress("Looking for what the ledger has lost") as bar:
+        read: Counter[str] = Counter()
+
+        def say(provider: str, count: int) -> None:
+            read[provider] += count
+            bar.say(f"Looking for what the ledger has lost: {read[provider]} entries of {provider}")
+
+        yield from run.accounts(say)
+
+
+def _standing(one: Difference) -> str:
+    return MISSED if one.kind == "not compared" else REPAIRED if one.repaired else LEFT
 
 
 def _row(one: Difference) -> tuple[object, ...]:

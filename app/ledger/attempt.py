@@ -15,6 +15,7 @@ from app.ledger.store import Store
 from app.ledger.transaction import (
     ActRecord,
     ActState,
+    Decision,
     Operation,
     Record,
     may_be_refused,
@@ -51,6 +52,10 @@ PARKED_RETRY = timedelta(hours=1)
 
 # A request asks at once what became of a call whose answer it lost, and again after each of these, while it has time.
 PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
+
+# A balance that moved while it was read is read again, less often while money of the card stays on its way.
+FIRST_REREAD_SECONDS = 0.01
+LONGEST_REREAD_SECONDS = 0.5
 
 
 class _Abandoned(Exception):
@@ -92,13 +97,12 @@ class Attempt:
         self._sent = False
         self._answered = True  # whatever was sent for the open step had some answer
         self._looked = 0  # number of the last look of this attempt
-        self._word: Refused | None = None  # a person's
 
     def run(self, deadline: Deadline) -> Record:
         try:
             self._plan()
-            if self._word is not None:
-                raise self._word
+            if self._act.decided is not None:
+                self._trust(self._act.decided)
             if self._nobody_waits and not self._steps:
                 raise _Abandoned
             for number, step in enumerate(self._steps, start=1):
@@ -108,7 +112,9 @@ class Attempt:
                 self._steps[number - 1] = replace(step, receipt=do(number, deadline))
                 if number < len(self._steps):
                     self._write_progress()
-                    self._clean, self._sent, self._answered = True, False, True
+                    # For a step after a look something may have been sent, by an attempt that was refused since.
+                    self._clean = self._clean or step.verb is not Verb.LOOK
+                    self._sent, self._answered = False, True
             return self._finish(deadline)
         except _Overtaken as overtaken:
             return overtaken.record
@@ -126,15 +132,15 @@ class Attempt:
         except (BackendUnavailable, OutcomeUnknown) as error:
             return self._leave(error)
 
-    def trust(self, receipt: Receipt | None) -> None:
-        """Take a person's word for the open step: its receipt, or None when it did not happen."""
-        self._plan()
+    def _trust(self, decision: Decision) -> None:
+        """Take a person's word for the open step."""
         self._clean = True
         open_step = next(number for number, step in enumerate(self._steps) if step.receipt is None)
-        if receipt is not None:
+        if decision.happened:
+            receipt = Receipt(reference=decision.reference, data={"decided_by": decision.by})
             self._steps[open_step] = replace(self._steps[open_step], receipt=receipt)
         elif may_be_refused(self._act, self._steps):
-            self._word = CardUnusable("a store admin found that it did not happen; send it again")
+            raise CardUnusable("a store admin found that it did not happen; send it again")
 
     def _plan(self) -> None:
         if not self._steps:
@@ -159,7 +165,7 @@ class Attempt:
         """Return the step's receipt; never sends it twice where that could move money twice."""
         certain = self._clean or self._claim.conclusive
         if not self._clean:
-            receipt = self._mapper.ask(self._call(number), deadline)
+            receipt = self._ask(self._call(number), deadline, certain=certain)
             if receipt is not None:
                 return receipt
             if not certain and (not self._mapper.repeatable or self._nobody_waits):
@@ -167,8 +173,11 @@ class Attempt:
         if self._nobody_waits:
             raise _Abandoned
         if self._act.state is ActState.PARKED:
+            if self._clean and self._act.error:
+                raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
         if certain:
+            self._expect_unreserved(deadline)
             self._look_again(number, deadline)
         call = self._call(number)
         try:
@@ -177,6 +186,7 @@ class Attempt:
         except Refused as refusal:
             self._sent = False
             if certain:
+                self._clean = True
                 raise
             raise OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive") from refusal
         except BackendUnavailable:
@@ -185,6 +195,14 @@ class Attempt:
         except OutcomeUnknown as unknown:
             self._answered = unknown.answered
             return self._find_out(call, unknown, deadline)
+
+    def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
+        try:
+            return self._mapper.ask(call, deadline)
+        except Refused as refusal:
+            if certain:
+                raise
+            raise OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive") from refusal
 
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""
@@ -254,6 +272,7 @@ class Attempt:
         record, act = self._record, self._act
         reserve_here = record.holds is Holds.LEDGER and act.opens and record.operation is Operation.DEBIT
         epoch = self._claim.epoch
+        pause = FIRST_REREAD_SECONDS
         while True:
             balance = self._spendable_balance(deadline) if reserve_here else 0
             outcome = self._store.finish(
@@ -271,11 +290,25 @@ class Attempt:
                     return self._write_refusal(InsufficientFunds("the card does not hold enough"))
                 case "moved":
                     # Money of this card moved since the balance was read: read it again.
-                    if deadline.passed():
+                    if deadline.remaining_seconds() <= pause:
                         raise BackendUnavailable("the card's balance kept changing; repeat the request")
+                    self._sleep(pause)
+                    pause = min(2 * pause, LONGEST_REREAD_SECONDS)
                     epoch = outcome.epoch
                 case _:
                     return outcome.the_record()
+
+    def _expect_unreserved(self, deadline: Deadline) -> None:
+        """Make sure that a credit is not taken back from what the ledger holds for others; its amount is set aside."""
+        record, act = self._record, self._act
+        if record.holds is not Holds.LEDGER or record.operation is not Operation.CREDIT or act.opens:
+            return
+        reserved, taking = self._store.standing(record.provider_id, record.card_id)
+        lacking = reserved - self._spendable_balance(deadline)
+        if lacking > taking - act.released - act.refunded:
+            raise InsufficientFunds("what the card holds is reserved for other orders")
+        if lacking > 0:
+            raise BackendUnavailable("the card is being used at this moment; repeat the request")
 
     def _spendable_balance(self, deadline: Deadline) -> int:
         card = self._mapper.get_card(self._record.card_id, deadline)
@@ -294,7 +327,8 @@ class Attempt:
 
     def _park(self, error: MapperError) -> Record:
         log.error("parked", transaction=self._record.id, oid=self._act.oid, reason=str(error))
-        self._store.park(self._record, self._act, self._claim, self._steps, error, PARKED_RETRY)
+        clean = self._clean and not self._sent
+        self._store.park(self._record, self._act, self._claim, self._steps, error, PARKED_RETRY, clean=clean)
         raise Unresolved(f"the backend cannot tell what became of {self._act.oid}: a person must decide") from error
 
     def _leave(self, error: BackendUnavailable | OutcomeUnknown) -> Record:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
+from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -17,44 +18,62 @@ SENTINEL_PORT = 26379
 CLUSTER_PORT = 6379
 
 
-def connect(url: str, *, timeout_seconds: float, connections: int) -> redis.Redis:
-    """Return a client for `url`, without automatic retries: most commands here must not be repeated blindly.
+def connector(url: str, *, timeout_seconds: float, connections: int) -> Callable[[], redis.Redis]:
+    """Return a function that returns a client for `url`, which opens up to `connections` sockets to each server.
 
+    The client makes no automatic retries: most commands here must not be repeated blindly.
     redis+sentinel://[user:password@]host:port,host:port/service asks Sentinel for the primary of `service`;
     redis+cluster://[user:password@]host:port,host:port knows one or more nodes of a cluster; redis-py reads the rest.
+    The function raises redis-py's errors where a cluster is down, whose client asks it for its slots at once.
     Raises ValueError for an address that cannot be read.
     """
-    options: dict[str, Any] = {
-        "decode_responses": True,
+    timeouts: dict[str, Any] = {
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
-        "max_connections": connections,
     }
+    options = {"decode_responses": True, "max_connections": connections, **timeouts}
     parts = urlsplit(url)
-    if parts.scheme == "redis+sentinel":
-        service = parts.path.strip("/")
-        if not service:
-            raise ValueError(
-                "redis+sentinel:// ends with the name of the service: redis+sentinel://host:26379/mymaster"
-            )
-        timeouts = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
-        sentinel = Sentinel(_hosts(parts, SENTINEL_PORT), sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
-        client = sentinel.master_for(service, **options, **_login(parts))  # type: ignore[no-untyped-call]
-        return cast("redis.Redis", client)
     if parts.scheme == "redis+cluster":
-        nodes = [ClusterNode(host, port) for host, port in _hosts(parts, CLUSTER_PORT)]  # type: ignore[no-untyped-call]
-        # A moved slot is followed once or twice; a node that does not answer is not asked again.
-        return cast("redis.Redis", RedisCluster(startup_nodes=nodes, **options, **_login(parts)))
-    return redis.Redis.from_url(url, health_check_interval=0, **options)
+        hosts = _hosts(parts, CLUSTER_PORT)
+        return lambda: _cluster(hosts, options | _login(parts))
+    if parts.scheme != "redis+sentinel":
+        client = redis.Redis.from_url(url, health_check_interval=0, **options)
+        return lambda: client
+    service = parts.path.strip("/")
+    if not service:
+        raise ValueError("redis+sentinel:// ends with the name of the service: redis+sentinel://host:26379/mymaster")
+    sentinel = Sentinel(_hosts(parts, SENTINEL_PORT), sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
+    primary = sentinel.master_for(service, **options, **_login(parts))  # type: ignore[no-untyped-call]
+    return lambda: cast("redis.Redis", primary)
+
+
+def _cluster(hosts: list[tuple[str, int]], options: dict[str, Any]) -> redis.Redis:
+    """Return a client that follows a moved slot, and does not ask a node again that does not answer."""
+    nodes = [ClusterNode(host, port) for host, port in hosts]  # type: ignore[no-untyped-call]
+    client = RedisCluster(startup_nodes=nodes, **options)
+    find = client.nodes_manager.get_node
+
+    def find_or_meet(host: str | None = None, port: int | None = None, node_name: str | None = None) -> Any:
+        found = find(host, port, node_name)
+        if found is None:
+            name = node_name or f"{host}:{port}"
+            newcomer = ClusterNode(*_host(name, CLUSTER_PORT), PRIMARY)  # type: ignore[no-untyped-call]
+            found = client.nodes_manager.nodes_cache.setdefault(name, newcomer)
+        return found
+
+    # A slot may be on its way to a node that had none before. redis-py has not met it, and would trip over None.
+    client.nodes_manager.get_node = find_or_meet  # type: ignore[method-assign]
+    return cast("redis.Redis", client)
 
 
 def _hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
-    hosts = []
-    for entry in parts.netloc.rpartition("@")[2].split(","):
-        host, _, port = entry.rpartition(":")
-        hosts.append((host, int(port)) if host else (entry, default_port))
-    return hosts
+    return [_host(entry, default_port) for entry in parts.netloc.rpartition("@")[2].split(",")]
+
+
+def _host(entry: str, default_port: int) -> tuple[str, int]:
+    host, _, port = entry.rpartition(":")
+    return (host, int(port)) if host else (entry, default_port)
 
 
 def _login(parts: SplitResult) -> dict[str, Any]:

@@ -10,12 +10,18 @@ from typing import Any, Self, TypeVar, cast
 import redis
 from redis.client import Pipeline
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError
+from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, TryAgainError
 
-from app.ledger.clients import connect
+from app.ledger.clients import connector
 from app.ledger.errors import StoreUnavailable
 
 T = TypeVar("T")
+
+# Puts one script into a client, or into a pipeline.
+Script = Callable[[redis.Redis], Any]
+
+# A slot that was moved is found at the second node; one that is moved just now, at the third.
+NODES_ASKED = 3
 
 
 class Connection:
@@ -24,22 +30,34 @@ class Connection:
     It makes no retries of its own: after a lost answer nobody knows whether the command ran, and most must not repeat.
     """
 
-    def __init__(self, client: redis.Redis, *, replicas: int = 0, replication: timedelta = timedelta()) -> None:
-        self._client = client
+    def __init__(
+        self, connect: Callable[[], redis.Redis], *, replicas: int = 0, replication: timedelta = timedelta()
+    ) -> None:
+        self._connect = connect
+        self._connected: redis.Redis | None = None
         self._replicas = replicas
         self._replication = replication
 
     @classmethod
     def to(cls, url: str, *, timeout_seconds: float, connections: int, replicas: int = 0) -> Self:
-        """Return a connection to `url` (see `clients.connect`) that opens up to `connections` sockets.
+        """Return a connection to `url` (see `clients.connector`) that opens up to `connections` sockets.
 
         With `replicas`, a change counts only once that many replicas have it; that takes at most half the timeout.
+        The store may be down until the first call. Raises ValueError for an address that cannot be read.
         """
-        client = connect(url, timeout_seconds=timeout_seconds, connections=connections)
-        return cls(client, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
+        connect = connector(url, timeout_seconds=timeout_seconds, connections=connections)
+        return cls(connect, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
 
     def close(self) -> None:
-        self._client.close()
+        if self._connected is not None:
+            self._connected.close()
+
+    @property
+    def _client(self) -> redis.Redis:
+        # Threads that race for the first call may each make one: the last is kept, and none has to wait for another's.
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
 
     def call(self, command: Callable[[redis.Redis], T]) -> T:
         """Run `command` with the client. Raises StoreUnavailable."""
@@ -47,7 +65,7 @@ class Connection:
             return command(self._client)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise StoreUnavailable("the store cannot be reached: try again") from error
-        except redis.RedisError as error:
+        except (redis.RedisError, RedisClusterException) as error:
             raise StoreUnavailable(f"the store refuses to work: {error}") from error
 
     def pipeline(self, fill: Callable[[Pipeline], object]) -> list[Any]:
@@ -67,24 +85,60 @@ class Connection:
         def run(keys: Sequence[str], argument: str) -> list[Any]:
             def command(client: redis.Redis) -> Any:
                 try:
-                    return self._evaluate(client, lambda it: it.evalsha(digest, len(keys), *keys, argument))
+                    return self._evaluate(client, keys[0], lambda it: it.evalsha(digest, len(keys), *keys, argument))
                 except NoScriptError:
-                    return self._evaluate(client, lambda it: it.eval(text, len(keys), *keys, argument))
+                    return self._evaluate(client, keys[0], lambda it: it.eval(text, len(keys), *keys, argument))
 
             return cast("list[Any]", self.call(command))
 
         return run
 
-    def _evaluate(self, client: redis.Redis, script: Callable[[redis.Redis], Any]) -> Any:
-        if not self._replicas:
-            return script(client)
-        with client.pipeline(transaction=False) as pipeline:
+    def _evaluate(self, client: redis.Redis, key: str, script: Script) -> Any:
+        if isinstance(client, RedisCluster):
+            return self._evaluate_at_owner(client, key, script)
+        return self._evaluate_at(client, script)
+
+    def _evaluate_at(self, server: redis.Redis, script: Script, *, asking: bool = False) -> Any:
+        """Return the script's answer once enough replicas of `server` have what it wrote.
+
+        All of it goes through one connection: WAIT counts the copies of what its own connection wrote, and ASKING
+        opens a slot that is on its way to `server` to the next command only.
+        """
+        with server.pipeline(transaction=False) as pipeline:
+            if asking:
+                pipeline.execute_command("ASKING")  # type: ignore[no-untyped-call]
             script(pipeline)
-            pipeline.wait(self._replicas, int(self._replication / timedelta(milliseconds=1)))
-            answer, copies = pipeline.execute()
-        if copies < self._replicas:
+            if self._replicas:
+                pipeline.wait(self._replicas, int(self._replication / timedelta(milliseconds=1)))
+            answers = pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        if self._replicas and (copies := answers.pop()) < self._replicas:
             raise StoreUnavailable(f"only {copies} of {self._replicas} replicas have the change: try again")
-        return answer
+        return answers.pop()
+
+    def _evaluate_at_owner(self, cluster: Any, key: str, script: Script) -> Any:
+        """Do the same at the node that owns the slot of `key`.
+
+        redis-py would not let a script and its WAIT share a connection there, and would pause and repeat while a slot
+        is on its way. A node that sends us elsewhere has run nothing, so that the script may be sent again.
+        """
+        node, asking = cluster.get_node_from_key(key), False
+        for _ in range(NODES_ASKED):
+            try:
+                return self._evaluate_at(cluster.get_redis_connection(node), script, asking=asking)
+            except MovedError:
+                cluster.exists(key)  # follows the move, and remembers it
+                node, asking = cluster.get_node_from_key(key), False
+            except AskError as elsewhere:
+                node, asking = cluster.get_node(elsewhere.host, elsewhere.port), True
+            except TryAgainError as error:
+                raise StoreUnavailable("the store is moving this card to another node: try again") from error
+            except (redis.ConnectionError, redis.TimeoutError):
+                cluster.nodes_manager.initialize()  # somebody else may own the slot by now: the next call finds it
+                raise
+        raise StoreUnavailable("the store's nodes do not agree where this card is: try again")
 
     def now_milliseconds(self) -> int:
         """Return the store's time."""

@@ -9,8 +9,8 @@ from app.ledger.attempt import Attempt
 from app.ledger.commands import Claim
 from app.ledger.errors import Unresolved
 from app.ledger.store import Store
-from app.ledger.transaction import ActRecord, ActState, Record
-from mappers.base import MapperError, Receipt
+from app.ledger.transaction import ActRecord, ActState, Decision, Record
+from mappers.base import MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -76,22 +76,18 @@ class Executor:
 
         Raises Unresolved when nothing is parked or somebody is at it, and what `resolve` raises.
         """
-        found = "happened" if happened else "did not happen"
         outcome = self._store.claim(
             record,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
             by=actor,
-            decision=f"{found} {reference}".strip(),
+            decision=Decision(actor, happened, reference),
         )
         if outcome.word == "seen to":
             return outcome.the_record()
         if outcome.claim is None:
             raise Unresolved(f"there is nothing to decide now ({outcome.word}): look at the transaction again")
         record = outcome.the_record()
-        act = record.acts[record.open or 0]
-        attempt = Attempt(self._store, provider, record, act, outcome.claim, self._sleep, waited_for=True)
-        attempt.trust(Receipt(reference=reference, data={"decided_by": actor}) if happened else None)
-        return self.resolve(provider, attempt.run(deadline.sooner(self._store.lease_seconds / 2)), deadline, by=actor)
+        return self.resolve(provider, record, deadline, outcome.claim, by=actor)
 
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         """Wait for, or finish, another transaction that keeps the card busy. Raises Unresolved when it stays so."""

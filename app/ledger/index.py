@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -13,7 +13,7 @@ from redis.client import Pipeline
 
 from app.ledger import keys, names
 from app.ledger.connection import Connection
-from app.ledger.transaction import Record
+from app.ledger.transaction import Address, Record
 
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
@@ -102,19 +102,32 @@ class Index:
         answers = zip(wanted, self._connection.pipeline(fill), strict=True)
         return {bucket: [Row(int(score), name) for name, score in rows] for bucket, rows in answers}
 
-    def count(self) -> int:
-        """Return how many transactions there are."""
-        return sum(self._ask_all(lambda pipeline, key: pipeline.zcard(key), "all"))
+    def count(self, since: datetime | None = None) -> int:
+        """Return how many transactions there are, or were opened since a date."""
+        lowest = _milliseconds(since)
+        return sum(self._ask_all(lambda pipeline, key: pipeline.zcount(key, lowest, "+inf"), "all"))
 
-    def every(self, since: datetime | None = None) -> Iterator[list[str]]:
-        """Yield the ids of all transactions since a date, bucket by bucket, in lists of bounded length."""
-        lowest = 0 if since is None else int(since.timestamp() * 1000)
+    def every(self, since: datetime | None = None) -> Iterator[list[Address]]:
+        """Yield where all transactions opened since a date lie, bucket by bucket, in lists of bounded length.
+
+        Each is yielded once, whatever else is opened or forgotten meanwhile.
+        """
         for bucket in range(names.BUCKETS):
-            key = keys.in_bucket(bucket, "all")
-            start = 0
-            while rows := self._rows(key, lowest, start):
-                yield rows
-                start += len(rows)
+            last = Row(_milliseconds(since), "")
+            while rows := self._after(bucket, last):
+                yield self._addresses(rows)
+                last = rows[-1]
+
+    def known(self, transaction_ids: Iterable[str]) -> set[str]:
+        """Return those of the ids that the store has a transaction of, in one round trip."""
+        asked = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in asked:
+                pipeline.exists(key)
+
+        answers = self._connection.pipeline(fill) if asked else []
+        return {name for (name, _), there in zip(asked, answers, strict=True) if there}
 
     def postpone(self, record: Record, delay: timedelta) -> None:
         """Look at a transaction again later; for what cannot be worked on now."""
@@ -122,11 +135,31 @@ class Index:
         at = self._connection.now_milliseconds() + int(delay.total_seconds() * 1000)
         self._connection.call(lambda client: client.zadd(key, {record.id: at}, gt=True))
 
-    def _rows(self, key: str, lowest: int, start: int) -> list[str]:
-        def command(client: redis.Redis) -> object:
-            return client.zrangebyscore(key, lowest, "+inf", start, ROWS)
+    def _after(self, bucket: int, last: Row) -> list[Row]:
+        """Return a bucket's next rows after `last`. Counting from the front would skip some when others are deleted."""
+        key = keys.in_bucket(bucket, "all")
+        count = ROWS
 
-        return cast("list[str]", self._connection.call(command))
+        def command(client: redis.Redis) -> object:
+            return client.zrangebyscore(key, last.date, "+inf", 0, count, withscores=True)
+
+        while True:
+            found = cast("list[tuple[str, float]]", self._connection.call(command))
+            rows = [row for row in (Row(int(score), name) for name, score in found) if row > last]
+            if rows or len(found) < count:
+                return rows
+            count *= 4  # so many were opened in one millisecond
+
+    def _addresses(self, rows: Iterable[Row]) -> list[Address]:
+        """Return where the transactions of these rows lie, without those that were forgotten meanwhile."""
+        found = [(row.id, key) for row in rows if (key := keys.of_transaction(row.id))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in found:
+                pipeline.hmget(key, "provider", "card")
+
+        cards = zip(found, self._connection.pipeline(fill), strict=True)
+        return [Address(provider, card, name) for (name, _), (provider, card) in cards if provider is not None]
 
     def _named(self, prefix: str) -> list[str]:
         def ask(pipeline: Pipeline, key: str) -> None:
@@ -142,3 +175,7 @@ class Index:
                 ask(pipeline, keys.in_bucket(bucket, name))
 
         return self._connection.pipeline(fill)
+
+
+def _milliseconds(date: datetime | None) -> int:
+    return 0 if date is None else int(date.timestamp() * 1000)

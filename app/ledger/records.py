@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
-from app.ledger.transaction import ActRecord, ActState, Operation, PlannedStep, Reason, Record, State
+from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, Record, State
 from mappers import base
 from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
 
@@ -60,6 +60,7 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         error=_load_error(error) if error else None,
         clean=fields.get(own + "clean") == "1",
         actor=written.get("actor"),
+        decided=Decision(**json.loads(decided)) if (decided := fields.get(own + "decided")) else None,
     )
 
 
@@ -68,6 +69,10 @@ def dump_act(kind: ActKind, oid: str, amount: int, request_id: str, reason: Reas
     return json.dumps(
         {"kind": kind, "oid": oid, "amount": amount, "request": request_id, "reason": reason, "actor": actor}
     )
+
+
+def dump_decision(decision: Decision) -> str:
+    return json.dumps(asdict(decision))
 
 
 def dump_record(record: Record) -> dict[str, str]:

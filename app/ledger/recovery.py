@@ -12,6 +12,7 @@ from app.ledger import names
 from app.ledger.store import Store
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
+    MOVES_MONEY,
     ActRecord,
     ActState,
     Address,
@@ -28,6 +29,9 @@ from mappers.deadline import Deadline
 from providers.provider import Provider
 
 log = structlog.get_logger()
+
+# The last second of the year 9999, in milliseconds.
+NEVER = 253402300799000
 
 
 class Recovery:
@@ -85,7 +89,8 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> R
     if record is None:
         return None
     for entry in entries:
-        if entry.key is None and entry.verb is Verb.RELEASE and record.rest:
+        ended = entry.origin is not None and entry.origin.oid == record.acts[record.opened_by].oid
+        if entry.key is None and entry.verb is Verb.RELEASE and record.rest and ended:
             record = _released_by_the_backend(record, entry)
     return _with_state(provider, record)
 
@@ -113,7 +118,7 @@ def _with_act(
         amount=origin.act_amount,
         state=ActState.OPENING,
         request_id=origin.act_request_id or origin.request_id,
-        reason=Reason.REQUEST,
+        reason=_reason(origin.act_request_id),
         date=_milliseconds(first),
         released=origin.released,
         refunded=origin.refunded,
@@ -122,6 +127,11 @@ def _with_act(
         record = replace(record, opened_by=act.number, captured=0, released=0, refunded=0)
     steps = tuple(_as_told(provider.mapper, record, act, told))
     done = all(step.receipt is not None for step in steps)
+    moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
+    if not (done or moved or opens):
+        # Nothing of the shopper's moved: it may have been refused. Whoever still wants it sends it again.
+        refused = replace(act, steps=steps, state=ActState.REFUSED)
+        return replace(record, acts=(*record.acts, refused))
     act = replace(act, steps=steps, state=ActState.DONE if done else ActState.OPENING)
     return replace(
         record,
@@ -131,6 +141,11 @@ def _with_act(
         released=record.released + act.released,
         refunded=record.refunded + act.refunded,
     )
+
+
+def _reason(request_id: str) -> Reason:
+    """Return why an act was there, as its name tells."""
+    return next((reason for reason in Reason if request_id.startswith(f"{reason}-")), Reason.REQUEST)
 
 
 def _as_told(mapper: Mapper, record: Record, act: ActRecord, told: dict[str, Entry]) -> Iterable[PlannedStep]:
@@ -181,7 +196,12 @@ def _released_by_the_backend(record: Record, entry: Entry) -> Record:
 
 def _with_state(provider: Provider, record: Record) -> Record:
     if record.rest == 0 and record.state is State.AUTHORISED and record.open is None:
-        return replace(record, state=State.CLOSED)
+        undone = record.captured == 0 and record.acts[-1].reason in (Reason.ABANDONED, Reason.LATE)
+        return replace(record, state=State.ABANDONED if undone else State.CLOSED)
+    if record.captured:
+        # Later settlements of a hold that was captured whole left no trace: what seems to be left is a person's to give
+        # back.
+        return replace(record, expires=NEVER)
     last = record.acts[-1].date
     policy = provider.policy
     ttl = policy.remainder_ttl if record.captured else policy.authorization_ttl

@@ -239,7 +239,7 @@ class LedgerService:
                     provider, record, deadline, outcome.claim, by=request.actor, correlation_id=request.correlation_id
                 )
                 act = record.act_named(oid)
-            if act is None:
+            if act is None or (outcome.word == "busy" and act.state is ActState.REFUSED):
                 continue  # somebody else's act was in the way, and is resolved now
             if act.state is ActState.REFUSED:
                 raise _refusal(act)

@@ -13,8 +13,17 @@ from redis.client import Pipeline
 from app.ledger import keys, names
 from app.ledger.commands import Change, Claim, Opening, Outcome, StoreTimes
 from app.ledger.connection import Connection
-from app.ledger.records import dump_act, dump_error, dump_memo, dump_record, dump_steps, load_record, steps_done
-from app.ledger.transaction import ActRecord, Address, PlannedStep, Reason, Record
+from app.ledger.records import (
+    dump_act,
+    dump_decision,
+    dump_error,
+    dump_memo,
+    dump_record,
+    dump_steps,
+    load_record,
+    steps_done,
+)
+from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Record
 from mappers.base import ActKind, MapperError
 
 _SCRIPTS = ("open", "append", "claim", "record", "forget", "restore")
@@ -95,7 +104,7 @@ class Store:
         one_step_at_a_time: bool,
         by: str | None = None,
         correlation_id: str | None = None,
-        decision: str | None = None,
+        decision: Decision | None = None,
     ) -> Outcome:
         """Take over the first unresolved act: `missing`, `nothing`, `leased`, `card busy`, `claimed` (with a claim).
 
@@ -108,7 +117,8 @@ class Store:
             by=by,
             correlation=correlation_id,
             unpark=decision is not None,
-            detail=decision,
+            decided=decision and dump_decision(decision),
+            detail=decision and str(decision),
         )
 
     def progress(self, record: Record, act: ActRecord, claim: Claim, steps: Sequence[PlannedStep]) -> Outcome:
@@ -172,10 +182,23 @@ class Store:
         steps: Sequence[PlannedStep],
         error: MapperError,
         retry: timedelta,
+        *,
+        clean: bool,
     ) -> Outcome:
-        """Leave an act for a person, with the evidence: `ok` or `stale`."""
+        """Leave an act for a person, with the evidence: `ok` or `stale`.
+
+        `clean`: certainly nothing was sent for its open step.
+        """
         return self._record(
-            "parked", record, act, claim, steps, error=dump_error(error), retry=_milliseconds(retry), detail=str(error)
+            "parked",
+            record,
+            act,
+            claim,
+            steps,
+            error=dump_error(error),
+            retry=_milliseconds(retry),
+            clean=clean,
+            detail=str(error),
         )
 
     def leave_unknown(
@@ -240,8 +263,14 @@ class Store:
 
     def reserved(self, provider_id: str, card_id: str) -> int:
         """Return how much of the card the ledger itself holds, in minor units."""
+        return self.standing(provider_id, card_id)[0]
+
+    def standing(self, provider_id: str, card_id: str) -> tuple[int, int]:
+        """Return how much of the card the ledger holds, and how much of that may be gone already, in minor units."""
         key = keys.of_card(provider_id, card_id)
-        return int(cast("str | None", self._connection.call(lambda client: client.hget(key, "reserved"))) or 0)
+        fields = self._connection.call(lambda client: client.hmget(key, "reserved", "taking"))
+        reserved, taking = (int(field or 0) for field in cast("list[str | None]", fields))
+        return reserved, taking
 
     def forget(self, record: Record) -> bool:
         """Delete a transaction that has been over for longer than the retention; tell whether it was."""

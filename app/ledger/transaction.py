@@ -81,6 +81,18 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person found about a parked act's open step; `reference` is the backend's id of what happened."""
+
+    by: str
+    happened: bool
+    reference: str = ""
+
+    def __str__(self) -> str:
+        return f"happened {self.reference}".strip() if self.happened else "did not happen"
+
+
+@dataclass(frozen=True, slots=True)
 class ActRecord:
     """One act of a transaction, as stored. Amounts in minor units, dates in milliseconds of the store's clock."""
 
@@ -98,6 +110,7 @@ class ActRecord:
     error: money.MapperError | None = None
     clean: bool = False  # certainly nothing was sent since it was opened
     actor: str | None = None
+    decided: Decision | None = None  # and not carried out yet
 
     @property
     def unresolved(self) -> bool:
@@ -207,7 +220,7 @@ class Record:
 def done_steps(act: ActRecord) -> list[DoneStep]:
     """Return the steps of an act that happened. A refused act may have some: they moved no money of the shopper's."""
     return [
-        DoneStep(step.verb, step.amount, step.receipt, step_key(act.oid, number))
+        DoneStep(step.verb, step.amount, step.receipt, step_key(act.oid, number), step.reference)
         for number, step in enumerate(act.steps, start=1)
         if step.receipt is not None
     ]

@@ -263,10 +263,10 @@ class LightrailV1(Mapper):
             raise InsufficientFunds(f"the card does not hold enough ({rejected})") from rejected
         if rejected.code == "CardNotFound":
             raise CardNotFound("Lightrail does not know the card") from rejected
+        ended = self._ended(step, deadline)
+        if ended and ended.kind == transactions.kind(step):
+            return transactions.receipt(ended)
         try:
-            ended = self._ended(step, deadline)
-            if ended and ended.kind == transactions.kind(step):
-                return transactions.receipt(ended)
             refusal = self._refusal(step, rejected, ended, deadline)
         except BackendUnavailable:
             refusal = CardUnusable(f"Lightrail refuses it ({rejected})")  # for whatever reason: it did not happen

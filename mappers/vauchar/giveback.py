@@ -27,7 +27,7 @@ class GiveBack:
 
 def standing(done: Sequence[DoneStep]) -> list[Taken]:
     """Return the redemptions that a transaction's history made and did not delete, oldest first."""
-    deleted = {step.receipt.data.get("deleted") for step in done if step.verb is Verb.REFUND}
+    deleted = {step.reference or step.receipt.data.get("deleted") for step in done if step.verb is Verb.REFUND}
     return [
         Taken(step.receipt.reference, step.amount)
         for step in done

@@ -264,7 +264,7 @@ class Voucherify(Mapper):
 
 def _standing(done: Sequence[DoneStep], amount: int) -> str:
     """Return a redemption of exactly `amount` that was not rolled back yet, "" where there is none."""
-    gone = {step.receipt.data.get("redemption") for step in done if step.verb is Verb.REFUND}
+    gone = {step.reference or step.receipt.data.get("redemption") for step in done if step.verb is Verb.REFUND}
     taken = (step for step in done if step.verb is Verb.DEBIT and step.amount == amount)
     return next((step.receipt.reference for step in taken if step.receipt.reference not in gone), "")
 

@@ -1,9 +1,7 @@
-"""The doctor and reconciliation say what is wrong, and end so that a script notices."""
+"""The doctor and the checks say what is wrong, and end so that a script notices."""
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -61,54 +59,6 @@ def test_a_backend_that_refuses_its_credentials_is_found_by_the_check(sound: Ins
 
 def test_an_unknown_provider_fails_the_check(sound: Installation) -> None:
     assert sound.run("providers", "check", "nobody").exit_code == 1
-
-
-def test_a_ledger_that_agrees_with_its_backends_has_no_differences(installation: Installation) -> None:
-    installation.pay("60.00", settled="40.00")
-    compared = installation.run("reconcile", "acme")
-    assert (compared.exit_code, compared.stdout) == (0, "No differences.\n")
-
-
-def test_each_difference_is_a_line_of_json_and_ends_with_1(installation: Installation) -> None:
-    lost = [installation.pay(order="order-1"), installation.pay("5.00", order="order-2")]
-    model = installation.backend.app.extensions["backend"]
-    for transaction in lost:
-        del model.transactions[f"{transaction}-1"]
-    compared = installation.run("reconcile", "acme", "--json")
-    found = [json.loads(line, parse_float=Decimal) for line in compared.stdout.splitlines()]
-    assert compared.exit_code == 1
-    assert {(one["transaction"], one["kind"], one["repaired"]) for one in found} == {
-        (transaction, "missing", False) for transaction in lost
-    }
-
-
-def test_differences_are_shown_as_a_table(installation: Installation) -> None:
-    transaction = installation.pay()
-    del installation.backend.app.extensions["backend"].transactions[f"{transaction}-1"]
-    compared = installation.run("reconcile")
-    assert compared.exit_code == 1
-    assert transaction in compared.stdout
-    assert "Differences: 1 left, 0 repaired." in compared.stdout
-
-
-def test_what_was_repaired_ends_with_0(installation: Installation) -> None:
-    transaction = installation.pay()
-    installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
-    installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
-    installation.run("transactions", "settle", transaction)
-    installation.backend.faults.clear()
-    assert installation.json("reconcile", "acme", exit_code=1)["kind"] == "unresolved"
-    assert installation.json("reconcile", "acme", "--repair")["repaired"] is True
-    assert installation.record(transaction).captured == 6000
-
-
-def test_a_provider_that_is_not_there_is_wrong_usage(installation: Installation) -> None:
-    assert installation.run("reconcile", "nobody").exit_code == 2
-
-
-def test_a_date_that_is_none_is_wrong_usage(installation: Installation) -> None:
-    assert installation.run("reconcile", "--since", "yesterday").exit_code == 2
-    assert installation.run("reconcile", "--since", "2030-01-31").exit_code == 0
 
 
 def test_a_sweep_counts_for_scripts(installation: Installation) -> None:

@@ -115,7 +115,7 @@ class Shopper:
         self.statuses: list[int] = []
 
     def _shop(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(0.005):
             self.statuses.append(self._call())
 
     def __enter__(self) -> Shopper:
@@ -247,7 +247,7 @@ def test_no_secret_is_in_the_process_list(admin: Admin) -> None:
                 seen.add(line.read_text())
             except OSError:
                 continue
-    thread.join()
+        thread.join(0.01)
     ours = [line for line in seen if "app.cli" in line]
     assert any("--app-token-stdin" in line for line in ours)
     for secret in (made["app_token"], hub_sandbox.APP_TOKEN, lightrail.API_KEY):

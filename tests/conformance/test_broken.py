@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from mappers.conformance import attempts, failures, statement
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import Memory
 from mappers.vauchar.mapper import Vauchar
@@ -33,6 +34,9 @@ def test_a_broken_mapper_fails_the_suite(
     sound = next(suite for mapper_class, suite in SUITES.items() if issubclass(case.mapper_class, mapper_class))
     module.TestBroken = type("TestBroken", (sound,), {"mapper_class": case.mapper_class})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    # What it waits for never comes.
+    for waiting in (attempts, failures, statement):
+        monkeypatch.setattr(waiting, "SLACK_SECONDS", 0.5)
     # Other plugins would be imported anew each time.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile("from broken_mapper import TestBroken")

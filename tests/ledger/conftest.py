@@ -60,8 +60,11 @@ class House:
     parts: Giftbridge
 
     def authorize(self, value: str = "40.00", request_id: str = "order-1", operation: str = "Debit") -> str:
-        request = AuthorizationRequest(CARD, Operation(operation), Decimal(value), request_id)
-        return self.ledger.authorize(self.provider, request, self.deadline())
+        return self.ledger.authorize(self.provider, self.wish(value, request_id, operation), self.deadline())
+
+    @staticmethod
+    def wish(value: str, request_id: str, operation: str = "Debit") -> AuthorizationRequest:
+        return AuthorizationRequest(CARD, Operation(operation), Decimal(value), request_id)
 
     def settle(self, transaction_id: str, value: str, request_id: str = "settle-1") -> str:
         return self.ledger.settle(self.provider, self._change(transaction_id, value, request_id), self.deadline()).oid
@@ -103,6 +106,12 @@ class House:
         client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
         client.hset(key, mapping={"lease": 1, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
+
+    def let_it_be_quiet(self, transaction_id: str) -> None:
+        """Let what an attempt sent, that gave its lease back, have arrived."""
+        client = self.connection._client
+        (key,) = client.keys(f"gb:*:tx:{transaction_id}")
+        client.hset(key, mapping={"quiet": 0, "retry": 0})
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:

@@ -145,6 +145,27 @@ def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: 
     assert house.settlements(transaction) == [Decimal(40)]
 
 
+def test_a_refused_settlement_that_is_looked_at_again_is_asked_for_first(once_only: House) -> None:
+    house = once_only
+    look_before_capturing(house)
+    transaction = house.authorize("40.00")
+
+    def sleeps_while_another_is_refused(step: Step, run: Run) -> Receipt:
+        house.lose_lease(transaction)
+        house.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            house.settle(transaction, "40.00")
+        house.backend.frozen = False
+        run()
+        raise Killed
+
+    house.mapper.faults = [sleeps_while_another_is_refused]
+    with pytest.raises(Killed):
+        house.settle(transaction, "40.00")
+    house.settle(transaction, "40.00")
+    assert house.backend.spendable == 6_000
+
+
 def test_a_refused_settlement_that_nobody_else_tried_is_sent_again_without_asking(once_only: House) -> None:
     """Where no id is echoed the answer would be a guess, and a person would have to decide."""
     house = once_only

@@ -1,4 +1,4 @@
-"""The store as people run it: one server with replicas, a primary that Sentinel names, a cluster that is resharded."""
+"""The store as people run it: one server with replicas, or a primary that Sentinel names."""
 
 from __future__ import annotations
 
@@ -12,40 +12,54 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.ledger.clients import connect
+from app.ledger.clients import connector
 from app.ledger.connection import Connection
 from app.ledger.embedded import valkey_binary
 from app.ledger.errors import StoreUnavailable
-from app.ledger.names import bucket_of_card
+from app.settings import InvalidSettings, Settings
 from mappers.base import Holds
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD
+from tests.ledger.conftest import MakeHouse
 
-Start = Callable[..., int]
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
+
+
+class Servers:
+    """Starts servers under a directory, each known by its port, and kills what is left of them at the end."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, *options: str, mode: tuple[str, ...] = ()) -> int:
+        """Start a server with these options and return its port; `{bus}` in them is a second free port."""
+        while True:
+            port, bus = free_port(), free_port()
+            folder = self._directory / f"server-{port}"
+            folder.mkdir()
+            arguments = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+            arguments += [option.format(bus=bus) for option in options]
+            process = subprocess.Popen([str(valkey_binary()), *mode, *arguments], stdout=subprocess.DEVNULL)
+            self._processes[port] = process
+            eventually(lambda process=process, port=port: process.poll() is not None or is_at(process, port))
+            if process.poll() is None:
+                return port
+            # Another test took one of the ports in the meantime.
+
+    def kill(self, port: int) -> None:
+        """SIGKILL it: what it had not sent to its replicas is gone."""
+        self._processes[port].kill()
+        self._processes[port].wait()
+
+    def kill_all(self) -> None:
+        for port in self._processes:
+            self.kill(port)
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Return a function that starts a server with these options and returns its port."""
-    processes = []
-
-    def run(*options: str, mode: tuple[str, ...] = (), name: str = "") -> int:
-        port = free_port()
-        folder = tmp_path / f"{name}{port}"
-        folder.mkdir()
-        arguments = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *options]
-        process = subprocess.Popen([str(valkey_binary()), *mode, *arguments], stdout=subprocess.DEVNULL)
-        processes.append(process)
-        eventually(lambda: ping(port))
-        return port
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    servers = Servers(tmp_path)
+    yield servers
+    servers.kill_all()
 
 
 def free_port() -> int:
@@ -61,10 +75,9 @@ def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def ping(port: int) -> bool:
+def is_at(process: subprocess.Popen[bytes], port: int) -> bool:
     try:
-        with redis.Redis(port=port, socket_timeout=1) as client:
-            return bool(client.ping())
+        return information(port, "server")["process_id"] == process.pid
     except redis.ConnectionError:
         return False
 
@@ -74,26 +87,41 @@ def command(port: int, *words: object) -> str:
         return str(client.execute_command(*words))
 
 
-def pay(house: House, order: str) -> str:
-    transaction = house.authorize("10.00", order)
-    house.settle(transaction, "6.00", f"{order}-s")
-    house.cancel(transaction, "4.00", f"{order}-c")
-    return transaction
-
-
-def replication(port: int) -> dict[str, object]:
+def information(port: int, section: str) -> dict[str, object]:
     with redis.Redis(port=port, decode_responses=True, socket_timeout=5) as client:
-        return dict(client.info("replication"))
+        return dict(client.info(section))
 
 
 def replicate(primary: int, replica: int) -> None:
-    eventually(lambda: replication(replica).get("master_link_status") == "up")
-    eventually(lambda: "state=online" in str(replication(primary).get("slave0")).replace("': '", "="))
+    """Wait until the replica follows the primary's every change."""
+    eventually(lambda: information(replica, "replication").get("master_link_status") == "up")
+    eventually(lambda: any(f"port={replica},state=online" in row for row in replicas_of(primary)))
 
 
-def test_a_change_counts_once_a_replica_has_it(start: Start, make_house: MakeHouse) -> None:
-    primary = start(*DURABLE)
-    replica = start("--replicaof", "127.0.0.1", str(primary))
+def replicas_of(primary: int) -> list[str]:
+    found = information(primary, "replication")
+    rows = [row for name, row in found.items() if name.startswith("slave") and isinstance(row, dict)]
+    return [",".join(f"{key}={value}" for key, value in row.items()) for row in rows]
+
+
+def watch(servers: Servers, directory: Path, primary: int, replica: int, *configuration: str) -> int:
+    """Start a Sentinel over both, and return its port once it knows them."""
+    file = directory / "sentinel.conf"
+    lines = [f"monitor giftbridge 127.0.0.1 {primary} 1", *configuration]
+    file.write_text("".join(f"sentinel {line}\n" for line in lines))
+    sentinel = servers.start("--sentinel", mode=(str(file),))
+    eventually(lambda: str(replica) in command(sentinel, "SENTINEL", "REPLICAS", "giftbridge"))
+    return sentinel
+
+
+def named_by(sentinel: int) -> str:
+    """Return what Sentinel answers to who asks for the primary."""
+    return command(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "giftbridge")
+
+
+def test_a_change_counts_once_a_replica_has_it(servers: Servers, make_house: MakeHouse) -> None:
+    primary = servers.start(*DURABLE)
+    replica = servers.start("--replicaof", "127.0.0.1", str(primary))
     replicate(primary, replica)
     address = f"redis://127.0.0.1:{primary}"
     connection = Connection.to(address, timeout_seconds=2, connections=8, replicas=1)
@@ -103,8 +131,8 @@ def test_a_change_counts_once_a_replica_has_it(start: Start, make_house: MakeHou
         assert client.exists(*client.keys(f"*:tx:{transaction}")) == 1
 
 
-def test_without_its_replica_nothing_is_sent_to_the_backend(start: Start, make_house: MakeHouse) -> None:
-    primary = start(*DURABLE)
+def test_without_its_replica_nothing_is_sent_to_the_backend(servers: Servers, make_house: MakeHouse) -> None:
+    primary = servers.start(*DURABLE)
     connection = Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=1, connections=8, replicas=1)
     house = make_house(Holds.NATIVE, connection=connection)
     with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
@@ -114,22 +142,19 @@ def test_without_its_replica_nothing_is_sent_to_the_backend(start: Start, make_h
 
 @pytest.mark.long
 def test_after_a_failover_led_by_sentinel_every_order_goes_on(
-    start: Start, make_house: MakeHouse, tmp_path: Path
+    servers: Servers, make_house: MakeHouse, tmp_path: Path
 ) -> None:
-    primary = start(*DURABLE)
-    replica = start(*DURABLE, "--replicaof", "127.0.0.1", str(primary))
-    configuration = tmp_path / "sentinel.conf"
-    configuration.write_text(f"sentinel monitor giftbridge 127.0.0.1 {primary} 1\n")
-    sentinel = start("--sentinel", mode=(str(configuration),), name="sentinel")
+    primary = servers.start(*DURABLE)
+    replica = servers.start(*DURABLE, "--replicaof", "127.0.0.1", str(primary))
     replicate(primary, replica)
-    eventually(lambda: str(replica) in command(sentinel, "SENTINEL", "REPLICAS", "giftbridge"))
+    sentinel = watch(servers, tmp_path, primary, replica)
     address = f"redis+sentinel://127.0.0.1:{sentinel}/giftbridge"
     connection = Connection.to(address, timeout_seconds=2, connections=8, replicas=1)
     house = make_house(Holds.LEDGER, connection=connection)
     transaction = house.authorize("10.00")
 
     eventually(lambda: failed_over(sentinel, replica))
-    eventually(lambda: replication(primary)["role"] == "slave")
+    eventually(lambda: information(primary, "replication")["role"] == "slave")
     replicate(replica, primary)
 
     house.settle(transaction, "10.00")
@@ -139,7 +164,7 @@ def test_after_a_failover_led_by_sentinel_every_order_goes_on(
 
 def failed_over(sentinel: int, replica: int) -> bool:
     """Ask for the failover until it has happened: Sentinel refuses while it has not looked around yet."""
-    if str(replica) in command(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "giftbridge"):
+    if str(replica) in named_by(sentinel):
         return True
     try:
         command(sentinel, "SENTINEL", "FAILOVER", "giftbridge")
@@ -148,73 +173,27 @@ def failed_over(sentinel: int, replica: int) -> bool:
     return False
 
 
-@pytest.fixture
-def cluster(start: Start) -> list[int]:
-    """Three primaries, ports in the order of their slots."""
-    buses = [free_port() for _ in range(3)]
-    options = (*DURABLE, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-    ports = [start(*options, "--cluster-port", str(bus)) for bus in buses]
-    for port, bus in zip(ports[1:], buses[1:], strict=True):
-        command(ports[0], "CLUSTER", "MEET", "127.0.0.1", port, bus)
-    for port, first, last in zip(ports, (0, 5461, 10923), (5460, 10922, 16383), strict=True):
-        command(port, "CLUSTER", "ADDSLOTSRANGE", first, last)
-    for port in ports:
-        eventually(lambda port=port: "cluster_state:ok" in command(port, "CLUSTER", "INFO"))
-        eventually(lambda port=port: "cluster_known_nodes:3" in command(port, "CLUSTER", "INFO"))
-    return ports
-
-
-def test_orders_are_paid_on_a_cluster(cluster: list[int], make_house: MakeHouse) -> None:
-    address = f"redis+cluster://127.0.0.1:{cluster[0]}"
-    house = make_house(Holds.LEDGER, connection=Connection.to(address, timeout_seconds=2, connections=8))
-    transactions = [pay(house, f"order-{number}") for number in range(5)]
-    assert [house.settlements(transaction) for transaction in transactions] == [[Decimal("6.00")]] * 5
-    assert house.connection.complaints() == []
-    assert house.sweep() == {"forgotten": 5}
-
-
-def test_a_slot_that_moves_between_two_calls_is_followed(cluster: list[int], make_house: MakeHouse) -> None:
-    address = f"redis+cluster://127.0.0.1:{cluster[0]}"
-    house = make_house(Holds.LEDGER, connection=Connection.to(address, timeout_seconds=2, connections=8))
-    transaction = house.authorize("10.00")
-    move_slot(cluster, f"gb:{{b{bucket_of_card(house.provider.id, CARD):03d}}}:due")
-    house.settle(transaction, "10.00")
-    assert house.settlements(transaction) == [Decimal("10.00")]
-    assert house.backend.effects.total() == 1
-
-
-def move_slot(ports: list[int], key: str) -> None:
-    """Move the slot of `key` to another node, as a reshard does."""
-    slot = int(command(ports[0], "CLUSTER", "KEYSLOT", key))
-    owner = next(port for port in ports if owns(port, slot))
-    target = next(port for port in ports if port != owner)
-    owner_id, target_id = (command(port, "CLUSTER", "MYID") for port in (owner, target))
-    command(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", owner_id)
-    command(owner, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-    with redis.Redis(port=owner, decode_responses=True) as client:
-        names = client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
-        client.execute_command("MIGRATE", "127.0.0.1", target, "", 0, 5000, "KEYS", *names)
-    for port in (target, owner, *ports):
-        command(port, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
-
-
-def owns(port: int, slot: int) -> bool:
-    with redis.Redis(port=port) as client:
-        try:
-            client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1)
-            client.get(key_in_slot(client, slot))
-        except redis.ResponseError:
-            return False
-        return True
-
-
-def key_in_slot(client: redis.Redis, slot: int) -> str:
-    return next(
-        f"{{b{b:03d}}}" for b in range(128) if client.execute_command("CLUSTER", "KEYSLOT", f"{{b{b:03d}}}") == slot
-    )
-
-
 @pytest.mark.parametrize("url", ["redis+sentinel://127.0.0.1:26379", "redis+sentinel://127.0.0.1:26379/"])
 def test_an_address_without_a_service_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="name of the service"):
-        connect(url, timeout_seconds=1, connections=1)
+        connector(url, timeout_seconds=1, connections=1)
+
+
+def test_a_sentinel_that_is_down_costs_no_time(servers: Servers, make_house: MakeHouse, tmp_path: Path) -> None:
+    primary = servers.start(*DURABLE)
+    replica = servers.start("--replicaof", "127.0.0.1", str(primary))
+    sentinel = watch(servers, tmp_path, primary, replica)
+    address = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel}/giftbridge"
+    connection = Connection.to(address, timeout_seconds=2, connections=8)
+    start = time.monotonic()
+    assert connection.complaints() == []
+    assert time.monotonic() - start < 0.5, "redis-py's own retries pause for seconds"
+    connection.close()
+
+
+@pytest.mark.parametrize("url", ["", "unix:///run/valkey.sock"])
+def test_replicas_of_a_store_on_this_machine_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", url)
+    monkeypatch.setenv("GIFTBRIDGE_STORE_REPLICAS", "1")
+    with pytest.raises(InvalidSettings, match="GIFTBRIDGE_STORE_REPLICAS"):
+        Settings.from_environment()

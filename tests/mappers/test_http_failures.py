@@ -75,6 +75,8 @@ def broken(kind):
         "failed": lambda line: line.answer("500 Internal Server Error"),
         "gateway": lambda line: line.answer("502 Bad Gateway", b"<html>"),
         "timed out": lambda line: line.answer("408 Request Timeout"),
+        "origin timed out": lambda line: line.answer("524 A Timeout Occurred", b"<html>"),
+        "proxy timed out": lambda line: line.answer("599 Network Connect Timeout Error"),
         "junk": lambda line: line.answer("200 OK", b"<html>"),
         "not a number": lambda line: line.answer("200 OK", b'{"balance":NaN}'),
         "endless number": lambda line: line.answer("200 OK", b"1e99999999999999999999"),
@@ -90,6 +92,8 @@ ANSWERED = [
     "failed",
     "gateway",
     "timed out",
+    "origin timed out",
+    "proxy timed out",
     "junk",
     "not a number",
     "endless number",
@@ -99,7 +103,7 @@ ANSWERED = [
 ]
 
 # What stands between may say these when it gave up waiting for the backend.
-GATEWAYS = ["gateway", "timed out"]
+GATEWAYS = ["gateway", "timed out", "origin timed out", "proxy timed out"]
 
 
 @pytest.mark.parametrize("kind", [*ANSWERED, "reset", "not HTTP"])

@@ -153,7 +153,7 @@ MUTATIONS = [
     Mutation(
         "an overtaken attempt does not wipe out steps it does not know",
         LUA + "record.lua",
-        "  if arg.steps and arg.steps_done >= number(act_field(act, 'steps_done')) then\n",
+        "  if arg.steps and (arg.steps_done > known or mine and arg.steps_done == known) then\n",
         "  if arg.steps then\n",
         SAFETIES + "an_overtaken_attempt_does_not_wipe_out_the_steps_of_the_one_that_overtook_it",
     ),
@@ -169,14 +169,14 @@ MUTATIONS = [
     Mutation(
         "the backend is asked before it is told again",
         LEDGER + "attempt.py",
-        "        if not self._clean:\n            receipt = self._mapper.ask(self._call(number), deadline)",
-        "        if False:\n            receipt = self._mapper.ask(self._call(number), deadline)",
+        "        if not self._clean:\n            receipt = self._ask(",
+        "        if False:\n            receipt = self._ask(",
         SAFETIES + "the_backend_is_asked_before_it_is_told_again",
     ),
     Mutation(
         "what is sent again is looked at again",
         LEDGER + "attempt.py",
-        "        if certain:\n            self._look_again(number, deadline)\n",
+        "            self._look_again(number, deadline)\n",
         "",
         FOUND + "what_is_sent_again_is_looked_at_again",
     ),
@@ -240,8 +240,8 @@ MUTATIONS = [
     Mutation(
         "what was sent may arrive until the lease is over",
         LUA + "prelude.lua",
-        "  redis.call('HINCRBY', transaction, 'attempt', 1)\n  set('lease', now + arg.lease, 'quiet', now + arg.lease)",
-        "  redis.call('HINCRBY', transaction, 'attempt', 1)\n  set('lease', now + arg.lease, 'quiet', now)",
+        "  add(transaction, 'attempt', 1)\n  set('lease', now + arg.lease, 'quiet', now + arg.lease)",
+        "  add(transaction, 'attempt', 1)\n  set('lease', now + arg.lease, 'quiet', now)",
         BAD_DAYS + "nothing_is_sent_again_while_it_may_still_arrive",
     ),
     Mutation(
@@ -254,7 +254,7 @@ MUTATIONS = [
     Mutation(
         "a refusal is not believed while the first attempt may still arrive",
         LEDGER + "attempt.py",
-        "            if certain:\n                raise\n",
+        "            if certain:\n                self._clean = True\n                raise\n",
         "            raise\n",
         BAD_DAYS + "a_refusal_is_not_believed_while_the_first_attempt_may_still_arrive",
     ),
@@ -268,9 +268,8 @@ MUTATIONS = [
     Mutation(
         "a parked act is not repeated by a machine",
         LEDGER + "attempt.py",
-        "        if self._act.state is ActState.PARKED:\n"
         '            raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")\n',
-        "",
+        "            pass\n",
         SAFETIES + "a_parked_act_of_which_there_is_no_trace_is_not_repeated",
     ),
     Mutation(

@@ -76,7 +76,7 @@ MUTATIONS = [
     Mutation(
         "money that is taken begins a new epoch",
         LUA + "prelude.lua",
-        "  if kind == 'capture' or refunded > 0 then redis.call('HINCRBY', card, 'epoch', 1) end\n",
+        "  if kind == 'capture' or refunded > 0 then add(card, 'epoch', 1) end\n",
         "",
         BAD_DAYS + "a_balance_read_before_money_was_taken_is_read_again",
     ),
@@ -89,8 +89,8 @@ MUTATIONS = [
     ),
     Mutation(
         "what a refund puts back only to take it again is not to be had",
-        LUA + "append.lua",
-        "  set_aside(new, number('captured') - number('refunded'))\n",
+        LUA + "prelude.lua",
+        "    kept = number('captured') - number('refunded')\n",
         "",
         SIMULATION + "what_a_refund_puts_back_only_to_take_it_again_is_not_reserved_meanwhile",
     ),

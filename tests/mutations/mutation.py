@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 LEDGER = "app/ledger/"
 LUA = "app/ledger/lua/"
+ATTACK = "tests/ledger/test_found_by_attack.py::test_"
+ATTACK_ON_CARDS = "tests/ledger/test_found_by_attack_on_cards.py::test_"
+ATTACK_ON_MAPPERS = "tests/ledger/test_found_by_attack_on_mappers.py::test_"
 BAD_DAYS = "tests/ledger/test_bad_days.py::test_"
 FOUND = "tests/ledger/test_found_by_faults.py::test_"
 HTTP = "tests/mappers/test_http_failures.py::test_"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.mutations import acts, cards
+from tests.mutations import acts, cards, repeats
 
-MUTATIONS = [*acts.MUTATIONS, *cards.MUTATIONS]
+MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS]

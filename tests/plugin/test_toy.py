@@ -109,7 +109,7 @@ def call(installed: Mapping[str, str], tmp_path: Path, clean_store: str) -> Iter
 def _ready(url: str) -> bool:
     try:
         return requests.get(f"{url}/ready", timeout=2).status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

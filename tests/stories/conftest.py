@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -185,11 +186,10 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     while time.monotonic() < give_up:
         if process.poll() is not None:
             raise RuntimeError(f"the service ended: {log.read_text()}")
-        try:
+        with suppress(requests.RequestException):
             if requests.get(f"{url}/ready", timeout=2).status_code == 200:
                 return
-        except requests.ConnectionError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise RuntimeError(f"the service is not ready: {log.read_text()}")
 
 

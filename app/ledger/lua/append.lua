@@ -42,11 +42,17 @@ if card_is_taken(arg.kind, refunded) then return answer('card busy') end
 if arg.by_caller then set('claimed', '1') end
 count(arg.kind, arg.amount, released, refunded, 1)
 local new = act or number('acts')
-begin(new, arg.accept and 'accepted' or 'opening', released, refunded)
-if refunded > 0 and get('holds') == 'ledger' and get('operation') == 'Debit' then
-  set_aside(new, number('captured') - number('refunded'))
+-- One that was refused is planned anew, as the transaction stands now, unless a part of the old plan happened.
+if act and not something_happened(act) then
+  redis.call('HDEL', transaction, act_field(act, 'steps'), act_field(act, 'steps_done'))
 end
+-- An attempt that a refused one was taken from may have been asleep, and have sent it since.
+local clean = get(act_field(new, 'overtaken')) == '' and '1' or ''
+begin(new, arg.accept and 'accepted' or 'opening', released, refunded)
+if arg.kind == 'release' then set_aside(new, released, refunded) end
+if arg.accept or open ~= '' then set(act_field(new, 'clean'), clean) end
 if arg.accept then
+  set(act_field(new, 'promised'), '1')
   arm()
   note('accepted')
   return answer('accepted')
@@ -58,5 +64,4 @@ end
 arm()
 note('opened')
 if open ~= '' then return answer('queued') end
--- One that was refused: an attempt that it was taken from may have been asleep, and have sent it since.
-return answer_with_claim('opened', 0, get(act_field(new, 'overtaken')) == '' and '1' or '')
+return answer_with_claim('opened', 0, clean)

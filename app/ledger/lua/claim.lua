@@ -5,6 +5,7 @@ local open = get('open')
 if open == '' then
   -- A success that came too late to count has nothing open: a person only says that it was seen to.
   if arg.unpark and redis.call('SREM', parked, arg.id) == 1 then
+    set('late', '')
     note('seen to')
     return answer('seen to')
   end
@@ -21,8 +22,9 @@ if arg.unpark or not is_parked then
   take_card(kind, refunded)
 end
 if arg.unpark then
-  set(act_field(act, 'state'), 'opening')
-  redis.call('SREM', parked, arg.id)
+  set(act_field(act, 'state'), get(act_field(act, 'promised')) == '1' and 'accepted' or 'opening')
+  set(act_field(act, 'decided'), arg.decided)
+  no_longer_parked()
   note('decided')
 end
 local quiet, clean = number('quiet'), get(act_field(act, 'clean'))

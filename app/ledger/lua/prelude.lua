@@ -19,6 +19,11 @@ local function set(...)
   redis.call('HSET', transaction, ...)
 end
 
+-- Adds to a number. Nothing is added as 0: what Lua makes of -0, older servers take for no integer.
+local function add(key, field, amount)
+  if amount ~= 0 then redis.call('HINCRBY', key, field, amount) end
+end
+
 local function on_card(field)
   return tonumber(redis.call('HGET', card, field) or '0')
 end
@@ -41,6 +46,11 @@ local function answer_with_claim(status, quiet, clean)
   return result
 end
 
+-- A success too late to count keeps the transaction in sight until a person has seen to it.
+local function no_longer_parked()
+  if get('late') == '' then redis.call('SREM', parked, arg.id) end
+end
+
 local function act_field(act, name)
   return 'a' .. act .. '.' .. name
 end
@@ -54,7 +64,9 @@ local function needs_card(kind, refunded)
   if not arg.one_step_at_a_time then return false end
   local holds = get('holds')
   if holds == '' then holds = arg.holds end
-  if holds == 'ledger' then return kind == 'capture' or kind == 'credit' or refunded > 0 end
+  if holds == 'ledger' then
+    return kind == 'capture' or kind == 'credit' or refunded > 0 or kind == 'release' and get('operation') == 'Credit'
+  end
   if holds == 'upfront' then return kind ~= 'capture' end
   return true
 end
@@ -74,7 +86,7 @@ end
 
 -- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then.
 local function take_lease()
-  redis.call('HINCRBY', transaction, 'attempt', 1)
+  add(transaction, 'attempt', 1)
   set('lease', now + arg.lease, 'quiet', now + arg.lease)
 end
 
@@ -93,6 +105,16 @@ local function arm()
   redis.call('ZADD', due, at, arg.id)
 end
 
+-- Whether a step of the act happened that is more than a look.
+local function something_happened(act)
+  local steps = get(act_field(act, 'steps'))
+  if steps == '' then return false end
+  for _, step in ipairs(cjson.decode(steps)) do
+    if step.verb ~= 'look' and step.receipt ~= cjson.null then return true end
+  end
+  return false
+end
+
 -- Adds an unresolved act. Its amounts count against the caps from here on.
 local function begin(act, state, released, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
@@ -102,23 +124,37 @@ local function begin(act, state, released, refunded)
   if get('open') == '' then set('open', act) end
 end
 
-local function count(kind, amount, released, refunded, sign)
-  if kind == 'capture' then redis.call('HINCRBY', transaction, 'captured', sign * amount) end
-  redis.call('HINCRBY', transaction, 'released', sign * released)
-  redis.call('HINCRBY', transaction, 'refunded', sign * refunded)
-  if kind == 'capture' and get('holds') == 'ledger' then redis.call('HINCRBY', card, 'taking', sign * amount) end
+-- Whether it is the ledger that holds the transaction's money, not the backend.
+local function reserved_here()
+  return get('holds') == 'ledger' and get('operation') == 'Debit'
 end
 
--- A refund may put back all that was taken, only to take what is kept of it again: until then it is not to be had.
-local function set_aside(act, kept)
+local function count(kind, amount, released, refunded, sign)
+  if kind == 'capture' then add(transaction, 'captured', sign * amount) end
+  add(transaction, 'released', sign * released)
+  add(transaction, 'refunded', sign * refunded)
+  if kind == 'capture' and reserved_here() then add(card, 'taking', sign * amount) end
+end
+
+-- Money of the card that a cancellation is about to take is not to be had meanwhile: all of a credit that is taken
+-- back, and what is kept where a refund in part may put back everything, only to take the rest again.
+local function set_aside(act, released, refunded)
+  local kept = 0
+  if get('holds') ~= 'ledger' then return end
+  if get('operation') == 'Credit' then
+    kept = released + refunded
+  elseif refunded > 0 then
+    kept = number('captured') - number('refunded')
+  end
   set(act_field(act, 'kept'), kept)
-  redis.call('HINCRBY', card, 'reserved', kept)
-  redis.call('HINCRBY', card, 'taking', kept)
+  add(card, 'reserved', kept)
+  add(card, 'taking', kept)
 end
 
 local function no_longer_aside(act)
   local kept = number(act_field(act, 'kept'))
-  if kept ~= 0 then set_aside(act, -kept) end
+  add(card, 'reserved', -kept)
+  add(card, 'taking', -kept)
   set(act_field(act, 'kept'), 0)
 end
 
@@ -135,8 +171,11 @@ end
 
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.
 local function convert(kind, amount, released, refunded)
-  if get('holds') ~= 'ledger' or get('operation') ~= 'Debit' then return end
-  redis.call('HINCRBY', card, 'reserved', -(kind == 'capture' and amount or released))
-  if kind == 'capture' then redis.call('HINCRBY', card, 'taking', -amount) end
-  if kind == 'capture' or refunded > 0 then redis.call('HINCRBY', card, 'epoch', 1) end
+  if get('holds') == 'ledger' and get('operation') == 'Credit' and released + refunded > 0 then
+    add(card, 'epoch', 1)
+  end
+  if not reserved_here() then return end
+  add(card, 'reserved', -(kind == 'capture' and amount or released))
+  if kind == 'capture' then add(card, 'taking', -amount) end
+  if kind == 'capture' or refunded > 0 then add(card, 'epoch', 1) end
 end

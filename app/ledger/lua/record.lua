@@ -13,7 +13,9 @@ local holds = get('holds')
 
 local function keep_steps()
   -- An attempt that was overtaken knows of fewer steps than the one that overtook it.
-  if arg.steps and arg.steps_done >= number(act_field(act, 'steps_done')) then
+  if mine then set(act_field(act, 'decided'), '') end
+  local known = number(act_field(act, 'steps_done'))
+  if arg.steps and (arg.steps_done > known or mine and arg.steps_done == known) then
     set(act_field(act, 'steps'), arg.steps, act_field(act, 'steps_done'), arg.steps_done)
   end
 end
@@ -39,7 +41,7 @@ if arg.outcome == 'done' then
       -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
       return answer(amount <= free + on_card('taking') and 'moved' or 'short')
     end
-    redis.call('HINCRBY', card, 'reserved', amount)
+    add(card, 'reserved', amount)
   end
 
   if state == 'refused' then
@@ -50,6 +52,7 @@ if arg.outcome == 'done' then
     local over_the_cap = taken + released > reserved or refunded > number('captured') - number('refunded')
     if opens and act ~= number('opened_by') or not opens and over_the_cap then
       redis.call('SADD', parked, arg.id)
+      set('late', '1')
       note('late, not counted')
       return answer('late')
     end
@@ -60,6 +63,7 @@ if arg.outcome == 'done' then
     if opens then
       arg.act, arg.oid = arg.undo, arg.undo_oid
       count('release', 0, number('amount'), 0, 1)
+      set_aside(number('acts'), number('amount'), 0)
       begin(number('acts'), 'opening', number('amount'), 0)
       set('lease', 0, 'quiet', 0, 'retry', 0)
       note('opened')
@@ -72,7 +76,7 @@ if arg.outcome == 'done' then
 
   keep_steps()
   set(act_field(act, 'state'), 'done', act_field(act, 'done'), now)
-  if state == 'parked' then redis.call('SREM', parked, arg.id) end
+  if state == 'parked' then no_longer_parked() end
   if opens then
     set('state', 'authorised', 'expires', now + arg.authorization_ttl)
     if arg.waited_for then set('claimed', '1') end
@@ -98,11 +102,17 @@ if arg.outcome == 'refused' then
   no_longer_aside(act)
   count(kind, amount, released, refunded, -1)
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
-  if opens then set('state', arg.abandoned and 'abandoned' or 'refused') end
+  if opens then
+    set('state', arg.abandoned and 'abandoned' or 'refused')
+  elseif get('state') == 'closed' and number('captured') + number('released') < number('amount') then
+    set('state', 'authorised')
+  end
   move_on()
   note(arg.abandoned and 'abandoned' or 'refused')
 elseif arg.outcome == 'parked' then
-  set(act_field(act, 'state'), 'parked', act_field(act, 'error'), arg.error, 'lease', 0, 'quiet', 0, 'retry', now + arg.retry)
+  set('lease', 0, 'quiet', 0, 'retry', now + arg.retry)
+  set(act_field(act, 'state'), 'parked', act_field(act, 'error'), arg.error,
+    act_field(act, 'clean'), arg.clean and get(act_field(act, 'overtaken')) == '' and '1' or '')
   redis.call('SADD', parked, arg.id)
   free_card()
   arm()

@@ -1,0 +1,104 @@
+"""A ledger of many transactions is compared in the memory that a small one takes, and every one is compared."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from app.ledger import keys, names
+from app.ledger.transaction import Operation
+from mappers.base import ActKind, Entry, Origin, Receipt, Verb
+from tests.ledger.conftest import House, MakeHouse
+from tests.ledger.model import ModelMapper
+from tests.ledger.reconciling import found_by, pay_with, reconciliation
+
+# Made up in the store in a moment: a card has two, so that half as many statements are asked for.
+FEW = 5_000
+MANY = 50_000
+ON_A_CARD = 2
+WRITTEN_AT_A_TIME = 1_000
+
+AMOUNT = 4_000
+DATE = datetime(2030, 1, 31, tzinfo=UTC)
+
+# What a run may take beside what everything takes that is read page by page.
+MEGABYTES = 4
+
+
+class CountingMapper(ModelMapper):
+    """A backend of so many cards that it makes their statements up, and counts what it was asked."""
+
+    cards: int
+    statements: int
+    entries: int
+
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[Entry]:
+        self.statements += 1
+        cards = range(self.cards) if card_id is None else [int(card_id.partition("-")[2])]
+        for card in cards:
+            for number in range(ON_A_CARD):
+                self.entries += 1
+                yield self._entry(f"card-{card}", f"order-{number}")
+
+    def _entry(self, card_id: str, request_id: str) -> Entry:
+        name = names.transaction_id(self.provider_id, card_id, Operation.DEBIT, request_id)
+        origin = Origin(name, request_id, ActKind.DEBIT, name, AMOUNT)
+        return Entry(f"{name}-1", Verb.HOLD, AMOUNT, card_id, Receipt(f"{name}-1"), DATE, origin)
+
+
+def many(house: House, count: int) -> CountingMapper:
+    """Write copies of one transaction until there are `count`, and let the backend know them all."""
+    client, provider = house.connection._client, house.provider
+    client.flushall()
+    original = pay_with(house, "card-x", "order-x")
+    fields = json.dumps(client.hgetall(str(keys.of_transaction(original))))
+    client.flushall()
+    cards = count // ON_A_CARD
+    for start in range(0, cards, WRITTEN_AT_A_TIME):
+        with client.pipeline(transaction=False) as pipeline:
+            for card in range(start, min(start + WRITTEN_AT_A_TIME, cards)):
+                for order in range(ON_A_CARD):
+                    card_id, request_id = f"card-{card}", f"order-{order}"
+                    name = names.transaction_id(provider.id, card_id, Operation.DEBIT, request_id)
+                    own = fields.replace(original, name).replace("card-x", card_id).replace("order-x", request_id)
+                    pipeline.hset(str(keys.of_transaction(name)), mapping=json.loads(own))
+                    pipeline.zadd(keys.in_bucket(names.bucket_of_transaction(name) or 0, "all"), {name: card})
+            pipeline.execute()
+    mapper = house.mapper
+    mapper.__class__ = CountingMapper
+    assert isinstance(mapper, CountingMapper)
+    mapper.provider_id, mapper.cards, mapper.statements, mapper.entries = provider.id, cards, 0, 0
+    return mapper
+
+
+def peak_megabytes(house: House, count: int) -> float:
+    """Compare `count` transactions, and return how much more memory that took at its height."""
+    mapper = many(house, count)
+    run = reconciliation(house)
+    tracemalloc.start()
+    try:
+        assert found_by(run) == []
+        peak = tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+    assert run.compared == run.count() == count
+    assert (mapper.statements, mapper.entries) == (count // ON_A_CARD + 1, 2 * count)
+    return peak
+
+
+@pytest.mark.long
+def test_ten_times_the_transactions_do_not_take_ten_times_the_memory(make_house: MakeHouse) -> None:
+    house = make_house()
+    few, many = peak_megabytes(house, FEW), peak_megabytes(house, MANY)
+    assert many < MEGABYTES
+    assert many < 2 * few
+
+
+def test_every_one_of_some_thousand_is_compared_once(make_house: MakeHouse) -> None:
+    peak_megabytes(make_house(), 2_000)

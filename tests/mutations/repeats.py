@@ -1,0 +1,113 @@
+"""The safeties of what is tried again, promised, decided by a person, or taken back."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import ATTACK, ATTACK_ON_CARDS, ATTACK_ON_MAPPERS, LEDGER, LUA, Mutation
+
+MUTATIONS = [
+    Mutation(
+        "what was refused is planned anew",
+        LUA + "append.lua",
+        "if act and not something_happened(act) then",
+        "if false then",
+        ATTACK + "a_refused_cancellation_that_is_tried_again_is_planned_as_things_stand_now",
+    ),
+    Mutation(
+        "a refusal of before another act is no answer",
+        LEDGER + "service.py",
+        'if act is None or (outcome.word == "busy" and act.state is ActState.REFUSED):',
+        "if act is None:",
+        ATTACK + "a_refused_settlement_is_tried_again_although_another_act_was_in_the_way",
+    ),
+    Mutation(
+        "a person's word does not turn a promise into a wish",
+        LUA + "claim.lua",
+        "get(act_field(act, 'promised')) == '1' and 'accepted' or 'opening'",
+        "'opening'",
+        ATTACK + "a_promise_that_did_not_happen_is_kept_all_the_same",
+    ),
+    Mutation(
+        "a promise is clean until it is sent",
+        LUA + "append.lua",
+        "if arg.accept or open ~= '' then set(act_field(new, 'clean'), clean) end",
+        "",
+        ATTACK + "a_promise_that_was_never_sent_is_sent_without_asking",
+    ),
+    Mutation(
+        "what was certainly refused is parked as clean",
+        LEDGER + "attempt.py",
+        "                self._clean = True\n                raise\n",
+        "                raise\n",
+        ATTACK_ON_MAPPERS + "what_was_lost_and_then_refused_is_not_found_in_a_later_purchase",
+    ),
+    Mutation(
+        "what is left is open again when the act that would have closed it is refused",
+        LUA + "record.lua",
+        "    set('state', 'authorised')\n  end\n  move_on()",
+        "  end\n  move_on()",
+        ATTACK + "what_is_left_when_a_cancellation_behind_a_promise_is_refused_goes_back_in_the_end",
+    ),
+    Mutation(
+        "a sleeper's look is not written over a newer one",
+        LUA + "record.lua",
+        "(arg.steps_done > known or mine and arg.steps_done == known)",
+        "arg.steps_done >= known",
+        ATTACK + "a_sleepers_look_does_not_replace_the_look_of_the_one_that_sent",
+    ),
+    Mutation(
+        "after a look it is still asked for what a sleeper may have sent",
+        LEDGER + "attempt.py",
+        "self._clean = self._clean or step.verb is not Verb.LOOK",
+        "self._clean = True",
+        "tests/ledger/test_found_by_faults.py::test_a_refused_settlement_that_is_looked_at_again_is_asked_for_first",
+    ),
+    Mutation(
+        "what came too late to count stays in sight",
+        LUA + "prelude.lua",
+        "if get('late') == '' then redis.call('SREM', parked, arg.id) end",
+        "redis.call('SREM', parked, arg.id)",
+        ATTACK + "what_came_too_late_to_count_stays_in_sight_when_another_act_is_decided",
+    ),
+    Mutation(
+        "a decision is on disk before it is carried out",
+        LUA + "claim.lua",
+        "  set(act_field(act, 'decided'), arg.decided)\n",
+        "",
+        ATTACK + "a_decision_that_is_cut_off_is_carried_out_by_the_next_one",
+    ),
+    Mutation(
+        "a credit is not taken back from what is reserved",
+        LEDGER + "attempt.py",
+        "            self._expect_unreserved(deadline)\n",
+        "",
+        ATTACK_ON_CARDS + "a_credit_is_not_taken_back_from_what_is_reserved",
+    ),
+    Mutation(
+        "a credit that is taken back moves the card's epoch, or is set aside",
+        LUA + "prelude.lua",
+        "    add(card, 'epoch', 1)\n  end\n",
+        "  end\n",
+        ATTACK_ON_CARDS + "a_balance_read_before_a_credit_was_taken_back_is_read_again",
+    ),
+    Mutation(
+        "what a person gave back is not given back again",
+        "mappers/vauchar/giveback.py",
+        'step.reference or step.receipt.data.get("deleted")',
+        'step.receipt.data.get("deleted")',
+        ATTACK_ON_MAPPERS + "a_refund_that_a_person_made_is_not_counted_again",
+    ),
+    Mutation(
+        "a redemption that is not there does not pass for deleted",
+        "mappers/vauchar/mapper.py",
+        "if before.ids is not None and step.reference not in before.ids:",
+        "if False:",
+        ATTACK_ON_MAPPERS + "a_redemption_that_a_person_named_wrongly_is_not_given_back_on_paper",
+    ),
+    Mutation(
+        "what a store lost and the backend captured whole is left to a person",
+        LEDGER + "recovery.py",
+        "    if record.captured:\n",
+        "    if False:\n",
+        ATTACK_ON_CARDS + "after_a_loss_the_rest_of_what_was_captured_whole_is_not_given_back_by_a_machine",
+    ),
+]
