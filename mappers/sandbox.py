@@ -64,7 +64,7 @@ class _Segment(UnicodeConverter):
 
 
 class _Route(Rule):
-    """A rule that learns to build URLs when it is first asked to: hardly a stand-in asks, and it is most of its start."""
+    """A rule that learns to build URLs when it is asked to: few stand-ins ask, and it would be most of their start."""
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         compiled = super()._compile_builder

@@ -232,7 +232,7 @@ class Vauchar(Mapper):
         before = Look.before(step) or self._look(step, deadline)[0]
         if before.ids is not None and step.reference not in before.ids:
             # Else its absence would pass for a deletion.
-            raise Unsupported(f"This card has no redemption {step.reference or 'known'} to delete: give it back by hand")
+            raise Unsupported(f"This card has no such redemption ({step.reference}) to delete: give it back by hand")
         answer = self._client.delete_redemption(step.card_id, step.reference, deadline)
         if not _succeeded(answer) and answer.status != 404:  # only we delete it: not found is done before
             raise Unsupported(f"Vauchar does not let this redemption be deleted (HTTP {answer.status})")

@@ -67,7 +67,7 @@ def file(tmp_path: Path) -> ProviderFile:
 def service(file: ProviderFile, clean_store: str) -> Iterator[Service]:
     ticks = itertools.count(step=10)
     registry = ProvidersFile(file.path, clock=lambda: next(ticks))
-    app = create_app(Settings(redis_url=clean_store, providers=file.path), registry)
+    app = create_app(Settings(redis_url=clean_store, providers=file.path, store_timeout_seconds=1), registry)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

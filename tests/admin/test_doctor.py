@@ -37,6 +37,7 @@ def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPat
     for name, value in {
         "GIFTBRIDGE_PROVIDERS": str(path),
         "GIFTBRIDGE_REDIS_URL": clean_store,
+        "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
         "GIFTBRIDGE_DATA": str(tmp_path / "data"),
         "GIFTBRIDGE_BIND": "127.0.0.1:1",
         "ACME_TOKEN": "first-token",

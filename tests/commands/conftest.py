@@ -135,10 +135,11 @@ def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPat
             "GIFTBRIDGE_PROVIDERS": str(file),
             "GIFTBRIDGE_REDIS_URL": clean_store,
             "GIFTBRIDGE_DATA": str(tmp_path / "data"),
+            "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
             "ACME_API_KEY": BACKEND_KEY,
             "COLUMNS": "200",
         }
-        settings = Settings(providers=file, redis_url=clean_store)
+        settings = Settings(providers=file, redis_url=clean_store, store_timeout_seconds=1)
         parts = build(settings, Registry.load(file, environment=environment))
         yield Installation(tmp_path, environment, backend, vouchers, parts)
         parts.connection.close()

@@ -87,6 +87,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
             "GIFTBRIDGE_BIND": f"127.0.0.1:{port}",
             "GIFTBRIDGE_PROVIDERS": str(folder / "providers.toml"),
             "GIFTBRIDGE_DATA": str(folder / "data"),
+            "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
             "VTEX_APP_KEY": hub_sandbox.APP_KEY,
             "VTEX_APP_TOKEN": hub_sandbox.APP_TOKEN,
             "ACME_API_KEY": lightrail.API_KEY,

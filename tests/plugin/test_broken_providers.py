@@ -102,7 +102,8 @@ def test_every_call_is_turned_away_as_unavailable(install: Install, tmp_path: Pa
 
 def test_the_ledger_writes_nothing_down_for_it(install: Install, tmp_path: Path, clean_store: str) -> None:
     install("giftbridge-acme", {"acme": "acme_mapper:Acme"}, {"acme_mapper.py": BROKEN})
-    app = create_app(Settings(redis_url=clean_store), load(tmp_path, good="memory", bad="acme"))
+    settings = Settings(redis_url=clean_store, store_timeout_seconds=1)
+    app = create_app(settings, load(tmp_path, good="memory", bad="acme"))
     headers = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
     body = {"operation": "Debit", "value": 1.0, "requestId": "one"}
     with redis.Redis.from_url(clean_store) as store:

@@ -89,6 +89,7 @@ def call(installed: Mapping[str, str], tmp_path: Path, clean_store: str) -> Iter
         "GIFTBRIDGE_BIND": f"127.0.0.1:{port}",
         "GIFTBRIDGE_WORKERS": "1",
         "GIFTBRIDGE_MONEY_DEADLINE_SECONDS": "10",
+        "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
     }
     with running(["sandbox", "toy", "--port", "0"], installed, sandbox_log) as sandbox:
         listening = wait_until(lambda: re.search(r"http://\S+", sandbox_log.read_text()), sandbox, sandbox_log)
