@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 1.0
 STYLES = {
     **dict.fromkeys(("ok", "done", "authorised", "active"), "green"),
     **dict.fromkeys(("wrong", "refused", "parked", "missing", "extra", "amount", "state", "unresolved"), "red"),
-    **dict.fromkeys(("not tried", "opening", "accepted", "abandoned", "expired"), "yellow"),
+    **dict.fromkeys(("not tried", "not compared", "opening", "accepted", "abandoned", "expired"), "yellow"),
 }
 
 
