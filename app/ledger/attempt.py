@@ -144,7 +144,7 @@ class Attempt:
 
     def _plan(self) -> None:
         if not self._steps:
-            # A plan is a pure function of recorded facts, so it is the same in every attempt.
+            # A plan is a pure function of recorded facts, so it is the same in every attempt; see append.lua.
             view = self._record.view(self._act)
             self._steps = list(planned(self._mapper.plan(wanted(self._act), view)))
 

@@ -62,6 +62,18 @@ def test_the_calls_it_shows_tell_the_whole_story_however_often(demo: Command, pr
     assert paste(calls)[1:] == [settlement, cancellation, settlements, cancellations, transactions, card_after]
 
 
+def test_the_bad_day_it_shows_loses_an_answer_and_no_money(demo: Command) -> None:
+    line = next(line for line in demo.output.splitlines() if "/_sandbox/faults" in line)
+    calls = shown_calls(demo).replace("REQUEST=order-1", "REQUEST=order-bad-day").replace("60.0", "6.0")
+    calls = calls.replace("40.0", "4.0").replace("20.0", "2.0")
+    (planned,) = paste(line)
+    assert [fault["kind"] for fault in planned] == ["drop_after"]
+    card_before, *_, card_after = paste(calls)
+    assert card_before["balance"] - card_after["balance"] == 4.0
+    faults = line.rsplit(" ", 1)[1]
+    assert paste(f"curl -sS {faults}") == [[]]
+
+
 def test_ctrl_c_stops_all_of_it_and_leaves_no_file(tmp_path: Path) -> None:
     with started(tmp_path) as demo:
         family = demo.family()
