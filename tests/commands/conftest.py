@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from app import Giftbridge, build
 from app.cli import main
+from app.ledger.attempt import PAUSES_SECONDS
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation, Record
 from app.settings import Settings
@@ -126,6 +127,8 @@ class Installation:
 
 @pytest.fixture
 def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    # Whoever asks again does so soon: a backend that is down here stays so.
+    monkeypatch.setattr("app.ledger.attempt.PAUSES_SECONDS", (0.01,) * len(PAUSES_SECONDS))
     with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:
         file = tmp_path / "providers.toml"
         options = "\n".join(f'{name} = "{value}"' for name, value in vauchar.DEMO_OPTIONS(vouchers.url).items())
