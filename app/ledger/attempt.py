@@ -281,6 +281,7 @@ class Attempt:
                 self._claim,
                 self._steps,
                 remainder_ttl=self._provider.policy.remainder_ttl,
+                read_lag=timedelta(seconds=self._mapper.read_lag_seconds),
                 waited_for=self._waited_for,
                 epoch=epoch,
                 balance=balance,

@@ -133,6 +133,7 @@ class Store:
         steps: Sequence[PlannedStep],
         *,
         remainder_ttl: timedelta,
+        read_lag: timedelta,
         waited_for: bool,
         epoch: int = 0,
         balance: int = 0,
@@ -140,7 +141,8 @@ class Store:
         """Write that an act happened: `ok`, `late` (it had been refused), `stale`.
 
         For an authorisation that the ledger itself holds, `balance` (minor units) was read at the backend after the
-        card's `epoch` was: `moved` asks to read both again, `short` says the card cannot pay.
+        card's `epoch` was: `moved` asks to read both again, `short` says the card cannot pay. What was taken less than
+        `read_lag` ago may not show in it yet.
         """
         undo_oid = names.act_id(record.id, ActKind.RELEASE, f"{Reason.LATE}-{act.number}")
         return self._record(
@@ -155,6 +157,7 @@ class Store:
             closed_as=record.closed_as,
             authorization_ttl=_milliseconds(record.authorization_ttl or timedelta()),
             remainder_ttl=_milliseconds(remainder_ttl),
+            read_lag=_milliseconds(read_lag),
             undo=dump_act(ActKind.RELEASE, undo_oid, record.amount, f"{Reason.LATE}-{act.number}", Reason.LATE, None),
             undo_oid=undo_oid,
         )

@@ -249,7 +249,8 @@ class Voucherify(Mapper):
     def _redemption(self, redemption_id: str, deadline: Deadline) -> Redemption:
         redemption = self._client.redemption(redemption_id, deadline) if redemption_id else None
         if redemption is None:
-            raise CardNotFound("Voucherify does not know the redemption")
+            # None is ever deleted: its reads may lag behind.
+            raise BackendUnavailable("Voucherify does not show the redemption yet")
         return redemption
 
     @staticmethod

@@ -85,9 +85,16 @@ MUTATIONS = [
     Mutation(
         "a credit that is taken back moves the card's epoch, or is set aside",
         LUA + "prelude.lua",
-        "    add(card, 'epoch', 1)\n  end\n",
-        "  end\n",
+        "    add(card, 'epoch', 1)\n    not_shown_yet(released + refunded)\n",
+        "",
         ATTACK_ON_CARDS + "a_balance_read_before_a_credit_was_taken_back_is_read_again",
+    ),
+    Mutation(
+        "what was just taken may not show in the balance yet",
+        LUA + "record.lua",
+        "    if amount > free - lagging then\n",
+        "    if amount > free then\n",
+        "tests/ledger/test_found_by_proofs.py::test_a_balance_that_does_not_show_a_settlement_yet_is_not_reserved_from",
     ),
     Mutation(
         "what a person gave back is not given back again",

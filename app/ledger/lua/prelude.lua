@@ -169,13 +169,24 @@ local function move_on()
   arm()
 end
 
+-- A balance that is read within the backend's read lag may still hold what was just taken.
+local function not_shown_yet(amount)
+  if on_card('lag_until') <= now then redis.call('HSET', card, 'lagging', 0) end
+  add(card, 'lagging', amount)
+  redis.call('HSET', card, 'lag_until', now + arg.read_lag)
+end
+
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.
 local function convert(kind, amount, released, refunded)
   if get('holds') == 'ledger' and get('operation') == 'Credit' and released + refunded > 0 then
     add(card, 'epoch', 1)
+    not_shown_yet(released + refunded)
   end
   if not reserved_here() then return end
   add(card, 'reserved', -(kind == 'capture' and amount or released))
-  if kind == 'capture' then add(card, 'taking', -amount) end
+  if kind == 'capture' then
+    add(card, 'taking', -amount)
+    not_shown_yet(amount)
+  end
   if kind == 'capture' or refunded > 0 then add(card, 'epoch', 1) end
 end

@@ -1,0 +1,24 @@
+"""What the proofs found in mappers, each as the shortest story that tells it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mappers.base import BackendUnavailable, Holds, Step, Verb
+from mappers.deadline import Deadline
+from mappers.money import Currency
+from mappers.sandbox import running
+from mappers.voucherify import sandbox as stand_in
+from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
+
+
+def test_a_redemption_that_reads_do_not_show_yet_is_given_back_later() -> None:
+    with running(stand_in.create_app()) as sandbox:
+        options = VoucherifyOptions(**stand_in.DEMO_OPTIONS(sandbox.url))
+        mapper = Voucherify("demo", Currency.of("BRL"), Holds.LEDGER, options)
+        backend = sandbox.app.extensions["backend"]
+        card = backend.find("VOUCHERIFY-ACTIVE-100")
+        taken = mapper.run(Step(Verb.DEBIT, 4_000, card.id, key="gb-settle-1"), Deadline.after(5))
+        backend.redemptions.pop(taken.reference)
+        with pytest.raises(BackendUnavailable):
+            mapper.run(Step(Verb.REFUND, 4_000, card.id, taken.reference, key="gb-cancel-1"), Deadline.after(5))
