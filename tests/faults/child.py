@@ -21,11 +21,12 @@ import structlog
 import mappers.http
 from app.ledger import names
 from app.ledger.errors import LedgerError
+from app.ledger.transaction import Record, State
 from mappers.base import MapperError, Step
 from mappers.deadline import Deadline
 from providers.registry import Registry
 from tests.faults.matrix import Operation, Point, Recovery
-from tests.faults.workshop import DEADLINE_SECONDS, Answered, Summary, Where, Workshop, summarise, unfinished
+from tests.faults.workshop import DEADLINE_SECONDS, Answered, Chore, Summary, Where, Workshop, summarise, unfinished
 
 # What is left of a call's time where it is to run out: long enough to send.
 NEARLY_UP_SECONDS = 0.4
@@ -74,6 +75,28 @@ class Attempt:
         workshop.prepare(self.operation)
         Wires(self, workshop, pipe).lay()
         return workshop.answer(self.operation)
+
+
+@dataclass(frozen=True)
+class Sweeping(Attempt):
+    """Let the sweeper do a chore, and stop at a point of it; `again` after one that was killed at it."""
+
+    chore: Chore = Chore.EXPIRE
+    again: bool = False
+
+    def run(self, registry: Registry, pipe: Pipe) -> Summary:  # type: ignore[override]
+        workshop = Workshop(registry, self.where)
+        if not self.again:
+            workshop.leave_to_the_sweeper(self.chore)
+        Wires(self, workshop, pipe).lay()
+        for _ in range(MOST_SWEEPS):
+            record = workshop.record(self.operation)
+            assert record is not None
+            if record.open is None and (record.state is not State.AUTHORISED or record.captured == record.amount):
+                break
+            let_time_pass(workshop, record, all_of_it=True)
+            workshop.parts.sweeper.sweep_once()
+        return summarise(workshop, self.operation, None)
 
 
 class Wires:
@@ -190,14 +213,17 @@ class Recover:
     def _let_time_pass(self, workshop: Workshop) -> None:
         """Let the pause of a retry be over, and, where time has passed, the lease with what was sent under it."""
         record = workshop.record(self.operation)
-        if not unfinished(record):
-            return
-        assert record is not None
-        client: Any = workshop.parts.connection._client
-        tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
-        if self.time_has_passed:
-            client.hset(f"{tag}:tx:{record.id}", mapping={"lease": 1, "quiet": 0, "retry": 0})
-        client.zadd(f"{tag}:due", {record.id: 0})
+        if record is not None and unfinished(record):
+            let_time_pass(workshop, record, all_of_it=self.time_has_passed)
+
+
+def let_time_pass(workshop: Workshop, record: Record, *, all_of_it: bool) -> None:
+    """Let a transaction be due; with all of its time, what was sent for it has arrived."""
+    client: Any = workshop.parts.connection._client
+    tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
+    if all_of_it:
+        client.hset(f"{tag}:tx:{record.id}", mapping={"lease": 1, "quiet": 0, "retry": 0})
+    client.zadd(f"{tag}:due", {record.id: 0})
 
 
 def nurse(pipe: Pipe, providers: Path) -> None:

@@ -1,14 +1,13 @@
-"""The fault matrix: which operation meets which fault at which point, and the state it must end in."""
+"""The fault matrix: which operation meets which fault at which point, at which backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from enum import StrEnum
 from itertools import product
 
-from mappers.base import Verb
+from mappers.base import Holds, Verb
 
 
 class Operation(StrEnum):
@@ -19,7 +18,9 @@ class Operation(StrEnum):
     SETTLE = "settle"
     CANCEL = "cancel"
     CANCEL_PART = "cancel in part"
+    REFUND = "refund"
     REFUND_PART = "refund in part"
+    CANCEL_CREDIT = "cancel a credit"
 
     @property
     def opens(self) -> bool:
@@ -32,6 +33,24 @@ class Backend(StrEnum):
     NATIVE = "native"  # Lightrail V2
     LEDGER = "ledger"  # Vauchar, reserved by us
     UPFRONT = "upfront"  # Vauchar, taken at once
+    V1 = "v1"  # Lightrail V1, which holds
+    VALUE_STORES = "value-stores"  # Lightrail's early V2 draft, which holds
+    V2_UPFRONT = "v2-upfront"  # Lightrail V2, taken at once
+    VOUCHERIFY = "voucherify"  # Voucherify, reserved by us
+
+    @property
+    def holds(self) -> Holds:
+        if self in (Backend.LEDGER, Backend.VOUCHERIFY):
+            return Holds.LEDGER
+        return Holds.UPFRONT if self in (Backend.UPFRONT, Backend.V2_UPFRONT) else Holds.NATIVE
+
+    @property
+    def is_vauchar(self) -> bool:
+        return self in (Backend.LEDGER, Backend.UPFRONT)
+
+
+# One for each kind of hold.
+IN_DETAIL = (Backend.NATIVE, Backend.LEDGER, Backend.UPFRONT)
 
 
 class Point(StrEnum):
@@ -68,39 +87,61 @@ class Recovery(StrEnum):
     LATE = "late"  # VTEX repeats the request of an authorisation after the sweeper was there
 
 
-class Word(StrEnum):
-    """How an operation ends."""
-
-    DONE = "done"
-    NOT_DONE = "not done"
-    UNDONE = "undone"
-
-
 BACKEND_FAULTS = (Fault.TIMEOUT, Fault.RESET, Fault.ERROR, Fault.LIMITED, Fault.JUNK, Fault.SLOW_BODY)
 SLOW = (Fault.STORE_KILLED, Fault.STORE_HANGS, Fault.TIMEOUT, Fault.SLOW_BODY)
 IN_A_CALL = (Point.BEFORE_SEND, Point.AFTER_COMMIT)
 
-_GIVE_A_PART_BACK = (Verb.LOOK, Verb.REFUND, Verb.LOOK, Verb.DEBIT)
+# Vauchar gives back whole redemptions only: what is kept of one is redeemed again.
+_LOOK_AND_TAKE, _GIVE_ALL_BACK = (Verb.LOOK, Verb.DEBIT), (Verb.LOOK, Verb.REFUND)
+_VAUCHAR = {Operation.REFUND: _GIVE_ALL_BACK, Operation.REFUND_PART: (*_GIVE_ALL_BACK, *_LOOK_AND_TAKE)}
+_ADDS_VALUE = {
+    Operation.CREDIT: (Verb.CREDIT,),
+    Operation.CANCEL_CREDIT: (Verb.DEBIT,),
+    Operation.REFUND: (Verb.REFUND,),
+    Operation.REFUND_PART: (Verb.REFUND,),
+}
+_LIGHTRAIL_HOLDS = _ADDS_VALUE | {
+    Operation.AUTHORISE: (Verb.HOLD,),
+    Operation.SETTLE: (Verb.CAPTURE,),
+    Operation.CANCEL: (Verb.RELEASE,),
+    Operation.CANCEL_PART: (Verb.CAPTURE, Verb.REFUND),
+}
 
 # The backend calls of each operation. Where there are none the ledger does it alone.
-STEPS: dict[tuple[Operation, Backend], tuple[Verb, ...]] = {
-    (Operation.AUTHORISE, Backend.NATIVE): (Verb.HOLD,),
-    (Operation.AUTHORISE, Backend.LEDGER): (),
-    (Operation.AUTHORISE, Backend.UPFRONT): (Verb.LOOK, Verb.DEBIT),
-    (Operation.CREDIT, Backend.NATIVE): (Verb.CREDIT,),
-    (Operation.SETTLE, Backend.NATIVE): (Verb.CAPTURE,),
-    (Operation.SETTLE, Backend.LEDGER): (Verb.LOOK, Verb.DEBIT),
-    (Operation.SETTLE, Backend.UPFRONT): (),
-    (Operation.CANCEL, Backend.NATIVE): (Verb.RELEASE,),
-    (Operation.CANCEL, Backend.LEDGER): (),
-    (Operation.CANCEL, Backend.UPFRONT): (Verb.LOOK, Verb.REFUND),
-    (Operation.CANCEL_PART, Backend.NATIVE): (Verb.CAPTURE, Verb.REFUND),
-    (Operation.CANCEL_PART, Backend.LEDGER): (),
-    (Operation.CANCEL_PART, Backend.UPFRONT): _GIVE_A_PART_BACK,
-    (Operation.REFUND_PART, Backend.NATIVE): (Verb.REFUND,),
-    (Operation.REFUND_PART, Backend.LEDGER): _GIVE_A_PART_BACK,
-    (Operation.REFUND_PART, Backend.UPFRONT): _GIVE_A_PART_BACK,
+_CALLS: dict[Backend, dict[Operation, tuple[Verb, ...]]] = {
+    Backend.NATIVE: _LIGHTRAIL_HOLDS,
+    Backend.LEDGER: _VAUCHAR
+    | {
+        Operation.AUTHORISE: (),
+        Operation.SETTLE: _LOOK_AND_TAKE,
+        Operation.CANCEL: (),
+        Operation.CANCEL_PART: (),
+    },
+    Backend.UPFRONT: _VAUCHAR
+    | {
+        Operation.AUTHORISE: _LOOK_AND_TAKE,
+        Operation.SETTLE: (),
+        Operation.CANCEL: _GIVE_ALL_BACK,
+        Operation.CANCEL_PART: _VAUCHAR[Operation.REFUND_PART],
+    },
+    Backend.V1: _LIGHTRAIL_HOLDS,
+    Backend.VALUE_STORES: _LIGHTRAIL_HOLDS,
+    Backend.V2_UPFRONT: _ADDS_VALUE
+    | {
+        Operation.AUTHORISE: (Verb.DEBIT,),
+        Operation.SETTLE: (),
+        Operation.CANCEL: (Verb.REFUND,),
+        Operation.CANCEL_PART: (Verb.REFUND,),
+    },
+    Backend.VOUCHERIFY: _ADDS_VALUE
+    | {
+        Operation.AUTHORISE: (),
+        Operation.SETTLE: (Verb.DEBIT,),
+        Operation.CANCEL: (),
+        Operation.CANCEL_PART: (),
+    },
 }
+STEPS = {(operation, backend): calls[operation] for backend, calls in _CALLS.items() for operation in calls}
 
 
 @dataclass(frozen=True)
@@ -130,7 +171,12 @@ class Cell:
     @property
     def reads_a_balance(self) -> bool:
         """Whether the operation reserves in the ledger, which has no step but reads the card's balance."""
-        return (self.operation, self.backend) == (Operation.AUTHORISE, Backend.LEDGER)
+        return self.operation is Operation.AUTHORISE and self.backend.holds is Holds.LEDGER
+
+    @property
+    def in_detail(self) -> bool:
+        """Whether the short form plays it at every point, too; of the others only what is their own, the calls."""
+        return self.backend in IN_DETAIL and self.operation not in (Operation.REFUND, Operation.CANCEL_CREDIT)
 
     @property
     def last(self) -> bool:
@@ -159,7 +205,7 @@ IMPOSSIBLE: dict[str, Callable[[Cell], bool]] = {
         cell.fault is Fault.SLOW_BODY and cell.point is Point.BEFORE_SEND
     ),
     "Vauchar's answer to a deletion has no body": lambda cell: (
-        cell.fault is Fault.SLOW_BODY and cell.verb is Verb.REFUND and cell.backend is not Backend.NATIVE
+        cell.fault is Fault.SLOW_BODY and cell.verb is Verb.REFUND and cell.backend.is_vauchar
     ),
     "after its last answer a store may hang": lambda cell: (
         cell.fault is Fault.STORE_HANGS and cell.point is Point.AFTER_RESULT and cell.last
@@ -185,109 +231,28 @@ def cells() -> Iterator[Cell]:
 def short_form() -> list[Cell]:
     """Return a covering part of the matrix.
 
-    A SIGKILL at every point of every step, once left to the sweeper and once not; of the other faults at each of them
-    one recovery, in turn; and where a fault takes its time, one backend and step for each operation and point.
+    A SIGKILL at every point of every step, once left to the sweeper and once not; of what the backend itself may do
+    wrong one fault at each of them, in turn, and one recovery; where that takes its time, one backend and step for each
+    operation and point; of the store's faults, one at each point, with and without calls. Around every other call a
+    SIGKILL.
     """
     families: dict[Cell, list[Cell]] = {}
     for cell in cells():
         families.setdefault(replace(cell, recovery=Recovery.SWEEP), []).append(cell)
     chosen: list[Cell] = []
-    once: set[tuple[object, ...]] = set()
+    rivals: dict[tuple[object, ...], list[Cell]] = {}
     for number, (swept, family) in enumerate(families.items()):
         cell = family[number % len(family)]
-        if cell.fault is Fault.SIGKILL:
+        if not cell.in_detail:
+            chosen += [cell] if cell.fault is Fault.SIGKILL and cell.point in IN_A_CALL else []
+        elif cell.fault is Fault.SIGKILL:
             others = [one for one in family if one != swept]
             chosen += [swept, others[number % len(others)]]
-            continue
-        key = (cell.operation, cell.point, cell.fault) if cell.fault in SLOW else (swept,)
-        if key not in once:
-            once.add(key)
-            chosen.append(cell)
-    return chosen
-
-
-def promised(cell: Cell) -> Word:
-    """Return the state in which a cell must end."""
-    if cell.recovery in (Recovery.RETRY, Recovery.LATE):
-        return Word.DONE
-    if not _intended(cell):
-        return Word.NOT_DONE
-    if not cell.operation.opens or _answered(cell):
-        return Word.DONE
-    return Word.UNDONE if _committed(cell) else Word.NOT_DONE
-
-
-def _intended(cell: Cell) -> bool:
-    """Whether the operation came onto disk: at once, or when a store that hung had come back."""
-    return cell.point is not Point.BEFORE_INTENT or cell.fault is Fault.STORE_HANGS
-
-
-def _answered(cell: Cell) -> bool:
-    """Whether an authorisation's result came onto disk, and with it that somebody was given its id."""
-    if cell.point is Point.AFTER_RESULT and cell.last:
-        return True
-    # The command that ends it was the next one for a store that hung.
-    return cell.fault is Fault.STORE_HANGS and _last_result_is_next(cell)
-
-
-def _committed(cell: Cell) -> bool:
-    """Whether the money of an authorisation moved at the backend."""
-    if not cell.steps:
-        return False  # the ledger reserves nothing before the result is on disk
-    if cell.point is Point.AFTER_COMMIT or (cell.point is Point.BEFORE_RESULT and cell.last):
-        return True
-    if cell.fault is Fault.TIMEOUT:
-        return cell.verb is not Verb.LOOK
-    # Without the store the process goes on until it wants to write.
-    return cell.fault is Fault.STORE_KILLED and _last_result_is_next(cell)
-
-
-def _last_result_is_next(cell: Cell) -> bool:
-    """Whether the next thing the process tells the store is the operation's result."""
-    if cell.point is Point.BEFORE_INTENT:
-        return False
-    if cell.point is Point.AFTER_INTENT:
-        return len(cell.steps) <= 1
-    return cell.last or (cell.point is Point.AFTER_RESULT and cell.step == len(cell.steps) - 1)
-
-
-# The money of the stage, in major units: what is on a new card, and what an operation moves.
-START = Decimal(100)
-AUTHORISED = Decimal(40)
-PART = Decimal(15)
-
-
-@dataclass(frozen=True)
-class Money:
-    """Where the money of a card is: what a shopper can spend, and what is held for the store, by whom."""
-
-    spendable: Decimal
-    held: Decimal = Decimal(0)  # at a backend that holds natively
-    reserved: Decimal = Decimal(0)  # by the ledger
-    redeemed: Decimal = Decimal(0)  # in redemptions that stand
-
-
-def money(operation: Operation, backend: Backend, *, done: bool) -> Money:
-    """Return where a card's money must be, before or after an operation."""
-    authorised = {
-        Backend.NATIVE: Money(START - AUTHORISED, held=AUTHORISED),
-        Backend.LEDGER: Money(START - AUTHORISED, reserved=AUTHORISED),
-        Backend.UPFRONT: Money(START - AUTHORISED, redeemed=AUTHORISED),
-    }[backend]
-    redeems = backend is not Backend.NATIVE
-    settled = Money(START - AUTHORISED, redeemed=AUTHORISED if redeems else Decimal(0))
-    refunded = Money(START - AUTHORISED + PART, redeemed=AUTHORISED - PART if redeems else Decimal(0))
-    partly_cancelled = {
-        Backend.NATIVE: Money(START - AUTHORISED + PART),  # holds cannot shrink: it takes all and gives a part back
-        Backend.LEDGER: Money(START - AUTHORISED + PART, reserved=AUTHORISED - PART),
-        Backend.UPFRONT: refunded,
-    }[backend]
-    before, after = {
-        Operation.AUTHORISE: (Money(START), authorised),
-        Operation.CREDIT: (Money(START), Money(START + AUTHORISED)),
-        Operation.SETTLE: (authorised, settled),
-        Operation.CANCEL: (authorised, Money(START)),
-        Operation.CANCEL_PART: (authorised, partly_cancelled),
-        Operation.REFUND_PART: (settled, refunded),
-    }[operation]
-    return after if done else before
+        elif cell.fault in (Fault.STORE_KILLED, Fault.STORE_HANGS):
+            # The store hears the same of every operation.
+            rivals.setdefault((cell.operation.opens, bool(cell.steps), cell.point, cell.fault), []).append(cell)
+        elif cell.fault in SLOW:
+            rivals.setdefault((cell.operation, cell.point, cell.fault), []).append(cell)
+        else:
+            rivals.setdefault((cell.operation, cell.backend, cell.point, cell.step), []).append(cell)
+    return chosen + [candidates[number % len(candidates)] for number, candidates in enumerate(rivals.values())]

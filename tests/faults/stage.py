@@ -1,4 +1,4 @@
-"""The stage of the fault matrix: both backends' stand-ins, a store, and processes of the service that may be killed."""
+"""The stage of the fault matrix: the backends' stand-ins, a store, and processes of the service that may be killed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any
 import redis
 
 from app.ledger.embedded import EmbeddedStore
-from mappers.base import Verb
-from mappers.lightrail_v2 import sandbox as lightrail
+from mappers.base import Holds, Verb
 from mappers.sandbox import running
-from mappers.vauchar import sandbox as vauchar
 from tests.faults.child import Attempt, Crashed, Ended, Reached, Recover, Started
-from tests.faults.matrix import START, Backend, Cell, Fault, Money, Operation, Point, Recovery
+from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
 from tests.faults.nursery import PATIENCE_SECONDS, Nursery
-from tests.faults.stands import Gate, Stand, held, major
+from tests.faults.promises import START, Money
+from tests.faults.stands import Gate, Stand
+from tests.faults.tills import TILLS, Till
 from tests.faults.workshop import Answered, Summary, Where
 
 # A drip that outlasts the call many times over.
@@ -40,7 +40,7 @@ app_token = "token"
 [{name}.options]
 {options}
 [{name}.policy]
-holds = "{name}"
+holds = "{holds}"
 """
 
 
@@ -96,25 +96,21 @@ class Stage:
 
     def new_card(self, backend: Backend, balance: Decimal = START) -> str:
         """Make a card at a backend; return its id."""
-        model, name = self.stands[backend].model, secrets.token_hex(6)
+        model = self.stands[backend].model
         with model.lock:
-            if backend is Backend.NATIVE:
-                fields = {"currency": "BRL", "balance": int(balance * 100), "code": name.upper()}
-                return str(model.create_value({"id": f"value-{name}", **fields})["id"])
-            return str(model.add(name.upper(), balance, "BRL").id)
+            return TILLS[backend].new_card(model, secrets.token_hex(6).upper(), balance)
 
     def money(self, backend: Backend, card: str, summary: Summary) -> Money:
         """Return where the backend has a card's money, the rest that was spent at the end left out."""
-        model = self.stands[backend].model
-        rest = summary.spendable if summary.spends_the_rest else Decimal(0)
+        model, till = self.stands[backend].model, TILLS[backend]
         with model.lock:
-            if backend is Backend.NATIVE:
-                return Money(major(model.values[card]["balance"]) + rest, held=held(model, card) - rest)
-            found = model.cards[card]
-            redeemed = sum((one.value_used for one in found.redemptions.values()), Decimal(0))
-            if backend is Backend.UPFRONT:
-                return Money(found.balance + rest, redeemed=redeemed - rest)
-            return Money(found.balance - summary.reserved, reserved=summary.reserved, redeemed=redeemed)
+            balance, held, redeemed = till.balance(model, card), till.held(model, card), till.redeemed(model, card)
+        if backend.holds is Holds.LEDGER:
+            return Money(balance - summary.reserved, reserved=summary.reserved, redeemed=redeemed)
+        rest = summary.spendable if summary.spends_the_rest else Decimal(0)
+        if backend.holds is Holds.NATIVE:
+            return Money(balance + rest, held=held - rest)
+        return Money(balance + rest, redeemed=redeemed - rest if backend.is_vauchar else redeemed)
 
     def run(self, job: Attempt | Recover, reached: Callable[[int], bool] | None = None) -> Any:
         """Do a job in a fresh process. `reached` gets its id when it stops, and tells whether it is to go on.
@@ -254,11 +250,8 @@ def cell_waits(cell: Cell) -> bool:
 def staged(folder: Path) -> Iterator[Stage]:
     """Set the stage up, with its files in `folder`, and clear it away again."""
     with ExitStack() as stack:
-        light_app, vouch_app = lightrail.create_app(), vauchar.create_app()
-        light_gate, vouch_gate = Gate(light_app), Gate(vouch_app)
-        light = Stand(stack.enter_context(running(light_app)), light_gate)
-        vouch = Stand(stack.enter_context(running(vouch_app)), vouch_gate)
-        stands = {Backend.NATIVE: light, Backend.LEDGER: vouch, Backend.UPFRONT: vouch}
+        at = {till.mapper: stack.enter_context(_standing(till)) for till in TILLS.values()}
+        stands = {backend: at[till.mapper] for backend, till in TILLS.items()}
         store = stack.enter_context(EmbeddedStore(folder))
         providers = folder / "providers.toml"
         providers.write_text("".join(_provider(backend, stand) for backend, stand in stands.items()))
@@ -267,8 +260,15 @@ def staged(folder: Path) -> Iterator[Stage]:
         yield Stage(nursery, store, stands, providers)
 
 
+@contextmanager
+def _standing(till: Till) -> Iterator[Stand]:
+    app = till.sandbox.create_app()
+    gate = Gate(app)
+    with running(app) as sandbox:
+        yield Stand(sandbox, gate)
+
+
 def _provider(backend: Backend, stand: Stand) -> str:
-    module, mapper = (lightrail, "lightrail_v2") if backend is Backend.NATIVE else (vauchar, "vauchar")
-    options = module.DEMO_OPTIONS(stand.sandbox.url).items()
-    written = "\n".join(f'{name} = "{value}"' for name, value in options)
-    return PROVIDERS.format(name=backend, mapper=mapper, options=written)
+    till = TILLS[backend]
+    written = "\n".join(f'{name} = "{value}"' for name, value in till.sandbox.DEMO_OPTIONS(stand.sandbox.url).items())
+    return PROVIDERS.format(name=backend, mapper=till.mapper, options=written, holds=backend.holds)

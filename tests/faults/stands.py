@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from flask import Flask
@@ -63,15 +62,3 @@ class Stand:
     @property
     def model(self) -> Any:
         return self.sandbox.app.extensions["backend"]
-
-
-def major(minor: int) -> Decimal:
-    return Decimal(minor) / 100
-
-
-def held(model: Any, card: str) -> Decimal:
-    """Return what the holds reserve that were neither captured nor voided."""
-    entries = model.transactions.values()
-    ended = {entry.root for entry in entries if entry.kind in ("capture", "void")}
-    holds = (entry.json for entry in entries if entry.json["pending"] and entry.root not in ended)
-    return -major(sum(hold["steps"][0]["balanceChange"] for hold in holds if hold["steps"][0]["valueId"] == card))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.faults.matrix import Cell, Fault, Operation, Point, Recovery, Word, cells, promised
+from tests.faults.matrix import Cell, Fault, Operation, Point, Recovery, cells
+from tests.faults.promises import Word, promised
 
 # Where backends or steps differ a cell has several words.
 ORDER = list(Word)

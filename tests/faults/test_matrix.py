@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.matrix import (
-    AUTHORISED,
-    PART,
-    STEPS,
-    Cell,
-    Fault,
-    Operation,
-    Recovery,
-    Word,
-    cells,
-    money,
-    promised,
-    short_form,
-)
+from tests.faults.matrix import STEPS, Cell, Fault, Operation, Recovery, cells, short_form
+from tests.faults.promises import AUTHORISED, PART, Word, money, promised
 from tests.faults.stage import Ending, Stage
 
 SHORT = set(short_form())
+GIVES_BACK = set(Operation) - {Operation.AUTHORISE, Operation.CREDIT, Operation.SETTLE}
 
 
 @pytest.mark.parametrize(
@@ -45,10 +34,11 @@ def _expect_nothing_left_over(ending: Ending) -> None:
 def _expect_the_lists_to_agree(operation: Operation, ending: Ending, word: Word) -> None:
     done, summary = word is Word.DONE, ending.summary
     assert summary.listed is (done or not operation.opens)
-    settled = operation is Operation.REFUND_PART or (operation is Operation.SETTLE and done)
+    settled = operation in (Operation.REFUND, Operation.REFUND_PART) or (operation is Operation.SETTLE and done)
     assert summary.settlements == ([AUTHORISED] if settled else [])
-    given_back = {Operation.CANCEL: [AUTHORISED], Operation.CANCEL_PART: [PART], Operation.REFUND_PART: [PART]}
-    assert summary.cancellations == (given_back.get(operation, []) if done else [])
+    parts = (Operation.CANCEL_PART, Operation.REFUND_PART)
+    given_back = [PART if operation in parts else AUTHORISED] if operation in GIVES_BACK else []
+    assert summary.cancellations == (given_back if done else [])
 
 
 def _expect_no_broken_word(cell: Cell, ending: Ending, word: Word) -> None:

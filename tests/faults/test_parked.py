@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.matrix import AUTHORISED, PART, Backend, Cell, Fault, Operation, Point, Recovery
+from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
+from tests.faults.promises import AUTHORISED, PART
 from tests.faults.stage import Ending, Stage
 
 # Each ends with a redemption, the only thing that Vauchar may fail to tell apart.

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from mappers.base import Verb
-from tests.faults.matrix import Cell, Fault, Point, Recovery, cells, money
+from tests.faults.matrix import Cell, Fault, Point, Recovery, cells
+from tests.faults.promises import money
 from tests.faults.stage import Stage
 
 FAULTS = (Fault.RESET, Fault.ERROR, Fault.JUNK)
 
 
 def healed_at_once() -> Iterator[Any]:
-    """Yield the cells of lost answers and failed reads; of each call's, one in turn is not long."""
+    """Yield the cells of lost answers and failed reads; of the calls of the short form, one each is not long."""
     families: dict[object, list[Cell]] = {}
     for cell in cells():
         reads = cell.verb in (Verb.LOOK, None)
@@ -24,7 +25,7 @@ def healed_at_once() -> Iterator[Any]:
             families.setdefault((cell.operation, cell.backend, cell.step), []).append(cell)
     for number, family in enumerate(families.values()):
         for place, cell in enumerate(family):
-            its_turn = place == number % len(family)
+            its_turn = cell.in_detail and place == number % len(family)
             yield pytest.param(cell, id=str(cell), marks=() if its_turn else pytest.mark.long)
 
 

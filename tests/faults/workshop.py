@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from app import Giftbridge, build
@@ -17,7 +18,8 @@ from mappers.base import MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
-from tests.faults.matrix import AUTHORISED, PART, Operation
+from tests.faults.matrix import Operation
+from tests.faults.promises import AUTHORISED, PART
 
 DEADLINE_SECONDS = 10.0
 
@@ -34,8 +36,23 @@ EARLIER = {
     Operation.SETTLE: (Operation.AUTHORISE,),
     Operation.CANCEL: (Operation.AUTHORISE,),
     Operation.CANCEL_PART: (Operation.AUTHORISE,),
+    Operation.REFUND: (Operation.AUTHORISE, Operation.SETTLE),
     Operation.REFUND_PART: (Operation.AUTHORISE, Operation.SETTLE),
+    Operation.CANCEL_CREDIT: (Operation.CREDIT,),
 }
+
+
+class Chore(StrEnum):
+    """What the sweeper does although nobody asks for it."""
+
+    EXPIRE = "expire"
+    RELEASE_THE_REST = "release the rest"
+    KEEP_THE_PROMISE = "settle as promised"
+
+    @property
+    def operation(self) -> Operation:
+        """What VTEX would have had to ask for."""
+        return Operation.SETTLE if self is Chore.KEEP_THE_PROMISE else Operation.CANCEL
 
 
 @dataclass(frozen=True)
@@ -91,8 +108,9 @@ class Workshop:
         self.parts.connection.now_milliseconds()  # a store that hangs takes no new connections
 
     def transaction_id(self, operation: Operation) -> str:
-        kind = Kind.CREDIT if operation is Operation.CREDIT else Kind.DEBIT
-        request_id = REQUEST if operation.opens else f"before-{Operation.AUTHORISE}"
+        opening = operation if operation.opens else EARLIER[operation][0]
+        kind = Kind.CREDIT if opening is Operation.CREDIT else Kind.DEBIT
+        request_id = REQUEST if operation.opens else f"before-{opening}"
         return names.transaction_id(self.provider.id, self.card, kind, request_id)
 
     def call(self, operation: Operation, target: Operation, request_id: str = REQUEST) -> str:
@@ -110,6 +128,16 @@ class Workshop:
     def prepare(self, target: Operation) -> None:
         for earlier in EARLIER[target]:
             self.call(earlier, target, f"before-{earlier}")
+
+    def leave_to_the_sweeper(self, chore: Chore) -> None:
+        """Bring the card to where a chore is due, with nobody who asks for it."""
+        self.call(Operation.AUTHORISE, chore.operation, f"before-{Operation.AUTHORISE}")
+        value = {Chore.RELEASE_THE_REST: PART, Chore.KEEP_THE_PROMISE: AUTHORISED}.get(chore)
+        if value is not None:
+            settle = "accept" if chore is Chore.KEEP_THE_PROMISE else "capture"
+            provider = replace(self.provider, policy=replace(self.provider.policy, settle=settle))
+            change = ChangeRequest(self.card, self.transaction_id(chore.operation), value, "before-settle")
+            self.parts.ledger.settle(provider, change, Deadline.after(DEADLINE_SECONDS))
 
     def answer(self, operation: Operation) -> Answered:
         try:

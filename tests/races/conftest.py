@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.matrix import Backend
+from tests.faults.matrix import IN_DETAIL, Backend
 from tests.faults.stage import Stage, staged
 from tests.races.runner import Place
 
@@ -23,7 +23,9 @@ def stage(stage_for_races: Stage) -> Stage:
     return stage_for_races
 
 
-@pytest.fixture(params=list(Backend))
+@pytest.fixture(
+    params=[pytest.param(one, marks=() if one in IN_DETAIL else pytest.mark.long) for one in Backend], ids=str
+)
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.param  # type: ignore[no-any-return]
 

@@ -28,6 +28,7 @@ from app.ledger.transaction import ActState, Operation, Record, State
 from mappers import deadline
 from mappers.base import Holds
 from providers.provider import Policy, Provider
+from tests.simulation.bookkeeper import Bookkeeper
 from tests.simulation.kinds import Kind, SimulatedHttp, build
 from tests.simulation.money import BRL, Money
 from tests.simulation.people import Town
@@ -70,6 +71,7 @@ class House:
     sweepers: list[Sweeper]
     http: SimulatedHttp
     town: Town
+    bookkeeper: Bookkeeper
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -87,6 +89,7 @@ class House:
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
         object.__setattr__(self.provider.policy, "settle", "accept" if accepts else "capture")
         self.town = Town(self.around, self.ledger, self.provider, self.money, self.kind)
+        self.bookkeeper.begin(self.money)
 
     def play(self) -> None:
         """Let a schedule happen, until everybody is done."""
@@ -225,5 +228,6 @@ def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool 
         for _ in range(2)
     ]
     town = Town(around, ledger, provider, http.money, kind)
+    bookkeeper = Bookkeeper(kind, client, around)
     with virtual_time(around, module), client:
-        yield House(kind, client, around, store, executor, ledger, provider, sweepers, http, town)
+        yield House(kind, client, around, store, executor, ledger, provider, sweepers, http, town, bookkeeper)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from app.ledger.errors import AmountExceeded, RequestConflict
 from app.ledger.names import step_key
-from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, Record, State
-from mappers.base import ActKind, Holds, Refused
+from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, Record, State, done_steps
+from mappers.base import ActKind, Holds, Refused, Verb
 from tests.simulation.kinds import Kind
 from tests.simulation.money import CARDS, FIRST_BALANCE, Money
 from tests.simulation.people import Answer, entries
@@ -125,6 +125,8 @@ def the_backend_holds_what_is_authorised_and_untouched(books: Books) -> Iterator
     wanted: Counter[str] = Counter()
     for record in books.records:
         untouched = record.captured == record.released == 0 and record.state is State.AUTHORISED
+        # A part is given back of what was captured whole; that it was, stays true where the part is refused.
+        untouched &= all(step.verb is not Verb.CAPTURE for act in record.acts for step in done_steps(act))
         if record.holds is Holds.NATIVE and record.operation is Operation.DEBIT and untouched:
             wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.amount
     if wanted != Counter(books.money.holds) and not books.money.holds_expired:
@@ -134,6 +136,8 @@ def the_backend_holds_what_is_authorised_and_untouched(books: Books) -> Iterator
 def what_is_reserved_can_be_paid(books: Books) -> Iterator[str]:
     for card_id, card in books.cards.items():
         reserved, balance = int(card.get("reserved", 0)), books.money.balance[card_id]
+        # What a person must decide about was to be taken back, and nobody was promised it.
+        reserved -= sum(_set_aside(record) for record in books.records if record.card_id == card_id)
         if reserved > balance and not books.kind.elsewhere:
             yield f"{reserved} of {card_id} are reserved, and it has {balance}"
 
@@ -239,13 +243,22 @@ def _taken(record: Record) -> int:
 
 
 def _reserved(record: Record) -> int:
-    """Return what the ledger itself holds for a transaction, with what a refund under way may take again."""
+    """Return what the ledger itself holds for a transaction, with what a cancellation under way may (yet) take."""
     opening, act = record.acts[record.opened_by], record.open_act
-    if record.holds is not Holds.LEDGER or record.operation is Operation.CREDIT or opening.state is not ActState.DONE:
+    if record.operation is Operation.CREDIT:
+        return _set_aside(record)
+    if record.holds is not Holds.LEDGER or opening.state is not ActState.DONE:
         return 0
     kept = record.captured - record.refunded if act and act.refunded else 0
     done = [act for act in record.acts[record.opened_by :] if act.state is ActState.DONE]
     return record.amount - sum(_freed(act) for act in done) + kept
+
+
+def _set_aside(record: Record) -> int:
+    """Return what of a credit is being taken back, and is not to be had meanwhile."""
+    act = record.open_act
+    taken_back = record.operation is Operation.CREDIT and act is not None and act.kind is ActKind.RELEASE
+    return act.amount if act and taken_back and record.holds is Holds.LEDGER else 0
 
 
 def _freed(act: ActRecord) -> int:

@@ -14,12 +14,16 @@ from mappers.deadline import Deadline
 from mappers.http import Answer
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.lightrail_valuestores.mapper import LightrailValueStores, LightrailValueStoresOptions
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
+from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from tests.simulation.lightrail_v1 import LightrailV1Money
 from tests.simulation.lightrail_v2 import LightrailV2Money
+from tests.simulation.lightrail_valuestores import LightrailValueStoresMoney
 from tests.simulation.money import BRL, Call, Money
 from tests.simulation.scheduler import Actor
 from tests.simulation.vauchar import VaucharMoney
+from tests.simulation.voucherify import VoucherifyMoney
 from tests.simulation.wires import Surroundings, Wire
 
 
@@ -40,6 +44,18 @@ class Kind:
 _KEY = Secret("simulated")
 _V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY), money=LightrailV1Money)
 _V2 = partial(Kind, mapper=LightrailV2, options=LightrailV2Options(_KEY), money=LightrailV2Money)
+_VALUE_STORES = partial(
+    Kind,
+    mapper=LightrailValueStores,
+    options=LightrailValueStoresOptions(_KEY),
+    money=LightrailValueStoresMoney,
+)
+_VOUCHERIFY = partial(
+    Kind,
+    mapper=Voucherify,
+    options=VoucherifyOptions("simulated", _KEY),
+    money=VoucherifyMoney,
+)
 _VAUCHAR = partial(Kind, mapper=Vauchar, options=VaucharOptions("simulated", _KEY), credits=False)
 _SHOWS_KEYS, _SHOWS_NONE = partial(VaucharMoney, echoes=True), partial(VaucharMoney, echoes=False)
 
@@ -69,6 +85,11 @@ KINDS = {
             elsewhere=True,
             may_park="a payment in a shop and one of ours may look the same",
         ),
+        _VALUE_STORES("valuestores", Holds.NATIVE),
+        _VALUE_STORES("valuestores-upfront", Holds.UPFRONT),
+        _VOUCHERIFY("voucherify", Holds.LEDGER),
+        _VOUCHERIFY("voucherify-elsewhere", Holds.LEDGER, elsewhere=True),
+        _VOUCHERIFY("voucherify-upfront", Holds.UPFRONT),
     )
 }
 

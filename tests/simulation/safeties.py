@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ATTEMPT = "app/ledger/attempt.py"
-CLAIM, RECORD = "app/ledger/lua/claim.lua", "app/ledger/lua/record.lua"
+CLAIM, RECORD, PRELUDE = (f"app/ledger/lua/{name}.lua" for name in ("claim", "record", "prelude"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ _FENCE = Edit(
     "local mine = true",
 )
 
-_REFUSAL = Edit(ATTEMPT, "            if certain:\n                raise\n", "            raise\n")
+_REFUSAL = Edit(ATTEMPT, "            if certain:\n", "            if True:\n")
 
 SAFETIES = (
-    Safety("the intent is on disk before anything is sent", "v1", first_seed=60),
+    Safety("the intent is on disk before anything is sent", "v1", first_seed=40),
     Safety(
         "every repeat has the same key",
         "v1",
@@ -59,8 +59,8 @@ SAFETIES = (
         (
             Edit(
                 ATTEMPT,
-                "receipt = self._mapper.ask(self._call(number), deadline)\n            if receipt is not None:",
-                "receipt = None\n            if receipt is not None:",
+                "receipt = self._ask(self._call(number), deadline, certain=certain)\n",
+                "receipt = None\n",
             ),
         ),
     ),
@@ -78,18 +78,20 @@ SAFETIES = (
         "a refusal counts only when nothing is on its way",
         "v1",
         (_REFUSAL,),
-        first_seed=300,
+        first_seed=1_800,
     ),
     Safety(
         "a 409 is looked up, and counts only when nothing is on its way",
         "v2",
         (_REFUSAL, Edit("mappers/lightrail_v2/mapper.py", "if rejected.status == 409:", "if False:")),
+        first_seed=110,
     ),
     Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=260),
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
         (_FENCE, Edit(CLAIM, "if number('lease') > now then return answer('leased') end", "")),
+        first_seed=440,
     ),
     Safety(
         "what succeeds after it was refused is undone",
@@ -102,6 +104,7 @@ SAFETIES = (
             ),
         ),
         bounded=False,
+        first_seed=80,
     ),
     Safety(
         "the caps are checked where the act is written",
@@ -119,10 +122,16 @@ SAFETIES = (
         "vauchar-silent",
         (
             Edit(
-                "app/ledger/lua/prelude.lua",
+                PRELUDE,
                 "if not arg.one_step_at_a_time then return false end",
                 "do return false end",
             ),
         ),
+        first_seed=380,
+    ),
+    Safety(
+        "what a refund puts back for a moment is set aside",
+        "vauchar",
+        (Edit(PRELUDE, "  add(card, 'reserved', kept)\n", ""), Edit(PRELUDE, "  add(card, 'reserved', -kept)\n", "")),
     ),
 )

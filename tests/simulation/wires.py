@@ -31,6 +31,8 @@ class Surroundings:
         self.scheduler = scheduler
         self.bounded = bounded
         self.weather = Weather(scheduler.rng)
+        # Told the keys and the answer of each script before anybody else may move.
+        self.after_script: Callable[[Sequence[str], list[Any]], None] = lambda _keys, _answer: None
 
     def reset(self, seed: int) -> None:
         self.scheduler.reset(seed)
@@ -80,7 +82,9 @@ class SimulatedConnection(Connection):
         def run(keys: Sequence[str], argument: str) -> list[Any]:
             def command(client: redis.Redis) -> Any:
                 seconds, milliseconds = divmod(self._around.scheduler.now, 1000)
-                return client.evalsha(digest, len(keys), *keys, argument, seconds, milliseconds * 1000)
+                answer = client.evalsha(digest, len(keys), *keys, argument, seconds, milliseconds * 1000)
+                self._around.after_script(keys, answer)
+                return answer
 
             return cast("list[Any]", self.call(command))
 

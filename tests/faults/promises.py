@@ -1,0 +1,107 @@
+"""The promises of the fault matrix: the word each cell must end with, and where the money must be then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from mappers.base import Holds, Verb
+from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
+
+
+class Word(StrEnum):
+    """How an operation ends."""
+
+    DONE = "done"
+    NOT_DONE = "not done"
+    UNDONE = "undone"
+
+
+def promised(cell: Cell) -> Word:
+    """Return the state in which a cell must end."""
+    if cell.recovery in (Recovery.RETRY, Recovery.LATE):
+        return Word.DONE
+    if not _intended(cell):
+        return Word.NOT_DONE
+    if not cell.operation.opens or _answered(cell):
+        return Word.DONE
+    return Word.UNDONE if _committed(cell) else Word.NOT_DONE
+
+
+def _intended(cell: Cell) -> bool:
+    """Whether the operation came onto disk: at once, or when a store that hung had come back."""
+    return cell.point is not Point.BEFORE_INTENT or cell.fault is Fault.STORE_HANGS
+
+
+def _answered(cell: Cell) -> bool:
+    """Whether an authorisation's result came onto disk, and with it that somebody was given its id."""
+    if cell.point is Point.AFTER_RESULT and cell.last:
+        return True
+    # The command that ends it was the next one for a store that hung.
+    return cell.fault is Fault.STORE_HANGS and _last_result_is_next(cell)
+
+
+def _committed(cell: Cell) -> bool:
+    """Whether the money of an authorisation moved at the backend."""
+    if not cell.steps:
+        return False  # the ledger reserves nothing before the result is on disk
+    if cell.point is Point.AFTER_COMMIT or (cell.point is Point.BEFORE_RESULT and cell.last):
+        return True
+    if cell.fault is Fault.TIMEOUT:
+        return cell.verb is not Verb.LOOK
+    # Without the store the process goes on until it wants to write.
+    return cell.fault is Fault.STORE_KILLED and _last_result_is_next(cell)
+
+
+def _last_result_is_next(cell: Cell) -> bool:
+    """Whether the next thing the process tells the store is the operation's result."""
+    if cell.point is Point.BEFORE_INTENT:
+        return False
+    if cell.point is Point.AFTER_INTENT:
+        return len(cell.steps) <= 1
+    return cell.last or (cell.point is Point.AFTER_RESULT and cell.step == len(cell.steps) - 1)
+
+
+# The money of the stage, in major units: what is on a new card, and what an operation moves.
+START = Decimal(100)
+AUTHORISED = Decimal(40)
+PART = Decimal(15)
+
+
+@dataclass(frozen=True)
+class Money:
+    """Where the money of a card is: what a shopper can spend, and what is held for the store, by whom."""
+
+    spendable: Decimal
+    held: Decimal = Decimal(0)  # at a backend that holds natively
+    reserved: Decimal = Decimal(0)  # by the ledger
+    redeemed: Decimal = Decimal(0)  # at Vauchar, in redemptions that stand
+
+
+def money(operation: Operation, backend: Backend, *, done: bool) -> Money:
+    """Return where a card's money must be, before or after an operation."""
+    spent, all_of_it = START - AUTHORISED, AUTHORISED if backend.is_vauchar else Decimal(0)
+    authorised = {
+        Holds.NATIVE: Money(spent, held=AUTHORISED),
+        Holds.LEDGER: Money(spent, reserved=AUTHORISED),
+        Holds.UPFRONT: Money(spent, redeemed=all_of_it),
+    }[backend.holds]
+    settled = Money(spent, redeemed=all_of_it)
+    refunded = Money(spent + PART, redeemed=AUTHORISED - PART if backend.is_vauchar else Decimal(0))
+    partly_cancelled = {
+        Holds.NATIVE: Money(spent + PART),  # holds cannot shrink: it takes all and gives a part back
+        Holds.LEDGER: Money(spent + PART, reserved=AUTHORISED - PART),
+        Holds.UPFRONT: refunded,
+    }[backend.holds]
+    before, after = {
+        Operation.AUTHORISE: (Money(START), authorised),
+        Operation.CREDIT: (Money(START), Money(START + AUTHORISED)),
+        Operation.SETTLE: (authorised, settled),
+        Operation.CANCEL: (authorised, Money(START)),
+        Operation.CANCEL_PART: (authorised, partly_cancelled),
+        Operation.REFUND: (settled, Money(START)),
+        Operation.REFUND_PART: (settled, refunded),
+        Operation.CANCEL_CREDIT: (Money(START + AUTHORISED), Money(START)),
+    }[operation]
+    return after if done else before

@@ -1,0 +1,109 @@
+"""A model of Lightrail's early V2 draft: a repeat is refused by whichever check comes first, and reads lag behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mappers.http import Answer
+from tests.simulation.money import Call, Money
+from tests.simulation.wires import Surroundings
+
+ENDED = {"capture": "captured", "void": "void"}
+
+
+class _Rejected(Exception):
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.answer = Answer(status, {"statusCode": status, "messageCode": code, "message": code}, {})
+
+
+@dataclass(slots=True)
+class Posting:
+    """A transaction. Reads begin to show it at `visible_at`, and how its hold ended at `ended_at`."""
+
+    json: dict[str, Any]
+    key: str
+    visible_at: int
+    ended: str = ""
+    ended_at: int = 0
+
+
+class LightrailValueStoresMoney(Money):
+    """Transactions by id; capture and void have none. The card is looked at first, then its value, then the id."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__(around)
+        self._postings: dict[str, Posting] = {}
+
+    def answer(self, call: Call) -> Answer:
+        try:
+            match call.method, call.path:
+                case "GET", ("valueStores", card_id):
+                    return Answer(200, self._store(card_id), {})
+                case "GET", ("transactions", name):
+                    return Answer(200, self._shown(name), {})
+                case "POST", ("transactions", "debit"):
+                    return Answer(200, self._debit(call), {})
+                case "POST", ("transactions", "credit"):
+                    card_id = self._usable(call.body["destination"])
+                    return Answer(200, self._post(call, "credit", card_id, call.body["amount"]), {})
+                case "POST", ("transactions", name, "capture" | "void" as ending):
+                    return Answer(200, self._end(call, name, ending), {})
+        except _Rejected as rejected:
+            return rejected.answer
+        return Answer(404, None, {})
+
+    def _debit(self, call: Call) -> dict[str, Any]:
+        card_id, amount = self._usable(call.body["source"]), call.body["amount"]
+        if amount > self.balance[card_id]:
+            raise _Rejected(409, "InsufficientValue")
+        return self._post(call, "debit", card_id, -amount)
+
+    def _usable(self, party: dict[str, Any]) -> str:
+        """Return the card that a party names. One that is frozen is given nothing, either."""
+        card_id: str = party["valueStoreId"]
+        if not self.may_pay(card_id):
+            raise _Rejected(409, "InvalidParty")
+        return card_id
+
+    def _post(self, call: Call, kind: str, card_id: str, change: int) -> dict[str, Any]:
+        name = call.body["transactionId"]
+        if name in self._postings:
+            raise _Rejected(409, "TransactionExists")
+        self.move(card_id, call.key, change)
+        step = {"valueStoreId": card_id, "valueChange": change, "valueAfter": self.balance[card_id]}
+        json = {"transactionId": name, "transactionType": kind, "currency": "BRL", "steps": [step]}
+        if call.body.get("pending"):
+            json["pending"] = "pending"
+            self.holds[call.key] = -change
+        self._postings[name] = Posting(json, call.key, self.now + self.around.weather.lag())
+        return json
+
+    def _end(self, call: Call, name: str, ending: str) -> dict[str, Any]:
+        hold = self._posting(name)
+        if hold.ended:
+            raise _Rejected(409, "TransactionCaptured" if hold.ended == "captured" else "TransactionVoided")
+        if "pending" not in hold.json:
+            raise _Rejected(409, "TransactionNotPending")
+        hold.ended, hold.ended_at = ENDED[ending], self.now + self.around.weather.lag()
+        amount = self.holds.pop(hold.key)
+        card_id = hold.json["steps"][0]["valueStoreId"]
+        self.move(card_id, call.key, amount if ending == "void" else 0)
+        return hold.json | {"pending": hold.ended}
+
+    def _posting(self, name: str) -> Posting:
+        if name not in self._postings:
+            raise _Rejected(404, "TransactionNotFound")
+        return self._postings[name]
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        """Return a transaction as a replica shows it."""
+        posting = self._posting(name)
+        if posting.visible_at > self.now:
+            raise _Rejected(404, "TransactionNotFound")
+        return posting.json | ({"pending": posting.ended} if posting.ended and posting.ended_at <= self.now else {})
+
+    def _store(self, card_id: str) -> dict[str, Any]:
+        frozen = self.suspended == card_id
+        return {"valueStoreId": card_id, "currency": "BRL", "value": self.balance[card_id], "frozen": frozen}

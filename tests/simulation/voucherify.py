@@ -1,0 +1,151 @@
+"""A model Voucherify: it redeems, rolls back whole and adds value, replays nothing, and its reads lag behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mappers.http import Answer
+from tests.simulation.money import Call, Money
+from tests.simulation.wires import Surroundings
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Redemption:
+    """A redemption; `parent` is what stands for its request, where there is one. `undone_at`: when reads show that."""
+
+    id: str
+    parent: str
+    card_id: str
+    amount: int
+    metadata: Json
+    made_at: int  # for reads
+    rollback: str = ""
+    undone_at: int = 0
+
+
+class VoucherifyMoney(Money):
+    """Vouchers, redemptions and the transactions of each voucher. Nothing is idempotent, but a rollback comes once.
+
+    What the reference leaves open is drawn for each account: whether redemptions have parents, whether transactions
+    name their order, and whether they are young enough to be rolled back.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__(around)
+        self._parents, self._names_orders, self._rolls_back = (around.scheduler.rng.random() < 0.5 for _ in range(3))
+        self._redemptions: dict[str, Redemption] = {}
+        self._not_shown_yet: list[tuple[int, str, int]] = []  # shown from, of card, by how much its balance changed
+        self._transactions: list[tuple[int, str, Json]] = []  # shown from, of card
+
+    def answer(self, call: Call) -> Answer:
+        match call.method, call.path[1:]:
+            case "GET", ("vouchers", card_id):
+                return Answer(200, self._voucher(card_id), {})
+            case "GET", ("vouchers", card_id, "transactions"):
+                shown = [json for since, of, json in self._transactions if of == card_id and since <= self.now]
+                return Answer(200, {"data": shown, "has_more": False}, {})
+            case "POST", ("vouchers", card_id, "balance"):
+                amount, name = call.body["amount"], call.body["source_id"]
+                self.move(card_id, call.key, amount)
+                self._list(card_id, "CREDITS_ADDITION", amount, {}, source_id=name, reason=call.body["reason"])
+                return Answer(200, {"amount": amount, "balance": self.balance[card_id]}, {})
+            case "POST", ("redemptions",):
+                return self._redeem(call)
+            case "GET", ("redemptions", name) if name in self._redemptions:
+                redemption = self._redemptions[name]
+                if redemption.made_at <= self.now:
+                    return Answer(200, self._shown(redemption), {})
+            case "POST", ("redemptions", name, "rollback" | "rollbacks" as way):
+                return self._roll_back(name, way == "rollbacks", call)
+        return _error(404, "resource_not_found")
+
+    def spend_elsewhere(self, card_id: str, amount: int) -> bool:
+        if not super().spend_elsewhere(card_id, amount):
+            return False
+        self._keep(card_id, amount, None, {})
+        return True
+
+    def _redeem(self, call: Call) -> Answer:
+        [redeemable] = call.body["redeemables"]
+        card_id, amount = redeemable["id"].lower(), redeemable["gift"]["credits"]
+        if not self.may_pay(card_id):
+            return _error(400, "voucher_disabled")
+        if amount > self.balance[card_id]:
+            return _error(400, "gift_amount_exceeded")
+        self.move(card_id, call.key, -amount)
+        made = self._keep(card_id, amount, call.body["order"]["source_id"], call.body["metadata"])
+        voucher = {"gift": {"balance": self.balance[card_id]}}
+        return Answer(200, {"redemptions": [self._shown(made) | {"voucher": voucher}]}, {})
+
+    def _roll_back(self, name: str, through_parent: bool, call: Call) -> Answer:
+        found = [one for one in self._redemptions.values() if name == (one.parent if through_parent else one.id)]
+        if not found:
+            return _error(404, "resource_not_found")
+        [redemption] = found
+        if not self._rolls_back or (redemption.parent and not through_parent):
+            return _error(400, "invalid_rollback_params")
+        if redemption.rollback:
+            return _error(400, "already_rolled_back")
+        redemption.rollback, redemption.undone_at = f"rr-{redemption.id}", self._shows_at()
+        self.move(redemption.card_id, call.key, redemption.amount)
+        details = {"redemption": {"id": redemption.id}, "rollback": {"id": redemption.rollback}}
+        self._list(redemption.card_id, "CREDITS_REFUND", redemption.amount, details)
+        done = {"id": redemption.rollback, "object": "redemption_rollback", "result": "SUCCESS"}
+        done |= {"amount": -redemption.amount, "metadata": call.body["metadata"]}
+        return Answer(200, {"rollbacks": [done]} if through_parent else done, {})
+
+    def _keep(self, card_id: str, amount: int, order: str | None, metadata: Json) -> Redemption:
+        name = f"r-{len(self._redemptions) + 1}"
+        parent = f"parent-{name}" if self._parents else ""
+        kept = self._redemptions[name] = Redemption(name, parent, card_id, amount, metadata, self._shows_at())
+        named = {"source_id": order} if self._names_orders else {}
+        self._list(card_id, "CREDITS_REDEMPTION", -amount, {"order": named, "redemption": {"id": name}})
+        return kept
+
+    def _list(self, card_id: str, kind: str, amount: int, details: Json, **fields: str) -> None:
+        balance = {"amount": amount, "balance": self.balance[card_id]}
+        json = {"id": f"vtx-{len(self._transactions) + 1}", "type": kind, "created_at": "2026-01-01T00:00:00.000Z"}
+        json |= {"details": details | {"balance": balance}, **fields}
+        self._transactions.append((self._shows_at(), card_id, json))
+
+    def _shows_at(self) -> int:
+        """Return the moment from which reads show what happens now."""
+        return self.now + self.around.weather.lag()
+
+    def _shown(self, redemption: Redemption) -> Json:
+        undone = bool(redemption.rollback) and redemption.undone_at <= self.now
+        return {
+            "id": redemption.id,
+            "object": "redemption",
+            "result": "SUCCESS",
+            "status": "ROLLED_BACK" if undone else "SUCCEEDED",
+            "amount": redemption.amount,
+            "redemption": redemption.parent or None,
+            "related_redemptions": {"rollbacks": [{"id": redemption.rollback}]} if undone else {},
+            "metadata": redemption.metadata,
+        }
+
+    def move(self, card_id: str, key: str, change: int, *, ours: bool = True) -> None:
+        super().move(card_id, key, change, ours=ours)
+        self._not_shown_yet.append((self._shows_at(), card_id, change))
+
+    def _balance_shown(self, card_id: str) -> int:
+        """Return a balance as a replica shows it."""
+        missing = (change for since, of, change in self._not_shown_yet if of == card_id and since > self.now)
+        return self.balance[card_id] - sum(missing)
+
+    def _voucher(self, card_id: str) -> Json:
+        return {
+            "id": card_id,
+            "code": card_id.upper(),
+            "type": "GIFT_VOUCHER",
+            "gift": {"balance": self._balance_shown(card_id)},
+            "active": self.suspended != card_id,
+        }
+
+
+def _error(status: int, key: str) -> Answer:
+    return Answer(status, {"code": status, "key": key, "message": key}, {})
