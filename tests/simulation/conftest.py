@@ -12,6 +12,6 @@ import redis
 def store_url(redis_url: str) -> Iterator[str]:
     """The address of a database of the tests' store. What survives a crash of the store is not simulated here."""
     with redis.Redis.from_url(redis_url) as client:
-        client.config_set("appendfsync", "no")
+        client.config_set("appendonly", "no")
         yield f"{redis_url}?db=9"
-        client.config_set("appendfsync", "always")
+        client.config_set("appendonly", "yes")
