@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
@@ -14,6 +17,9 @@ import redis
 from app.ledger.embedded import EmbeddedStore
 
 pytest.register_assert_rewrite("mappers.conformance")
+
+# A folder of Linux that outlives any process, without a disk to wait for.
+MEMORY = "/dev/shm"
 
 # How long an example takes says nothing about whether it is right, on a machine that is busy.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -37,9 +43,10 @@ sys.addaudithook(_refuse_the_network)
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url() -> Iterator[str]:
     """The address of a real store that keeps what it is told, shared by the tests of one process."""
-    with EmbeddedStore(tmp_path_factory.mktemp("data")) as store:
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with TemporaryDirectory(dir=memory) as folder, EmbeddedStore(Path(folder)) as store:
         yield store.url
 
 
