@@ -26,7 +26,7 @@ from tests.simulation.schedule import books
 from tests.simulation.weather import MONEY_DEADLINE_SECONDS, Backend, Calm, Mishap, Store
 
 # STATEFUL_EXAMPLES=10000 for a long run, which also looks for examples at random.
-EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "20"))
 SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=40,
