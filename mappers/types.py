@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Holds(StrEnum):
@@ -169,6 +170,21 @@ class Origin:
     released: int = 0
     refunded: int = 0
     act_request_id: str = ""
+
+    @classmethod
+    def read(cls, kept: Any) -> Self | None:
+        """Return what a backend kept of one, as JSON reads it; None for what strangers may have written there."""
+        if not isinstance(kept, Mapping):
+            return None
+        known = {field.name: kept[field.name] for field in fields(cls) if field.name in kept}
+        try:
+            origin = cls(**known | {"act": ActKind(known.get("act", ""))})
+        except (TypeError, ValueError):
+            return None
+        names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
+        amounts = (origin.act_amount, origin.released, origin.refunded)
+        sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
+        return origin if sound else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ class Attempt:
             if certain:
                 self._clean = True
                 raise
-            raise OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive") from refusal
+            raise _not_believed(refusal) from refusal
         except BackendUnavailable:
             self._sent = False
             raise
@@ -202,7 +202,7 @@ class Attempt:
         except Refused as refusal:
             if certain:
                 raise
-            raise OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive") from refusal
+            raise _not_believed(refusal) from refusal
 
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""
@@ -349,3 +349,7 @@ class Attempt:
             detail=str(error),
         )
         raise error
+
+
+def _not_believed(refusal: Refused) -> OutcomeUnknown:
+    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive")

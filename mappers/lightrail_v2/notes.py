@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from mappers.base import ActKind, Origin, Step, Verb
+from mappers.base import Origin, Step, Verb
 from mappers.lightrail_v2.cards import OURS
 
 LONGEST_DESCRIPTION = 1000
@@ -43,19 +43,5 @@ def read(metadata: Mapping[str, Any]) -> Notes:
     return Notes(
         operation if isinstance(operation, str) else None,
         (value_id, amount) if isinstance(value_id, str) and type(amount) is int else None,
-        _origin(ours.get("origin")),
+        Origin.read(ours.get("origin")),
     )
-
-
-def _origin(found: Any) -> Origin | None:
-    if not isinstance(found, Mapping):
-        return None
-    kept = {field.name: found[field.name] for field in fields(Origin) if field.name in found}
-    try:
-        origin = Origin(**kept | {"act": ActKind(kept.get("act", ""))})
-    except (TypeError, ValueError):
-        return None
-    names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
-    amounts = (origin.act_amount, origin.released, origin.refunded)
-    sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
-    return origin if sound else None

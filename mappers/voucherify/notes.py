@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from mappers.base import ActKind, Origin, Step, Verb
+from mappers.base import Origin, Step, Verb
 
 # Every key of ours starts so.
 KEY_PREFIX = "gb-"
@@ -46,17 +45,6 @@ def read(text: Any) -> Note | None:
 
 def _origin(text: str) -> Origin | None:
     try:
-        found = json.loads(text)
+        return Origin.read(json.loads(text))
     except ValueError:
         return None
-    if not isinstance(found, Mapping):
-        return None
-    kept = {field.name: found[field.name] for field in fields(Origin) if field.name in found}
-    try:
-        origin = Origin(**kept | {"act": ActKind(kept.get("act", ""))})
-    except (TypeError, ValueError):
-        return None
-    names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
-    amounts = (origin.act_amount, origin.released, origin.refunded)
-    sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
-    return origin if sound else None

@@ -24,7 +24,7 @@ from app.ledger.store import Store
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Record
 from app.settings import Settings
-from mappers.base import Holds
+from mappers.base import Act, ActKind, Holds, Step, Transaction, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from providers.provider import Policy, Provider
@@ -106,6 +106,15 @@ class House:
         client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
         client.hset(key, mapping={"lease": 1, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
+
+    def look_before_capturing(self) -> None:
+        """Let the mapper plan as those do that must know the balance before they take money."""
+
+        def look_first(act: Act, transaction: Transaction) -> list[Step]:
+            steps = list(ModelMapper.plan(self.mapper, act, transaction))
+            return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
+
+        self.mapper.plan = look_first  # type: ignore[method-assign]
 
     def let_it_be_quiet(self, transaction_id: str) -> None:
         """Let what an attempt sent, that gave its lease back, have arrived."""

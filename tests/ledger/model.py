@@ -106,6 +106,15 @@ def lost_after(step: Step, run: Callable[[], Receipt]) -> Receipt:
     raise OutcomeUnknown("no answer")
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def dies(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    """The process is killed before it sends anything."""
+    raise Killed
+
+
 def unavailable(step: Step, run: Callable[[], Receipt]) -> Receipt:
     """The backend is certainly not reached."""
     raise BackendUnavailable("connection refused")

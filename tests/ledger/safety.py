@@ -17,10 +17,6 @@ from tests.ledger.model import CARD, lost_before
 Run = Callable[[], Receipt]
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 def undisturbed(step: Step, run: Run) -> Receipt:
     return run()
 

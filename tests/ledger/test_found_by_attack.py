@@ -13,8 +13,6 @@ from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, State
 from mappers import whole_capture
 from mappers.base import (
-    Act,
-    ActKind,
     BackendUnavailable,
     CardUnusable,
     Holds,
@@ -24,15 +22,10 @@ from mappers.base import (
     Step,
     Verb,
 )
-from mappers.base import Transaction as Facts
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD, ModelMapper, error_after, lost_before, unavailable
+from tests.ledger.model import CARD, Killed, error_after, lost_before, unavailable
 
 Run = Callable[[], Receipt]
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 def refuses(step: Step, run: Run) -> Receipt:
@@ -42,14 +35,6 @@ def refuses(step: Step, run: Run) -> Receipt:
 def decide(house: House, transaction: str, *, happened: bool, reference: str = "") -> None:
     address = house.record(transaction).address
     house.ledger.decide(house.provider, address, house.deadline(), happened=happened, actor="ana", reference=reference)
-
-
-def look_before_capturing(house: House) -> None:
-    def look_first(act: Act, transaction: Facts) -> list[Step]:
-        steps = list(ModelMapper.plan(house.mapper, act, transaction))
-        return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
-
-    house.mapper.plan = look_first  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -174,7 +159,7 @@ def test_what_is_left_when_a_cancellation_behind_a_promise_is_refused_goes_back_
 def test_a_sleepers_look_does_not_replace_the_look_of_the_one_that_sent(once_only: House) -> None:
     """With the old one, what a till took meanwhile would pass for ours."""
     house = once_only
-    look_before_capturing(house)
+    house.look_before_capturing()
     transaction = house.authorize("40.00")
     apply, asleep = house.mapper._apply, [True]
 

@@ -23,13 +23,10 @@ from mappers.voucherify import sandbox as voucherify_sandbox
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from providers.provider import Provider
 from tests.ledger.conftest import House, MakeHouse
+from tests.ledger.model import Killed
 
 BRL = Currency.of("BRL")
 CODE = "VAUCHAR-ACTIVE-100"
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 @dataclass

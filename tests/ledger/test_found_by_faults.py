@@ -9,28 +9,11 @@ import pytest
 
 from app.ledger.errors import StoreUnavailable, Unresolved
 from app.ledger.transaction import ActState, State
-from mappers.base import Act, ActKind, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step, Verb
-from mappers.base import Transaction as Facts
+from mappers.base import CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD, ModelMapper, lost_before
+from tests.ledger.model import CARD, Killed, dies, lost_before
 
 Run = Callable[[], Receipt]
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def dies(step: Step, run: Run) -> Receipt:
-    raise Killed
-
-
-def look_before_capturing(house: House) -> None:
-    def look_first(act: Act, transaction: Facts) -> list[Step]:
-        steps = list(ModelMapper.plan(house.mapper, act, transaction))
-        return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
-
-    house.mapper.plan = look_first  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -89,7 +72,7 @@ def test_a_refused_settlement_that_is_tried_again_looks_at_the_card_again(once_o
         seen.append(step.earlier[-1].balance)
         return run()
 
-    look_before_capturing(house)
+    house.look_before_capturing()
     house.mapper.faults = [as_looked_at, as_looked_at]
     transaction = house.authorize("40.00")
     house.backend.balances[CARD] = 1_000
@@ -112,7 +95,7 @@ def test_what_is_sent_again_is_looked_at_again(once_only: House) -> None:
         seen.append(on_disk.balance)
         return run()
 
-    look_before_capturing(house)
+    house.look_before_capturing()
     house.mapper.faults = [lost_before, as_looked_at]
     transaction = house.authorize("40.00")
     with pytest.raises(OutcomeUnknown):
@@ -123,12 +106,10 @@ def test_what_is_sent_again_is_looked_at_again(once_only: House) -> None:
     assert seen == [7_000, 7_000]
 
 
-def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: House) -> None:
-    """A process that slept past its lease may have sent it after another one was refused, and have died."""
-    house = once_only
-    transaction = house.authorize("40.00")
+def sleep_while_another_is_refused(house: House, transaction: str) -> None:
+    """A process sleeps past its lease, sends its settlement after another one was refused, and dies."""
 
-    def sleeps_while_another_is_refused(step: Step, run: Run) -> Receipt:
+    def late(step: Step, run: Run) -> Receipt:
         house.lose_lease(transaction)
         house.backend.frozen = True
         with pytest.raises(CardUnusable):
@@ -137,9 +118,17 @@ def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: 
         run()
         raise Killed
 
-    house.mapper.faults = [sleeps_while_another_is_refused]
+    house.mapper.faults = [late]
     with pytest.raises(Killed):
         house.settle(transaction, "40.00")
+
+
+def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: House) -> None:
+    """A process that slept past its lease may have sent it after another one was refused, and have died."""
+    house = once_only
+    transaction = house.authorize("40.00")
+
+    sleep_while_another_is_refused(house, transaction)
     house.settle(transaction, "40.00")
     assert house.backend.effects.total() == 1
     assert house.settlements(transaction) == [Decimal(40)]
@@ -147,21 +136,10 @@ def test_a_refused_settlement_that_is_tried_again_is_asked_for_first(once_only: 
 
 def test_a_refused_settlement_that_is_looked_at_again_is_asked_for_first(once_only: House) -> None:
     house = once_only
-    look_before_capturing(house)
+    house.look_before_capturing()
     transaction = house.authorize("40.00")
 
-    def sleeps_while_another_is_refused(step: Step, run: Run) -> Receipt:
-        house.lose_lease(transaction)
-        house.backend.frozen = True
-        with pytest.raises(CardUnusable):
-            house.settle(transaction, "40.00")
-        house.backend.frozen = False
-        run()
-        raise Killed
-
-    house.mapper.faults = [sleeps_while_another_is_refused]
-    with pytest.raises(Killed):
-        house.settle(transaction, "40.00")
+    sleep_while_another_is_refused(house, transaction)
     house.settle(transaction, "40.00")
     assert house.backend.spendable == 6_000
 

@@ -20,12 +20,8 @@ from mappers.base import (
     Verb,
 )
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD, ModelMapper, error_before, lost_after, unavailable
+from tests.ledger.model import CARD, Killed, ModelMapper, error_before, lost_after, unavailable
 from tests.mappers.servers import answering, serving, write
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 @pytest.fixture

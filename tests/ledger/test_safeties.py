@@ -23,9 +23,8 @@ from mappers.base import (
     Verb,
 )
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import error_after, lost_after
+from tests.ledger.model import Killed, error_after, lost_after
 from tests.ledger.safety import (
-    Killed,
     Run,
     authorize_within,
     change_within,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.transaction import ActState
-from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step
+from mappers.base import BackendUnavailable, Holds, OutcomeUnknown
 from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import lost_after, unavailable
+from tests.ledger.model import Killed, dies, lost_after, unavailable
 
 # What a busy machine may add between two readings of the store's clock.
 SLACK_SECONDS = 5.0
@@ -18,14 +18,6 @@ LONGEST_RETRY_SECONDS = 600
 ABANDON_AFTER_SECONDS = 900
 PARKED_RETRY_SECONDS = 3600
 POLICY_SECONDS = 30 * 24 * 3600
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def dies(step: Step, run: object) -> Receipt:
-    raise Killed
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ local opens = kind == 'debit' or kind == 'credit'
 local holds = get('holds')
 
 local function keep_steps()
-  -- An attempt that was overtaken knows of fewer steps than the one that overtook it.
   if mine then set(act_field(act, 'decided'), '') end
+  -- An attempt that was overtaken knows of fewer steps than the one that overtook it, or of an older look.
   local known = number(act_field(act, 'steps_done'))
   if arg.steps and (arg.steps_done > known or mine and arg.steps_done == known) then
     set(act_field(act, 'steps'), arg.steps, act_field(act, 'steps_done'), arg.steps_done)
