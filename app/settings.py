@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from environs import Env, EnvError
 
-from app.ledger.clients import SCHEMES
+from app.ledger.storage.clients import SCHEMES
 
 PREFIX = "GIFTBRIDGE_"
 

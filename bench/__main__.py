@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from app import create_app
-from app.ledger.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedStore
 from app.settings import Settings
 from providers.registry import Registry
 

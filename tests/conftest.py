@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 import redis
 
-from app.ledger.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedStore
 
 pytest.register_assert_rewrite("mappers.conformance")
 

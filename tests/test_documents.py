@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from app.cli import main
+from app.commands.cli import main
 from app.protocol import errors
 from app.settings import documentation
 from mappers.capabilities import BUILT_IN, describe, markdown

@@ -18,7 +18,7 @@ ROOMS = {
     "flask": lambda path: path.startswith("app/") or Path(path).stem.endswith(SANDBOX),
     "marshmallow": lambda path: path in ("app/protocol/schemas.py", "providers/registry.py"),
     "redis": lambda path: path.startswith("app/ledger/"),
-    "requests": lambda path: path == "mappers/http.py",
+    "requests": lambda path: path == "mappers/http/__init__.py",
 }
 
 

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import mappers.registry
-from app.admin.checks import Check, check_backend, check_service, check_store
-from app.ledger.connection import Connection
-from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.admin.providers.checks import Check, check_backend, check_service, check_store
 from app.ledger.errors import StoreUnavailable
-from app.ledger.index import Index
+from app.ledger.storage.connection import Connection
+from app.ledger.storage.index import Index
+from app.server.embedded import EmbeddedStore, EmbeddedStoreFailed
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
 from mappers.deadline import Deadline
 from mappers.wire import checked_base_url
-from providers.calls import HttpClient, NoReply
+from providers.hub.calls import HttpClient, NoReply
 from providers.problems import InvalidProviders, suggest
 from providers.registry import Registry
 

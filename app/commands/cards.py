@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from app.admin.cards import show_card
-from app.admin.search import find_card
+from app.admin.transactions.cards import show_card
+from app.admin.transactions.search import find_card
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import json_option, note, print_fields, print_json, progress, read_secret
 from app.commands.transaction_tables import print_summaries

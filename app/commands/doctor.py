@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import click
 
-from app.admin.checks import Check
 from app.admin.doctor import examine
+from app.admin.providers.checks import Check
 from app.commands.installation import logs_to_stderr
 from app.commands.output import Column, json_option, print_json, print_table, progress
 

@@ -7,17 +7,17 @@ import os
 import pwd
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 import structlog
 
-from app import Giftbridge, build
-from app.admin.provider_file import ProviderFile
+from app.admin.providers.provider_file import ProviderFile
 from app.commands.output import note
-from app.ledger.embedded import EmbeddedStore
+from app.parts import Parts, build
+from app.server.embedded import EmbeddedStore
 from app.settings import Settings
 from providers.problems import InvalidProviders
 from providers.registry import Registry
@@ -54,7 +54,7 @@ def logs_to_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def opened(*, providers_needed: bool = True) -> Iterator[Giftbridge]:
+def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
     """Yield the parts of this installation, on the store its settings name or the embedded one, started or joined.
 
     What only reads the store can do without providers.toml. Raises InvalidSettings, InvalidProviders,
@@ -68,8 +68,10 @@ def opened(*, providers_needed: bool = True) -> Iterator[Giftbridge]:
             raise
         note(f"{error}\nThe providers are left out until that is corrected.")
         registry = Registry(())
-    with _reachable(settings) as within:
-        parts = build(within, registry)
+    with _redis_url(settings) as url:
+        seconds = max(settings.store_timeout_seconds, STORE_TIMEOUT_SECONDS)
+        patient = replace(settings, store_timeout_seconds=seconds, threads=CONNECTIONS)
+        parts = build(patient, registry, url)
         try:
             yield parts
         finally:
@@ -102,11 +104,10 @@ def _user() -> str:
 
 
 @contextmanager
-def _reachable(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings with an address of the store and a person's patience."""
-    with ExitStack() as running:
-        url = settings.redis_url
-        if url is None:
-            url = running.enter_context(EmbeddedStore(settings.data)).url
-        seconds = max(settings.store_timeout_seconds, STORE_TIMEOUT_SECONDS)
-        yield replace(settings, redis_url=url, store_timeout_seconds=seconds, threads=CONNECTIONS)
+def _redis_url(settings: Settings) -> Iterator[str]:
+    """Yield the address of the Redis that the settings name, or of the embedded one while it runs."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    with EmbeddedStore(settings.data) as embedded:
+        yield embedded.url

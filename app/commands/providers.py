@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import click
 
 import mappers.registry
-from app.admin import credentials
-from app.admin.checks import check_provider
 from app.admin.doctor import opened_store
-from app.admin.provider_file import NewProvider, Pair, ProviderFile
+from app.admin.providers import credentials
+from app.admin.providers.checks import check_provider
+from app.admin.providers.provider_file import NewProvider, Pair, ProviderFile
 from app.commands import registration
 from app.commands.doctor import gather, report
 from app.commands.installation import logs_to_stderr, provider_file

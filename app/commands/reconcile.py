@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import click
 
-from app.admin.reconcile import Reconciliation
-from app.admin.reconcile_run import Difference
+from app.admin.reconciliation.reconcile import Reconciliation
+from app.admin.reconciliation.run import Difference
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import Column, json_option, note, print_json, print_table, progress
 

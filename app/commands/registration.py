@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from app.admin.plans import Plan, plan_registration, plan_removal
-from app.admin.registration import open_hub, register, unregister
+from app.admin.providers.plans import Plan, plan_registration, plan_removal
+from app.admin.providers.registration import open_hub, register, unregister
 from app.commands.installation import provider_file
 from app.commands.output import Column, json_option, note, print_json, print_table, progress, read_secret
 

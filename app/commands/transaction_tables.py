@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import click
 
-from app.admin.by_hand import Done
-from app.admin.transactions import Story, Summary
+from app.admin.transactions.by_hand import Done
+from app.admin.transactions.views import Story, Summary
 from app.commands.output import Column, note, print_fields, print_table
 
 SUMMARY = (

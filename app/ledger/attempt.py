@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import structlog
 
-from app.ledger.commands import Claim
 from app.ledger.errors import Unresolved
 from app.ledger.names import step_key
-from app.ledger.store import Store
+from app.ledger.storage.commands import Claim
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import (
     ActRecord,
     ActState,

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import structlog
 
-from app.ledger.connection import Fleet
 from app.ledger.errors import StoreUnavailable
 from app.ledger.names import digest
-from app.ledger.store import Store
+from app.ledger.storage.connection import Fleet
+from app.ledger.storage.storage import Store
 from mappers.base import Card, CardStatus, Holds, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from app.ledger.attempt import Attempt
-from app.ledger.commands import Claim
 from app.ledger.errors import Unresolved
-from app.ledger.store import Store
+from app.ledger.storage.commands import Claim
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import ActRecord, ActState, Decision, Record
 from mappers.base import MapperError
 from mappers.deadline import Deadline

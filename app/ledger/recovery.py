@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from app.ledger import names
-from app.ledger.store import Store
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     MOVES_MONEY,

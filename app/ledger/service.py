@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from app.ledger.commands import Change, Opening, Outcome
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
 from app.ledger.executor import Executor
-from app.ledger.index import Index
 from app.ledger.recovery import Recovery
-from app.ledger.store import Store
+from app.ledger.storage.commands import Change, Opening, Outcome
+from app.ledger.storage.index import Index
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,

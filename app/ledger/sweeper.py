@@ -10,12 +10,12 @@ from datetime import timedelta
 
 import structlog
 
-from app.ledger.commands import Change, Claim
-from app.ledger.connection import Fleet
 from app.ledger.errors import LedgerError, StoreUnavailable
 from app.ledger.executor import Executor
-from app.ledger.index import Index
-from app.ledger.store import Store
+from app.ledger.storage.commands import Change, Claim
+from app.ledger.storage.connection import Fleet
+from app.ledger.storage.index import Index
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import Operation, Reason, Record, State
 from mappers.base import ActKind, BackendUnavailable, MapperError
 from mappers.deadline import Deadline

@@ -25,10 +25,10 @@ from mappers.base import (
     Unsupported,
     Verb,
 )
-from mappers.breaker import FAILURES_TO_OPEN
 from mappers.conformance.attempts import SLACK_SECONDS, ask_until_it_shows, run, soon
 from mappers.conformance.fixtures import Fixtures, MakeMapper, Tell, secrets_of
 from mappers.deadline import Deadline
+from mappers.http.breaker import FAILURES_TO_OPEN
 
 if TYPE_CHECKING:
     from mappers.sandbox import Sandbox

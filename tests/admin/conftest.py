@@ -12,14 +12,14 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app import create_app
-from app.admin.probe import Patience
-from app.admin.provider_file import Pair, ProviderFile
+from app.admin.providers.probe import Patience
+from app.admin.providers.provider_file import Pair, ProviderFile
 from app.settings import Settings
 from mappers.base import Secret
 from mappers.sandbox import Sandbox, running
-from providers import hub_sandbox
-from providers.hub import GiftCardHub
-from providers.hub_model import Account
+from providers.hub import sandbox as hub_sandbox
+from providers.hub.client import GiftCardHub
+from providers.hub.sandbox_model import Account
 from providers.watch import ProvidersFile
 
 PROVIDERS = """\

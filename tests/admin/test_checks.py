@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from flask import Flask, Response, jsonify, redirect, request
 
-from app.admin.checks import Check, check_provider
-from app.admin.provider_file import Pair
+from app.admin.providers.checks import Check, check_provider
+from app.admin.providers.provider_file import Pair
 from app.ledger.errors import StoreUnavailable
 from mappers.base import BackendUnavailable, Secret
 from mappers.memory.mapper import Memory

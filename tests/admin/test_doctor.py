@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from app.admin import doctor
-from app.admin.checks import Check
 from app.admin.doctor import examine
-from app.ledger.embedded import EmbeddedStoreFailed
-from app.ledger.index import Index
+from app.admin.providers.checks import Check
+from app.ledger.storage.index import Index
+from app.server.embedded import EmbeddedStoreFailed
 
 FILE = """\
 [acme]

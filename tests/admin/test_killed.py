@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from flask import request
 
-from app.admin.plans import plan_registration
-from app.admin.registration import register
+from app.admin.providers.plans import plan_registration
+from app.admin.providers.registration import register
 from mappers.sandbox import CONTROL
-from providers import hub_sandbox
+from providers.hub import sandbox as hub_sandbox
 from tests.admin.conftest import IMPATIENT
 from tests.admin.test_registration import assert_the_store_works
 
 SCRIPT = """
 import sys
 from pathlib import Path
-from app.admin.plans import plan_registration
-from app.admin.probe import Patience
-from app.admin.provider_file import ProviderFile
-from app.admin.registration import open_hub, register
+from app.admin.providers.plans import plan_registration
+from app.admin.providers.probe import Patience
+from app.admin.providers.provider_file import ProviderFile
+from app.admin.providers.registration import open_hub, register
 hub, file = open_hub("store"), ProviderFile(Path(sys.argv[1]))
 register(plan_registration(hub, file, "acme"), hub, file, patience=Patience(5, 0.05, 0.02))
 """

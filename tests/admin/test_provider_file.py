@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.admin import files
-from app.admin.provider_file import EditRefused, NewProvider, ProviderFile
+from app.admin.providers import files
+from app.admin.providers.provider_file import EditRefused, NewProvider, ProviderFile
 from providers.problems import InvalidProviders
 
 COMMENTED = """\

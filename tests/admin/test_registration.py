@@ -9,11 +9,11 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from app.admin import probe, registration
-from app.admin.plans import Change, RegistrationFailed, Step, plan_registration, plan_removal
-from app.admin.probe import NotAccepted, Patience
-from app.admin.registration import QUIET, Registered, open_hub, register, unregister
-from providers.hub import NATIVE, HubMisconfigured, HubRefused, HubUnavailable
+from app.admin.providers import probe, registration
+from app.admin.providers.plans import Change, RegistrationFailed, Step, plan_registration, plan_removal
+from app.admin.providers.probe import NotAccepted, Patience
+from app.admin.providers.registration import QUIET, Registered, open_hub, register, unregister
+from providers.hub.client import NATIVE, HubMisconfigured, HubRefused, HubUnavailable
 from tests.admin.conftest import FIRST, HOPELESS, IMPATIENT
 
 NATIVE_FIELDS = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.admin.plans import plan_registration
-from app.admin.registration import register
-from providers.hub import GiftCardHub, Registration
+from app.admin.providers.plans import plan_registration
+from app.admin.providers.registration import register
+from providers.hub.client import GiftCardHub, Registration
 from tests.admin.conftest import IMPATIENT
 
 CODE = "MEMORY-ACTIVE-100"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.ledger import embedded
-from app.ledger.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.server import embedded
+from app.server.embedded import EmbeddedStore, EmbeddedStoreFailed
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_two_servers_never_share_a_directory(store: EmbeddedStore, tmp_path: Pat
 
 STARTER = """
 import sys, pathlib
-from app.ledger.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedStore
 sys.stdin.readline()
 with EmbeddedStore(pathlib.Path(sys.argv[1])) as store:
     print(store.owner, store.pid, flush=True)

@@ -12,9 +12,9 @@ import pytest
 import redis
 from flask import Flask
 
-from app import health
-from app.ledger.connection import Connection
-from app.ledger.embedded import valkey_binary
+from app.ledger.storage.connection import Connection
+from app.server import health
+from app.server.embedded import valkey_binary
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app import Giftbridge, build
-from app.cli import main
+from app.commands.cli import main
 from app.ledger.attempt import PAUSES_SECONDS
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation, Record
+from app.parts import Parts, build
 from app.settings import Settings
 from mappers.base import Query
 from mappers.deadline import Deadline
 from mappers.lightrail_v2 import sandbox as lightrail
 from mappers.sandbox import Sandbox, running
 from mappers.vauchar import sandbox as vauchar
-from providers import hub_sandbox
+from providers.hub import sandbox as hub_sandbox
 from providers.registry import Registry
 
 CODE = "LIGHT-ACTIVE-250"
@@ -70,7 +70,7 @@ class Installation:
     environment: dict[str, str]
     backend: Sandbox
     vouchers: Sandbox
-    parts: Giftbridge
+    parts: Parts
     outputs: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str, stdin: str | None = None, **environment: str | None) -> Result:
@@ -142,7 +142,7 @@ def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPat
             "ACME_API_KEY": BACKEND_KEY,
             "COLUMNS": "200",
         }
-        settings = Settings(providers=file, redis_url=clean_store, store_timeout_seconds=1)
-        parts = build(settings, Registry.load(file, environment=environment))
+        settings = Settings(providers=file, store_timeout_seconds=1)
+        parts = build(settings, Registry.load(file, environment=environment), clean_store)
         yield Installation(tmp_path, environment, backend, vouchers, parts)
         parts.connection.close()

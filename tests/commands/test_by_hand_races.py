@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.admin import by_hand
-from app.admin.by_hand import Order
+from app.admin.transactions import by_hand
+from app.admin.transactions.by_hand import Order
 from app.ledger.errors import AmountExceeded
 
 from .conftest import Installation

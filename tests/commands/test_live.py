@@ -17,11 +17,11 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from app.cli import main
+from app.commands.cli import main
 from mappers.lightrail_v2 import sandbox as lightrail
 from mappers.sandbox import Sandbox, running
-from providers import hub_sandbox
-from providers.hub_model import Account
+from providers.hub import sandbox as hub_sandbox
+from providers.hub.sandbox_model import Account
 from tests.app.commands import environment, free_port, ready, wait_for
 from tests.app.commands import running as running_command
 
@@ -55,7 +55,7 @@ class Admin:
     def process(self, *arguments: str, stdin: str = "") -> None:
         """Run a command as a process of its own."""
         done = subprocess.run(
-            [sys.executable, "-m", "app.cli", *arguments],
+            [sys.executable, "-m", "app.commands.cli", *arguments],
             env=environment() | self.variables,
             input=stdin,
             capture_output=True,
@@ -249,7 +249,7 @@ def test_no_secret_is_in_the_process_list(admin: Admin) -> None:
             except OSError:
                 continue
         thread.join(0.01)
-    ours = [line for line in seen if "app.cli" in line]
+    ours = [line for line in seen if "app.commands.cli" in line]
     assert any("--app-token-stdin" in line for line in ours)
     for secret in (made["app_token"], hub_sandbox.APP_TOKEN, lightrail.API_KEY):
         assert not any(secret in line for line in ours)

@@ -7,7 +7,8 @@ import secrets
 import pytest
 import redis
 
-from app.ledger import keys, names
+from app.ledger import names
+from app.ledger.storage import keys
 
 from .conftest import Installation
 

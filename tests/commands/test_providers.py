@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.cli import main
+from app.commands.cli import main
 from mappers.lightrail_v2 import sandbox as lightrail
-from providers import hub_sandbox
+from providers.hub import sandbox as hub_sandbox
 from providers.provider import token_digest
 from providers.registry import Registry
 

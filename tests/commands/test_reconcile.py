@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.ledger.connection import Connection
+from app.ledger.storage.connection import Connection
 
 from .conftest import Installation
 from .test_terminal import Terminal

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from app.cli import main
+from app.commands.cli import main
 
 from .conftest import CODE, Installation
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from app.ledger.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedStore
 from mappers.base import Holds, Verb
 from mappers.sandbox import running
 from tests.faults.child import Attempt, Crashed, Ended, Reached, Recover, Started

@@ -7,12 +7,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from app import Giftbridge, build
 from app.ledger import names
 from app.ledger.errors import LedgerError
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation as Kind
 from app.ledger.transaction import Record, State
+from app.parts import Parts, build
 from app.settings import Settings
 from mappers.base import MapperError
 from mappers.deadline import Deadline
@@ -95,10 +95,8 @@ class Workshop:
     """The service in this process, and what VTEX asks it about one card."""
 
     def __init__(self, registry: Registry, where: Where) -> None:
-        settings = Settings(
-            redis_url=where.store_url, store_timeout_seconds=STORE_TIMEOUT_SECONDS, money_deadline_seconds=5
-        )
-        self.parts: Giftbridge = build(settings, registry)
+        settings = Settings(store_timeout_seconds=STORE_TIMEOUT_SECONDS, money_deadline_seconds=5)
+        self.parts: Parts = build(settings, registry, where.store_url)
         # Whoever asks again does so at once: what is asked needs no time here to change.
         self.parts.executor._sleep = lambda _: None
         provider = registry.get(where.provider)

@@ -12,17 +12,17 @@ from decimal import Decimal
 
 import pytest
 
-from app import Giftbridge
 from app.ledger.cards import CardService
-from app.ledger.commands import StoreTimes
-from app.ledger.connection import Connection, Fleet
 from app.ledger.executor import Executor
-from app.ledger.index import Index
 from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.store import Store
+from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.index import Index
+from app.ledger.storage.storage import Store
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Record
+from app.parts import Parts
 from app.settings import Settings
 from mappers.base import Act, ActKind, Holds, Step, Transaction, Verb
 from mappers.deadline import Deadline
@@ -57,7 +57,7 @@ class House:
     ledger: LedgerService
     cards: CardService
     sweeper: Sweeper
-    parts: Giftbridge
+    parts: Parts
 
     def authorize(self, value: str = "40.00", request_id: str = "order-1", operation: str = "Debit") -> str:
         return self.ledger.authorize(self.provider, self.wish(value, request_id, operation), self.deadline())
@@ -178,7 +178,7 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
         executor = Executor(store, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
         registry = OneProvider(provider)
         recovery = Recovery(store)
-        parts = Giftbridge(
+        parts = Parts(
             settings=Settings(),
             registry=registry,
             connection=connection,

@@ -9,10 +9,11 @@ from decimal import Decimal
 
 import pytest
 
-from app.admin.reconcile import Reconciliation
-from app.admin.reconcile_run import Difference
-from app.ledger import keys, names
+from app.admin.reconciliation.reconcile import Reconciliation
+from app.admin.reconciliation.run import Difference
+from app.ledger import names
 from app.ledger.service import AuthorizationRequest
+from app.ledger.storage import keys
 from app.ledger.transaction import Operation
 from mappers.base import Entry, OutcomeUnknown
 from tests.ledger.conftest import House

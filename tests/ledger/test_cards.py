@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.cards import CardService
-from app.ledger.connection import Fleet
 from app.ledger.errors import StoreUnavailable
+from app.ledger.storage.connection import Fleet
 from mappers.base import Customer, Holds, Query
 from tests.ledger.conftest import House, MakeHouse
 

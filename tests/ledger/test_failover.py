@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import pytest
 
-from app.ledger import keys
-from app.ledger.connection import Connection
 from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.storage import keys
+from app.ledger.storage.connection import Connection
 from app.ledger.transaction import State
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown
 from tests.ledger.conftest import House, MakeHouse

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.admin import by_hand
+from app.admin.transactions import by_hand
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, State
 from mappers import whole_capture

@@ -10,13 +10,13 @@ from decimal import Decimal
 
 import pytest
 
-from app.ledger.commands import StoreTimes
-from app.ledger.connection import Connection
 from app.ledger.executor import Executor
-from app.ledger.index import Index
 from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.store import Store
+from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.connection import Connection
+from app.ledger.storage.index import Index
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import Operation
 from mappers.base import Holds, Mapper, Query
 from mappers.deadline import Deadline

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.ledger.commands import Change, Outcome
+from app.ledger.storage.commands import Change, Outcome
 from app.ledger.transaction import Address, State
 from mappers.base import BackendUnavailable, Entry, Holds, Receipt, Verb
 from tests.ledger.conftest import House, MakeHouse
@@ -141,7 +141,7 @@ def test_a_lost_transaction_is_told_once_on_a_card_that_has_others(house: House)
 
 
 def test_more_is_told_as_lost_than_is_remembered(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.admin.reconcile_run.REMEMBERED", 1)
+    monkeypatch.setattr("app.admin.reconciliation.run.REMEMBERED", 1)
     lost = {pay(house, f"order-{number}") for number in range(3)}
     house.connection._client.flushall()
     assert {found.transaction for found in differences(house)} == lost
@@ -188,7 +188,7 @@ def test_an_abandoned_transaction_on_the_card_is_not_taken_for_extra(
     make_house: MakeHouse, holds: Holds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A card's list has only what VTEX knows; the others may lie far away in the bucket."""
-    monkeypatch.setattr("app.ledger.index.ROWS", 1)
+    monkeypatch.setattr("app.ledger.storage.index.ROWS", 1)
     house = make_house(holds)
     abandon(house)
     pay(house, "order-2")
@@ -236,7 +236,7 @@ def test_what_the_ledger_never_heard_of_is_not_looked_for_where_it_is_older(hous
 
 
 def test_what_is_unresolved_is_told_however_many_the_card_has(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.ledger.index.ROWS", 1)
+    monkeypatch.setattr("app.ledger.storage.index.ROWS", 1)
     for number in range(3):
         pay(house, f"order-{number}")
     unresolved = house.authorize("5.00", "order-9")

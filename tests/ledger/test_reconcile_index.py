@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.ledger import keys, names
+from app.ledger import names
+from app.ledger.storage import keys
 from app.ledger.transaction import Address
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD
@@ -18,7 +19,7 @@ PAGE = 2
 
 @pytest.fixture
 def house(make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.setattr("app.ledger.index.ROWS", PAGE)
+    monkeypatch.setattr("app.ledger.storage.index.ROWS", PAGE)
     house = make_house()
     house.backend.balances[CARD] = 1_000_000
     return house

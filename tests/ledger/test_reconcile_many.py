@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.ledger import keys, names
+from app.ledger import names
+from app.ledger.storage import keys
 from app.ledger.transaction import Operation
 from mappers.base import ActKind, Entry, Origin, Receipt, Verb
 from tests.ledger.conftest import House, MakeHouse

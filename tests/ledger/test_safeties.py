@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.ledger.connection import Connection
 from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.storage.connection import Connection
 from app.ledger.transaction import ActState
 from mappers.base import (
     Act,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ledger import store
+from app.ledger.storage import storage as store
 
 FOLDER = Path(store.__file__).parent / "lua"
 SCRIPTS = sorted(FOLDER.glob("*.lua"))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.ledger.connection import Fleet
+from app.ledger.storage.connection import Fleet
 from app.ledger.sweeper import Sweeper
 from mappers.base import BackendUnavailable, Holds
 from tests.ledger.conftest import House, MakeHouse, OneProvider

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.ledger.clients import connector
-from app.ledger.connection import Connection
-from app.ledger.embedded import valkey_binary
 from app.ledger.errors import StoreUnavailable
+from app.ledger.storage.clients import connector
+from app.ledger.storage.connection import Connection
+from app.server.embedded import valkey_binary
 from app.settings import InvalidSettings, Settings
 from mappers.base import Holds
 from tests.ledger.conftest import MakeHouse

@@ -10,10 +10,10 @@ from decimal import Decimal
 import pytest
 import redis
 
-from app.ledger.connection import Connection
 from app.ledger.errors import StoreUnavailable, Unresolved
-from app.ledger.keys import in_bucket
 from app.ledger.names import bucket_of_card
+from app.ledger.storage.connection import Connection
+from app.ledger.storage.keys import in_bucket
 from mappers.base import Holds, Receipt, Step
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD

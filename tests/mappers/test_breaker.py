@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mappers.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker
+from mappers.http.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker
 
 
 class Clock:

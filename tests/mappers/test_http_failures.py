@@ -8,9 +8,9 @@ import pytest
 
 from mappers import http
 from mappers.base import BackendUnavailable, OutcomeUnknown
-from mappers.breaker import FAILURES_TO_OPEN
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend
+from mappers.http.breaker import FAILURES_TO_OPEN
 from tests.mappers.servers import Server, answering, closed_port, read, serving, write
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import main
+from app.commands.cli import main
 from mappers import registry
 
 from .conftest import WORKING, Install

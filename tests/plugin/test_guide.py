@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Path:
             shutil.copy(ROOT / name, copy / name)
     commands = copy / ".venv/bin"
     commands.mkdir(parents=True)
-    for command, module in (("python", ""), ("giftbridge", "-m app.cli")):
+    for command, module in (("python", ""), ("giftbridge", "-m app.commands.cli")):
         script = f'#!/bin/sh\nPYTHONPATH={copy} PYTHONSAFEPATH=1 exec {sys.executable} {module} "$@"\n'
         (commands / command).write_text(script)
         (commands / command).chmod(0o755)

@@ -14,11 +14,20 @@ import trustme
 from flask import jsonify, request
 from structlog.testing import capture_logs
 
-import providers.hub_model
+import providers.hub.sandbox_model
 from mappers.sandbox import Sandbox, create_sandbox, running
-from providers import hub_sandbox
-from providers.hub import EDIT, NATIVE, VIEW, GiftCardHub, HubMisconfigured, HubRefused, HubUnavailable, Registration
-from providers.hub_model import Account
+from providers.hub import sandbox as hub_sandbox
+from providers.hub.client import (
+    EDIT,
+    NATIVE,
+    VIEW,
+    GiftCardHub,
+    HubMisconfigured,
+    HubRefused,
+    HubUnavailable,
+    Registration,
+)
+from providers.hub.sandbox_model import Account
 from tests.mappers.servers import serving
 
 ACME = Registration.of("acme", "http://127.0.0.1:9/acme", "Acme", "acme-key", "acme-secret-token")
@@ -383,7 +392,7 @@ def test_the_hub_swallows_a_second_refund_equal_to_the_earlier_ones(acme, accoun
 
 
 def test_a_call_over_the_limit_is_cut_and_shown_as_401(acme, account, monkeypatch):
-    monkeypatch.setattr(providers.hub_model, "HUB_SECONDS", 0.3)
+    monkeypatch.setattr(providers.hub.sandbox_model, "HUB_SECONDS", 0.3)
     acme.faults.add("delay_before", seconds=5)
     assert account.search("acme", "CODE-1").status == 401
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 
-from app import Giftbridge, build
 from app.ledger.errors import LedgerError
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation
+from app.parts import Parts, build
 from app.settings import Settings
 from mappers.base import MapperError
 from mappers.deadline import Deadline
@@ -73,12 +73,12 @@ class Place:
     store_url: str
     provider: str
 
-    def service(self) -> tuple[Giftbridge, Provider]:
+    def service(self) -> tuple[Parts, Provider]:
         registry = Registry.load(self.providers)
         provider = registry.get(self.provider)
         assert provider is not None
-        settings = Settings(redis_url=self.store_url, store_timeout_seconds=10.0, money_deadline_seconds=14)
-        return build(settings, registry), provider
+        settings = Settings(store_timeout_seconds=10.0, money_deadline_seconds=14)
+        return build(settings, registry, self.store_url), provider
 
 
 def race(place: Place, calls: Sequence[Call], processes: int = PROCESSES) -> list[Result]:
@@ -124,7 +124,7 @@ def _run(place: Place, calls: Sequence[Call], gate: Barrier, pipe: Pipe) -> None
         pipe.send(list(pool.map(make, calls)))
 
 
-def _make(parts: Giftbridge, provider: Provider, call: Call) -> Result:
+def _make(parts: Parts, provider: Provider, call: Call) -> Result:
     deadline, value = Deadline.after(DEADLINE_SECONDS), Decimal(call.value)
     change = ChangeRequest(call.card, call.transaction, value, call.request_id)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from app.ledger.records import load_record
+from app.ledger.storage.records import load_record
 from app.ledger.transaction import Record
 from tests.simulation.invariants import ALWAYS, Books, broken
 from tests.simulation.kinds import Kind

@@ -14,15 +14,16 @@ from unittest import mock
 import redis
 import structlog
 
-from app.ledger import keys, names
-from app.ledger.commands import StoreTimes
-from app.ledger.connection import Fleet
+from app.ledger import names
 from app.ledger.errors import StoreUnavailable
 from app.ledger.executor import Executor
-from app.ledger.index import Index
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
-from app.ledger.store import Store
+from app.ledger.storage import keys
+from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.connection import Fleet
+from app.ledger.storage.index import Index
+from app.ledger.storage.storage import Store
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState, Operation, Record, State
 from mappers import deadline

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from app.ledger.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedStore
 from tests.simulation.house import house
 from tests.simulation.kinds import KINDS
 from tests.simulation.schedule import Violation, first_violation

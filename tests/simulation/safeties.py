@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ATTEMPT = "app/ledger/attempt.py"
-CLAIM, RECORD, PRELUDE = (f"app/ledger/lua/{name}.lua" for name in ("claim", "record", "prelude"))
+CLAIM, RECORD, PRELUDE = (f"app/ledger/storage/lua/{name}.lua" for name in ("claim", "record", "prelude"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ SAFETIES = (
     Safety(
         "the caps are checked where the act is written",
         "v1",
-        (Edit("app/ledger/lua/append.lua", "if arg.amount > reserved then return answer('exceeded') end", ""),),
+        (Edit("app/ledger/storage/lua/append.lua", "if arg.amount > reserved then return answer('exceeded') end", ""),),
     ),
     Safety(
         "a reservation is made in the epoch its balance was read in",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.ledger import keys
+from app.ledger.storage import keys
 from tests.simulation.house import PROVIDER, House, house
 from tests.simulation.invariants import AT_REST, AT_THE_END, Books, broken
 from tests.simulation.kinds import KINDS

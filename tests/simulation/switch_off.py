@@ -9,9 +9,10 @@ from typing import Any
 
 import redis
 
-from app.ledger import executor, keys
-from app.ledger.commands import Outcome
-from app.ledger.store import Store
+from app.ledger import executor
+from app.ledger.storage import keys
+from app.ledger.storage.commands import Outcome
+from app.ledger.storage.storage import Store
 from app.ledger.transaction import Address
 from mappers.base import Mapper
 from tests.simulation.safeties import ATTEMPT, Safety

@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 
 import redis
 
-from app.ledger.connection import Connection
 from app.ledger.errors import StoreUnavailable
+from app.ledger.storage.connection import Connection
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from tests.simulation.scheduler import Actor, Crashed, Scheduler

@@ -1,0 +1,1 @@
+"""The use cases of a store admin who configures, registers and checks providers."""

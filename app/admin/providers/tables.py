@@ -1,0 +1,156 @@
+"""The tables of a provider in the document that tomlkit makes of providers.toml, and how they are changed in place."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomlkit
+from tomlkit.container import OutOfOrderTableProxy
+from tomlkit.items import AoT, Array, Comment, InlineTable, Table
+from tomlkit.toml_document import TOMLDocument
+
+import mappers.registry
+from app.admin.providers.files import EditRefused
+from mappers.base import Secret
+from providers.provider import token_digest
+
+AnyTable = Table | OutOfOrderTableProxy
+
+
+@dataclass(frozen=True, slots=True)
+class NewProvider:
+    """What a provider's table will say. Options are text, `${NAME}` for what the environment keeps."""
+
+    id: str
+    mapper: str
+    currency: str
+    caption: str | None = None
+    service_url: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An app key and its token. The file keeps the token's digest: this is the one time the token is known."""
+
+    app_key: str
+    app_token: Secret = field(repr=False)
+
+
+def credentials(table: AnyTable, provider_id: str) -> AoT | Array:
+    """Return a provider's pairs, however they are written. Raises EditRefused when there are none."""
+    found = table.get("credentials")
+    if not isinstance(found, AoT | Array) or not found:
+        raise EditRefused(f"[{provider_id}] has no [[{provider_id}.credentials]]: add one by hand first")
+    return found
+
+
+def append(credentials: AoT | Array, pair: Pair, comment: str | None) -> None:
+    """Add a pair after the last one, and above the comments below that: those belong to what comes next."""
+    if isinstance(credentials, AoT):
+        table = _pair_table(pair, comment)
+        last = credentials.body[-1].value.body
+        below = last[_after_keys(last) :]
+        if below:
+            last[_after_keys(last) :] = [(None, tomlkit.nl())]
+            table.value.body.extend(below)
+        credentials.append(table)
+    else:
+        inline = tomlkit.inline_table()
+        inline.update(pair_fields(pair))
+        credentials.append(inline)
+
+
+def remove(credentials: AoT | Array, position: int) -> None:
+    """Remove one pair, but not the comments below it: those belong to what comes next."""
+    if isinstance(credentials, AoT):
+        body = credentials.body[position].value.body
+        below = body[_after_keys(body) :]
+        if any(isinstance(item, Comment) for _, item in below):
+            neighbour = credentials.body[position - 1 if position else 1].value.body
+            place = _after_keys(neighbour) if position else 0
+            neighbour[place:place] = below
+    del credentials[position]
+
+
+def _after_keys(body: Sequence[tuple[Any, Any]]) -> int:
+    """Return the place after the last plain key of a table, before the comments and tables that follow."""
+    keyed = [index for index, (key, item) in enumerate(body) if key is not None and not isinstance(item, Table | AoT)]
+    return keyed[-1] + 1 if keyed else 0
+
+
+def note(pair: Any) -> str:
+    """Return the comment beside a pair's key; an inline pair has room for none."""
+    app_key = pair.get("app_key")
+    return "" if app_key is None or isinstance(pair, InlineTable) else app_key.trivia.comment.lstrip("# ")
+
+
+def annotate(credentials: AoT | Array, app_key: str, text: str) -> None:
+    """Put a comment beside a pair's key, in place of the one there."""
+    for pair in credentials:
+        if pair.get("app_key") == app_key and not isinstance(pair, InlineTable):
+            pair["app_key"].comment(text)
+
+
+def set_key(table: AnyTable, name: str, text: str) -> None:
+    """Set a plain key of a table; a new one goes below the others, above the comments and tables that follow."""
+    if name in table or not isinstance(table, Table):
+        table[name] = text
+        return
+    value = tomlkit.string(text)
+    value.trivia.trail = "\n"
+    body = table.value.body
+    body.insert(_after_keys(body), (tomlkit.key(name), value))
+
+
+def pair_fields(pair: Pair) -> dict[str, str]:
+    return {"app_key": pair.app_key, "app_token_sha256": token_digest(pair.app_token).hex()}
+
+
+def _pair_table(pair: Pair, comment: str | None = None) -> Table:
+    table = tomlkit.table()
+    for name, value in pair_fields(pair).items():
+        table.add(name, value)
+    if comment:
+        table["app_key"].comment(comment)
+    return table
+
+
+def of_provider(new: NewProvider, pair: Pair) -> TOMLDocument:
+    """Return the tables of a new provider, as a document of their own."""
+    table = tomlkit.table()
+    table.add("caption", new.caption or new.id)
+    table.add("currency", new.currency)
+    table.add("mapper", new.mapper)
+    if new.service_url is not None:
+        table.add("service_url", new.service_url)
+    table.add(tomlkit.nl())
+    pairs = tomlkit.aot()
+    pairs.append(_pair_table(pair))
+    table.add("credentials", pairs)
+    if new.options:
+        options = tomlkit.table()
+        for name, text in new.options.items():
+            options.add(name, _typed(new.mapper, name, text))
+        table.add(tomlkit.nl())
+        table.add("options", options)
+    document = tomlkit.document()
+    document.add(new.id, table)
+    return document
+
+
+def _typed(mapper: str, name: str, text: str) -> Any:
+    """Return an option's text as the TOML value its mapper wants; left as text, the check says what is wrong."""
+    try:
+        hints = typing.get_type_hints(mappers.registry.load(mapper).Options)
+    except mappers.registry.UnknownMapper:
+        return text
+    kinds = {hints.get(name), *typing.get_args(hints.get(name))}
+    if kinds & {bool, int, float} and re.fullmatch(r"true|false|[-+]?[0-9]+(\.[0-9]+)?", text):
+        return tomllib.loads(f"value = {text}")["value"]
+    return text

@@ -1,0 +1,1 @@
+"""The use cases of a store admin who finds, shows and repairs transactions and cards."""

@@ -1,0 +1,59 @@
+"""The use case of a store admin who looks at a card: what its backend says, what is held, and what can be spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from app.admin.transactions.views import Summary, currency_of, patience, provider_named, summary
+from app.parts import Parts
+from mappers.base import CardStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """A card. Amounts in major units: `balance` is what the backend would let us spend, `reserved_here` what of it this
+    service holds against that, `spendable` the rest. `transactions` are those that reserve something, wherever it is
+    held, or are unresolved; `others` is how many there are beside."""
+
+    provider: str
+    id: str
+    code_mask: str | None
+    caption: str | None
+    status: CardStatus
+    expires: datetime | None
+    currency: str
+    balance: Decimal
+    reserved_here: Decimal
+    spendable: Decimal
+    transactions: tuple[Summary, ...]
+    others: int
+
+
+def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
+    """Return a card, newest transactions first.
+
+    Raises TransactionNotFound (there is no such provider), CardNotFound, BackendUnavailable, StoreUnavailable.
+    """
+    provider = provider_named(parts, provider_id)
+    found = parts.cards.get(provider, card_id, patience(parts))
+    card = found.card
+    amount = currency_of(parts, provider.id, card.currency).to_decimal
+    records = parts.store.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
+    summaries = [summary(parts, record) for record in reversed(records)]
+    holding = tuple(one for one in summaries if one.reserved or one.unresolved)
+    return CardView(
+        provider=provider.id,
+        id=card.id,
+        code_mask=card.code_mask,
+        caption=card.caption,
+        status=card.status,
+        expires=card.expiring_date,
+        currency=card.currency,
+        balance=amount(card.balance),
+        reserved_here=amount(parts.store.reserved(provider.id, card.id)),
+        spendable=amount(found.balance),
+        transactions=holding,
+        others=len(summaries) - len(holding),
+    )

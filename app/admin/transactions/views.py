@@ -1,0 +1,190 @@
+"""How a transaction is shown to a store admin: in a line, or with all that was done to it and its history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.ledger.errors import TransactionNotFound
+from app.ledger.transaction import ActRecord, Operation, Record, State, done_steps
+from app.parts import Parts
+from mappers.base import ActKind, Undecidable
+from mappers.deadline import Deadline
+from mappers.money import Currency, UnknownCurrency
+from providers.provider import Provider
+
+# How VTEX calls what is done to a transaction.
+WORDS = {
+    ActKind.DEBIT: "authorization",
+    ActKind.CREDIT: "authorization",
+    ActKind.CAPTURE: "settlement",
+    ActKind.RELEASE: "cancellation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A transaction in a line. Amounts in major units; `reserved` is what can still be settled."""
+
+    id: str
+    date: datetime
+    provider: str
+    card: str
+    operation: Operation
+    state: State
+    unresolved: str | None
+    request_id: str
+    order_id: str | None
+    currency: str
+    amount: Decimal
+    reserved: Decimal
+    settled: Decimal
+    released: Decimal
+    refunded: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ActView:
+    """One authorization, settlement or cancellation. `by` is who asked; `references` are the backend's own ids."""
+
+    number: int
+    what: str
+    oid: str
+    state: str
+    date: datetime
+    amount: Decimal
+    released: Decimal
+    refunded: Decimal
+    request_id: str
+    reason: str
+    by: str | None
+    references: tuple[str, ...]
+    error: str | None
+    evidence: dict[str, str | int | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a transaction. `act` is the number of what it happened to."""
+
+    date: datetime
+    what: str
+    act: int | None
+    attempt: int | None
+    by: str | None
+    correlation: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A transaction, all that was done to it, and its history, oldest first."""
+
+    transaction: Summary
+    description: str | None
+    holds: str
+    expires: datetime | None
+    acts: tuple[ActView, ...]
+    events: tuple[Event, ...]
+
+
+def show(parts: Parts, record: Record) -> Story:
+    """Return a transaction with its history, as the store has it: no backend is asked. Raises StoreUnavailable."""
+    currency = currency_of(parts, record.provider_id, record.currency)
+    numbers = {act.oid: act.number for act in record.acts}
+    return Story(
+        transaction=summary(parts, record),
+        description=record.memo.description,
+        holds=record.holds,
+        expires=_date(record.expires) if record.expires and record.state is State.AUTHORISED else None,
+        acts=tuple(act_view(act, currency) for act in record.acts),
+        events=tuple(_event(row, numbers) for row in parts.store.events(record.id)),
+    )
+
+
+def summary(parts: Parts, record: Record) -> Summary:
+    """Return a transaction in a line."""
+    currency = currency_of(parts, record.provider_id, record.currency)
+    open_act = record.open_act
+    return Summary(
+        id=record.id,
+        date=_date(record.date),
+        provider=record.provider_id,
+        card=record.card_id,
+        operation=record.operation,
+        state=record.state,
+        unresolved=f"{WORDS[open_act.kind]} {open_act.state}" if open_act else None,
+        request_id=record.request_id,
+        order_id=record.memo.order_id,
+        currency=record.currency,
+        amount=currency.to_decimal(record.amount),
+        reserved=currency.to_decimal(record.rest if record.state is State.AUTHORISED else 0),
+        settled=currency.to_decimal(record.captured),
+        released=currency.to_decimal(record.released),
+        refunded=currency.to_decimal(record.refunded),
+    )
+
+
+def act_view(act: ActRecord, currency: Currency) -> ActView:
+    """Return one act, amounts in major units."""
+    return ActView(
+        number=act.number,
+        what=WORDS[act.kind],
+        oid=act.oid,
+        state=act.state,
+        date=_date(act.date),
+        amount=currency.to_decimal(act.amount),
+        released=currency.to_decimal(act.released),
+        refunded=currency.to_decimal(act.refunded),
+        request_id=act.request_id,
+        reason=act.reason,
+        by=act.actor,
+        references=tuple(step.receipt.reference for step in done_steps(act) if step.receipt.reference),
+        error=str(act.error) if act.error else None,
+        evidence=dict(act.error.evidence) if isinstance(act.error, Undecidable) else {},
+    )
+
+
+def provider_named(parts: Parts, provider_id: str) -> Provider:
+    """Return a provider of this installation. Raises TransactionNotFound, which says which there are."""
+    provider = parts.registry.get(provider_id)
+    if provider is None:
+        known = ", ".join(other.id for other in parts.registry.all()) or "none"
+        raise TransactionNotFound(f"providers.toml has no provider {provider_id}: it has {known}")
+    return provider
+
+
+def currency_of(parts: Parts, provider_id: str, code: str) -> Currency:
+    """Return the currency of a transaction or card: its provider's, as that knows the digits of a branded one; else by
+    its code. One that nobody knows any more counts in its smallest unit.
+    """
+    provider = parts.registry.get(provider_id)
+    if provider is not None and provider.currency.code == code:
+        return provider.currency
+    try:
+        return Currency.of(code)
+    except UnknownCurrency:
+        return Currency.of(code, 0)
+
+
+def patience(parts: Parts) -> Deadline:
+    """Return the time for one call by hand: a person waits as long as the Hub would."""
+    return Deadline.after(parts.settings.money_deadline_seconds)
+
+
+def _event(row: dict[str, Any], numbers: dict[str, int]) -> Event:
+    return Event(
+        date=_date(row["at"]),
+        what=row["what"],
+        act=numbers.get(row.get("act") or ""),
+        attempt=row.get("attempt"),
+        by=row.get("by"),
+        correlation=row.get("correlation"),
+        detail=row.get("detail"),
+    )
+
+
+def _date(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,221 @@
+"""The connection knows how the store is reached, what a command that failed means, and whether it may hold money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from hashlib import sha1
+from typing import Any, Self, TypeVar, cast
+
+import redis
+from redis.client import Pipeline
+from redis.cluster import RedisCluster
+from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, TryAgainError
+
+from app.ledger.errors import StoreUnavailable
+from app.ledger.storage.clients import connector
+
+T = TypeVar("T")
+
+# Puts one script into a client, or into a pipeline.
+Script = Callable[[redis.Redis], Any]
+
+# A slot that was moved is found at the second node; one that is moved just now, at the third.
+NODES_ASKED = 3
+
+
+class Connection:
+    """One client with a pool, shared by all threads. Every method raises StoreUnavailable when no answer comes in time.
+
+    It makes no retries of its own: after a lost answer nobody knows whether the command ran, and most must not repeat.
+    """
+
+    def __init__(
+        self, connect: Callable[[], redis.Redis], *, replicas: int = 0, replication: timedelta = timedelta()
+    ) -> None:
+        self._connect = connect
+        self._connected: redis.Redis | None = None
+        self._replicas = replicas
+        self._replication = replication
+
+    @classmethod
+    def to(cls, url: str, *, timeout_seconds: float, connections: int, replicas: int = 0) -> Self:
+        """Return a connection to `url` (see `clients.connector`) that opens up to `connections` sockets.
+
+        With `replicas`, a change counts only once that many replicas have it; that takes at most half the timeout.
+        The store may be down until the first call. Raises ValueError for an address that cannot be read.
+        """
+        connect = connector(url, timeout_seconds=timeout_seconds, connections=connections)
+        return cls(connect, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
+
+    def close(self) -> None:
+        if self._connected is not None:
+            self._connected.close()
+
+    @property
+    def _client(self) -> redis.Redis:
+        # Threads that race for the first call may each make one: the last is kept, and none has to wait for another's.
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
+
+    def call(self, command: Callable[[redis.Redis], T]) -> T:
+        """Run `command` with the client. Raises StoreUnavailable."""
+        try:
+            return command(self._client)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreUnavailable("the store cannot be reached: try again") from error
+        except (redis.RedisError, RedisClusterException) as error:
+            raise StoreUnavailable(f"the store refuses to work: {error}") from error
+
+    def pipeline(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `fill` puts into a pipeline in one round trip, and return the answers."""
+
+        def run(client: redis.Redis) -> list[Any]:
+            with client.pipeline(transaction=False) as pipeline:
+                fill(pipeline)
+                return pipeline.execute()
+
+        return self.call(run)
+
+    def script(self, text: str) -> Callable[[Sequence[str], str], list[Any]]:
+        """Return a function that runs the Lua script `text` with keys and one argument."""
+        digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+        def run(keys: Sequence[str], argument: str) -> list[Any]:
+            def command(client: redis.Redis) -> Any:
+                try:
+                    return self._evaluate(client, keys[0], lambda it: it.evalsha(digest, len(keys), *keys, argument))
+                except NoScriptError:
+                    return self._evaluate(client, keys[0], lambda it: it.eval(text, len(keys), *keys, argument))
+
+            return cast("list[Any]", self.call(command))
+
+        return run
+
+    def _evaluate(self, client: redis.Redis, key: str, script: Script) -> Any:
+        if isinstance(client, RedisCluster):
+            return self._evaluate_at_owner(client, key, script)
+        return self._evaluate_at(client, script)
+
+    def _evaluate_at(self, server: redis.Redis, script: Script, *, asking: bool = False) -> Any:
+        """Return the script's answer once enough replicas of `server` have what it wrote.
+
+        All of it goes through one connection: WAIT counts the copies of what its own connection wrote, and ASKING
+        opens a slot that is on its way to `server` to the next command only.
+        """
+        with server.pipeline(transaction=False) as pipeline:
+            if asking:
+                pipeline.execute_command("ASKING")  # type: ignore[no-untyped-call]
+            script(pipeline)
+            if self._replicas:
+                pipeline.wait(self._replicas, int(self._replication / timedelta(milliseconds=1)))
+            answers = pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        if self._replicas and (copies := answers.pop()) < self._replicas:
+            raise StoreUnavailable(f"only {copies} of {self._replicas} replicas have the change: try again")
+        return answers.pop()
+
+    def _evaluate_at_owner(self, cluster: Any, key: str, script: Script) -> Any:
+        """Do the same at the node that owns the slot of `key`.
+
+        redis-py would not let a script and its WAIT share a connection there, and would pause and repeat while a slot
+        is on its way. A node that sends us elsewhere has run nothing, so that the script may be sent again.
+        """
+        node, asking = cluster.get_node_from_key(key), False
+        for _ in range(NODES_ASKED):
+            try:
+                return self._evaluate_at(cluster.get_redis_connection(node), script, asking=asking)
+            except MovedError:
+                cluster.exists(key)  # follows the move, and remembers it
+                node, asking = cluster.get_node_from_key(key), False
+            except AskError as elsewhere:
+                node, asking = cluster.get_node(elsewhere.host, elsewhere.port), True
+            except TryAgainError as error:
+                raise StoreUnavailable("the store is moving this card to another node: try again") from error
+            except (redis.ConnectionError, redis.TimeoutError):
+                cluster.nodes_manager.initialize()  # somebody else may own the slot by now: the next call finds it
+                raise
+        raise StoreUnavailable("the store's nodes do not agree where this card is: try again")
+
+    def now_milliseconds(self) -> int:
+        """Return the store's time."""
+        seconds, microseconds = self.call(lambda client: client.time())
+        return seconds * 1000 + microseconds // 1000
+
+    def complaints(self) -> list[str]:
+        """Return why this store must not hold money, each with its remedy; empty when it may."""
+        return list(dict.fromkeys(complaint for server in self._servers() for complaint in _complaints(server)))
+
+    def cautions(self) -> list[str]:
+        """Return what could be safer about this store: it loses nothing by itself, but more than it must in a crash."""
+        return list(dict.fromkeys(caution for server in self._servers() for caution in _cautions(server)))
+
+    def _servers(self) -> list[dict[str, Any]]:
+        """Return what each server that takes writes says of its persistence, its memory and its configuration."""
+
+        def ask(client: redis.Redis) -> list[dict[str, Any]]:
+            if isinstance(client, RedisCluster):
+                return [_state(client, target_nodes=node) for node in client.get_primaries()]
+            return [_state(client)]
+
+        return self.call(ask)
+
+
+def _state(client: redis.Redis, **where: Any) -> dict[str, Any]:
+    told = {**client.info("persistence", **where), **client.info("memory", **where)}
+    try:
+        return told | cast("dict[str, Any]", client.config_get("appendfsync", **where))
+    except redis.ResponseError:
+        return told  # managed services forbid CONFIG
+
+
+def _complaints(server: dict[str, Any]) -> Iterator[str]:
+    if not int(server.get("aof_enabled", 0)):
+        yield "it keeps no append-only file and forgets reservations at a restart: set appendonly yes"
+    if server.get("aof_last_write_status", "ok") != "ok":
+        yield "its append-only file cannot be written: look at its disk"
+    policy = server.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield f"it may evict reservations (maxmemory-policy {policy}): set maxmemory-policy noeviction"
+
+
+def _cautions(server: dict[str, Any]) -> Iterator[str]:
+    if (fsync := server.get("appendfsync", "always")) != "always":
+        yield f"a power failure may take its last seconds (appendfsync {fsync}): set appendfsync always"
+
+
+class Fleet:
+    """What the processes on one store share and that holds no money: who leads, and how often codes were guessed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def lead(self, name: str, token: str, duration: timedelta) -> bool:
+        """Become, or stay, the only process of the fleet that does `name`, for a while."""
+        key = f"gb:lead:{name}"
+
+        def attempt(client: redis.Redis) -> bool:
+            if client.set(key, token, nx=True, px=duration):
+                return True
+            return client.get(key) == token and bool(client.pexpire(key, duration))
+
+        return self._connection.call(attempt)
+
+    def misses(self, *counters: str) -> list[int]:
+        """Return how often each counter was raised in its window."""
+        keys = [f"gb:{{misses}}:{name}" for name in counters]
+        rows = cast("list[str | None]", self._connection.call(lambda client: client.mget(keys)))
+        return [int(row or 0) for row in rows]
+
+    def count_miss(self, window: timedelta, *counters: str) -> None:
+        """Raise each counter; a window begins with its first miss."""
+
+        def fill(pipeline: Pipeline) -> None:
+            for name in counters:
+                pipeline.incr(f"gb:{{misses}}:{name}")
+                pipeline.expire(f"gb:{{misses}}:{name}", window, nx=True)
+
+        self._connection.pipeline(fill)

@@ -1,0 +1,182 @@
+"""The index finds transactions: what is due, what is parked, by order or request, and page by page."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import redis
+from redis.client import Pipeline
+
+from app.ledger import names
+from app.ledger.storage import keys
+from app.ledger.storage.connection import Connection
+from app.ledger.transaction import Address, Record
+
+# Read at a time from a bucket when everything is walked through.
+ROWS = 500
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Row:
+    """A transaction's id and date (milliseconds of the store's clock)."""
+
+    date: int
+    id: str
+
+
+class Index:
+    """What can be found in the store. Every method raises StoreUnavailable."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def due(self, limit: int) -> Iterator[str]:
+        """Yield the ids of transactions somebody must look at now, at most `limit` from each bucket."""
+        now = self._connection.now_milliseconds()
+        for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), "due"):
+            yield from found
+
+    def due_within(self, duration: timedelta) -> list[str]:
+        """Return the ids of transactions somebody must look at before `duration` is over."""
+        until = self._connection.now_milliseconds() + int(duration.total_seconds() * 1000)
+        found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
+        return [transaction_id for rows in found for transaction_id in rows]
+
+    def overdue(self) -> timedelta:
+        """Return how long the transaction that waits longest has been due; zero when none is."""
+        now = self._connection.now_milliseconds()
+        rows = self._ask_all(lambda pipeline, key: pipeline.zrange(key, 0, 0, withscores=True), "due")
+        oldest = min((score for row in rows for _, score in row), default=now)
+        return timedelta(milliseconds=max(0, now - oldest))
+
+    def parked(self) -> list[str]:
+        """Return the ids of transactions that wait for a person."""
+        found = self._ask_all(lambda pipeline, key: pipeline.smembers(key), "parked")
+        return sorted(transaction_id for rows in found for transaction_id in rows)
+
+    def of_request(self, request_id: str) -> list[str]:
+        """Return the ids of transactions that this request opened."""
+        return self._named(keys.index_prefix("request", request_id))
+
+    def of_order(self, order_id: str) -> list[str]:
+        """Return the ids of transactions of this order."""
+        return self._named(keys.index_prefix("order", order_id))
+
+    def of_card(self, provider_id: str, card_id: str) -> list[str]:
+        """Return the ids of a card's authorised transactions, oldest first."""
+        key = keys.of_card(provider_id, card_id, "of")
+        return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
+
+    def newest(self, limit: int, after: Row | None = None) -> list[Row]:
+        """Return a page of transactions, newest first; the page after the one that ended with `after`."""
+        highest = "+inf" if after is None else str(after.date)
+        # Each bucket gives its share first; one whose share ends within the page is asked for more.
+        wanted = dict.fromkeys(range(names.BUCKETS), 2 * limit // names.BUCKETS + 8)
+        found: dict[int, list[Row]] = {}
+        asked = list(wanted)
+        while asked:
+            found |= self._highest(highest, {bucket: wanted[bucket] for bucket in asked})
+            every = (row for rows in found.values() for row in rows if after is None or row < after)
+            page = heapq.nlargest(limit, every)
+            last = page[-1] if len(page) == limit else None
+            asked = [
+                bucket
+                for bucket, rows in found.items()
+                if len(rows) == wanted[bucket] and (last is None or rows[-1] > last)
+            ]
+            for bucket in asked:
+                wanted[bucket] *= 4
+        return page
+
+    def _highest(self, highest: str, wanted: dict[int, int]) -> dict[int, list[Row]]:
+        """Return, of each bucket, as many of its newest rows as are wanted."""
+
+        def fill(pipeline: Pipeline) -> None:
+            for bucket, count in wanted.items():
+                key = keys.in_bucket(bucket, "all")
+                pipeline.zrevrangebyscore(key, highest, "-inf", 0, count, withscores=True)
+
+        answers = zip(wanted, self._connection.pipeline(fill), strict=True)
+        return {bucket: [Row(int(score), name) for name, score in rows] for bucket, rows in answers}
+
+    def count(self, since: datetime | None = None) -> int:
+        """Return how many transactions there are, or were opened since a date."""
+        lowest = _milliseconds(since)
+        return sum(self._ask_all(lambda pipeline, key: pipeline.zcount(key, lowest, "+inf"), "all"))
+
+    def every(self, since: datetime | None = None) -> Iterator[list[Address]]:
+        """Yield where all transactions opened since a date lie, bucket by bucket, in lists of bounded length.
+
+        Each is yielded once, whatever else is opened or forgotten meanwhile.
+        """
+        for bucket in range(names.BUCKETS):
+            last = Row(_milliseconds(since), "")
+            while rows := self._after(bucket, last):
+                yield self._addresses(rows)
+                last = rows[-1]
+
+    def known(self, transaction_ids: Iterable[str]) -> set[str]:
+        """Return those of the ids that the store has a transaction of, in one round trip."""
+        asked = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in asked:
+                pipeline.exists(key)
+
+        answers = self._connection.pipeline(fill) if asked else []
+        return {name for (name, _), there in zip(asked, answers, strict=True) if there}
+
+    def postpone(self, record: Record, delay: timedelta) -> None:
+        """Look at a transaction again later; for what cannot be worked on now."""
+        key = keys.for_scripts(record.address)[2]
+        at = self._connection.now_milliseconds() + int(delay.total_seconds() * 1000)
+        self._connection.call(lambda client: client.zadd(key, {record.id: at}, gt=True))
+
+    def _after(self, bucket: int, last: Row) -> list[Row]:
+        """Return a bucket's next rows after `last`. Counting from the front would skip some when others are deleted."""
+        key = keys.in_bucket(bucket, "all")
+        count = ROWS
+
+        def command(client: redis.Redis) -> object:
+            return client.zrangebyscore(key, last.date, "+inf", 0, count, withscores=True)
+
+        while True:
+            found = cast("list[tuple[str, float]]", self._connection.call(command))
+            rows = [row for row in (Row(int(score), name) for name, score in found) if row > last]
+            if rows or len(found) < count:
+                return rows
+            count *= 4  # so many were opened in one millisecond
+
+    def _addresses(self, rows: Iterable[Row]) -> list[Address]:
+        """Return where the transactions of these rows lie, without those that were forgotten meanwhile."""
+        found = [(row.id, key) for row in rows if (key := keys.of_transaction(row.id))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in found:
+                pipeline.hmget(key, "provider", "card")
+
+        cards = zip(found, self._connection.pipeline(fill), strict=True)
+        return [Address(provider, card, name) for (name, _), (provider, card) in cards if provider is not None]
+
+    def _named(self, prefix: str) -> list[str]:
+        def ask(pipeline: Pipeline, key: str) -> None:
+            pipeline.zrangebylex(key, f"[{prefix}", f"[{prefix}\xff")
+
+        return [row.rpartition(":")[2] for found in self._ask_all(ask, "index") for row in found]
+
+    def _ask_all(self, ask: Callable[[Pipeline, str], object], name: str) -> list[Any]:
+        """Return what every bucket's key called `name` answers, in one round trip."""
+
+        def fill(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                ask(pipeline, keys.in_bucket(bucket, name))
+
+        return self._connection.pipeline(fill)
+
+
+def _milliseconds(date: datetime | None) -> int:
+    return 0 if date is None else int(date.timestamp() * 1000)

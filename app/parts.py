@@ -1,0 +1,77 @@
+"""The service's parts, wired once: what the web application, the commands and the tests share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.ledger.cards import CardService
+from app.ledger.executor import Executor
+from app.ledger.recovery import Recovery
+from app.ledger.service import LedgerService
+from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.index import Index
+from app.ledger.storage.storage import Store
+from app.ledger.sweeper import Sweeper
+from app.settings import Settings
+from providers.registry import Registry
+
+# Beside the threads that serve requests: the sweeper, readiness, and a hand at the command line.
+SPARE_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The use cases and what they work on; every collaborator is passed as an argument."""
+
+    settings: Settings
+    registry: Registry
+    connection: Connection
+    store: Store
+    index: Index
+    ledger: LedgerService
+    executor: Executor
+    recovery: Recovery
+    cards: CardService
+    sweeper: Sweeper
+
+
+def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
+    """Wire the use cases to the Redis at `redis_url`."""
+    connection = Connection.to(
+        redis_url,
+        timeout_seconds=settings.store_timeout_seconds,
+        connections=settings.threads + SPARE_CONNECTIONS,
+        replicas=settings.store_replicas,
+    )
+    fleet = Fleet(connection)
+    times = StoreTimes(
+        lease=timedelta(seconds=settings.lease_seconds),
+        abandon_after=timedelta(seconds=settings.abandon_after_seconds),
+        retention=timedelta(days=settings.retention_days),
+    )
+    store = Store(connection, times)
+    index = Index(connection)
+    executor = Executor(store)
+    recovery = Recovery(store)
+    return Parts(
+        settings=settings,
+        registry=registry,
+        connection=connection,
+        store=store,
+        index=index,
+        ledger=LedgerService(store, index, executor, recovery),
+        executor=executor,
+        recovery=recovery,
+        cards=CardService(store, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        sweeper=Sweeper(
+            store,
+            index,
+            fleet,
+            executor,
+            registry,
+            interval_seconds=settings.sweep_interval_seconds,
+            deadline_seconds=settings.money_deadline_seconds,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What runs the process: gunicorn, its workers, the embedded Redis, health, and the demo."""

@@ -1,0 +1,143 @@
+"""What `giftbridge demo` shows: the service before two stand-in backends, and the calls to try on it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+import mappers.sandbox
+from app.server.serve import probe_address, serve
+from app.settings import PREFIX, Settings, variable
+from mappers.memory import mapper as memory
+from mappers.registry import sandbox
+
+DEFAULT_PORT = 8080
+
+# They open nothing but play money on this machine.
+APP_KEY = "demo-key"
+APP_TOKEN = "demo-token"  # noqa: S105
+
+# The provider before each stand-in backend.
+PROVIDERS = {
+    "demo-lightrail": "lightrail_v2",
+    "demo-vauchar": "vauchar",
+    "demo-lightrail-v1": "lightrail_v1",
+    "demo-valuestores": "lightrail_valuestores",
+    "demo-voucherify": "voucherify",
+}
+
+# Needs no stand-in: its cards live in the service itself.
+MEMORY = "demo-memory"
+
+# The backend's card that the first story spends from.
+STORY_CODES = {"demo-lightrail": "LIGHT-ACTIVE-100", "demo-vauchar": "VAUCHAR-ACTIVE-100"}
+
+
+def run_demo(port: int) -> int:
+    """Serve the demo on 127.0.0.1:`port` until told to stop; return the exit code. Nothing of it is kept."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    with ExitStack() as running:
+        directory = Path(running.enter_context(TemporaryDirectory(prefix="giftbridge-demo-")))
+        urls = {
+            provider: running.enter_context(
+                mappers.sandbox.running(sandbox(backend).create_app(), _free_port(backend))
+            ).url
+            for provider, backend in PROVIDERS.items()
+        }
+        file = directory / "providers.toml"
+        tables = [
+            provider_table(name, PROVIDERS[name], sandbox(PROVIDERS[name]).DEMO_OPTIONS(url))
+            for name, url in urls.items()
+        ]
+        file.write_text("\n".join([*tables, provider_table(MEMORY, "memory", {})]))
+        os.environ[variable("providers")] = str(file)
+        os.environ[variable("data")] = str(directory)
+        os.environ[variable("bind")] = f"127.0.0.1:{port}"
+        os.environ[variable("workers")] = "1"  # each would have a memory of its own
+        os.environ[variable("log_level")] = "WARNING"
+        os.environ[variable("log_format")] = "console"
+        return serve(Settings.from_environment(), when_ready=lambda: click.echo(welcome(port, urls)))
+
+
+def provider_table(provider: str, mapper: str, options: Mapping[str, str]) -> str:
+    """Return the tables of a demo provider."""
+    lines = [
+        f"[{provider}]",
+        f'caption = "Gift cards from {mapper}"',
+        'currency = "BRL"',
+        f'mapper = "{mapper}"',
+        f"[[{provider}.credentials]]",
+        f'app_key = "{APP_KEY}"',
+        f'app_token = "{APP_TOKEN}"',
+        f"[{provider}.options]",
+        *(f"{name} = {json.dumps(value)}" for name, value in options.items()),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def welcome(port: int, urls: Mapping[str, str]) -> str:
+    """Return what a newcomer needs: credentials, codes, and calls to paste."""
+    address = f"http://127.0.0.1:{port}"
+    lines = [f"giftbridge serves {address}; Ctrl-C stops everything.", ""]
+    lines += ["Every call carries:", f"  X-PROVIDER-API-AppKey: {APP_KEY}", f"  X-PROVIDER-API-AppToken: {APP_TOKEN}"]
+    for provider, url in urls.items():
+        lines += ["", f"{provider} ({address}/{provider}), its backend at {url}, with these codes:"]
+        lines += _codes(sandbox(PROVIDERS[provider]).SEEDS)
+    lines += ["", f"{MEMORY} ({address}/{MEMORY}), its cards in the service itself, with these codes:"]
+    lines += _codes({code: f"{units}.00 BRL, {status}" for code, units, status, _ in memory.SEEDS})
+    first, second = STORY_CODES.items()
+    lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
+    lines += ["as often as you like: under the same requestId money moves once.", ""]
+    lines += [story(address, *first), ""]
+    lines += ["A bad day: the backend holds the money, and its answer is lost. Paste this, then the calls above with"]
+    lines += ["another REQUEST: it is found, and held once.", "", bad_day(urls[first[0]]), ""]
+    lines += [f"The same with the other backend: start with PROVIDER={second[0]} CODE={second[1]}"]
+    return "\n".join(lines)
+
+
+def _codes(seeds: Mapping[str, str]) -> list[str]:
+    width = max(map(len, seeds))
+    return [f"  {code:{width}}  {description}" for code, description in seeds.items()]
+
+
+def story(address: str, provider: str, code: str) -> str:
+    """Return shell lines that search, authorise, settle, cancel and list: for any POSIX shell with curl and sed."""
+    return f"""\
+PROVIDER={provider} CODE={code}
+REQUEST=order-1
+call() {{ at=$1; shift; curl -sS -H 'X-PROVIDER-API-AppKey: {APP_KEY}' -H 'X-PROVIDER-API-AppToken: {APP_TOKEN}' \
+-H 'Content-Type: application/json' "$@" "{address}/$PROVIDER/giftcards$at"; echo; }}
+its_id() {{ tee -a /dev/stderr | sed -n 's/.*"id": *"\\([^"]*\\)".*/\\1/p'; }}
+CARD=$(call /_search -d "{{\\"client\\": {{}}, \\"cart\\": {{\\"redemptionCode\\": \\"$CODE\\"}}}}" | its_id)
+call /$CARD
+TRANSACTION=$(call /$CARD/transactions \
+-d "{{\\"operation\\": \\"Debit\\", \\"value\\": 60.0, \\"requestId\\": \\"$REQUEST\\"}}" | its_id)
+call /$CARD/transactions/$TRANSACTION/settlements -d "{{\\"value\\": 40.0, \\"requestId\\": \\"$REQUEST-settle\\"}}"
+call /$CARD/transactions/$TRANSACTION/cancellations -d "{{\\"value\\": 20.0, \\"requestId\\": \\"$REQUEST-cancel\\"}}"
+call /$CARD/transactions/$TRANSACTION/settlements
+call /$CARD/transactions/$TRANSACTION/cancellations
+call /$CARD/transactions
+call /$CARD"""
+
+
+def bad_day(backend: str) -> str:
+    """Return a shell line that makes a stand-in lose its next answer to a call that moves money."""
+    fault = json.dumps({"kind": "drop_after", "method": "POST", "path": "/transactions"})
+    return f"curl -sS -d '{fault}' {backend}{mappers.sandbox.CONTROL}faults"
+
+
+def _free_port(backend: str) -> int:
+    usual: int = sandbox(backend).DEFAULT_PORT
+    try:
+        return probe_address("127.0.0.1", usual)
+    except OSError:
+        port = probe_address("127.0.0.1", 0)
+        click.echo(f"Port {usual} is taken, so the stand-in for {backend} listens on {port}.", err=True)
+        return port

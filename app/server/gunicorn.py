@@ -1,0 +1,57 @@
+"""How gunicorn runs the service: `gunicorn --config python:app.server.gunicorn` reads the names below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from app.settings import Settings
+
+_settings = Settings.from_environment()
+
+wsgi_app = "wsgi:app"
+bind = _settings.bind
+workers = _settings.workers
+
+# A call mostly waits for a backend: threads are cheap, and one slow backend does not stop the others.
+worker_class = "gthread"
+threads = _settings.threads
+
+# A money call that has begun may finish; its deadline is below this.
+graceful_timeout = 20
+
+# Longer than the idle time of the usual proxies (60 s): they close first, so no call meets a closed socket.
+keepalive = 75
+
+# Our longest path has two ids and a provider; the rest of the limits are gunicorn's own.
+limit_request_line = 4094
+
+# Paths hold card ids; what is worth logging of a call, the service logs itself.
+accesslog = None
+loglevel = _settings.log_level.lower()
+
+# Nobody steers gunicorn but the process above it. Versions before 27 have no such socket and skip the setting.
+control_socket_disable = True
+
+# Heartbeats are written to a file: in memory, where there is such a place, a slow disk cannot look like a dead worker.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start this worker's sweeper. Among all of them, one leads."""
+    sweeper = _sweeper(worker)
+    if sweeper is not None:
+        sweeper.start()
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Let the sweeper finish the transaction at hand."""
+    sweeper = _sweeper(worker)
+    if sweeper is not None:
+        sweeper.stop()
+
+
+def _sweeper(worker: Any) -> Any:
+    # A worker that could not load the application ends as well, without one.
+    extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
+    return getattr(extensions.get("giftbridge"), "sweeper", None)

@@ -1,0 +1,178 @@
+"""What `giftbridge serve` does: it looks after gunicorn and the embedded store, and stops them in order."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+import structlog
+
+from app import telemetry
+from app.server import processes
+from app.server.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.settings import Settings, variable
+from providers.registry import Registry
+
+# How often the children are looked at; also how late a dead store is noticed.
+TICK_SECONDS = 0.25
+
+# A store that does not come back is tried again after this long, not at once and for ever.
+STORE_RETRY_SECONDS = 5.0
+
+# gunicorn gives its workers 20 s to finish; then it needs a moment itself.
+GUNICORN_GRACE_SECONDS = 25.0
+
+log = structlog.get_logger()
+
+
+class CannotServe(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+def check(settings: Settings) -> None:
+    """Find what would stop the service before anything is started. Raises InvalidProviders, CannotServe."""
+    Registry.load(settings.providers)
+    try:
+        probe_address(*settings.address)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {settings.bind} ({error.strerror}): stop what listens there, "
+            f"or choose another address with --bind or {variable('bind')}"
+        ) from error
+
+
+def probe_address(host: str, port: int) -> int:
+    """Return the port that can be listened on: `port`, or a free one when that is 0. Raises OSError."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
+
+
+def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> int:
+    """Run the service until it is told to stop; return its exit code.
+
+    SIGTERM and SIGINT stop it after the calls at hand; a second one stops it at once. SIGHUP loads the code and the
+    configuration anew, if they are right. `when_ready` is called once, when /ready says so.
+    Raises InvalidProviders, CannotServe, EmbeddedStoreFailed.
+    """
+    telemetry.configure(settings)
+    check(settings)
+    with ExitStack() as running:
+        signals = running.enter_context(_signals())
+        environment = dict(os.environ)
+        store = None
+        if settings.redis_url is None:
+            store = running.enter_context(EmbeddedStore(settings.data))
+            environment[variable("redis_url")] = store.url
+        gunicorn = processes.spawn(
+            [sys.executable, "-m", "gunicorn", "--config", "python:app.server.gunicorn"], environment=environment
+        )
+        running.callback(processes.stop, gunicorn, GUNICORN_GRACE_SECONDS)
+        return _Watch(settings, signals, gunicorn, store, when_ready).run()
+
+
+class _Watch:
+    """The loop that passes signals on and keeps the store alive until gunicorn ends."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        signals: queue.SimpleQueue[int],
+        gunicorn: subprocess.Popen[bytes],
+        store: EmbeddedStore | None,
+        when_ready: Callable[[], None] | None,
+    ) -> None:
+        self._settings = settings
+        self._signals = signals
+        self._gunicorn = gunicorn
+        self._store = store
+        self._when_ready = when_ready
+        self._kill_at: float | None = None
+        self._store_retry_at = 0.0
+
+    def run(self) -> int:
+        while self._gunicorn.poll() is None:
+            try:
+                self._pass_on(self._signals.get(timeout=TICK_SECONDS))
+            except queue.Empty:
+                self._look()
+        status = self._gunicorn.returncode
+        return 128 - status if status < 0 else status
+
+    def _pass_on(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._reload()
+        elif self._kill_at is None:
+            self._kill_at = time.monotonic() + GUNICORN_GRACE_SECONDS
+            self._gunicorn.terminate()
+        else:
+            # Asked twice: gunicorn's quick stop, which cuts the calls at hand.
+            self._gunicorn.send_signal(signal.SIGQUIT)
+
+    def _reload(self) -> None:
+        # Workers that cannot start would take gunicorn down with them, so the running ones stay instead.
+        try:
+            Settings.from_environment()
+            Registry.load(self._settings.providers)
+        except ValueError as error:
+            log.error("not reloaded: the configuration is wrong", problems=str(error).splitlines())  # noqa: TRY400
+        else:
+            self._gunicorn.send_signal(signal.SIGHUP)
+
+    def _look(self) -> None:
+        if self._kill_at is not None:
+            if time.monotonic() > self._kill_at:
+                processes.kill(self._gunicorn)
+            return
+        if self._store is not None and time.monotonic() > self._store_retry_at:
+            try:
+                self._store.ensure_alive()
+            except EmbeddedStoreFailed as error:
+                self._store_retry_at = time.monotonic() + STORE_RETRY_SECONDS
+                log.error("the store does not come back", reason=str(error))  # noqa: TRY400
+        if self._when_ready is not None and _ready(self._settings.address):
+            self._when_ready()
+            self._when_ready = None
+
+
+def _ready(address: tuple[str, int]) -> bool:
+    host, port = address
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=TICK_SECONDS)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _reachable(host: str) -> str:
+    """Return where a server bound to `host` can be called from here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+@contextmanager
+def _signals() -> Iterator[queue.SimpleQueue[int]]:
+    """Collect the signals that steer us, for a loop to read one by one."""
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def collect(number: int, _frame: FrameType | None) -> None:
+        arrived.put(number)
+
+    before = {number: signal.signal(number, collect) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
