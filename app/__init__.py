@@ -26,7 +26,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     app = Flask(__name__, static_folder=None)
     app.extensions["giftbridge"] = parts
     telemetry.log_requests(app)
-    app.register_blueprint(health.create_blueprint(parts.connection, allow_unsafe_store=settings.allow_unsafe_store))
+    app.register_blueprint(health.create_blueprint(parts.connection, redis_allow_unsafe=settings.redis_allow_unsafe))
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
     app.wsgi_app = CollapsedSlashes(app.wsgi_app)  # type: ignore[method-assign]
     return app

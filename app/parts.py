@@ -9,10 +9,10 @@ from app.ledger.cards import CardService
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
-from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.index import Index
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.settings import Settings
 from providers.registry import Registry
@@ -28,7 +28,7 @@ class Parts:
     settings: Settings
     registry: Registry
     connection: Connection
-    store: Store
+    storage: Storage
     index: Index
     ledger: LedgerService
     executor: Executor
@@ -41,32 +41,32 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     """Wire the use cases to the Redis at `redis_url`."""
     connection = Connection.to(
         redis_url,
-        timeout_seconds=settings.store_timeout_seconds,
+        timeout_seconds=settings.redis_timeout_seconds,
         connections=settings.threads + SPARE_CONNECTIONS,
-        replicas=settings.store_replicas,
+        replicas=settings.redis_replicas,
     )
     fleet = Fleet(connection)
-    times = StoreTimes(
+    times = LedgerTimes(
         lease=timedelta(seconds=settings.lease_seconds),
         abandon_after=timedelta(seconds=settings.abandon_after_seconds),
         retention=timedelta(days=settings.retention_days),
     )
-    store = Store(connection, times)
+    storage = Storage(connection, times)
     index = Index(connection)
-    executor = Executor(store)
-    recovery = Recovery(store)
+    executor = Executor(storage)
+    recovery = Recovery(storage)
     return Parts(
         settings=settings,
         registry=registry,
         connection=connection,
-        store=store,
+        storage=storage,
         index=index,
-        ledger=LedgerService(store, index, executor, recovery),
+        ledger=LedgerService(storage, index, executor, recovery),
         executor=executor,
         recovery=recovery,
-        cards=CardService(store, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        cards=CardService(storage, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
         sweeper=Sweeper(
-            store,
+            storage,
             index,
             fleet,
             executor,

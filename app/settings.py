@@ -50,12 +50,12 @@ class Settings:
         default=None,
         repr=False,
         metadata=_because(
-            "The Redis that holds the money. Without it a durable store is started under the data directory."
+            "The Redis that holds the money. Without it a durable Redis is started under the data directory."
         ),
     )
     data: Path = field(
         default=Path("data"),
-        metadata=_because("Where the embedded store keeps its files. They are the ledger: back them up."),
+        metadata=_because("Where the embedded Redis keeps its files. They are the ledger: back them up."),
     )
     bind: str = field(
         default="127.0.0.1:8080",
@@ -91,7 +91,7 @@ class Settings:
     abandon_after_seconds: float = field(
         default=900,
         metadata=_because(
-            "How long an authorisation of unknown outcome is asked after before it is undone.",
+            "How long an authorization of unknown outcome is asked after before it is undone.",
             at_least=60,
             at_most=86400,
         ),
@@ -100,11 +100,11 @@ class Settings:
         default=5,
         metadata=_because("How often the sweeper looks for work that nobody came back for.", at_least=0.1, at_most=300),
     )
-    store_timeout_seconds: float = field(
+    redis_timeout_seconds: float = field(
         default=0.3,
-        metadata=_because("For one command of the store: a hung one must not use up a checkout's time.", at_least=0.01),
+        metadata=_because("For one command of Redis: a hung one must not use up a checkout's time.", at_least=0.01),
     )
-    store_replicas: int = field(
+    redis_replicas: int = field(
         default=0,
         metadata=_because(
             "Replicas that must have a change before it counts. Narrows what a failover can lose.",
@@ -118,10 +118,10 @@ class Settings:
             "The largest request body; a cart of some hundred items fits.", at_least=1024, at_most=16777216
         ),
     )
-    allow_unsafe_store: bool = field(
+    redis_allow_unsafe: bool = field(
         default=False,
         metadata=_because(
-            "Hold money in a store that may forget it (no AOF, or evicting). Only where it is play money."
+            "Hold money in a Redis that may forget it (no AOF, or evicting). Only where it is play money."
         ),
     )
     retention_days: int = field(
@@ -175,8 +175,8 @@ class Settings:
     def _contradictions(self) -> Iterator[str]:
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
-        if self.store_replicas and (self.redis_url or "unix://").startswith("unix://"):
-            yield f"{variable('store_replicas')} needs a {variable('redis_url')} on other machines: set it to 0"
+        if self.redis_replicas and (self.redis_url or "unix://").startswith("unix://"):
+            yield f"{variable('redis_replicas')} needs a {variable('redis_url')} on other machines: set it to 0"
         match = _BIND.fullmatch(self.bind)
         if match is None or int(match["port"]) > 65535:
             yield f"{variable('bind')} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
@@ -188,10 +188,10 @@ class Settings:
                 f"{money} must be at most half of {variable('lease_seconds')}, or two processes may work on one step: "
                 f"lower it to {self.lease_seconds / 2:g}, or raise the lease to {self.money_deadline_seconds * 2:g}"
             )
-        if self.store_timeout_seconds >= self.card_deadline_seconds:
+        if self.redis_timeout_seconds >= self.card_deadline_seconds:
             yield (
-                f"{variable('store_timeout_seconds')} must be below {variable('card_deadline_seconds')}, "
-                "or a hung store takes all of a checkout's time: lower it"
+                f"{variable('redis_timeout_seconds')} must be below {variable('card_deadline_seconds')}, "
+                "or a hung Redis takes all of a checkout's time: lower it"
             )
         if self.abandon_after_seconds <= self.lease_seconds:
             yield (

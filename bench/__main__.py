@@ -1,6 +1,6 @@
 """How much CPU each call costs beside the cheapest one: `python -m bench [--rounds N]`.
 
-Everything runs in this process but the store, which is the embedded one with its file synced at every write. The
+Everything runs in this process but Redis, which is the embedded one with its file synced at every write. The
 backend is the `memory` mapper, so that only the service itself is measured. Rates of a shared machine mean little;
 compare the ratios, which are taken in the same run, call by call in turn.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from app import create_app
-from app.server.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedRedis
 from app.settings import Settings
 from providers.registry import Registry
 
@@ -39,8 +39,8 @@ HEADERS = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
 @click.option("--rounds", default=300, show_default=True, help="How often each call is made.")
 def main(rounds: int) -> None:
     """Print the median CPU time of each call, and its ratio to /health."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedStore(Path(folder)) as store:
-        calls = _calls(store.url, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as storage:
+        calls = _calls(storage.url, Path(folder))
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(rounds):
             for name, call in calls.items():
@@ -57,7 +57,7 @@ def main(rounds: int) -> None:
 def _calls(redis_url: str, folder: Path) -> dict[str, Callable[[], object]]:
     providers = folder / "providers.toml"
     providers.write_text(PROVIDERS)
-    settings = replace(Settings(), redis_url=redis_url, log_level="ERROR", store_timeout_seconds=1.0)
+    settings = replace(Settings(), redis_url=redis_url, log_level="ERROR", redis_timeout_seconds=1.0)
     client = create_app(settings, Registry.load(providers)).test_client()
     numbers = itertools.count()
     found = client.post(

@@ -88,7 +88,7 @@ class Mapper(ABC):
     """Translates between the ledger and one backend. Instances are shared by threads and keep no money state.
 
     A subclass must write `get_card`, `find`, `run` and `ask`; `plan` has a default for backends that can hold,
-    capture and release any amount. Every method raises only MapperErrors, and returns within its deadline.
+    capture and void any amount. Every method raises only MapperErrors, and returns within its deadline.
     """
 
     # What this backend can do, first the default. The provider's policy picks one.
@@ -139,7 +139,7 @@ class Mapper(ABC):
     ) -> Iterator[Entry]:
         """Yield what the backend has on record of ours: on one card, or on all of them where it can list them.
 
-        Serves reconciliation, and the recovery of a transaction the store has lost. One card's entries come oldest
+        Serves reconciliation, and the recovery of a transaction Redis has lost. One card's entries come oldest
         first. `page_seconds` is the time for each call; entries before `since` may be left out.
         Raises Unsupported where the backend cannot tell, CardNotFound, BackendUnavailable.
         """
@@ -152,7 +152,7 @@ class Mapper(ABC):
     def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
         """Return the backend calls that `act` needs, in order; none where the ledger alone can do it. Pure.
 
-        The default suits a backend that holds, captures and releases any amount under its own keys.
+        The default suits a backend that holds, captures and voids any amount under its own keys.
         Raises Unsupported where the backend has no way.
         """
         step = transaction.step
@@ -173,12 +173,12 @@ class Mapper(ABC):
                     Holds.LEDGER: [step(Verb.DEBIT, act.amount)],
                     Holds.UPFRONT: [],
                 }[transaction.holds]
-            case ActKind.RELEASE if transaction.credit:
+            case ActKind.REVERSAL if transaction.credit:
                 steps = [step(Verb.DEBIT, act.amount)]
-            case ActKind.RELEASE:
+            case ActKind.REVERSAL:
                 steps = {
                     Holds.NATIVE: [
-                        step(Verb.RELEASE, act.released, self._hold(transaction)),
+                        step(Verb.VOID, act.voided, self._hold(transaction)),
                         step(Verb.REFUND, act.refunded),
                     ],
                     Holds.LEDGER: [step(Verb.REFUND, act.refunded)],

@@ -60,7 +60,7 @@ class Currency:
     def to_minor(self, value: Decimal) -> int:
         """Return `value` (major units) as an integer of the smallest unit.
 
-        A float artefact (15.299999999999999) becomes the amount it means. Raises InvalidAmount for NaN, infinity,
+        A float artifact (15.299999999999999) becomes the amount it means. Raises InvalidAmount for NaN, infinity,
         what is truly finer than the currency (1.005 BRL) and what is larger than any card.
         """
         if not value.is_finite():

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 BUILT_IN = {
     "lightrail_v1": "mappers.lightrail_v1.mapper:LightrailV1",
     "lightrail_v2": "mappers.lightrail_v2.mapper:LightrailV2",
-    "lightrail_valuestores": "mappers.lightrail_valuestores.mapper:LightrailValueStores",
+    "lightrail_draft": "mappers.lightrail_draft.mapper:LightrailDraft",
     "memory": "mappers.memory.mapper:Memory",
     "vauchar": "mappers.vauchar.mapper:Vauchar",
     "voucherify": "mappers.voucherify.mapper:Voucherify",

@@ -10,11 +10,11 @@ from typing import Any, Self
 
 
 class Holds(StrEnum):
-    """Where the money of an authorised, unsettled debit is kept."""
+    """Where the money of an authorized, unsettled debit is kept."""
 
     NATIVE = "native"  # the backend reserves it
     LEDGER = "ledger"  # we reserve it against the backend's balance, and take it at settlement
-    UPFRONT = "upfront"  # it is taken at authorisation and given back at cancellation
+    UPFRONT = "upfront"  # it is taken at authorization and given back at cancellation
 
 
 class CardStatus(StrEnum):
@@ -121,7 +121,7 @@ class Verb(StrEnum):
     DEBIT = "debit"
     CREDIT = "credit"
     CAPTURE = "capture"
-    RELEASE = "release"  # give a hold, or a part of it, back
+    VOID = "void"  # give a hold, or a part of it, back
     REFUND = "refund"  # give back money that was taken
 
 
@@ -131,7 +131,7 @@ class ActKind(StrEnum):
     DEBIT = "debit"  # opens a transaction: reserve (or take) its amount
     CREDIT = "credit"  # opens a transaction: add its amount
     CAPTURE = "capture"  # take some of what is reserved
-    RELEASE = "release"  # give some back: first what is reserved, then what was taken
+    REVERSAL = "reversal"  # give some back: first what is reserved, then what was taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Origin:
     act: ActKind
     oid: str
     act_amount: int
-    released: int = 0
+    voided: int = 0
     refunded: int = 0
     act_request_id: str = ""
 
@@ -182,7 +182,7 @@ class Origin:
         except (TypeError, ValueError):
             return None
         names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
-        amounts = (origin.act_amount, origin.released, origin.refunded)
+        amounts = (origin.act_amount, origin.voided, origin.refunded)
         sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
         return origin if sound else None
 
@@ -243,11 +243,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What is wanted now. For RELEASE, `amount` is `released` (of what is held) plus `refunded` (of what was taken)."""
+    """What is wanted now. For REVERSAL, `amount` is `voided` (of what is held) plus `refunded` (of what was taken)."""
 
     kind: ActKind
     amount: int
-    released: int = 0
+    voided: int = 0
     refunded: int = 0
 
 
@@ -255,7 +255,7 @@ class Act:
 class Transaction:
     """What a mapper may know of a transaction when it plans: settled facts only. Amounts in minor units.
 
-    `captured`, `released` and `refunded` are the sums of the acts done before this one; `done` are all their steps.
+    `captured`, `voided` and `refunded` are the sums of the acts done before this one; `done` are all their steps.
     """
 
     id: str
@@ -264,7 +264,7 @@ class Transaction:
     holds: Holds  # as it was opened with; the provider's policy may have changed since
     credit: bool = False
     captured: int = 0
-    released: int = 0
+    voided: int = 0
     refunded: int = 0
     done: tuple[DoneStep, ...] = ()
     hold_for: timedelta | None = None

@@ -23,16 +23,16 @@ def plan(act: Act, transaction: Transaction, *, refund_whole: bool) -> list[Step
             steps = []
         case ActKind.CAPTURE:
             steps = [step(Verb.CAPTURE, transaction.amount, _hold(transaction))]
-        case ActKind.RELEASE if transaction.credit:
+        case ActKind.REVERSAL if transaction.credit:
             steps = [step(Verb.DEBIT, act.amount)]
-        case ActKind.RELEASE if taken and refund_whole and act.amount == taken.amount:
+        case ActKind.REVERSAL if taken and refund_whole and act.amount == taken.amount:
             # It gives each part back to where it was taken from, even where nothing can be added any more.
             steps = [step(Verb.REFUND, act.amount, taken.receipt.reference)]
-        case ActKind.RELEASE if taken:
+        case ActKind.REVERSAL if taken:
             steps = [step(Verb.REFUND, act.amount)]
-        case ActKind.RELEASE if act.amount == transaction.amount:
-            steps = [step(Verb.RELEASE, act.amount, _hold(transaction))]
-        case ActKind.RELEASE:
+        case ActKind.REVERSAL if act.amount == transaction.amount:
+            steps = [step(Verb.VOID, act.amount, _hold(transaction))]
+        case ActKind.REVERSAL:
             # Holds cannot shrink: only taking all of it makes the part spendable again now.
             whole = step(Verb.CAPTURE, transaction.amount, _hold(transaction))
             steps = [whole, step(Verb.REFUND, act.amount)]

@@ -30,7 +30,7 @@ class Credential:
 class Policy:
     """What a provider's owner decides: who holds the money, for how long, and when a settlement is answered.
 
-    `authorization_ttl` is how long an untouched authorisation is held, `remainder_ttl` how long the unsettled rest
+    `authorization_ttl` is how long an untouched authorization is held, `remainder_ttl` how long the unsettled rest
     stays held after the last settlement. `settle` is "capture" (a settlement is answered when the money was taken)
     or "accept" (when it is on disk and the backend, which holds the money, cannot refuse any more).
     """

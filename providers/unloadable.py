@@ -37,7 +37,7 @@ class Unloadable(Mapper):
         """Return the stand-in for the mapper that `reason` speaks of."""
         return type(cls.__name__, (cls,), {"reason": reason})
 
-    # The ledger asks this before it writes an intent or claims one.
+    # The ledger asks this before it writes an intent or leases one.
     @property
     def one_step_at_a_time(self) -> bool:  # type: ignore[override]
         self._turn_away()

@@ -1,4 +1,4 @@
-"""What every test may ask for: a durable store of its own. And what no test may do: leave this machine."""
+"""What every test may ask for: a durable Redis of its own. And what no test may do: leave this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 import redis
 
-from app.server.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedRedis
 
 pytest.register_assert_rewrite("mappers.conformance")
 
@@ -44,14 +44,14 @@ sys.addaudithook(_refuse_the_network)
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """The address of a real store that keeps what it is told, shared by the tests of one process."""
+    """The address of a real Redis that keeps what it is told, shared by the tests of one process."""
     memory = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with TemporaryDirectory(dir=memory) as folder, EmbeddedStore(Path(folder)) as store:
-        yield store.url
+    with TemporaryDirectory(dir=memory) as folder, EmbeddedRedis(Path(folder)) as storage:
+        yield storage.url
 
 
 @pytest.fixture
-def clean_store(redis_url: str) -> str:
+def empty_redis_url(redis_url: str) -> str:
     """The same address, with nothing stored there."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()

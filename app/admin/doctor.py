@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import mappers.registry
-from app.admin.providers.checks import Check, check_backend, check_service, check_store
-from app.ledger.errors import StoreUnavailable
+from app.admin.providers.checks import Check, check_backend, check_redis, check_service
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.index import Index
-from app.server.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
 from mappers.deadline import Deadline
@@ -41,24 +41,24 @@ PARKED_SHOWN = 5
 READY_SECONDS = 2.0
 
 
-OpenStore = Callable[[Settings], AbstractContextManager[Connection]]
+OpenRedis = Callable[[Settings], AbstractContextManager[Connection]]
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Connection]:
-    """Connect to the store that the settings name; the embedded one is joined, or started for as long as needed."""
+def opened_redis(settings: Settings) -> Iterator[Connection]:
+    """Connect to Redis that the settings name; the embedded one is joined, or started for as long as needed."""
     with ExitStack() as running:
-        url = settings.redis_url or running.enter_context(EmbeddedStore(settings.data)).url
-        connection = Connection.to(url, timeout_seconds=settings.store_timeout_seconds, connections=1)
+        url = settings.redis_url or running.enter_context(EmbeddedRedis(settings.data)).url
+        connection = Connection.to(url, timeout_seconds=settings.redis_timeout_seconds, connections=1)
         running.callback(connection.close)
         yield connection
 
 
-def examine(open_store: OpenStore = opened_store) -> Iterator[Check]:
+def examine(open_redis: OpenRedis = opened_redis) -> Iterator[Check]:
     """Yield every check of this installation as it is made; some take seconds.
 
-    `open_store` connects to the store of these settings. Raises what it raises beside StoreUnavailable and
-    EmbeddedStoreFailed.
+    `open_redis` connects to Redis of these settings. Raises what it raises beside LedgerUnavailable and
+    EmbeddedRedisFailed.
     """
     yield from _names(os.environ)
     try:
@@ -72,7 +72,7 @@ def examine(open_store: OpenStore = opened_store) -> Iterator[Check]:
     yield from _hub_address(os.environ)
     if settings.redis_url is None:
         yield _data(settings.data)
-    yield from _store(settings, open_store)
+    yield from _redis(settings, open_redis)
     yield _service(settings)
     yield from _providers(settings)
 
@@ -106,22 +106,22 @@ def _data(path: Path) -> Check:
     return Check(name, True, found=f"{path}, {free // 2**20} MiB free")
 
 
-def _store(settings: Settings, open_store: OpenStore) -> Iterator[Check]:
+def _redis(settings: Settings, open_redis: OpenRedis) -> Iterator[Check]:
     try:
-        with open_store(settings) as connection:
+        with open_redis(settings) as connection:
             connection.now_milliseconds()  # without it, nothing else can be said
-            for check in check_store(connection):
-                yield _forgiven(check) if settings.allow_unsafe_store else check
+            for check in check_redis(connection):
+                yield _forgiven(check) if settings.redis_allow_unsafe else check
             yield from _ledger(Index(connection))
-    except (StoreUnavailable, EmbeddedStoreFailed) as error:
-        yield Check("store", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
+    except (LedgerUnavailable, EmbeddedRedisFailed) as error:
+        yield Check("redis", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
 
 
 def _forgiven(check: Check) -> Check:
-    """Accept a store that may forget, where the settings say that it holds play money."""
-    if check.name != "store" or check.ok:
+    """Accept a Redis that may forget, where the settings say that it holds play money."""
+    if check.name != "redis" or check.ok:
         return check
-    return replace(check, ok=None, remedy=f"{check.remedy}; {variable('allow_unsafe_store')} accepts it")
+    return replace(check, ok=None, remedy=f"{check.remedy}; {variable('redis_allow_unsafe')} accepts it")
 
 
 def _ledger(index: Index) -> Iterator[Check]:

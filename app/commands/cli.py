@@ -23,7 +23,7 @@ from app.commands.reconcile import reconcile_command
 from app.commands.transactions import transactions
 from app.ledger.errors import LedgerError
 from app.server.demo import DEFAULT_PORT, run_demo
-from app.server.embedded import EmbeddedStoreFailed
+from app.server.embedded import EmbeddedRedisFailed
 from app.server.serve import CannotServe, probe_address, serve
 from app.settings import InvalidSettings, Settings, variable
 from mappers.base import MapperError
@@ -37,7 +37,7 @@ from providers.problems import InvalidProviders
 HUB = "hub"
 
 # The configuration or the machine is at fault: scripts see the exit code of wrong usage.
-WRONG_SETUP = (InvalidSettings, InvalidProviders, CannotServe, EmbeddedStoreFailed, HubMisconfigured)
+WRONG_SETUP = (InvalidSettings, InvalidProviders, CannotServe, EmbeddedRedisFailed, HubMisconfigured)
 
 # It was understood, and refused.
 REFUSED = (
@@ -92,7 +92,7 @@ main.add_command(transactions)
 def serve_command(bind: str | None, workers: int | None) -> None:
     """Serve the providers of providers.toml until told to stop.
 
-    Without GIFTBRIDGE_REDIS_URL it starts a durable store of its own under GIFTBRIDGE_DATA. SIGTERM and Ctrl-C finish
+    Without GIFTBRIDGE_REDIS_URL it starts a durable Redis of its own under GIFTBRIDGE_DATA. SIGTERM and Ctrl-C finish
     the calls at hand first; SIGHUP loads the code and the configuration anew.
     """
     # gunicorn reads its configuration from the environment, like everything else.
@@ -147,7 +147,7 @@ def sandbox_command(name: str, port: int | None) -> None:
     help="Where to serve on 127.0.0.1.",
 )
 def demo_command(port: int) -> None:
-    """Show everything at once on this machine: two stand-in backends, a fresh store, and the service before them."""
+    """Show everything at once on this machine: two stand-in backends, a fresh Redis, and the service before them."""
     sys.exit(run_demo(port))
 
 

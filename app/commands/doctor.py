@@ -20,7 +20,7 @@ COLUMNS = (Column("check"), Column(""), Column("found, and what to do"))
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Find what is wrong with this installation.
 
-    Everything that can be is looked at, each failure with its remedy: settings, store, data directory, unfinished and
+    Everything that can be is looked at, each failure with its remedy: settings, Redis, data directory, unfinished and
     parked transactions, the running service, and every provider with its backend, its public address and how it
     answers there. Exits with 1 when something is wrong.
 

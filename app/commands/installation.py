@@ -1,4 +1,4 @@
-"""What a command works with: this installation's settings, providers and store, and who is asking."""
+"""What a command works with: this installation's settings, providers and Redis, and who is asking."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import structlog
 from app.admin.providers.provider_file import ProviderFile
 from app.commands.output import note
 from app.parts import Parts, build
-from app.server.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedRedis
 from app.settings import Settings
 from providers.problems import InvalidProviders
 from providers.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A person waits longer than a checkout does, and a hung store is worth a try more.
-STORE_TIMEOUT_SECONDS = 5.0
+# A person waits longer than a checkout does, and a hung Redis is worth a try more.
+REDIS_TIMEOUT_SECONDS = 5.0
 
 # A command makes one call after the other.
 CONNECTIONS = 4
@@ -55,10 +55,10 @@ def logs_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
-    """Yield the parts of this installation, on the store its settings name or the embedded one, started or joined.
+    """Yield the parts of this installation, on Redis its settings name or the embedded one, started or joined.
 
-    What only reads the store can do without providers.toml. Raises InvalidSettings, InvalidProviders,
-    EmbeddedStoreFailed.
+    What only reads Redis can do without providers.toml. Raises InvalidSettings, InvalidProviders,
+    EmbeddedRedisFailed.
     """
     settings = Settings.from_environment()
     try:
@@ -69,8 +69,8 @@ def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
         note(f"{error}\nThe providers are left out until that is corrected.")
         registry = Registry(())
     with _redis_url(settings) as url:
-        seconds = max(settings.store_timeout_seconds, STORE_TIMEOUT_SECONDS)
-        patient = replace(settings, store_timeout_seconds=seconds, threads=CONNECTIONS)
+        seconds = max(settings.redis_timeout_seconds, REDIS_TIMEOUT_SECONDS)
+        patient = replace(settings, redis_timeout_seconds=seconds, threads=CONNECTIONS)
         parts = build(patient, registry, url)
         try:
             yield parts
@@ -109,5 +109,5 @@ def _redis_url(settings: Settings) -> Iterator[str]:
     if settings.redis_url is not None:
         yield settings.redis_url
         return
-    with EmbeddedStore(settings.data) as embedded:
+    with EmbeddedRedis(settings.data) as embedded:
         yield embedded.url

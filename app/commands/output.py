@@ -33,11 +33,11 @@ ENDLESS = 1_000_000
 # What takes less needs no bar.
 PATIENCE_SECONDS = 1.0
 
-# How a word that says how something stands is coloured.
+# How a word that says how something stands is colored.
 STYLES = {
-    **dict.fromkeys(("ok", "done", "authorised", "active"), "green"),
+    **dict.fromkeys(("ok", "done", "authorized", "active"), "green"),
     **dict.fromkeys(("wrong", "refused", "parked", "missing", "extra", "amount", "state", "unresolved"), "red"),
-    **dict.fromkeys(("not tried", "not compared", "opening", "accepted", "abandoned", "expired"), "yellow"),
+    **dict.fromkeys(("not tried", "not compared", "pending", "accepted", "abandoned", "expired"), "yellow"),
 }
 
 

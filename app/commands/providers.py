@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import click
 
 import mappers.registry
-from app.admin.doctor import opened_store
+from app.admin.doctor import opened_redis
 from app.admin.providers import credentials
 from app.admin.providers.checks import check_provider
 from app.admin.providers.provider_file import NewProvider, Pair, ProviderFile
@@ -131,7 +131,7 @@ def list_command(as_json: bool) -> None:
 def check_command(provider_id: str, app_token_stdin: bool, as_json: bool) -> None:
     """Check a provider from its configuration to the answers VTEX gets, each failure with what to do.
 
-    Configuration, the backend's credentials (one harmless call), the store, the public address and its path, what
+    Configuration, the backend's credentials (one harmless call), Redis, the public address and its path, what
     happens without, with wrong and with right credentials, and the clocks. Exits with 1 when something is wrong.
 
     \b
@@ -141,8 +141,8 @@ def check_command(provider_id: str, app_token_stdin: bool, as_json: bool) -> Non
     """
     file = provider_file()
     pair = _pair(file, provider_id) if app_token_stdin else None
-    with opened_store(Settings.from_environment()) as store:
-        checks = gather(check_provider(file, provider_id, store=store, pair=pair))
+    with opened_redis(Settings.from_environment()) as redis:
+        checks = gather(check_provider(file, provider_id, redis=redis, pair=pair))
     report(checks, as_json=as_json)
 
 
@@ -165,7 +165,7 @@ def rotate_command(provider_id: str, as_json: bool) -> None:
 @providers.command("revoke")
 @click.argument("provider_id", metavar="ID")
 @click.argument("app_key", metavar="KEY")
-@click.option("--yes", is_flag=True, help="Even if a store is registered with it: its payments fail from then on.")
+@click.option("--yes", is_flag=True, help="Even if a Redis is registered with it: its payments fail from then on.")
 @json_option
 def revoke_command(provider_id: str, app_key: str, yes: bool, as_json: bool) -> None:
     """Remove the app key KEY and its token: the service refuses them as soon as it has read the file.

@@ -53,7 +53,7 @@ def print_summaries(found: Iterable[Summary]) -> None:
             one.order_id,
             one.reserved,
             one.settled,
-            one.released + one.refunded,
+            one.voided + one.refunded,
             one.provider,
         )
         for one in found
@@ -79,7 +79,7 @@ def print_story(story: Story) -> None:
             "Reserved": f"{one.reserved} {one.currency}",
             "Reserved until (UTC)": story.expires,
             "Settled": f"{one.settled} {one.currency}",
-            "Given back": f"{one.released} {one.currency} of what was reserved, {one.refunded} of what was settled",
+            "Given back": f"{one.voided} {one.currency} of what was reserved, {one.refunded} of what was settled",
             "Description": story.description,
         }
     )
@@ -116,6 +116,6 @@ def print_story(story: Story) -> None:
 
 def print_done(done: Done) -> None:
     one, act = done.transaction, done.act
-    parts = f" ({act.released} of what was reserved, {act.refunded} of what was settled)" if act.refunded else ""
+    parts = f" ({act.voided} of what was reserved, {act.refunded} of what was settled)" if act.refunded else ""
     click.echo(f"The {act.what} of {act.amount} {one.currency}{parts} by {act.by or act.reason} is {act.state}.")
     print_summaries([one])

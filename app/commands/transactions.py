@@ -14,13 +14,13 @@ from app.admin.transactions.views import show, summary
 from app.commands.installation import actor_option, logs_to_stderr, opened
 from app.commands.output import json_option, note, print_json, progress, read_secret
 from app.commands.transaction_tables import print_done, print_story, print_summaries
-from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.transaction import Record
 from app.parts import Parts
 from mappers.base import BackendUnavailable, OutcomeUnknown
 
 # After these, a part of what was wanted may be on record already.
-MAYBE = (OutcomeUnknown, BackendUnavailable, Unresolved, StoreUnavailable)
+MAYBE = (OutcomeUnknown, BackendUnavailable, Unresolved, LedgerUnavailable)
 
 
 def _amount(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Decimal | None:
@@ -118,7 +118,7 @@ def list_command(
 def show_command(transaction: str, as_json: bool) -> None:
     """Show a transaction, everything done to it, and its history.
 
-    It is read from the store; no backend is asked and nothing changes.
+    It is read from Redis; no backend is asked and nothing changes.
 
     \b
     Examples:
@@ -189,7 +189,7 @@ _by_hand(
     """Give back what was settled.
 
     VTEX swallows some refunds: one that equals the sum of the earlier ones never reaches a provider. While a part of
-    the transaction is still reserved, that would be given back first: release it before, or use cancel for both.
+    the transaction is still reserved, that would be given back first: void it before, or use cancel for both.
 
     \b
     Examples:
@@ -198,13 +198,13 @@ _by_hand(
     """,
 )
 _by_hand(
-    "release",
-    by_hand.release,
+    "void",
+    by_hand.void,
     """Give back what is reserved and was never settled.
 
     \b
     Example:
-      giftbridge transactions release 1532540012345-01
+      giftbridge transactions void 1532540012345-01
     """,
 )
 

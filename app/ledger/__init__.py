@@ -1,1 +1,1 @@
-"""The money: states, use cases, the store that survives, and the sweeper that finishes what nobody came back for."""
+"""The money: states, use cases, Redis that survives, and the sweeper that finishes what nobody came back for."""

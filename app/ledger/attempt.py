@@ -10,8 +10,8 @@ import structlog
 
 from app.ledger.errors import Unresolved
 from app.ledger.names import step_key
-from app.ledger.storage.commands import Claim
-from app.ledger.storage.storage import Store
+from app.ledger.storage.commands import Lease
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     ActRecord,
     ActState,
@@ -75,25 +75,25 @@ class Attempt:
 
     def __init__(
         self,
-        store: Store,
+        storage: Storage,
         provider: Provider,
         record: Record,
         act: ActRecord,
-        claim: Claim,
+        lease: Lease,
         sleep: Callable[[float], None],
         *,
         waited_for: bool,
     ) -> None:
-        self._store = store
+        self._storage = storage
         self._provider = provider
         self._mapper = provider.mapper
         self._record = record
         self._act = act
-        self._claim = claim
+        self._lease = lease
         self._sleep = sleep
         self._waited_for = waited_for
         self._steps = list(act.steps)
-        self._clean = claim.clean
+        self._clean = lease.clean
         self._sent = False
         self._answered = True  # whatever was sent for the open step had some answer
         self._looked = 0  # number of the last look of this attempt
@@ -122,7 +122,7 @@ class Attempt:
             error = BackendUnavailable("nobody came back for it")
             return self._write_refusal(error, abandoned=True)
         except Undecidable as error:
-            if not self._claim.conclusive:
+            if not self._lease.conclusive:
                 return self._leave(error)
             return self._park(error)
         except Refused as error:
@@ -163,7 +163,7 @@ class Attempt:
 
     def _move(self, number: int, deadline: Deadline) -> Receipt:
         """Return the step's receipt; never sends it twice where that could move money twice."""
-        certain = self._clean or self._claim.conclusive
+        certain = self._clean or self._lease.conclusive
         if not self._clean:
             receipt = self._ask(self._call(number), deadline, certain=certain)
             if receipt is not None:
@@ -229,7 +229,7 @@ class Attempt:
             act=act.kind,
             oid=act.oid,
             act_amount=act.amount,
-            released=act.released,
+            voided=act.voided,
             refunded=act.refunded,
             act_request_id=act.request_id,
         )
@@ -271,14 +271,14 @@ class Attempt:
     def _finish(self, deadline: Deadline) -> Record:
         record, act = self._record, self._act
         reserve_here = record.holds is Holds.LEDGER and act.opens and record.operation is Operation.DEBIT
-        epoch = self._claim.epoch
+        epoch = self._lease.epoch
         pause = FIRST_REREAD_SECONDS
         while True:
             balance = self._spendable_balance(deadline) if reserve_here else 0
-            outcome = self._store.finish(
+            outcome = self._storage.finish(
                 record,
                 act,
-                self._claim,
+                self._lease,
                 self._steps,
                 remainder_ttl=self._provider.policy.remainder_ttl,
                 read_lag=timedelta(seconds=self._mapper.read_lag_seconds),
@@ -304,9 +304,9 @@ class Attempt:
         record, act = self._record, self._act
         if record.holds is not Holds.LEDGER or record.operation is not Operation.CREDIT or act.opens:
             return
-        reserved, taking = self._store.standing(record.provider_id, record.card_id)
+        reserved, taking = self._storage.standing(record.provider_id, record.card_id)
         lacking = reserved - self._spendable_balance(deadline)
-        if lacking > taking - act.released - act.refunded:
+        if lacking > taking - act.voided - act.refunded:
             raise InsufficientFunds("what the card holds is reserved for other orders")
         if lacking > 0:
             raise BackendUnavailable("the card is being used at this moment; repeat the request")
@@ -318,29 +318,29 @@ class Attempt:
         return card.balance
 
     def _write_progress(self) -> None:
-        outcome = self._store.progress(self._record, self._act, self._claim, self._steps)
+        outcome = self._storage.progress(self._record, self._act, self._lease, self._steps)
         if outcome.word != "ok":
             raise _Overtaken(outcome.the_record())
 
     def _write_refusal(self, error: MapperError, *, abandoned: bool = False) -> Record:
-        outcome = self._store.refuse(self._record, self._act, self._claim, self._steps, error, abandoned=abandoned)
+        outcome = self._storage.refuse(self._record, self._act, self._lease, self._steps, error, abandoned=abandoned)
         return outcome.the_record()
 
     def _park(self, error: MapperError) -> Record:
         log.error("parked", transaction=self._record.id, oid=self._act.oid, reason=str(error))
         clean = self._clean and not self._sent
-        self._store.park(self._record, self._act, self._claim, self._steps, error, PARKED_RETRY, clean=clean)
+        self._storage.park(self._record, self._act, self._lease, self._steps, error, PARKED_RETRY, clean=clean)
         raise Unresolved(f"the backend cannot tell what became of {self._act.oid}: a person must decide") from error
 
     def _leave(self, error: BackendUnavailable | OutcomeUnknown) -> Record:
         """Give the act back unresolved, saying how sure the next one may be, and raise `error`."""
         answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
-        retry = min(FIRST_RETRY * 2 ** min(self._claim.attempt - 1, 10), LONGEST_RETRY)
-        self._store.leave_unknown(
+        retry = min(FIRST_RETRY * 2 ** min(self._lease.attempt - 1, 10), LONGEST_RETRY)
+        self._storage.leave_unknown(
             self._record,
             self._act,
-            self._claim,
+            self._lease,
             self._steps,
             retry=retry,
             quiet_in=lag if answered else None,

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import structlog
 
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.names import digest
 from app.ledger.storage.connection import Fleet
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from mappers.base import Card, CardStatus, Holds, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -31,10 +31,10 @@ class SpendableCard:
 
 
 class CardService:
-    """What can be done with cards. Methods raise mapper errors and StoreUnavailable."""
+    """What can be done with cards. Methods raise mapper errors and LedgerUnavailable."""
 
-    def __init__(self, store: Store, fleet: Fleet, misses_per_customer: int, misses_per_provider: int) -> None:
-        self._store = store
+    def __init__(self, storage: Storage, fleet: Fleet, misses_per_customer: int, misses_per_provider: int) -> None:
+        self._storage = storage
         self._fleet = fleet
         self._misses_per_customer = misses_per_customer
         self._misses_per_provider = misses_per_provider
@@ -53,7 +53,7 @@ class CardService:
         return self._spendable(provider, found)
 
     def get(self, provider: Provider, card_id: str, deadline: Deadline) -> SpendableCard:
-        """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, StoreUnavailable."""
+        """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, LedgerUnavailable."""
         card = provider.mapper.get_card(card_id, deadline)
         return SpendableCard(card, self._balance(provider, card))
 
@@ -70,7 +70,7 @@ class CardService:
             return 0
         if Holds.LEDGER not in provider.mapper.supported_holds:
             return max(0, card.balance)
-        return max(0, card.balance - self._store.reserved(provider.id, card.id))
+        return max(0, card.balance - self._storage.reserved(provider.id, card.id))
 
     def _counters(self, provider: Provider, query: Query) -> list[tuple[str, int]]:
         counters = [(f"provider:{provider.id}", self._misses_per_provider)]
@@ -80,15 +80,15 @@ class CardService:
         return counters
 
     def _spent(self, counters: list[tuple[str, int]]) -> bool:
-        # The ration protects against guessing; without the store, shoppers are served rather than rationed.
+        # The ration protects against guessing; without Redis, shoppers are served rather than rationed.
         try:
             misses = self._fleet.misses(*(name for name, _ in counters))
-        except StoreUnavailable:
+        except LedgerUnavailable:
             return False
         return any(count >= ration for count, (_, ration) in zip(misses, counters, strict=True))
 
     def _count_miss(self, counters: list[tuple[str, int]]) -> None:
         try:
             self._fleet.count_miss(MISSES_WINDOW, *(name for name, _ in counters))
-        except StoreUnavailable:
-            log.warning("a miss was not counted: the store cannot be reached")
+        except LedgerUnavailable:
+            log.warning("a miss was not counted: Redis cannot be reached")

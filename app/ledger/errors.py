@@ -10,7 +10,7 @@ class TransactionNotFound(LedgerError):
 
 
 class AmountExceeded(LedgerError):
-    """More would be settled, released or refunded than the transaction has left."""
+    """More would be settled, voided or refunded than the transaction has left."""
 
 
 class RequestConflict(LedgerError):
@@ -21,5 +21,5 @@ class Unresolved(LedgerError):
     """Part of the transaction is still unknown and could not be resolved in time; ask again later."""
 
 
-class StoreUnavailable(LedgerError):
-    """The store cannot be reached, or must not be trusted with money."""
+class LedgerUnavailable(LedgerError):
+    """Redis cannot be reached, or must not be trusted with money."""

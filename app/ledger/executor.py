@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from app.ledger.attempt import Attempt
 from app.ledger.errors import Unresolved
-from app.ledger.storage.commands import Claim
-from app.ledger.storage.storage import Store
+from app.ledger.storage.commands import Lease
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActRecord, ActState, Decision, Record
 from mappers.base import MapperError
 from mappers.deadline import Deadline
@@ -22,8 +22,8 @@ LONGEST_PAUSE_SECONDS = 0.2
 class Executor:
     """Finishes what is open. Shared by requests, which wait for an answer, and the sweeper, for which nobody waits."""
 
-    def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._store = store
+    def __init__(self, storage: Storage, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._storage = storage
         self._sleep = sleep
 
     def resolve(
@@ -31,7 +31,7 @@ class Executor:
         provider: Provider,
         record: Record,
         deadline: Deadline,
-        claim: Claim | None = None,
+        lease: Lease | None = None,
         *,
         waited_for: bool = True,
         patient: bool = True,
@@ -40,33 +40,33 @@ class Executor:
     ) -> Record:
         """Return the transaction once nothing about it is unresolved, running what nobody else is running.
 
-        `claim` is the right to run that the caller has already. `waited_for`: whoever opened the transaction is here,
+        `lease` is the right to run that the caller has already. `waited_for`: whoever opened the transaction is here,
         so that it may be started. `patient`: wait for others until the deadline. `by` (None: VTEX) and
         `correlation_id` name whoever wants it, in the transaction's history.
         Raises BackendUnavailable, OutcomeUnknown or Unresolved when it stays unresolved.
         """
         pause = FIRST_PAUSE_SECONDS
-        while (act := record.open_act) is not None:
-            if claim is None:
+        while (act := record.unresolved_act) is not None:
+            if lease is None:
                 if act.state is ActState.PARKED and patient:
                     raise Unresolved(f"the backend cannot tell what became of {act.oid}: a person must decide")
-                outcome = self._store.claim(
+                outcome = self._storage.take_lease(
                     record,
                     one_step_at_a_time=provider.mapper.one_step_at_a_time,
                     by=by,
                     correlation_id=correlation_id,
                 )
-                if outcome.word in ("leased", "card busy"):
+                if outcome.word in ("held", "card busy"):
                     if not patient:
                         raise Unresolved("another attempt is under way")
                     if outcome.word == "card busy":
                         self.help(provider, outcome.card_taken_by, deadline)
                     self._wait(pause, deadline)
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-                record, claim = outcome.the_record(), outcome.claim
+                record, lease = outcome.the_record(), outcome.lease
                 continue
-            record = self._run(provider, record, act, claim, deadline, waited_for=waited_for)
-            claim = None
+            record = self._run(provider, record, act, lease, deadline, waited_for=waited_for)
+            lease = None
         return record
 
     def decide(
@@ -76,7 +76,7 @@ class Executor:
 
         Raises Unresolved when nothing is parked or somebody is at it, and what `resolve` raises.
         """
-        outcome = self._store.claim(
+        outcome = self._storage.take_lease(
             record,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
             by=actor,
@@ -84,19 +84,19 @@ class Executor:
         )
         if outcome.word == "seen to":
             return outcome.the_record()
-        if outcome.claim is None:
+        if outcome.lease is None:
             raise Unresolved(f"there is nothing to decide now ({outcome.word}): look at the transaction again")
         record = outcome.the_record()
-        return self.resolve(provider, record, deadline, outcome.claim, by=actor)
+        return self.resolve(provider, record, deadline, outcome.lease, by=actor)
 
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         """Wait for, or finish, another transaction that keeps the card busy. Raises Unresolved when it stays so."""
         self._wait(FIRST_PAUSE_SECONDS, deadline)
-        record = self._store.load(transaction_id) if transaction_id else None
+        record = self._storage.load(transaction_id) if transaction_id else None
         if record is None or record.open is None:
             return
         try:
-            # An authorisation is started only for those who want it: they are not here.
+            # An authorization is started only for those who want it: they are not here.
             self.resolve(provider, record, deadline, waited_for=False)
         except (MapperError, Unresolved) as error:
             raise Unresolved("another payment with this card is not finished yet; repeat the request") from error
@@ -107,9 +107,9 @@ class Executor:
         self._sleep(min(seconds, deadline.remaining_seconds()))
 
     def _run(
-        self, provider: Provider, record: Record, act: ActRecord, claim: Claim, deadline: Deadline, *, waited_for: bool
+        self, provider: Provider, record: Record, act: ActRecord, lease: Lease, deadline: Deadline, *, waited_for: bool
     ) -> Record:
         """Run one act from where it stands and write down what became of it."""
-        attempt = Attempt(self._store, provider, record, act, claim, self._sleep, waited_for=waited_for)
+        attempt = Attempt(self._storage, provider, record, act, lease, self._sleep, waited_for=waited_for)
         # Half the lease is for sending, the other half for what was sent to arrive and to show.
-        return attempt.run(deadline.sooner(self._store.lease_seconds / 2))
+        return attempt.run(deadline.sooner(self._storage.lease_seconds / 2))

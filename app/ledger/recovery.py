@@ -1,4 +1,4 @@
-"""Recovery writes a transaction anew from the backend's statement, when a store that held nothing else has lost it."""
+"""Recovery writes a transaction anew from the backend's statement, when a Redis that held nothing else has lost it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from app.ledger import names
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     MOVES_MONEY,
@@ -35,15 +35,15 @@ NEVER = 253402300799000
 
 
 class Recovery:
-    """Only for backends that hold natively and keep our notes: there the store's loss loses neither money nor story."""
+    """Only for backends that hold natively and keep our notes: there Redis's loss loses neither money nor story."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
     def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Record | None:
-        """Return a transaction the store does not know but the backend does, written down again; else None.
+        """Return a transaction Redis does not know but the backend does, written down again; else None.
 
-        Raises BackendUnavailable, StoreUnavailable.
+        Raises BackendUnavailable, LedgerUnavailable.
         """
         if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
             return None
@@ -73,7 +73,7 @@ class Recovery:
         if record is None:
             return None
         log.warning("a transaction was restored from the backend", transaction=address.id, provider=provider.id)
-        return self._store.restore(record)
+        return self._storage.restore(record)
 
 
 def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> Record | None:
@@ -90,8 +90,8 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> R
         return None
     for entry in entries:
         ended = entry.origin is not None and entry.origin.oid == record.acts[record.opened_by].oid
-        if entry.key is None and entry.verb is Verb.RELEASE and record.rest and ended:
-            record = _released_by_the_backend(record, entry)
+        if entry.key is None and entry.verb is Verb.VOID and record.rest and ended:
+            record = _voided_by_the_backend(record, entry)
     return _with_state(provider, record)
 
 
@@ -116,15 +116,15 @@ def _with_act(
         kind=origin.act,
         oid=oid,
         amount=origin.act_amount,
-        state=ActState.OPENING,
+        state=ActState.PENDING,
         request_id=origin.act_request_id or origin.request_id,
         reason=_reason(origin.act_request_id),
         date=_milliseconds(first),
-        released=origin.released,
+        voided=origin.voided,
         refunded=origin.refunded,
     )
     if opens:
-        record = replace(record, opened_by=act.number, captured=0, released=0, refunded=0)
+        record = replace(record, opened_by=act.number, captured=0, voided=0, refunded=0)
     steps = tuple(_as_told(provider.mapper, record, act, told))
     done = all(step.receipt is not None for step in steps)
     moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
@@ -132,13 +132,13 @@ def _with_act(
         # Nothing of the shopper's moved: it may have been refused. Whoever still wants it sends it again.
         refused = replace(act, steps=steps, state=ActState.REFUSED)
         return replace(record, acts=(*record.acts, refused))
-    act = replace(act, steps=steps, state=ActState.DONE if done else ActState.OPENING)
+    act = replace(act, steps=steps, state=ActState.DONE if done else ActState.PENDING)
     return replace(
         record,
         acts=(*record.acts, act),
         open=record.open if done or record.open is not None else act.number,
         captured=record.captured + (act.amount if act.kind is ActKind.CAPTURE else 0),
-        released=record.released + act.released,
+        voided=record.voided + act.voided,
         refunded=record.refunded + act.refunded,
     )
 
@@ -166,36 +166,36 @@ def _opened(provider: Provider, address: Address, entry: Entry) -> Record:
         amount=origin.act_amount,
         currency=provider.currency.code,
         holds=provider.policy.holds,
-        state=State.AUTHORISED,
+        state=State.AUTHORIZED,
         date=_milliseconds(entry),
         acts=(),
         opened_by=0,
         open=None,
-        claimed=True,
+        acknowledged=True,
         authorization_ttl=provider.policy.authorization_ttl,
     )
 
 
-def _released_by_the_backend(record: Record, entry: Entry) -> Record:
-    """Add the release of a hold that the backend let run out."""
+def _voided_by_the_backend(record: Record, entry: Entry) -> Record:
+    """Add the void of a hold that the backend let run out."""
     number = len(record.acts)
     act = ActRecord(
         number=number,
-        kind=ActKind.RELEASE,
-        oid=names.act_id(record.id, ActKind.RELEASE, f"{Reason.EXPIRED}-{number}"),
+        kind=ActKind.REVERSAL,
+        oid=names.act_id(record.id, ActKind.REVERSAL, f"{Reason.EXPIRED}-{number}"),
         amount=record.rest,
         state=ActState.DONE,
         request_id=f"{Reason.EXPIRED}-{number}",
         reason=Reason.EXPIRED,
         date=_milliseconds(entry),
-        released=record.rest,
-        steps=(PlannedStep(Verb.RELEASE, record.rest, receipt=entry.receipt),),
+        voided=record.rest,
+        steps=(PlannedStep(Verb.VOID, record.rest, receipt=entry.receipt),),
     )
-    return replace(record, acts=(*record.acts, act), released=record.released + act.released, state=State.EXPIRED)
+    return replace(record, acts=(*record.acts, act), voided=record.voided + act.voided, state=State.EXPIRED)
 
 
 def _with_state(provider: Provider, record: Record) -> Record:
-    if record.rest == 0 and record.state is State.AUTHORISED and record.open is None:
+    if record.rest == 0 and record.state is State.AUTHORIZED and record.open is None:
         undone = record.captured == 0 and record.acts[-1].reason in (Reason.ABANDONED, Reason.LATE)
         return replace(record, state=State.ABANDONED if undone else State.CLOSED)
     if record.captured:

@@ -1,4 +1,4 @@
-"""The use cases of a transaction: authorise, settle, cancel, read; each finishes what an earlier attempt left open."""
+"""The use cases of a transaction: authorize, settle, cancel, read; each finishes what an earlier attempt left open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.storage.commands import Change, Opening, Outcome
 from app.ledger.storage.index import Index
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
@@ -88,8 +88,8 @@ class TransactionView:
 class LedgerService:
     """What can be done with transactions. Methods raise the errors of mappers.base and app.ledger.errors."""
 
-    def __init__(self, store: Store, index: Index, executor: Executor, recovery: Recovery) -> None:
-        self._store = store
+    def __init__(self, storage: Storage, index: Index, executor: Executor, recovery: Recovery) -> None:
+        self._storage = storage
         self._index = index
         self._executor = executor
         self._recovery = recovery
@@ -98,7 +98,7 @@ class LedgerService:
         """Reserve (Debit) or add (Credit) value once, however often the same request comes, and return its id.
 
         Raises InvalidAmount, RequestConflict, what the backend refused it with, BackendUnavailable, OutcomeUnknown,
-        Unresolved, StoreUnavailable.
+        Unresolved, LedgerUnavailable.
         """
         opening = Opening(
             provider_id=provider.id,
@@ -114,17 +114,17 @@ class LedgerService:
             correlation_id=request.correlation_id,
         )
         while True:
-            outcome = self._with_card(provider, lambda: self._store.open(opening), deadline)
+            outcome = self._with_card(provider, lambda: self._storage.open(opening), deadline)
             if outcome.word == "conflict":
                 raise RequestConflict(
                     f"requestId {request.request_id} came before with another value; send a new requestId"
                 )
             record = self._executor.resolve(
-                provider, outcome.the_record(), deadline, outcome.claim, correlation_id=request.correlation_id
+                provider, outcome.the_record(), deadline, outcome.lease, correlation_id=request.correlation_id
             )
             if record.state is State.REFUSED:
                 raise _refusal(record.acts[record.opened_by])
-            if record.state in KNOWN_TO_VTEX and record.claimed:
+            if record.state in KNOWN_TO_VTEX and record.acknowledged:
                 return record.id
             # Abandoned meanwhile, or resolved while nobody waited: opening it again finds or renews it.
             if deadline.passed():
@@ -144,7 +144,7 @@ class LedgerService:
 
         Raises as `settle` does.
         """
-        return self._change(provider, ActKind.RELEASE, request, deadline, accept=False)
+        return self._change(provider, ActKind.REVERSAL, request, deadline, accept=False)
 
     def decide(
         self,
@@ -165,7 +165,7 @@ class LedgerService:
         return self._executor.decide(provider, record, deadline, happened=happened, reference=reference, actor=actor)
 
     def transaction(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> TransactionView:
-        """Return one transaction. Raises TransactionNotFound, Unresolved, StoreUnavailable, BackendUnavailable."""
+        """Return one transaction. Raises TransactionNotFound, Unresolved, LedgerUnavailable, BackendUnavailable."""
         record = self._resolved(provider, card_id, transaction_id, deadline)
         opening = record.acts[record.opened_by]
         return TransactionView(
@@ -191,7 +191,7 @@ class LedgerService:
 
     def cancellations(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Entry]:
         """Return every cancellation, oldest first: complete and certain, or the errors of `transaction`."""
-        return self._entries(provider, card_id, transaction_id, ActKind.RELEASE, deadline)
+        return self._entries(provider, card_id, transaction_id, ActKind.REVERSAL, deadline)
 
     def _entries(
         self, provider: Provider, card_id: str, transaction_id: str, kind: ActKind, deadline: Deadline
@@ -215,7 +215,7 @@ class LedgerService:
         )
         address = Address(provider.id, request.card_id, request.transaction_id)
         oid = change.oid(address.id)
-        append = partial(self._store.append, address, change)
+        append = partial(self._storage.append, address, change)
         while True:
             outcome = self._with_card(provider, append, deadline)
             if outcome.record is None:
@@ -236,7 +236,7 @@ class LedgerService:
             act = record.act_named(oid)
             if act is None or not act.certain:
                 record = self._executor.resolve(
-                    provider, record, deadline, outcome.claim, by=request.actor, correlation_id=request.correlation_id
+                    provider, record, deadline, outcome.lease, by=request.actor, correlation_id=request.correlation_id
                 )
                 act = record.act_named(oid)
             if act is None or (outcome.word == "busy" and act.state is ActState.REFUSED):
@@ -252,7 +252,7 @@ class LedgerService:
         return outcome
 
     def _known(self, provider: Provider, address: Address, deadline: Deadline) -> Record:
-        record = self._store.load(address.id)
+        record = self._storage.load(address.id)
         if record is None:
             record = self._recovery.transaction(provider, address, deadline)
         if record is None or record.address != address:
@@ -280,8 +280,8 @@ def _refusal(act: ActRecord) -> Exception:
 
 
 def _what_is_left(provider: Provider, record: Record, kind: ActKind) -> str:
-    left = record.rest if kind is ActKind.CAPTURE else record.amount - record.released - record.refunded
-    verb = "settled" if kind is ActKind.CAPTURE else "cancelled"
+    left = record.rest if kind is ActKind.CAPTURE else record.amount - record.voided - record.refunded
+    verb = "settled" if kind is ActKind.CAPTURE else "canceled"
     return f"at most {provider.currency.to_decimal(left)} {provider.currency.code} can still be {verb}"
 
 

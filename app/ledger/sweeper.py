@@ -10,12 +10,12 @@ from datetime import timedelta
 
 import structlog
 
-from app.ledger.errors import LedgerError, StoreUnavailable
+from app.ledger.errors import LedgerError, LedgerUnavailable
 from app.ledger.executor import Executor
-from app.ledger.storage.commands import Change, Claim
+from app.ledger.storage.commands import Change, Lease
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Index
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Operation, Reason, Record, State
 from mappers.base import ActKind, BackendUnavailable, MapperError
 from mappers.deadline import Deadline
@@ -45,11 +45,11 @@ class Pass:
 
 
 class Sweeper:
-    """Works off the due queue, in a thread of its own. Of all sweepers on one store, one leads at a time."""
+    """Works off the due queue, in a thread of its own. Of all sweepers on one Redis, one leads at a time."""
 
     def __init__(
         self,
-        store: Store,
+        storage: Storage,
         index: Index,
         fleet: Fleet,
         executor: Executor,
@@ -58,7 +58,7 @@ class Sweeper:
         interval_seconds: float,
         deadline_seconds: float,
     ) -> None:
-        self._store = store
+        self._storage = storage
         self._index = index
         self._fleet = fleet
         self._executor = executor
@@ -85,13 +85,13 @@ class Sweeper:
             try:
                 if self._fleet.lead("sweeper", self._token, self._lead_lasts):
                     self.sweep_once()
-            except StoreUnavailable as error:
+            except LedgerUnavailable as error:
                 log.warning("sweep failed", reason=str(error))
             except Exception:
                 log.exception("sweep failed")
 
     def sweep_once(self) -> Pass:
-        """Look once at everything that is due. Raises StoreUnavailable."""
+        """Look once at everything that is due. Raises LedgerUnavailable."""
         done = Pass()
         unreachable: set[str] = set()
         for transaction_id in self._index.due(TRANSACTIONS_PER_BUCKET):
@@ -99,7 +99,7 @@ class Sweeper:
                 break
             try:
                 self._sweep_one(transaction_id, done, unreachable)
-            except StoreUnavailable:
+            except LedgerUnavailable:
                 raise
             except Exception:
                 # One that nobody thought of must not keep the others waiting.
@@ -108,12 +108,12 @@ class Sweeper:
         return done
 
     def _sweep_one(self, transaction_id: str, done: Pass, unreachable: set[str]) -> None:
-        record = self._store.load(transaction_id)
+        record = self._storage.load(transaction_id)
         if record is None or record.provider_id in unreachable:
             return
         try:
             done.counts[self._sweep(record)] += 1
-        except StoreUnavailable:
+        except LedgerUnavailable:
             raise
         except (MapperError, LedgerError) as error:
             # A dead backend's other transactions wait for the next pass, so that it holds up nobody else's.
@@ -132,28 +132,28 @@ class Sweeper:
         if record.open is not None:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
-        if record.state is State.AUTHORISED and (record.operation is Operation.DEBIT or not record.claimed):
-            reason = _why_released(record)
+        if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
+            reason = _why_voided(record)
             change = Change(
-                kind=ActKind.RELEASE,
+                kind=ActKind.REVERSAL,
                 amount=record.rest,
                 request_id=f"{reason}-{len(record.acts)}",
                 one_step_at_a_time=provider.mapper.one_step_at_a_time,
                 reason=reason,
                 only_if_due=True,
             )
-            outcome = self._store.append(record.address, change)
-            if outcome.claim is None:
+            outcome = self._storage.append(record.address, change)
+            if outcome.lease is None:
                 return "touched meanwhile"
-            self._resolve(provider, outcome.the_record(), deadline, outcome.claim)
+            self._resolve(provider, outcome.the_record(), deadline, outcome.lease)
             return str(reason)
-        return "forgotten" if self._store.forget(record) else "touched meanwhile"
+        return "forgotten" if self._storage.forget(record) else "touched meanwhile"
 
-    def _resolve(self, provider: Provider, record: Record, deadline: Deadline, claim: Claim | None = None) -> Record:
-        return self._executor.resolve(provider, record, deadline, claim, waited_for=False, patient=False, by="sweeper")
+    def _resolve(self, provider: Provider, record: Record, deadline: Deadline, lease: Lease | None = None) -> Record:
+        return self._executor.resolve(provider, record, deadline, lease, waited_for=False, patient=False, by="sweeper")
 
 
-def _why_released(record: Record) -> Reason:
-    if not record.claimed:
+def _why_voided(record: Record) -> Reason:
+    if not record.acknowledged:
         return Reason.ABANDONED
     return Reason.REMAINDER if record.captured else Reason.EXPIRED

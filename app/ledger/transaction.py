@@ -1,4 +1,4 @@
-"""What a transaction is: its states, its acts and the legal moves between them, without a store or a clock."""
+"""What a transaction is: its states, its acts and the legal moves between them, without a Redis or a clock."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class Operation(StrEnum):
 class State(StrEnum):
     """Where a transaction stands.
 
-    opening -> authorised -> closed, with any number of captures and releases between; or refused (it certainly did
-    not happen), abandoned (nobody came back for it, and it was undone), expired (the policy released all of it).
+    opening -> authorized -> closed, with any number of captures and voids between; or refused (it certainly did
+    not happen), abandoned (nobody came back for it, and it was undone), expired (the policy voided all of it).
     """
 
-    OPENING = "opening"
-    AUTHORISED = "authorised"
+    PENDING = "pending"
+    AUTHORIZED = "authorized"
     CLOSED = "closed"
     REFUSED = "refused"
     ABANDONED = "abandoned"
     EXPIRED = "expired"
 
 
-# Settled, cancelled and read by VTEX; the other states are none of its business.
-KNOWN_TO_VTEX = (State.AUTHORISED, State.CLOSED, State.EXPIRED)
+# Settled, canceled and read by VTEX; the other states are none of its business.
+KNOWN_TO_VTEX = (State.AUTHORIZED, State.CLOSED, State.EXPIRED)
 
 
 class ActState(StrEnum):
     """Where one act stands."""
 
-    OPENING = "opening"  # on disk; its outcome is not known yet
+    PENDING = "pending"  # on disk; its outcome is not known yet
     ACCEPTED = "accepted"  # promised to VTEX before it ran: it may not be refused any more
     DONE = "done"
     REFUSED = "refused"
@@ -55,7 +55,7 @@ class Part(StrEnum):
     SETTLED = "settled"
 
 
-UNRESOLVED = (ActState.OPENING, ActState.ACCEPTED, ActState.PARKED)
+UNRESOLVED = (ActState.PENDING, ActState.ACCEPTED, ActState.PARKED)
 
 
 class Reason(StrEnum):
@@ -94,7 +94,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class ActRecord:
-    """One act of a transaction, as stored. Amounts in minor units, dates in milliseconds of the store's clock."""
+    """One act of a transaction, as stored. Amounts in minor units, dates in milliseconds of Redis's clock."""
 
     number: int
     kind: ActKind
@@ -104,7 +104,7 @@ class ActRecord:
     request_id: str
     reason: Reason
     date: int
-    released: int = 0
+    voided: int = 0
     refunded: int = 0
     steps: tuple[PlannedStep, ...] = ()
     error: money.MapperError | None = None
@@ -138,7 +138,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One transaction, as stored. Amounts in minor units, dates in milliseconds of the store's clock."""
+    """One transaction, as stored. Amounts in minor units, dates in milliseconds of Redis's clock."""
 
     id: str
     provider_id: str
@@ -154,13 +154,13 @@ class Record:
     opened_by: int  # number of the act that opened it; a later one where it was abandoned and opened again
     open: int | None  # number of the first unresolved act
     captured: int = 0
-    released: int = 0
+    voided: int = 0
     refunded: int = 0
     attempt: int = 0
     lease_until: int = 0
     quiet_until: int = 0
     expires: int = 0
-    claimed: bool = False  # somebody has (or will be given) its id
+    acknowledged: bool = False  # somebody has (or will be given) its id
     memo: Memo = field(default_factory=Memo)
     authorization_ttl: timedelta | None = None
 
@@ -170,11 +170,11 @@ class Record:
 
     @property
     def rest(self) -> int:
-        """What is authorised and neither settled nor released."""
-        return self.amount - self.captured - self.released
+        """What is authorized and neither settled nor voided."""
+        return self.amount - self.captured - self.voided
 
     @property
-    def open_act(self) -> ActRecord | None:
+    def unresolved_act(self) -> ActRecord | None:
         return None if self.open is None else self.acts[self.open]
 
     @property
@@ -185,7 +185,7 @@ class Record:
     @property
     def closed_as(self) -> State:
         """The state it would close in if the act now open gave back all that is left."""
-        act = self.open_act
+        act = self.unresolved_act
         if act is None or self.state in (State.REFUSED, State.ABANDONED):
             return self.state
         reasons = {Reason.ABANDONED: State.ABANDONED, Reason.EXPIRED: State.EXPIRED}
@@ -209,7 +209,7 @@ class Record:
             holds=self.holds,
             credit=self.operation is Operation.CREDIT,
             captured=sum(other.amount for other in counted if other.kind is ActKind.CAPTURE),
-            released=sum(other.released for other in counted),
+            voided=sum(other.voided for other in counted),
             refunded=sum(other.refunded for other in counted),
             done=tuple(step for other in before for step in done_steps(other)),
             hold_for=self.authorization_ttl,
@@ -228,7 +228,7 @@ def done_steps(act: ActRecord) -> list[DoneStep]:
 
 def wanted(act: ActRecord) -> Act:
     """Return the act in the words a mapper plans with."""
-    return Act(act.kind, act.amount, act.released, act.refunded)
+    return Act(act.kind, act.amount, act.voided, act.refunded)
 
 
 def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
@@ -236,7 +236,7 @@ def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
 
 
 # Once one of these happened, the shopper's money has moved: what follows must be finished, it cannot be refused.
-MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.RELEASE, Verb.REFUND)
+MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.VOID, Verb.REFUND)
 
 
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
@@ -246,13 +246,13 @@ def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
     """
     asked_for = act.opens or act.reason in (Reason.REQUEST, Reason.BY_HAND)
     moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
-    return act.state is ActState.OPENING and asked_for and not moved
+    return act.state is ActState.PENDING and asked_for and not moved
 
 
-def split_release(amount: int, captured: int, released: int, asked: int) -> tuple[int, int]:
-    """Return how much of a cancellation releases what is reserved, and how much refunds what was taken.
+def split_reversal(amount: int, captured: int, voided: int, asked: int) -> tuple[int, int]:
+    """Return how much of a cancellation voids what is reserved, and how much refunds what was taken.
 
     What is reserved goes first: whichever the caller meant, the shopper then ends with the same money.
     """
-    from_reserved = min(asked, amount - captured - released)
+    from_reserved = min(asked, amount - captured - voided)
     return from_reserved, asked - from_reserved

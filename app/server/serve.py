@@ -1,4 +1,4 @@
-"""What `giftbridge serve` does: it looks after gunicorn and the embedded store, and stops them in order."""
+"""What `giftbridge serve` does: it looks after gunicorn and the embedded Redis, and stops them in order."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ import structlog
 
 from app import telemetry
 from app.server import processes
-from app.server.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 from app.settings import Settings, variable
 from providers.registry import Registry
 
-# How often the children are looked at; also how late a dead store is noticed.
+# How often the children are looked at; also how late a dead Redis is noticed.
 TICK_SECONDS = 0.25
 
-# A store that does not come back is tried again after this long, not at once and for ever.
-STORE_RETRY_SECONDS = 5.0
+# A Redis that does not come back is tried again after this long, not at once and for ever.
+REDIS_RETRY_SECONDS = 5.0
 
 # gunicorn gives its workers 20 s to finish; then it needs a moment itself.
 GUNICORN_GRACE_SECONDS = 25.0
@@ -63,42 +63,42 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
 
     SIGTERM and SIGINT stop it after the calls at hand; a second one stops it at once. SIGHUP loads the code and the
     configuration anew, if they are right. `when_ready` is called once, when /ready says so.
-    Raises InvalidProviders, CannotServe, EmbeddedStoreFailed.
+    Raises InvalidProviders, CannotServe, EmbeddedRedisFailed.
     """
     telemetry.configure(settings)
     check(settings)
     with ExitStack() as running:
         signals = running.enter_context(_signals())
         environment = dict(os.environ)
-        store = None
+        embedded = None
         if settings.redis_url is None:
-            store = running.enter_context(EmbeddedStore(settings.data))
-            environment[variable("redis_url")] = store.url
+            embedded = running.enter_context(EmbeddedRedis(settings.data))
+            environment[variable("redis_url")] = embedded.url
         gunicorn = processes.spawn(
             [sys.executable, "-m", "gunicorn", "--config", "python:app.server.gunicorn"], environment=environment
         )
         running.callback(processes.stop, gunicorn, GUNICORN_GRACE_SECONDS)
-        return _Watch(settings, signals, gunicorn, store, when_ready).run()
+        return _Watch(settings, signals, gunicorn, embedded, when_ready).run()
 
 
 class _Watch:
-    """The loop that passes signals on and keeps the store alive until gunicorn ends."""
+    """The loop that passes signals on and keeps Redis alive until gunicorn ends."""
 
     def __init__(
         self,
         settings: Settings,
         signals: queue.SimpleQueue[int],
         gunicorn: subprocess.Popen[bytes],
-        store: EmbeddedStore | None,
+        embedded: EmbeddedRedis | None,
         when_ready: Callable[[], None] | None,
     ) -> None:
         self._settings = settings
         self._signals = signals
         self._gunicorn = gunicorn
-        self._store = store
+        self._embedded = embedded
         self._when_ready = when_ready
         self._kill_at: float | None = None
-        self._store_retry_at = 0.0
+        self._redis_retry_at = 0.0
 
     def run(self) -> int:
         while self._gunicorn.poll() is None:
@@ -134,12 +134,12 @@ class _Watch:
             if time.monotonic() > self._kill_at:
                 processes.kill(self._gunicorn)
             return
-        if self._store is not None and time.monotonic() > self._store_retry_at:
+        if self._embedded is not None and time.monotonic() > self._redis_retry_at:
             try:
-                self._store.ensure_alive()
-            except EmbeddedStoreFailed as error:
-                self._store_retry_at = time.monotonic() + STORE_RETRY_SECONDS
-                log.error("the store does not come back", reason=str(error))  # noqa: TRY400
+                self._embedded.ensure_alive()
+            except EmbeddedRedisFailed as error:
+                self._redis_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
+                log.error("Redis does not come back", reason=str(error))  # noqa: TRY400
         if self._when_ready is not None and _ready(self._settings.address):
             self._when_ready()
             self._when_ready = None

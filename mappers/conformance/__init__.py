@@ -1,4 +1,4 @@
-"""The behaviour that every mapper must show, as tests: subclass MapperConformance, and green means done.
+"""The behavior that every mapper must show, as tests: subclass MapperConformance, and green means done.
 
     class TestAcme(MapperConformance):
         mapper_class = Acme

@@ -42,7 +42,7 @@ class CurrencyTests(Fixtures):
         teller = Teller(mapper, card_id, amount, partial(run_twice, mapper))
         pay(teller)
         assert_balance(mapper, card_id, full - amount)
-        teller.release(amount)
+        teller.reverse(amount)
         assert_balance(mapper, card_id, full)
 
     def test_a_card_in_a_currency_that_is_not_the_provider_s_cannot_pay(

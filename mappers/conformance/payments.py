@@ -68,7 +68,7 @@ class PaymentTests(Fixtures):
         teller = Teller(mapper, card_id, amount, partial(run_twice, mapper))
         pay(teller)
         assert_balance(mapper, card_id, full - amount)
-        teller.release(amount)
+        teller.reverse(amount)
         assert_balance(mapper, card_id, full)
 
     def test_a_code_finds_what_is_left_on_its_card(
@@ -127,7 +127,7 @@ class PaymentTests(Fixtures):
         mapper = self._repeatable(make_mapper(holds))
         teller = Teller(mapper, card_id, full, partial(run, mapper))
         pay(teller)
-        teller.release(full // 2)
+        teller.reverse(full // 2)
         for step in teller.steps:
             assert run(mapper, step).reference
             assert_balance(mapper, card_id, full // 2)
@@ -170,7 +170,7 @@ class PaymentTests(Fixtures):
 
         teller = Teller(mapper, card_id, full, race)
         pay(teller)
-        teller.release(full // 4)
+        teller.reverse(full // 4)
         assert_balance(mapper, card_id, full // 4)
 
     def test_racing_payments_never_take_more_than_the_card_holds(

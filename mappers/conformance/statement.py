@@ -89,7 +89,7 @@ class StatementTests(Fixtures):
             teller.open()
         except Unsupported as error:
             pytest.skip(str(error))
-        teller.release(full // 10)
+        teller.reverse(full // 10)
         self._told(mapper, card_id, teller.transaction.done)
 
     def test_a_statement_tells_what_happened_twice_under_two_keys(
@@ -161,7 +161,7 @@ def _origin(step: Step) -> Origin:
     """Return the notes of an act that a step may be part of, with a request id as awkward as VTEX's may be."""
     oid = step.key.rpartition("-")[0]
     request_id = '5EDB-01 ação "1/2" \U0001f381'
-    if step.verb in (Verb.RELEASE, Verb.REFUND):
-        return Origin(oid, request_id, ActKind.RELEASE, oid, step.amount, step.amount - 1, 1, "cancel-1")
+    if step.verb in (Verb.VOID, Verb.REFUND):
+        return Origin(oid, request_id, ActKind.REVERSAL, oid, step.amount, step.amount - 1, 1, "cancel-1")
     kind = ActKind.CAPTURE if step.verb is Verb.CAPTURE else ActKind.DEBIT
     return Origin(oid, request_id, kind, oid, step.amount)

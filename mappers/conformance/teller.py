@@ -56,7 +56,7 @@ class Teller:
         self.steps: list[Step] = []
 
     def open(self) -> None:
-        """Reserve the amount, or take it, or add it: whatever authorising means to this mapper."""
+        """Reserve the amount, or take it, or add it: whatever authorizing means to this mapper."""
         kind = ActKind.CREDIT if self.transaction.credit else ActKind.DEBIT
         self._act(Act(kind, self.transaction.amount))
 
@@ -65,14 +65,14 @@ class Teller:
         self._act(Act(ActKind.CAPTURE, amount))
         self.transaction = replace(self.transaction, captured=self.transaction.captured + amount)
 
-    def release(self, amount: int) -> None:
+    def reverse(self, amount: int) -> None:
         """Give some back: first what is reserved, then what was taken."""
         transaction = self.transaction
-        released = min(amount, transaction.amount - transaction.captured - transaction.released)
-        refunded = amount - released
-        self._act(Act(ActKind.RELEASE, amount, released, refunded))
+        voided = min(amount, transaction.amount - transaction.captured - transaction.voided)
+        refunded = amount - voided
+        self._act(Act(ActKind.REVERSAL, amount, voided, refunded))
         self.transaction = replace(
-            self.transaction, released=transaction.released + released, refunded=transaction.refunded + refunded
+            self.transaction, voided=transaction.voided + voided, refunded=transaction.refunded + refunded
         )
 
     @property
@@ -80,22 +80,22 @@ class Teller:
         """What all of this must have added to the card's balance so far, in minor units."""
         transaction = self.transaction
         if transaction.credit:
-            return transaction.amount - transaction.released - transaction.refunded
+            return transaction.amount - transaction.voided - transaction.refunded
         if transaction.holds is Holds.LEDGER:
             return transaction.refunded - transaction.captured
-        return transaction.released + transaction.refunded - transaction.amount
+        return transaction.voided + transaction.refunded - transaction.amount
 
     def settle_or_cancel(self, amount: int) -> None:
         """Take `amount` of what is reserved, or give it back where it is negative."""
         if amount > 0:
             self.capture(amount)
         else:
-            self.release(-amount)
+            self.reverse(-amount)
 
     def _act(self, act: Act) -> None:
         oid, receipts = _name(), list[Receipt]()
         origin = Origin(
-            self.transaction.id, "conformance", act.kind, oid, act.amount, act.released, act.refunded, "conformance"
+            self.transaction.id, "conformance", act.kind, oid, act.amount, act.voided, act.refunded, "conformance"
         )
         for number, planned in enumerate(self._mapper.plan(act, self.transaction), start=1):
             step = replace(planned, key=f"{oid}-{number}", earlier=tuple(receipts), origin=origin)

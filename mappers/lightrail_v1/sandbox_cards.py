@@ -66,12 +66,12 @@ class Store:
     expires: datetime | None = None
     rules: tuple[Rule, ...] = ()
     frozen: bool = False
-    cancelled: bool = False
+    canceled: bool = False
     inactive: bool = False
 
     def state(self, now: datetime) -> str:
         judged = (
-            ("CANCELLED", self.cancelled),
+            ("CANCELLED", self.canceled),
             ("FROZEN", self.frozen),
             ("INACTIVE", self.inactive),
             ("EXPIRED", self.expires is not None and self.expires <= now),

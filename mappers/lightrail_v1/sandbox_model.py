@@ -203,7 +203,7 @@ class Model:
                 case "ACTIVATE":
                     store.inactive = False
                 case "CANCELLATION":
-                    store.cancelled = True
+                    store.canceled = True
         made = self._record(card, kind, [], body, "CARDID")
         made["value"] = self._available(card) - before
         return made

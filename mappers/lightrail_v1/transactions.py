@@ -19,7 +19,7 @@ LONGEST_DESCRIPTION = 1000
 KINDS = {Verb.HOLD: "PENDING_CREATE", Verb.DEBIT: "DRAWDOWN", Verb.CREDIT: "FUND", Verb.REFUND: "FUND"}
 ENDINGS = {
     Verb.CAPTURE: ("capture", "DRAWDOWN"),
-    Verb.RELEASE: ("void", "PENDING_VOID"),
+    Verb.VOID: ("void", "PENDING_VOID"),
     Verb.REFUND: ("refund", "DRAWDOWN_REFUND"),
 }
 
@@ -82,7 +82,7 @@ def entry(posting: Posting, card_id: str, ours: set[str]) -> Entry | None:
     verb, origin = _verb(posting), _origin(posting.metadata.get(OURS))
     if verb is None or posting.created is None or not (mine or posting.parent in ours):
         return None
-    if verb is Verb.CREDIT and origin and origin.act is ActKind.RELEASE:
+    if verb is Verb.CREDIT and origin and origin.act is ActKind.REVERSAL:
         verb = Verb.REFUND
     key = posting.key if mine else None
     return Entry(key, verb, abs(posting.value), card_id, receipt(posting), posting.created, origin)
@@ -93,7 +93,7 @@ def _verb(posting: Posting) -> Verb | None:
         return Verb.CAPTURE if posting.parent else Verb.DEBIT
     verbs = {
         "PENDING_CREATE": Verb.HOLD,
-        "PENDING_VOID": Verb.RELEASE,
+        "PENDING_VOID": Verb.VOID,
         "DRAWDOWN_REFUND": Verb.REFUND,
         "FUND": Verb.CREDIT,
     }

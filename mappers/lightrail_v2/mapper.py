@@ -53,7 +53,7 @@ KINDS = {
     Verb.CREDIT: "credit",
     Verb.REFUND: "credit",
     Verb.CAPTURE: "capture",
-    Verb.RELEASE: "void",
+    Verb.VOID: "void",
 }
 
 REFUSALS: dict[str, tuple[type[Refused], str]] = {
@@ -79,7 +79,7 @@ REFUSALS: dict[str, tuple[type[Refused], str]] = {
 # Refusals that say "that is done", by this step or by somebody: reads must come to show it.
 DONE_ALREADY = {
     Verb.CAPTURE: {"TransactionCaptured"},
-    Verb.RELEASE: {"TransactionVoided", "TransactionVoiding"},
+    Verb.VOID: {"TransactionVoided", "TransactionVoiding"},
     Verb.REFUND: {"TransactionReversed"},
 }
 KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}
@@ -207,7 +207,7 @@ class LightrailV2(Mapper):
                 return "/credit", {"destination": party} | money
             case Verb.CAPTURE:
                 return f"/{segment(step.reference)}/capture", {}
-            case Verb.RELEASE:
+            case Verb.VOID:
                 return f"/{segment(step.reference)}/void", {}
         raise Unsupported(f"Lightrail has no {step.verb}")
 
@@ -218,7 +218,7 @@ class LightrailV2(Mapper):
         """
         try:
             receipt = self.ask(step, deadline)
-            if receipt is None and rejected.code in KEY_TAKEN and step.verb in (Verb.CAPTURE, Verb.RELEASE):
+            if receipt is None and rejected.code in KEY_TAKEN and step.verb in (Verb.CAPTURE, Verb.VOID):
                 other = self._client.transaction(step.key, deadline)
                 if other and other.kind != KINDS[step.verb]:
                     raise Conflict("Lightrail has another transaction under this id")
@@ -232,7 +232,7 @@ class LightrailV2(Mapper):
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         match step.verb:
-            case Verb.CAPTURE | Verb.RELEASE:
+            case Verb.CAPTURE | Verb.VOID:
                 # Whoever did it, under whatever id: a hold ends only once. Lightrail itself voids holds in time.
                 return self._in_chain(step, KINDS[step.verb], deadline)
             case Verb.REFUND if step.reference:

@@ -17,10 +17,10 @@ from mappers.money import Currency
 KEY_PREFIX = "gb-"
 
 # The transactionTypes that end another transaction. Who did it, and to what, only the chain says.
-ENDINGS = {"capture": Verb.CAPTURE, "void": Verb.RELEASE, "reverse": Verb.REFUND}
+ENDINGS = {"capture": Verb.CAPTURE, "void": Verb.VOID, "reverse": Verb.REFUND}
 
 # Dates are exact to the second, and what was done in one second is listed in no order: so it must have been.
-ORDER = (Verb.CREDIT, Verb.HOLD, Verb.DEBIT, Verb.CAPTURE, Verb.RELEASE, Verb.REFUND)
+ORDER = (Verb.CREDIT, Verb.HOLD, Verb.DEBIT, Verb.CAPTURE, Verb.VOID, Verb.REFUND)
 
 # A hold lasts three calendar months at most.
 LONGEST_HOLD = timedelta(days=93)

@@ -183,7 +183,7 @@ class Memory(Mapper):
                 account.give(step.amount)
             case Verb.CAPTURE:
                 account.lower_hold(step.reference, step.amount)
-            case Verb.RELEASE:
+            case Verb.VOID:
                 account.lower_hold(step.reference, step.amount)
                 account.give(step.amount)
 

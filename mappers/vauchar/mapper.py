@@ -39,7 +39,7 @@ from mappers.money import Currency, InvalidAmount
 from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
 from mappers.vauchar.giveback import choose, standing
-from mappers.vauchar.judgement import Look, Seen, find_redemption, was_restored
+from mappers.vauchar.judgment import Look, Seen, find_redemption, was_restored
 from mappers.vauchar.statement import entries
 
 # HTTP 402 is documented for the account's balance, not the card's.
@@ -88,7 +88,7 @@ class Vauchar(Mapper):
         return translate(self._client.card(card_id, deadline), self.currency)
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
-        """Make a card under the tag `new.key`. What Vauchar cannot bind (owner, single use) the card does not claim."""
+        """Make a card under the tag `new.key`. What Vauchar cannot bind (owner, single use) the card does not lease."""
         if new.balance <= 0:
             raise Unsupported("Vauchar cannot add value to a card later: issue it with a balance")
         for card in self._client.cards(deadline):
@@ -138,7 +138,7 @@ class Vauchar(Mapper):
                 if not act.amount or not taken_now:
                     return []
                 return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
-            case ActKind.RELEASE:
+            case ActKind.REVERSAL:
                 return self._give_back(act.refunded if transaction.holds is Holds.LEDGER else act.amount, transaction)
         return []
 

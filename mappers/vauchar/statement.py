@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mappers.base import BackendUnavailable, Entry, Receipt, Unsupported, Verb
 from mappers.money import Currency, InvalidAmount
 from mappers.vauchar.client import Redemption, Redemptions
-from mappers.vauchar.judgement import KEY_PREFIX
+from mappers.vauchar.judgment import KEY_PREFIX
 
 
 def entries(card_id: str, listed: Redemptions, currency: Currency) -> list[Entry]:

@@ -27,21 +27,21 @@ class Outcome:
     """What the store sees of something the Hub did at a provider.
 
     `status` is 401 for a call cut at its time limit, as the merchant is told. `posted` says whether money was asked to
-    move; a second refund equal to the sum of the earlier ones is answered 200 without it. `cancelled`: the Hub gave
+    move; a second refund equal to the sum of the earlier ones is answered 200 without it. `canceled`: the Hub gave
     the payment up at once, because the provider lets anybody in.
     """
 
     status: int
     body: Any = None
     posted: bool = False
-    cancelled: bool = False
+    canceled: bool = False
 
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
     def fields(self) -> Json:
-        return {"status": self.status, "body": self.body, "posted": self.posted, "cancelled": self.cancelled}
+        return {"status": self.status, "body": self.body, "posted": self.posted, "canceled": self.canceled}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Account:
         paid = self._call(provider_id, "POST", f"{card_path(card_id)}/transactions", body)
         if paid.ok and provider_id in self.flagged:
             self.refund(provider_id, card_id, paid.body["id"], value)
-            return Outcome(paid.status, paid.body, posted=True, cancelled=True)
+            return Outcome(paid.status, paid.body, posted=True, canceled=True)
         return paid
 
     def settle(self, provider_id: str, card_id: str, transaction_id: str, value: Decimal) -> Outcome:

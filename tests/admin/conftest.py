@@ -64,10 +64,10 @@ def file(tmp_path: Path) -> ProviderFile:
 
 
 @pytest.fixture
-def service(file: ProviderFile, clean_store: str) -> Iterator[Service]:
+def service(file: ProviderFile, empty_redis_url: str) -> Iterator[Service]:
     ticks = itertools.count(step=10)
     registry = ProvidersFile(file.path, clock=lambda: next(ticks))
-    app = create_app(Settings(redis_url=clean_store, providers=file.path, store_timeout_seconds=1), registry)
+    app = create_app(Settings(redis_url=empty_redis_url, providers=file.path, redis_timeout_seconds=1), registry)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

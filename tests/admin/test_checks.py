@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify, redirect, request
 
 from app.admin.providers.checks import Check, check_provider
 from app.admin.providers.provider_file import Pair
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from mappers.base import BackendUnavailable, Secret
 from mappers.memory.mapper import Memory
 from mappers.sandbox import create_sandbox, running
@@ -23,8 +23,8 @@ from mappers.sandbox import create_sandbox, running
 NAMES = [
     "configuration",
     "backend",
-    "store",
-    "store clock",
+    "redis",
+    "redis clock",
     "address",
     "reachability",
     "credentials missing",
@@ -35,8 +35,8 @@ NAMES = [
 ]
 
 
-class Store:
-    """A store that is as told."""
+class Storage:
+    """A Redis that is as told."""
 
     def __init__(self, complaints: tuple[str, ...] = (), ahead_seconds: float = 0, *, down: bool = False) -> None:
         self._complaints = list(complaints)
@@ -45,7 +45,7 @@ class Store:
 
     def complaints(self) -> list[str]:
         if self._down:
-            raise StoreUnavailable("the store cannot be reached: try again")
+            raise LedgerUnavailable("Redis cannot be reached: try again")
         return self._complaints
 
     def now_milliseconds(self) -> int:
@@ -53,7 +53,7 @@ class Store:
 
 
 def checks(service: Any, **more: Any) -> dict[str, Check]:
-    return {check.name: check for check in check_provider(service.file, "acme", **{"store": Store(), **more})}
+    return {check.name: check for check in check_provider(service.file, "acme", **{"redis": Storage(), **more})}
 
 
 def test_all_is_well(service):
@@ -64,7 +64,7 @@ def test_all_is_well(service):
 
 def test_every_failure_has_a_remedy(service):
     service.file.set_service_url("acme", "http://127.0.0.1:9/acme")
-    failed = [check for check in checks(service, store=Store(("it forgets: mend it",), 60)).values() if not check.ok]
+    failed = [check for check in checks(service, redis=Storage(("it forgets: mend it",), 60)).values() if not check.ok]
     assert len(failed) == 3
     assert all(check.problem and check.remedy for check in failed)
 
@@ -93,18 +93,18 @@ def test_a_backend_that_refuses_us_is_told(service, monkeypatch):
     assert checks(service)["backend"].problem == "the backend refuses the api key"
 
 
-def test_a_store_that_forgets_is_told_with_its_remedy(service):
-    found = checks(service, store=Store(("it keeps no append-only file: set appendonly yes",)))["store"]
+def test_a_redis_that_forgets_is_told_with_its_remedy(service):
+    found = checks(service, redis=Storage(("it keeps no append-only file: set appendonly yes",)))["redis"]
     assert (found.ok, found.remedy) == (False, "set appendonly yes")
 
 
-def test_a_store_that_is_down_is_told(service):
-    assert checks(service, store=Store(down=True))["store"].ok is False
+def test_a_redis_that_is_down_is_told(service):
+    assert checks(service, redis=Storage(down=True))["redis"].ok is False
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(60, "60 s ahead"), (-3600, "3600 s behind")])
-def test_a_store_in_another_time_is_told(service, ahead, words):
-    found = checks(service, store=Store(ahead_seconds=ahead))["store clock"]
+def test_a_redis_in_another_time_is_told(service, ahead, words):
+    found = checks(service, redis=Storage(ahead_seconds=ahead))["redis clock"]
     assert not found.ok
     assert words in found.problem
 

@@ -15,7 +15,7 @@ from app.admin import doctor
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
 from app.ledger.storage.index import Index
-from app.server.embedded import EmbeddedStoreFailed
+from app.server.embedded import EmbeddedRedisFailed
 
 FILE = """\
 [acme]
@@ -29,15 +29,15 @@ app_token = "${ACME_TOKEN}"
 
 
 @pytest.fixture(autouse=True)
-def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installation(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation with nothing wrong but that its provider has no address yet, and is not served."""
     path = tmp_path / "providers.toml"
     path.write_text(FILE)
     path.chmod(0o640)
     for name, value in {
         "GIFTBRIDGE_PROVIDERS": str(path),
-        "GIFTBRIDGE_REDIS_URL": clean_store,
-        "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
+        "GIFTBRIDGE_REDIS_URL": empty_redis_url,
+        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
         "GIFTBRIDGE_DATA": str(tmp_path / "data"),
         "GIFTBRIDGE_BIND": "127.0.0.1:1",
         "ACME_TOKEN": "first-token",
@@ -119,26 +119,26 @@ def test_digests_may_be_read_by_everybody(installation):
     assert [check.name for check in wrong()] == ["acme: address"]
 
 
-def test_a_store_that_is_down_is_told(monkeypatch):
+def test_a_redis_that_is_down_is_told(monkeypatch):
     monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://127.0.0.1:1")
-    assert only("store")
+    assert only("redis")
 
 
-def test_an_embedded_store_that_does_not_start_is_told():
+def test_an_embedded_redis_that_does_not_start_is_told():
     @contextmanager
     def failing(_: Any) -> Any:
-        raise EmbeddedStoreFailed("the embedded store ended with status 1")
+        raise EmbeddedRedisFailed("the embedded Redis ended with status 1")
         yield
 
-    assert "ended with status 1" in only("store", open_store=failing).problem
+    assert "ended with status 1" in only("redis", open_redis=failing).problem
 
 
-def test_a_store_that_may_evict_is_told_and_forgiven_where_it_is_play_money(clean_store, monkeypatch):
-    with redis.Redis.from_url(clean_store) as client:
+def test_a_redis_that_may_evict_is_told_and_forgiven_where_it_is_play_money(empty_redis_url, monkeypatch):
+    with redis.Redis.from_url(empty_redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            assert "evict" in only("store").problem
-            monkeypatch.setenv("GIFTBRIDGE_ALLOW_UNSAFE_STORE", "true")
+            assert "evict" in only("redis").problem
+            monkeypatch.setenv("GIFTBRIDGE_REDIS_ALLOW_UNSAFE", "true")
             assert [check.name for check in wrong()] == ["acme: address"]
         finally:
             client.config_set("maxmemory-policy", "noeviction")
@@ -170,7 +170,7 @@ def test_a_full_disk_is_told(monkeypatch):
     assert "MiB left" in only("data directory").problem
 
 
-def test_the_embedded_store_is_looked_at_too(monkeypatch):
+def test_the_embedded_redis_is_looked_at_too(monkeypatch):
     monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
     assert [check.name for check in wrong()] == ["acme: address"]
 
@@ -180,9 +180,9 @@ def test_a_service_that_is_not_running_is_no_fault():
     assert found.ok is None
 
 
-def test_a_service_that_is_not_ready_says_why(service, clean_store, monkeypatch):
+def test_a_service_that_is_not_ready_says_why(service, empty_redis_url, monkeypatch):
     monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
-    with redis.Redis.from_url(clean_store) as client:
+    with redis.Redis.from_url(empty_redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
             (found,) = (check for check in wrong() if check.name == "service")

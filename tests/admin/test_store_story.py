@@ -37,7 +37,7 @@ def test_an_order_is_paid_settled_and_refunded(store):
     assert Decimal(card["balance"]) == 100
     paid = store.pay("acme", card["id"], Decimal("60.50"))
     assert paid.status == 200
-    assert not paid.cancelled
+    assert not paid.canceled
     order = ("acme", card["id"], paid.body["id"])
     assert store.settle(*order, Decimal("40.50")).status == 200
     assert store.refund(*order, Decimal("20.00")).status == 200

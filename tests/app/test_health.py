@@ -1,4 +1,4 @@
-"""What a load balancer is told: alive whatever happens, ready only with a store that keeps money."""
+"""What a load balancer is told: alive whatever happens, ready only with a Redis that keeps money."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Iterator[Ask]:
-    """Return a function that starts a store with these options and asks whether it is ready."""
+    """Return a function that starts a Redis with these options and asks whether it is ready."""
     processes = []
 
-    def run(*options: str, allow_unsafe_store: bool = False) -> tuple[int, dict[str, Any]]:
+    def run(*options: str, redis_allow_unsafe: bool = False) -> tuple[int, dict[str, Any]]:
         path = tmp_path / "s"
         command = [str(valkey_binary()), "--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path), *options]
         processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
@@ -36,7 +36,7 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
                     break
                 except redis.ConnectionError:
                     time.sleep(0.02)
-        return ready(f"unix://{path}", allow_unsafe_store=allow_unsafe_store)
+        return ready(f"unix://{path}", redis_allow_unsafe=redis_allow_unsafe)
 
     yield run
     for process in processes:
@@ -44,10 +44,10 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
         process.wait()
 
 
-def ready(url: str, *, allow_unsafe_store: bool = False) -> tuple[int, dict[str, Any]]:
+def ready(url: str, *, redis_allow_unsafe: bool = False) -> tuple[int, dict[str, Any]]:
     connection = Connection.to(url, timeout_seconds=2, connections=2)
     app = Flask(__name__)
-    app.register_blueprint(health.create_blueprint(connection, allow_unsafe_store=allow_unsafe_store))
+    app.register_blueprint(health.create_blueprint(connection, redis_allow_unsafe=redis_allow_unsafe))
     answer = app.test_client().get("/ready")
     assert app.test_client().get("/health").status_code == 200
     connection.close()
@@ -57,34 +57,34 @@ def ready(url: str, *, allow_unsafe_store: bool = False) -> tuple[int, dict[str,
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 
 
-def test_a_durable_store_is_ready(ask: Ask) -> None:
+def test_a_durable_redis_is_ready(ask: Ask) -> None:
     assert ask(*DURABLE) == (200, {"status": "ready", "warnings": []})
 
 
-def test_a_store_that_forgets_is_not(ask: Ask) -> None:
+def test_a_redis_that_forgets_is_not(ask: Ask) -> None:
     status, body = ask("--appendonly", "no", "--save", "")
     assert status == 503
     assert "set appendonly yes" in body["reasons"][0]
 
 
-def test_a_store_that_may_evict_is_not(ask: Ask) -> None:
+def test_a_redis_that_may_evict_is_not(ask: Ask) -> None:
     status, body = ask(*DURABLE, "--maxmemory-policy", "allkeys-lru")
     assert status == 503
     assert "set maxmemory-policy noeviction" in body["reasons"][0]
 
 
 def test_it_is_where_that_was_allowed_explicitly(ask: Ask) -> None:
-    status, body = ask("--appendonly", "no", "--save", "", allow_unsafe_store=True)
+    status, body = ask("--appendonly", "no", "--save", "", redis_allow_unsafe=True)
     assert status == 200
     assert "set appendonly yes" in body["warnings"][0]
 
 
-def test_a_store_that_syncs_each_second_is_ready_with_a_warning(ask: Ask) -> None:
+def test_a_redis_that_syncs_each_second_is_ready_with_a_warning(ask: Ask) -> None:
     status, body = ask("--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
     assert status == 200
     assert "appendfsync always" in body["warnings"][0]
 
 
-def test_a_store_that_cannot_be_reached_is_not_ready(tmp_path: Path) -> None:
+def test_a_redis_that_cannot_be_reached_is_not_ready(tmp_path: Path) -> None:
     status, body = ready(f"unix://{tmp_path}/nothing")
     assert (status, body["status"]) == (503, "not ready")

@@ -1,4 +1,4 @@
-"""`giftbridge serve` looks after gunicorn and the store, and leaves nothing behind."""
+"""`giftbridge serve` looks after gunicorn and Redis, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ def test_a_call_at_hand_is_answered_before_it_ends(tmp_path: Path) -> None:
     assert answers == [(200, "[]")]
 
 
-def test_a_store_that_dies_is_started_again(tmp_path: Path) -> None:
+def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
     with serving(tmp_path) as (command, port):
-        (store,) = command.family("valkey-server")
-        os.kill(store, signal.SIGKILL)
-        wait_for(lambda: command.family("valkey-server") not in ([], [store]) and ready(port))
+        (storage,) = command.family("valkey-server")
+        os.kill(storage, signal.SIGKILL)
+        wait_for(lambda: command.family("valkey-server") not in ([], [storage]) and ready(port))
 
 
-def test_it_ends_as_gunicorn_ends_and_stops_the_store(tmp_path: Path) -> None:
+def test_it_ends_as_gunicorn_ends_and_stops_redis(tmp_path: Path) -> None:
     with serving(tmp_path) as (command, _):
         started = command.family()
         os.kill(min(command.family("python:app.server.gunicorn")), signal.SIGKILL)

@@ -40,11 +40,11 @@ def test_defaults_keep_their_own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "text", "value"),
     [
         ("PROVIDERS", "/etc/giftbridge/providers.toml", Path("/etc/giftbridge/providers.toml")),
-        ("REDIS_URL", "rediss://:secret@store/0", "rediss://:secret@store/0"),
+        ("REDIS_URL", "rediss://:secret@Redis/0", "rediss://:secret@Redis/0"),
         ("DATA", "somewhere", Path("somewhere")),
         ("WORKERS", "4", 4),
         ("CARD_DEADLINE_SECONDS", "0.9", 0.9),
-        ("ALLOW_UNSAFE_STORE", "true", True),
+        ("REDIS_ALLOW_UNSAFE", "true", True),
         ("LOG_FORMAT", "console", "console"),
         ("THREADS", "", 64),
     ],
@@ -68,18 +68,18 @@ def test_an_address_has_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch, bind:
         ("THREADS", "1.5", "GIFTBRIDGE_THREADS must be a whole number"),
         ("CARD_DEADLINE_SECONDS", "soon", "GIFTBRIDGE_CARD_DEADLINE_SECONDS must be a number"),
         ("CARD_DEADLINE_SECONDS", "nan", "GIFTBRIDGE_CARD_DEADLINE_SECONDS must be a number"),
-        ("ALLOW_UNSAFE_STORE", "perhaps", "GIFTBRIDGE_ALLOW_UNSAFE_STORE must be true or false"),
+        ("REDIS_ALLOW_UNSAFE", "perhaps", "GIFTBRIDGE_REDIS_ALLOW_UNSAFE must be true or false"),
         ("LOG_LEVEL", "LOUD", "GIFTBRIDGE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
-        ("REDIS_URL", "http://store", "GIFTBRIDGE_REDIS_URL must start with one of redis://"),
+        ("REDIS_URL", "http://Redis", "GIFTBRIDGE_REDIS_URL must start with one of redis://"),
         ("BIND", "8080", "GIFTBRIDGE_BIND must be HOST:PORT"),
         ("BIND", "127.0.0.1:99999", "GIFTBRIDGE_BIND must be HOST:PORT"),
         ("MONEY_DEADLINE_SECONDS", "inf", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be a number"),
         ("MONEY_DEADLINE_SECONDS", "15", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be below 15"),
         ("LEASE_SECONDS", "19", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be at most half of GIFTBRIDGE_LEASE_SECONDS"),
         (
-            "STORE_TIMEOUT_SECONDS",
+            "REDIS_TIMEOUT_SECONDS",
             "2",
-            "GIFTBRIDGE_STORE_TIMEOUT_SECONDS must be below GIFTBRIDGE_CARD_DEADLINE_SECONDS",
+            "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS must be below GIFTBRIDGE_CARD_DEADLINE_SECONDS",
         ),
         ("RETENTION_DAYS", "30", "GIFTBRIDGE_RETENTION_DAYS must be at least 90"),
         ("MAXIMUM_BODY_BYTES", "99999999", "GIFTBRIDGE_MAXIMUM_BODY_BYTES must be at most"),
@@ -101,10 +101,10 @@ def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(problems(monkeypatch, WORKERS="two", THREADS="0", LOG_FORMAT="xml")) == 3
 
 
-def test_the_address_of_the_store_may_hold_a_password_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://:secret@store/0")
+def test_the_address_of_redis_may_hold_a_password_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://:secret@Redis/0")
     assert "secret" not in repr(Settings.from_environment())
-    assert "secret" not in "\n".join(problems(monkeypatch, REDIS_URL="http://:secret@store/0"))
+    assert "secret" not in "\n".join(problems(monkeypatch, REDIS_URL="http://:secret@Redis/0"))
 
 
 def test_every_setting_has_a_name_a_default_and_a_reason() -> None:

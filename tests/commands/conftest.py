@@ -1,4 +1,4 @@
-"""An installation as a store admin has it: providers.toml, a real store, a stand-in backend and a stand-in Hub."""
+"""An installation as a store admin has it: providers.toml, a real Redis, a stand-in backend and a stand-in Hub."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Installation:
         return transaction
 
     def record(self, transaction: str) -> Record:
-        record = self.parts.store.load(transaction)
+        record = self.parts.storage.load(transaction)
         assert record is not None
         return record
 
@@ -126,7 +126,7 @@ class Installation:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+def installation(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     # Whoever asks again does so soon: a backend that is down here stays so.
     monkeypatch.setattr("app.ledger.attempt.PAUSES_SECONDS", (0.01,) * len(PAUSES_SECONDS))
     with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:
@@ -136,13 +136,13 @@ def installation(tmp_path: Path, clean_store: str, monkeypatch: pytest.MonkeyPat
         file.chmod(0o600)
         environment = {
             "GIFTBRIDGE_PROVIDERS": str(file),
-            "GIFTBRIDGE_REDIS_URL": clean_store,
+            "GIFTBRIDGE_REDIS_URL": empty_redis_url,
             "GIFTBRIDGE_DATA": str(tmp_path / "data"),
-            "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
+            "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
             "ACME_API_KEY": BACKEND_KEY,
             "COLUMNS": "200",
         }
-        settings = Settings(providers=file, store_timeout_seconds=1)
-        parts = build(settings, Registry.load(file, environment=environment), clean_store)
+        settings = Settings(providers=file, redis_timeout_seconds=1)
+        parts = build(settings, Registry.load(file, environment=environment), empty_redis_url)
         yield Installation(tmp_path, environment, backend, vouchers, parts)
         parts.connection.close()

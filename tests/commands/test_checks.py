@@ -31,7 +31,7 @@ def test_the_doctor_says_in_one_table_what_is_wrong_and_what_to_do(sound: Instal
 def test_the_doctor_names_every_check(sound: Installation) -> None:
     checks = sound.json("doctor", exit_code=1)["checks"]
     assert failed(checks) == ["acme: address", "vouch: address"]
-    assert {"settings", "store", "parked transactions", "providers file", "acme: backend"} <= {
+    assert {"settings", "redis", "parked transactions", "providers file", "acme: backend"} <= {
         check["name"] for check in checks
     }
 
@@ -41,7 +41,7 @@ def test_the_doctor_finds_a_setting_that_nobody_reads(sound: Installation) -> No
     assert "GIFTBRIDGE_REDIS_URI is not a setting" in shown.stdout
 
 
-def test_the_doctor_survives_a_store_that_is_gone(sound: Installation) -> None:
+def test_the_doctor_survives_a_redis_that_is_gone(sound: Installation) -> None:
     shown = sound.run("doctor", GIFTBRIDGE_REDIS_URL=f"unix://{sound.folder}/none")
     assert (shown.exit_code, "cannot be reached" in shown.stdout) == (1, True)
 

@@ -87,7 +87,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
             "GIFTBRIDGE_BIND": f"127.0.0.1:{port}",
             "GIFTBRIDGE_PROVIDERS": str(folder / "providers.toml"),
             "GIFTBRIDGE_DATA": str(folder / "data"),
-            "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
+            "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
             "VTEX_APP_KEY": hub_sandbox.APP_KEY,
             "VTEX_APP_TOKEN": hub_sandbox.APP_TOKEN,
             "ACME_API_KEY": lightrail.API_KEY,
@@ -256,7 +256,7 @@ def test_no_secret_is_in_the_process_list(admin: Admin) -> None:
 
 
 def assert_unseen(admin: Admin, secret: str) -> None:
-    """Nothing printed, no log and no file, the store's own included, holds it."""
+    """Nothing printed, no log and no file, those of Redis included, holds it."""
     assert not any(secret in text for text in admin.printed)
     for path in admin.folder.rglob("*"):
         if path.is_file():

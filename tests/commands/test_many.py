@@ -28,7 +28,7 @@ def many(installation: Installation) -> list[str]:
                 bucket = secrets.randbelow(names.BUCKETS)
                 name = f"gb-{bucket:02x}{secrets.token_hex(16)}"
                 date = 1_700_000_000_000 + number // 100
-                state = "refused" if number % 1000 == 7 else "authorised"
+                state = "refused" if number % 1000 == 7 else "authorized"
                 pipeline.hset(str(keys.of_transaction(name)), mapping=fields | {"date": date, "state": state})
                 pipeline.zadd(keys.in_bucket(bucket, "all"), {name: date})
                 made.append((date, name))

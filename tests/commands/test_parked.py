@@ -76,7 +76,7 @@ def test_a_person_who_saw_it_happen_finishes_it(installation: Installation, park
 
 def test_a_person_who_saw_that_it_did_not_happen_ends_it(installation: Installation, parked: str) -> None:
     after = installation.json("transactions", "resolve", parked, "--did-not-happen")
-    assert (after["state"], after["settled"], after["reserved"]) == (State.AUTHORISED, 0, Decimal("60.00"))
+    assert (after["state"], after["settled"], after["reserved"]) == (State.AUTHORIZED, 0, Decimal("60.00"))
     assert installation.parts.index.parked() == []
 
 

@@ -1,4 +1,4 @@
-"""On a terminal the commands are for people: secrets are typed unseen, colour helps, and what takes long says so."""
+"""On a terminal the commands are for people: secrets are typed unseen, color helps, and what takes long says so."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_code_is_typed_unseen(terminal: StartTerminal) -> None:
     assert CODE not in asked.output
 
 
-def test_tables_are_coloured_and_as_wide_as_the_terminal(installation: Installation, terminal: StartTerminal) -> None:
+def test_tables_are_colored_and_as_wide_as_the_terminal(installation: Installation, terminal: StartTerminal) -> None:
     installation.pay()
     shown = terminal("transactions", "list")
     assert shown.end() == 0
@@ -89,7 +89,7 @@ def test_tables_are_coloured_and_as_wide_as_the_terminal(installation: Installat
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.output.splitlines()) <= 120
 
 
-def test_no_colour_is_no_colour(installation: Installation, terminal: StartTerminal) -> None:
+def test_no_color_is_no_color(installation: Installation, terminal: StartTerminal) -> None:
     installation.pay()
     shown = terminal("transactions", "list", NO_COLOR="1")
     assert shown.end() == 0

@@ -19,7 +19,7 @@ def ids(listed: Any) -> list[str]:
 
 
 def values(one: Any) -> tuple[Decimal, ...]:
-    return tuple(Decimal(one[name]) for name in ("amount", "reserved", "settled", "released", "refunded"))
+    return tuple(Decimal(one[name]) for name in ("amount", "reserved", "settled", "voided", "refunded"))
 
 
 # Finding.
@@ -56,7 +56,7 @@ def test_a_code_that_no_card_has_is_refused_without_echoing_it(installation: Ins
 def test_transactions_are_found_by_how_they_stand(installation: Installation) -> None:
     held = installation.pay(order="held")
     closed = installation.pay("10.00", order="closed", settled="10.00")
-    assert ids(installation.json("transactions", "list", "--state", "authorised")) == [held]
+    assert ids(installation.json("transactions", "list", "--state", "authorized")) == [held]
     assert ids(installation.json("transactions", "list", "--state", "closed")) == [closed]
     assert ids(installation.json("transactions", "list", "--state", "unresolved")) == []
     assert ids(installation.json("transactions", "list", "--state", "parked")) == []
@@ -102,7 +102,7 @@ def test_the_list_fits_a_narrow_terminal_and_says_what_it_left_out(installation:
     assert "Not shown, as the terminal is narrow" in shown.stderr
 
 
-def test_a_pipe_gets_whole_lines_without_colour(installation: Installation) -> None:
+def test_a_pipe_gets_whole_lines_without_color(installation: Installation) -> None:
     installation.pay(order="an-order-id-that-is-rather-long-and-must-not-be-folded" * 4)
     shown = installation.run("transactions", "list", COLUMNS=None)
     assert "an-order-id-that-is-rather-long-and-must-not-be-folded" * 4 in shown.stdout
@@ -119,7 +119,7 @@ def test_what_strangers_wrote_cannot_steer_the_terminal(installation: Installati
 
 def test_a_transaction_is_shown_with_all_that_was_done_and_its_history(installation: Installation) -> None:
     transaction = installation.pay("60.50", settled="40.50")
-    installation.run("transactions", "release", transaction, "--actor", "ana")
+    installation.run("transactions", "void", transaction, "--actor", "ana")
     story = installation.json("transactions", "show", "order-1")
     assert values(story["transaction"]) == (Decimal("60.50"), 0, Decimal("40.50"), 20, 0)
     assert [(act["what"], act["amount"], act["state"], act["by"]) for act in story["acts"]] == [
@@ -190,14 +190,14 @@ def test_a_refund_waits_until_nothing_is_reserved(installation: Installation) ->
     refused = installation.run("transactions", "refund", transaction, "--value", "10.00")
     assert refused.exit_code == 1
     assert "still reserved" in refused.stderr
-    assert installation.record(transaction).released == 0
+    assert installation.record(transaction).voided == 0
 
 
-def test_a_release_gives_back_only_what_is_reserved(installation: Installation) -> None:
+def test_a_void_gives_back_only_what_is_reserved(installation: Installation) -> None:
     transaction = installation.pay("60.00", settled="40.00")
-    refused = installation.run("transactions", "release", transaction, "--value", "20.01")
+    refused = installation.run("transactions", "void", transaction, "--value", "20.01")
     assert (refused.exit_code, "at most 20.00 BRL" in refused.stderr) == (1, True)
-    assert values(installation.json("transactions", "release", transaction)["transaction"]) == (60, 0, 40, 20, 0)
+    assert values(installation.json("transactions", "void", transaction)["transaction"]) == (60, 0, 40, 20, 0)
 
 
 def test_a_cancellation_gives_back_both(installation: Installation) -> None:
@@ -206,7 +206,7 @@ def test_a_cancellation_gives_back_both(installation: Installation) -> None:
     assert values(done["transaction"]) == (60, 0, 40, 20, 30)
 
 
-@pytest.mark.parametrize("command", ["settle", "cancel", "refund", "release"])
+@pytest.mark.parametrize("command", ["settle", "cancel", "refund", "void"])
 def test_the_caps_hold_by_hand_too(installation: Installation, command: str) -> None:
     transaction = installation.pay("60.00", settled="60.00" if command == "refund" else None)
     before = installation.record(transaction)
@@ -215,7 +215,7 @@ def test_the_caps_hold_by_hand_too(installation: Installation, command: str) -> 
     assert installation.record(transaction).acts == before.acts
 
 
-@pytest.mark.parametrize("command", ["settle", "cancel", "release"])
+@pytest.mark.parametrize("command", ["settle", "cancel", "void"])
 def test_the_printed_request_id_repeats_an_act_without_moving_money_twice(
     installation: Installation, command: str
 ) -> None:
@@ -291,7 +291,7 @@ def test_a_person_decides_only_what_is_parked(installation: Installation) -> Non
     assert (refused.exit_code, "not left for a person" in refused.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("command", ["list", "show", "settle", "cancel", "refund", "release", "resolve"])
+@pytest.mark.parametrize("command", ["list", "show", "settle", "cancel", "refund", "void", "resolve"])
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     shown = CliRunner().invoke(main, ["transactions", command, "--help"])
     assert shown.exit_code == 0

@@ -26,12 +26,12 @@ from mappers.base import MapperError, Step
 from mappers.deadline import Deadline
 from providers.registry import Registry
 from tests.faults.matrix import Operation, Point, Recovery
-from tests.faults.workshop import DEADLINE_SECONDS, Answered, Chore, Summary, Where, Workshop, summarise, unfinished
+from tests.faults.workshop import DEADLINE_SECONDS, Answered, Chore, Summary, Where, Workshop, summarize, unfinished
 
 # What is left of a call's time where it is to run out: long enough to send.
 NEARLY_UP_SECONDS = 0.4
 
-# How long a store that hangs is waited for.
+# How long a Redis that hangs is waited for.
 HANGING_SECONDS = 0.25
 
 MOST_SWEEPS = 6
@@ -68,7 +68,7 @@ class Attempt:
     point: Point | None = None
     step: int = 0
     time_runs_out: bool = False
-    store_hangs: bool = False
+    redis_hangs: bool = False
 
     def run(self, registry: Registry, pipe: Pipe) -> Answered:
         workshop = Workshop(registry, self.where)
@@ -92,19 +92,19 @@ class Sweeping(Attempt):
         for _ in range(MOST_SWEEPS):
             record = workshop.record(self.operation)
             assert record is not None
-            if record.open is None and (record.state is not State.AUTHORISED or record.captured == record.amount):
+            if record.open is None and (record.state is not State.AUTHORIZED or record.captured == record.amount):
                 break
             let_time_pass(workshop, record, all_of_it=True)
             workshop.parts.sweeper.sweep_once()
-        return summarise(workshop, self.operation, None)
+        return summarize(workshop, self.operation, None)
 
 
 class Wires:
-    """Wrap the store and the mapper of this process so that it stops where it shall."""
+    """Wrap Redis and the mapper of this process so that it stops where it shall."""
 
     def __init__(self, attempt: Attempt, workshop: Workshop, pipe: Pipe) -> None:
         self._attempt = attempt
-        self._store: Any = workshop.parts.store
+        self._storage: Any = workshop.parts.storage
         self._mapper: Any = workshop.provider.mapper
         self._client: Any = workshop.parts.connection._client
         self._pipe = pipe
@@ -113,9 +113,9 @@ class Wires:
 
     def lay(self) -> None:
         for name in ("open", "append"):
-            self._wrap_store(name, Point.BEFORE_INTENT, Point.AFTER_INTENT, in_step=False)
+            self._wrap_redis(name, Point.BEFORE_INTENT, Point.AFTER_INTENT, in_step=False)
         for name in ("progress", "finish"):
-            self._wrap_store(name, Point.BEFORE_RESULT, Point.AFTER_RESULT, in_step=True)
+            self._wrap_redis(name, Point.BEFORE_RESULT, Point.AFTER_RESULT, in_step=True)
         run, ask, get_card = self._mapper.run, self._mapper.ask, self._mapper.get_card
 
         def run_step(step: Step, deadline: Deadline) -> Any:
@@ -131,8 +131,8 @@ class Wires:
         self._mapper.ask = lambda step, deadline: ask(step, self._limit(deadline))
         self._mapper.get_card = read_card
 
-    def _wrap_store(self, name: str, before: Point, after: Point, *, in_step: bool) -> None:
-        method: Callable[..., Any] = getattr(self._store, name)
+    def _wrap_redis(self, name: str, before: Point, after: Point, *, in_step: bool) -> None:
+        method: Callable[..., Any] = getattr(self._storage, name)
 
         def wrapped(*arguments: Any, **named: Any) -> Any:
             self._stop_at(before, in_step=in_step)
@@ -140,7 +140,7 @@ class Wires:
             self._stop_at(after, in_step=in_step)
             return outcome
 
-        setattr(self._store, name, wrapped)
+        setattr(self._storage, name, wrapped)
 
     def _stop_before_the_call(self) -> None:
         # What happens after the commit is done by the backend's stand-in, which must be told which call it is.
@@ -156,7 +156,7 @@ class Wires:
         self._pipe.recv()
         if attempt.time_runs_out:
             self._time = Deadline.after(NEARLY_UP_SECONDS)
-        if attempt.store_hangs:
+        if attempt.redis_hangs:
             for connection in self._client.connection_pool._available_connections:
                 connection._sock.settimeout(HANGING_SECONDS)
 
@@ -176,7 +176,7 @@ class Recover:
     def run(self, registry: Registry, pipe: Pipe) -> Summary:
         workshop = Workshop(registry, self.where)
         answer = self._come_back(workshop)
-        return summarise(workshop, self.operation, answer) if self.time_has_passed else Summary(answer)
+        return summarize(workshop, self.operation, answer) if self.time_has_passed else Summary(answer)
 
     def _come_back(self, workshop: Workshop) -> Answered | None:
         match self.recovery:

@@ -13,7 +13,7 @@ from mappers.base import Holds, Verb
 class Operation(StrEnum):
     """What VTEX asks for."""
 
-    AUTHORISE = "authorise"
+    AUTHORIZE = "authorize"
     CREDIT = "credit"
     SETTLE = "settle"
     CANCEL = "cancel"
@@ -24,7 +24,7 @@ class Operation(StrEnum):
 
     @property
     def opens(self) -> bool:
-        return self in (Operation.AUTHORISE, Operation.CREDIT)
+        return self in (Operation.AUTHORIZE, Operation.CREDIT)
 
 
 class Backend(StrEnum):
@@ -34,7 +34,7 @@ class Backend(StrEnum):
     LEDGER = "ledger"  # Vauchar, reserved by us
     UPFRONT = "upfront"  # Vauchar, taken at once
     V1 = "v1"  # Lightrail V1, which holds
-    VALUE_STORES = "value-stores"  # Lightrail's early V2 draft, which holds
+    LIGHTRAIL_DRAFT = "lightrail-draft"  # Lightrail's early V2 draft, which holds
     V2_UPFRONT = "v2-upfront"  # Lightrail V2, taken at once
     VOUCHERIFY = "voucherify"  # Voucherify, reserved by us
 
@@ -68,8 +68,8 @@ class Fault(StrEnum):
     """What goes wrong. From a network fault on, the backend cannot be reached any more until the call has ended."""
 
     SIGKILL = "SIGKILL"  # of the service's process
-    STORE_KILLED = "store killed"  # and started again on the same files
-    STORE_HANGS = "store hangs"  # and works off afterwards what it was told meanwhile
+    REDIS_KILLED = "Redis killed"  # and started again on the same files
+    REDIS_HANGS = "Redis hangs"  # and works off afterwards what it was told meanwhile
     TIMEOUT = "timeout"  # before the send: the request arrives late
     RESET = "reset"
     ERROR = "500"
@@ -84,11 +84,11 @@ class Recovery(StrEnum):
     RETRY = "retry"  # VTEX repeats the request
     READ = "read"  # VTEX reads the list
     SWEEP = "sweep"  # nobody: the sweeper alone
-    LATE = "late"  # VTEX repeats the request of an authorisation after the sweeper was there
+    LATE = "late"  # VTEX repeats the request of an authorization after the sweeper was there
 
 
 BACKEND_FAULTS = (Fault.TIMEOUT, Fault.RESET, Fault.ERROR, Fault.LIMITED, Fault.JUNK, Fault.SLOW_BODY)
-SLOW = (Fault.STORE_KILLED, Fault.STORE_HANGS, Fault.TIMEOUT, Fault.SLOW_BODY)
+SLOW = (Fault.REDIS_KILLED, Fault.REDIS_HANGS, Fault.TIMEOUT, Fault.SLOW_BODY)
 IN_A_CALL = (Point.BEFORE_SEND, Point.AFTER_COMMIT)
 
 # Vauchar gives back whole redemptions only: what is kept of one is redeemed again.
@@ -101,9 +101,9 @@ _ADDS_VALUE = {
     Operation.REFUND_PART: (Verb.REFUND,),
 }
 _LIGHTRAIL_HOLDS = _ADDS_VALUE | {
-    Operation.AUTHORISE: (Verb.HOLD,),
+    Operation.AUTHORIZE: (Verb.HOLD,),
     Operation.SETTLE: (Verb.CAPTURE,),
-    Operation.CANCEL: (Verb.RELEASE,),
+    Operation.CANCEL: (Verb.VOID,),
     Operation.CANCEL_PART: (Verb.CAPTURE, Verb.REFUND),
 }
 
@@ -112,30 +112,30 @@ _CALLS: dict[Backend, dict[Operation, tuple[Verb, ...]]] = {
     Backend.NATIVE: _LIGHTRAIL_HOLDS,
     Backend.LEDGER: _VAUCHAR
     | {
-        Operation.AUTHORISE: (),
+        Operation.AUTHORIZE: (),
         Operation.SETTLE: _LOOK_AND_TAKE,
         Operation.CANCEL: (),
         Operation.CANCEL_PART: (),
     },
     Backend.UPFRONT: _VAUCHAR
     | {
-        Operation.AUTHORISE: _LOOK_AND_TAKE,
+        Operation.AUTHORIZE: _LOOK_AND_TAKE,
         Operation.SETTLE: (),
         Operation.CANCEL: _GIVE_ALL_BACK,
         Operation.CANCEL_PART: _VAUCHAR[Operation.REFUND_PART],
     },
     Backend.V1: _LIGHTRAIL_HOLDS,
-    Backend.VALUE_STORES: _LIGHTRAIL_HOLDS,
+    Backend.LIGHTRAIL_DRAFT: _LIGHTRAIL_HOLDS,
     Backend.V2_UPFRONT: _ADDS_VALUE
     | {
-        Operation.AUTHORISE: (Verb.DEBIT,),
+        Operation.AUTHORIZE: (Verb.DEBIT,),
         Operation.SETTLE: (),
         Operation.CANCEL: (Verb.REFUND,),
         Operation.CANCEL_PART: (Verb.REFUND,),
     },
     Backend.VOUCHERIFY: _ADDS_VALUE
     | {
-        Operation.AUTHORISE: (),
+        Operation.AUTHORIZE: (),
         Operation.SETTLE: (Verb.DEBIT,),
         Operation.CANCEL: (),
         Operation.CANCEL_PART: (),
@@ -171,7 +171,7 @@ class Cell:
     @property
     def reads_a_balance(self) -> bool:
         """Whether the operation reserves in the ledger, which has no step but reads the card's balance."""
-        return self.operation is Operation.AUTHORISE and self.backend.holds is Holds.LEDGER
+        return self.operation is Operation.AUTHORIZE and self.backend.holds is Holds.LEDGER
 
     @property
     def in_detail(self) -> bool:
@@ -207,13 +207,13 @@ IMPOSSIBLE: dict[str, Callable[[Cell], bool]] = {
     "Vauchar's answer to a deletion has no body": lambda cell: (
         cell.fault is Fault.SLOW_BODY and cell.verb is Verb.REFUND and cell.backend.is_vauchar
     ),
-    "after its last answer a store may hang": lambda cell: (
-        cell.fault is Fault.STORE_HANGS and cell.point is Point.AFTER_RESULT and cell.last
+    "after its last answer a Redis may hang": lambda cell: (
+        cell.fault is Fault.REDIS_HANGS and cell.point is Point.AFTER_RESULT and cell.last
     ),
-    "VTEX cannot read an authorisation whose id it was not told": lambda cell: (
+    "VTEX cannot read an authorization whose id it was not told": lambda cell: (
         cell.recovery is Recovery.READ and cell.operation.opens
     ),
-    "the sweeper undoes authorisations only": lambda cell: cell.recovery is Recovery.LATE and not cell.operation.opens,
+    "the sweeper undoes authorizations only": lambda cell: cell.recovery is Recovery.LATE and not cell.operation.opens,
 }
 
 
@@ -233,7 +233,7 @@ def short_form() -> list[Cell]:
 
     A SIGKILL at every point of every step, once left to the sweeper and once not; of what the backend itself may do
     wrong one fault at each of them, in turn, and one recovery; where that takes its time, one backend and step for each
-    operation and point; of the store's faults, one at each point, with and without calls. Around every other call a
+    operation and point; of Redis's faults, one at each point, with and without calls. Around every other call a
     SIGKILL.
     """
     families: dict[Cell, list[Cell]] = {}
@@ -248,8 +248,8 @@ def short_form() -> list[Cell]:
         elif cell.fault is Fault.SIGKILL:
             others = [one for one in family if one != swept]
             chosen += [swept, others[number % len(others)]]
-        elif cell.fault in (Fault.STORE_KILLED, Fault.STORE_HANGS):
-            # The store hears the same of every operation.
+        elif cell.fault in (Fault.REDIS_KILLED, Fault.REDIS_HANGS):
+            # Redis hears the same of every operation.
             rivals.setdefault((cell.operation.opens, bool(cell.steps), cell.point, cell.fault), []).append(cell)
         elif cell.fault in SLOW:
             rivals.setdefault((cell.operation, cell.point, cell.fault), []).append(cell)

@@ -30,32 +30,32 @@ def promised(cell: Cell) -> Word:
 
 
 def _intended(cell: Cell) -> bool:
-    """Whether the operation came onto disk: at once, or when a store that hung had come back."""
-    return cell.point is not Point.BEFORE_INTENT or cell.fault is Fault.STORE_HANGS
+    """Whether the operation came onto disk: at once, or when a Redis that hung had come back."""
+    return cell.point is not Point.BEFORE_INTENT or cell.fault is Fault.REDIS_HANGS
 
 
 def _answered(cell: Cell) -> bool:
-    """Whether an authorisation's result came onto disk, and with it that somebody was given its id."""
+    """Whether an authorization's result came onto disk, and with it that somebody was given its id."""
     if cell.point is Point.AFTER_RESULT and cell.last:
         return True
-    # The command that ends it was the next one for a store that hung.
-    return cell.fault is Fault.STORE_HANGS and _last_result_is_next(cell)
+    # The command that ends it was the next one for a Redis that hung.
+    return cell.fault is Fault.REDIS_HANGS and _last_result_is_next(cell)
 
 
 def _committed(cell: Cell) -> bool:
-    """Whether the money of an authorisation moved at the backend."""
+    """Whether the money of an authorization moved at the backend."""
     if not cell.steps:
         return False  # the ledger reserves nothing before the result is on disk
     if cell.point is Point.AFTER_COMMIT or (cell.point is Point.BEFORE_RESULT and cell.last):
         return True
     if cell.fault is Fault.TIMEOUT:
         return cell.verb is not Verb.LOOK
-    # Without the store the process goes on until it wants to write.
-    return cell.fault is Fault.STORE_KILLED and _last_result_is_next(cell)
+    # Without Redis the process goes on until it wants to write.
+    return cell.fault is Fault.REDIS_KILLED and _last_result_is_next(cell)
 
 
 def _last_result_is_next(cell: Cell) -> bool:
-    """Whether the next thing the process tells the store is the operation's result."""
+    """Whether the next thing the process tells Redis is the operation's result."""
     if cell.point is Point.BEFORE_INTENT:
         return False
     if cell.point is Point.AFTER_INTENT:
@@ -65,13 +65,13 @@ def _last_result_is_next(cell: Cell) -> bool:
 
 # The money of the stage, in major units: what is on a new card, and what an operation moves.
 START = Decimal(100)
-AUTHORISED = Decimal(40)
+AUTHORIZED = Decimal(40)
 PART = Decimal(15)
 
 
 @dataclass(frozen=True)
 class Money:
-    """Where the money of a card is: what a shopper can spend, and what is held for the store, by whom."""
+    """Where the money of a card is: what a shopper can spend, and what is held for Redis, by whom."""
 
     spendable: Decimal
     held: Decimal = Decimal(0)  # at a backend that holds natively
@@ -81,27 +81,27 @@ class Money:
 
 def money(operation: Operation, backend: Backend, *, done: bool) -> Money:
     """Return where a card's money must be, before or after an operation."""
-    spent, all_of_it = START - AUTHORISED, AUTHORISED if backend.is_vauchar else Decimal(0)
-    authorised = {
-        Holds.NATIVE: Money(spent, held=AUTHORISED),
-        Holds.LEDGER: Money(spent, reserved=AUTHORISED),
+    spent, all_of_it = START - AUTHORIZED, AUTHORIZED if backend.is_vauchar else Decimal(0)
+    authorized = {
+        Holds.NATIVE: Money(spent, held=AUTHORIZED),
+        Holds.LEDGER: Money(spent, reserved=AUTHORIZED),
         Holds.UPFRONT: Money(spent, redeemed=all_of_it),
     }[backend.holds]
     settled = Money(spent, redeemed=all_of_it)
-    refunded = Money(spent + PART, redeemed=AUTHORISED - PART if backend.is_vauchar else Decimal(0))
-    partly_cancelled = {
+    refunded = Money(spent + PART, redeemed=AUTHORIZED - PART if backend.is_vauchar else Decimal(0))
+    partly_canceled = {
         Holds.NATIVE: Money(spent + PART),  # holds cannot shrink: it takes all and gives a part back
-        Holds.LEDGER: Money(spent + PART, reserved=AUTHORISED - PART),
+        Holds.LEDGER: Money(spent + PART, reserved=AUTHORIZED - PART),
         Holds.UPFRONT: refunded,
     }[backend.holds]
     before, after = {
-        Operation.AUTHORISE: (Money(START), authorised),
-        Operation.CREDIT: (Money(START), Money(START + AUTHORISED)),
-        Operation.SETTLE: (authorised, settled),
-        Operation.CANCEL: (authorised, Money(START)),
-        Operation.CANCEL_PART: (authorised, partly_cancelled),
+        Operation.AUTHORIZE: (Money(START), authorized),
+        Operation.CREDIT: (Money(START), Money(START + AUTHORIZED)),
+        Operation.SETTLE: (authorized, settled),
+        Operation.CANCEL: (authorized, Money(START)),
+        Operation.CANCEL_PART: (authorized, partly_canceled),
         Operation.REFUND: (settled, Money(START)),
         Operation.REFUND_PART: (settled, refunded),
-        Operation.CANCEL_CREDIT: (Money(START + AUTHORISED), Money(START)),
+        Operation.CANCEL_CREDIT: (Money(START + AUTHORIZED), Money(START)),
     }[operation]
     return after if done else before

@@ -1,4 +1,4 @@
-"""The stage of the fault matrix: the backends' stand-ins, a store, and processes of the service that may be killed."""
+"""The stage of the fault matrix: the backends' stand-ins, Redis, and processes of the service that may be killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from app.server.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedRedis
 from mappers.base import Holds, Verb
 from mappers.sandbox import running
 from tests.faults.child import Attempt, Crashed, Ended, Reached, Recover, Started
@@ -56,21 +56,21 @@ class Ending:
 class Stage:
     """Plays cells, one after another."""
 
-    def __init__(self, nursery: Nursery, store: EmbeddedStore, stands: dict[Backend, Stand], providers: Path) -> None:
+    def __init__(self, nursery: Nursery, storage: EmbeddedRedis, stands: dict[Backend, Stand], providers: Path) -> None:
         self.providers = providers
         self._nursery = nursery
-        self.store = store
+        self.storage = storage
         self.stands = stands
-        self.client = redis.Redis.from_url(store.url, decode_responses=True)
+        self.client = redis.Redis.from_url(storage.url, decode_responses=True)
 
     def play(self, cell: Cell, *, meanwhile: Callable[[str], None] | None = None, once: bool = False) -> Ending:
         """Let the fault of `cell` happen, do `meanwhile` to the card, come back, and tell how it ended.
 
         `once`: after its fault the backend is well again.
         """
-        if cell.fault is Fault.STORE_HANGS:
+        if cell.fault is Fault.REDIS_HANGS:
             # It must know the scripts by now: all that it would do late with an unknown one is to say so.
-            self.run(Attempt(Where(self.store.url, Backend.LEDGER, self.new_card(Backend.LEDGER)), Operation.SETTLE))
+            self.run(Attempt(Where(self.storage.url, Backend.LEDGER, self.new_card(Backend.LEDGER)), Operation.SETTLE))
         self.client.flushall()
         card = self.new_card(cell.backend)
         first = self._attempt(cell, card, once=once)
@@ -82,14 +82,14 @@ class Stage:
     def undisturbed(self, operation: Operation, backend: Backend) -> Summary:
         """Let an operation run without a fault, and tell what the service knows of it."""
         self.client.flushall()
-        where = Where(self.store.url, backend, self.new_card(backend))
+        where = Where(self.storage.url, backend, self.new_card(backend))
         self.run(Attempt(where, operation))
         summary = self.run(Recover(where, operation, Recovery.SWEEP))
         assert isinstance(summary, Summary), summary
         return summary
 
     def recover(self, cell: Cell, card: str, *, time_has_passed: bool = True) -> Summary:
-        where = Where(self.store.url, cell.backend, card)
+        where = Where(self.storage.url, cell.backend, card)
         summary = self.run(Recover(where, cell.operation, cell.recovery, time_has_passed))
         assert isinstance(summary, Summary), summary
         return summary
@@ -150,12 +150,12 @@ class Stage:
 
     def _attempt(self, cell: Cell, card: str, *, once: bool) -> Answered | None:
         attempt = Attempt(
-            Where(self.store.url, cell.backend, card),
+            Where(self.storage.url, cell.backend, card),
             cell.operation,
             cell.point,
             cell.step,
             time_runs_out=cell.fault in (Fault.TIMEOUT, Fault.SLOW_BODY),
-            store_hangs=cell.fault is Fault.STORE_HANGS,
+            redis_hangs=cell.fault is Fault.REDIS_HANGS,
         )
         stand, let_go = self.stands[cell.backend], threading.Event()
         try:
@@ -169,7 +169,7 @@ class Stage:
             let_go.set()
             assert not cell_waits(cell) or stand.gate.passed.wait(PATIENCE_SECONDS)
             stand.sandbox.faults.clear()
-            self._revive_the_store()
+            self._revive_redis()
         assert isinstance(first, Answered | None), first
         return first
 
@@ -180,10 +180,10 @@ class Stage:
             match cell.fault:
                 case Fault.SIGKILL:
                     os.kill(process_id, signal.SIGKILL)
-                case Fault.STORE_KILLED:
-                    self._kill_the_store()
-                case Fault.STORE_HANGS:
-                    self._signal_the_store(signal.SIGSTOP)
+                case Fault.REDIS_KILLED:
+                    self._kill_redis()
+                case Fault.REDIS_HANGS:
+                    self._signal_redis(signal.SIGSTOP)
                 case Fault.TIMEOUT:
                     let_go.wait(PATIENCE_SECONDS)
                 case _:
@@ -219,30 +219,30 @@ class Stage:
         if not once:
             faults.add("drop_before", times=1_000_000)
 
-    def _kill_the_store(self) -> None:
-        self._signal_the_store(signal.SIGKILL)
-        assert self.store.pid is not None
-        os.waitid(os.P_PID, self.store.pid, os.WEXITED | os.WNOWAIT)
+    def _kill_redis(self) -> None:
+        self._signal_redis(signal.SIGKILL)
+        assert self.storage.pid is not None
+        os.waitid(os.P_PID, self.storage.pid, os.WEXITED | os.WNOWAIT)
 
-    def _signal_the_store(self, number: int) -> None:
-        process_id = self.store.pid
+    def _signal_redis(self, number: int) -> None:
+        process_id = self.storage.pid
         assert process_id is not None
         os.kill(process_id, number)
 
-    def _revive_the_store(self) -> None:
-        """Let the store go on, or start it again on the same files."""
+    def _revive_redis(self) -> None:
+        """Let Redis go on, or start it again on the same files."""
         try:
-            self._signal_the_store(signal.SIGCONT)
+            self._signal_redis(signal.SIGCONT)
             self.client.ping()
         except (AssertionError, ProcessLookupError, redis.ConnectionError):
-            self.store.start()
+            self.storage.start()
             self.client.ping()
 
 
 def cell_waits(cell: Cell) -> bool:
     """Tell whether the fault is one of a call that comes to the backend."""
     in_a_call = cell.point in (Point.BEFORE_SEND, Point.AFTER_COMMIT)
-    elsewhere = (Fault.SIGKILL, Fault.STORE_KILLED, Fault.STORE_HANGS)
+    elsewhere = (Fault.SIGKILL, Fault.REDIS_KILLED, Fault.REDIS_HANGS)
     return in_a_call and (cell.point is Point.AFTER_COMMIT or cell.fault not in elsewhere)
 
 
@@ -252,12 +252,12 @@ def staged(folder: Path) -> Iterator[Stage]:
     with ExitStack() as stack:
         at = {till.mapper: stack.enter_context(_standing(till)) for till in TILLS.values()}
         stands = {backend: at[till.mapper] for backend, till in TILLS.items()}
-        store = stack.enter_context(EmbeddedStore(folder))
+        storage = stack.enter_context(EmbeddedRedis(folder))
         providers = folder / "providers.toml"
         providers.write_text("".join(_provider(backend, stand) for backend, stand in stands.items()))
         nursery = Nursery(providers)
         stack.callback(nursery.close)
-        yield Stage(nursery, store, stands, providers)
+        yield Stage(nursery, storage, stands, providers)
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.matrix import STEPS, Cell, Fault, Operation, Recovery, cells, short_form
-from tests.faults.promises import AUTHORISED, PART, Word, money, promised
+from tests.faults.promises import AUTHORIZED, PART, Word, money, promised
 from tests.faults.stage import Ending, Stage
 
 SHORT = set(short_form())
-GIVES_BACK = set(Operation) - {Operation.AUTHORISE, Operation.CREDIT, Operation.SETTLE}
+GIVES_BACK = set(Operation) - {Operation.AUTHORIZE, Operation.CREDIT, Operation.SETTLE}
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def _expect_the_lists_to_agree(operation: Operation, ending: Ending, word: Word)
     done, summary = word is Word.DONE, ending.summary
     assert summary.listed is (done or not operation.opens)
     settled = operation in (Operation.REFUND, Operation.REFUND_PART) or (operation is Operation.SETTLE and done)
-    assert summary.settlements == ([AUTHORISED] if settled else [])
+    assert summary.settlements == ([AUTHORIZED] if settled else [])
     parts = (Operation.CANCEL_PART, Operation.REFUND_PART)
-    given_back = [PART if operation in parts else AUTHORISED] if operation in GIVES_BACK else []
+    given_back = [PART if operation in parts else AUTHORIZED] if operation in GIVES_BACK else []
     assert summary.cancellations == (given_back if done else [])
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
-from tests.faults.promises import AUTHORISED, PART
+from tests.faults.promises import AUTHORIZED, PART
 from tests.faults.stage import Ending, Stage
 
 # Each ends with a redemption, the only thing that Vauchar may fail to tell apart.
 REDEMPTIONS = [
-    (Operation.SETTLE, Backend.LEDGER, 2, AUTHORISED),
-    (Operation.AUTHORISE, Backend.UPFRONT, 2, AUTHORISED),
-    (Operation.CANCEL_PART, Backend.UPFRONT, 4, AUTHORISED - PART),
-    (Operation.REFUND_PART, Backend.LEDGER, 4, AUTHORISED - PART),
+    (Operation.SETTLE, Backend.LEDGER, 2, AUTHORIZED),
+    (Operation.AUTHORIZE, Backend.UPFRONT, 2, AUTHORIZED),
+    (Operation.CANCEL_PART, Backend.UPFRONT, 4, AUTHORIZED - PART),
+    (Operation.REFUND_PART, Backend.LEDGER, 4, AUTHORIZED - PART),
 ]
 LOST_ANSWERS = [
     (Point.AFTER_COMMIT, Fault.SIGKILL),
@@ -25,7 +25,7 @@ LOST_ANSWERS = [
     (Point.AFTER_COMMIT, Fault.RESET),
     (Point.AFTER_COMMIT, Fault.JUNK),
     (Point.BEFORE_RESULT, Fault.SIGKILL),
-    (Point.BEFORE_RESULT, Fault.STORE_KILLED),
+    (Point.BEFORE_RESULT, Fault.REDIS_KILLED),
 ]
 
 
@@ -49,7 +49,7 @@ def test_two_redemptions_that_look_alike_are_told_apart_by_a_person(
     cell = Cell(operation, backend, point, step, fault, recovery)
     ending = stage.play(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
     _expect_parked(ending)
-    assert ending.money.redeemed - amount == (AUTHORISED if amount == AUTHORISED else AUTHORISED - PART)
+    assert ending.money.redeemed - amount == (AUTHORIZED if amount == AUTHORIZED else AUTHORIZED - PART)
 
 
 def _expect_parked(ending: Ending) -> None:
@@ -69,5 +69,5 @@ def test_another_amount_redeemed_elsewhere_confuses_nobody(
     cell = Cell(Operation.SETTLE, Backend.LEDGER, point, 2, fault, Recovery.READ)
     ending = stage.play(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
     assert (ending.summary.unresolved, ending.summary.parked) == (False, False)
-    assert ending.summary.settlements == [AUTHORISED]
-    assert ending.money.redeemed == AUTHORISED + amount
+    assert ending.summary.settlements == [AUTHORIZED]
+    assert ending.money.redeemed == AUTHORIZED + amount

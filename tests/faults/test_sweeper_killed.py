@@ -13,33 +13,33 @@ import pytest
 from mappers.base import Verb
 from tests.faults.child import Sweeping
 from tests.faults.matrix import Backend, Point
-from tests.faults.promises import AUTHORISED, PART, START, Money
+from tests.faults.promises import AUTHORIZED, PART, START, Money
 from tests.faults.stage import Stage
 from tests.faults.workshop import Chore, Summary, Where
 
-REST = AUTHORISED - PART
+REST = AUTHORIZED - PART
 LOOK_AND_GIVE_BACK = (Verb.LOOK, Verb.REFUND)
 
 # The backend calls of each chore, and where the money is in the end.
 CHORES: dict[tuple[Chore, Backend], tuple[tuple[Verb, ...], Money]] = {
-    (Chore.EXPIRE, Backend.NATIVE): ((Verb.RELEASE,), Money(START)),
+    (Chore.EXPIRE, Backend.NATIVE): ((Verb.VOID,), Money(START)),
     (Chore.EXPIRE, Backend.LEDGER): ((), Money(START)),
     (Chore.EXPIRE, Backend.UPFRONT): (LOOK_AND_GIVE_BACK, Money(START)),
     (Chore.EXPIRE, Backend.VOUCHERIFY): ((), Money(START)),
-    (Chore.RELEASE_THE_REST, Backend.NATIVE): ((Verb.REFUND,), Money(START - PART)),
-    (Chore.RELEASE_THE_REST, Backend.LEDGER): ((), Money(START - PART, redeemed=PART)),
-    (Chore.RELEASE_THE_REST, Backend.UPFRONT): (
+    (Chore.VOID_THE_REST, Backend.NATIVE): ((Verb.REFUND,), Money(START - PART)),
+    (Chore.VOID_THE_REST, Backend.LEDGER): ((), Money(START - PART, redeemed=PART)),
+    (Chore.VOID_THE_REST, Backend.UPFRONT): (
         (*LOOK_AND_GIVE_BACK, Verb.LOOK, Verb.DEBIT),
         Money(START - PART, redeemed=PART),
     ),
-    (Chore.RELEASE_THE_REST, Backend.V2_UPFRONT): ((Verb.REFUND,), Money(START - PART)),
-    (Chore.KEEP_THE_PROMISE, Backend.NATIVE): ((Verb.CAPTURE,), Money(START - AUTHORISED)),
-    (Chore.KEEP_THE_PROMISE, Backend.V1): ((Verb.CAPTURE,), Money(START - AUTHORISED)),
+    (Chore.VOID_THE_REST, Backend.V2_UPFRONT): ((Verb.REFUND,), Money(START - PART)),
+    (Chore.KEEP_THE_PROMISE, Backend.NATIVE): ((Verb.CAPTURE,), Money(START - AUTHORIZED)),
+    (Chore.KEEP_THE_PROMISE, Backend.V1): ((Verb.CAPTURE,), Money(START - AUTHORIZED)),
 }
 LISTS: dict[Chore, tuple[list[Decimal], list[Decimal]]] = {
-    Chore.EXPIRE: ([], [AUTHORISED]),
-    Chore.RELEASE_THE_REST: ([PART], [REST]),
-    Chore.KEEP_THE_PROMISE: ([AUTHORISED], []),
+    Chore.EXPIRE: ([], [AUTHORIZED]),
+    Chore.VOID_THE_REST: ([PART], [REST]),
+    Chore.KEEP_THE_PROMISE: ([AUTHORIZED], []),
 }
 
 
@@ -63,7 +63,7 @@ def deaths() -> Iterator[Any]:
 def test_the_next_sweeper_does_it_once(stage: Stage, chore: Chore, backend: Backend, point: Point, step: int) -> None:
     stage.client.flushall()
     card = stage.new_card(backend)
-    where = Where(stage.store.url, backend, card)
+    where = Where(stage.storage.url, backend, card)
 
     def kill(process_id: int) -> bool:
         if point is not Point.AFTER_COMMIT:

@@ -1,4 +1,4 @@
-"""The whole service and its store are killed in the middle of three operations, and started again on the same files."""
+"""The whole service and its Redis are killed in the middle of three operations, and started again on the same files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TIMES = {
     "GIFTBRIDGE_MONEY_DEADLINE_SECONDS": "1",
     "GIFTBRIDGE_SWEEP_INTERVAL_SECONDS": "0.1",
     "GIFTBRIDGE_CARD_DEADLINE_SECONDS": "5",
-    "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "4",
+    "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "4",
 }
 
 
@@ -51,14 +51,14 @@ class Service:
         answer = requests.get(f"{self._url}/{provider}/giftcards/{path}", headers=HEADERS, timeout=30)
         return answer.json() if answer.status_code == 200 else None
 
-    def authorised(self, provider: str, card: str, value: Decimal) -> str:
+    def authorized(self, provider: str, card: str, value: Decimal) -> str:
         """Reserve value; return the path of the transaction."""
         answer = self.post(provider, f"{card}/transactions", value, secrets.token_hex(4))
         assert answer.status_code == 200, answer.text
         return f"{card}/transactions/{answer.json()['id']}"
 
     def kill(self) -> None:
-        """Kill every process of it, the store's too, so that none can say good-bye."""
+        """Kill every process of it, Redis's too, so that none can say good-bye."""
         self._process.send_signal(signal.SIGSTOP)
         pid = self._process.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
@@ -115,10 +115,10 @@ def test_killed_and_started_again_it_finishes_what_was_under_way(stage: Stage, t
 
     with ThreadPoolExecutor(3) as pool:
         with served(tmp_path, stage.providers) as service:
-            to_settle = service.authorised("ledger", cards[Backend.LEDGER], Decimal(40))
-            to_cancel = service.authorised("upfront", cards[Backend.UPFRONT], Decimal(40))
+            to_settle = service.authorized("ledger", cards[Backend.LEDGER], Decimal(40))
+            to_cancel = service.authorized("upfront", cards[Backend.UPFRONT], Decimal(40))
             calls: list[tuple[Backend, str, str]] = [
-                (Backend.NATIVE, f"{cards[Backend.NATIVE]}/transactions", "authorise"),
+                (Backend.NATIVE, f"{cards[Backend.NATIVE]}/transactions", "authorize"),
                 (Backend.LEDGER, f"{to_settle}/settlements", "settle"),
                 (Backend.UPFRONT, f"{to_cancel}/cancellations", "cancel"),
             ]
@@ -131,7 +131,7 @@ def test_killed_and_started_again_it_finishes_what_was_under_way(stage: Stage, t
     with served(tmp_path, stage.providers) as service:
         until(lambda: service.get("ledger", f"{to_settle}/settlements"))
         until(lambda: service.get("upfront", cards[Backend.UPFRONT])["balance"] == 100)
-        until(lambda: service.post("native", calls[0][1], Decimal(40), "authorise").status_code == 200)
+        until(lambda: service.post("native", calls[0][1], Decimal(40), "authorize").status_code == 200)
         balances = [service.get(backend, cards[backend])["balance"] for backend in cards]
         assert balances == [60, 60, 100]
         assert [entry["value"] for entry in service.get("ledger", f"{to_settle}/settlements")] == [40]

@@ -8,10 +8,10 @@ from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
+from mappers.lightrail_draft import sandbox as lightrail_draft
 from mappers.lightrail_v1 import sandbox as lightrail_v1
 from mappers.lightrail_v1.sandbox_seeds import PROGRAM
 from mappers.lightrail_v2 import sandbox as lightrail_v2
-from mappers.lightrail_valuestores import sandbox as lightrail_valuestores
 from mappers.vauchar import sandbox as vauchar
 from mappers.voucherify import sandbox as voucherify
 from tests.faults.matrix import Backend
@@ -80,9 +80,9 @@ def _taken(changes: Iterable[int]) -> Decimal:
 
 V1 = Till("lightrail_v1", lightrail_v1, _new_v1, lambda it, card: major(it.cards[card].principal.value), _held_v1)
 V2 = Till("lightrail_v2", lightrail_v2, _new_v2, lambda it, card: major(it.values[card]["balance"]), _held_v2)
-VALUE_STORES = Till(
-    "lightrail_valuestores",
-    lightrail_valuestores,
+LIGHTRAIL_DRAFT = Till(
+    "lightrail_draft",
+    lightrail_draft,
     _new_store,
     lambda it, card: major(it.stores[card]["value"]),
     _held_at_store,
@@ -106,7 +106,7 @@ TILLS = {
     Backend.LEDGER: VAUCHAR,
     Backend.UPFRONT: VAUCHAR,
     Backend.V1: V1,
-    Backend.VALUE_STORES: VALUE_STORES,
+    Backend.LIGHTRAIL_DRAFT: LIGHTRAIL_DRAFT,
     Backend.V2_UPFRONT: V2,
     Backend.VOUCHERIFY: VOUCHERIFY,
 }

@@ -19,25 +19,25 @@ from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
 from tests.faults.matrix import Operation
-from tests.faults.promises import AUTHORISED, PART
+from tests.faults.promises import AUTHORIZED, PART
 
 DEADLINE_SECONDS = 10.0
 
 # A slow disk is no fault here.
-STORE_TIMEOUT_SECONDS = 5.0
+REDIS_TIMEOUT_SECONDS = 5.0
 
 # The request whose answer is lost.
 REQUEST = "THE-REQUEST"
 
 # What must have happened on the card before an operation.
 EARLIER = {
-    Operation.AUTHORISE: (),
+    Operation.AUTHORIZE: (),
     Operation.CREDIT: (),
-    Operation.SETTLE: (Operation.AUTHORISE,),
-    Operation.CANCEL: (Operation.AUTHORISE,),
-    Operation.CANCEL_PART: (Operation.AUTHORISE,),
-    Operation.REFUND: (Operation.AUTHORISE, Operation.SETTLE),
-    Operation.REFUND_PART: (Operation.AUTHORISE, Operation.SETTLE),
+    Operation.SETTLE: (Operation.AUTHORIZE,),
+    Operation.CANCEL: (Operation.AUTHORIZE,),
+    Operation.CANCEL_PART: (Operation.AUTHORIZE,),
+    Operation.REFUND: (Operation.AUTHORIZE, Operation.SETTLE),
+    Operation.REFUND_PART: (Operation.AUTHORIZE, Operation.SETTLE),
     Operation.CANCEL_CREDIT: (Operation.CREDIT,),
 }
 
@@ -46,7 +46,7 @@ class Chore(StrEnum):
     """What the sweeper does although nobody asks for it."""
 
     EXPIRE = "expire"
-    RELEASE_THE_REST = "release the rest"
+    VOID_THE_REST = "void the rest"
     KEEP_THE_PROMISE = "settle as promised"
 
     @property
@@ -84,9 +84,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class Where:
-    """Which card, and how the store is reached."""
+    """Which card, and how Redis is reached."""
 
-    store_url: str
+    redis_url: str
     provider: str
     card: str
 
@@ -95,8 +95,8 @@ class Workshop:
     """The service in this process, and what VTEX asks it about one card."""
 
     def __init__(self, registry: Registry, where: Where) -> None:
-        settings = Settings(store_timeout_seconds=STORE_TIMEOUT_SECONDS, money_deadline_seconds=5)
-        self.parts: Parts = build(settings, registry, where.store_url)
+        settings = Settings(redis_timeout_seconds=REDIS_TIMEOUT_SECONDS, money_deadline_seconds=5)
+        self.parts: Parts = build(settings, registry, where.redis_url)
         # Whoever asks again does so at once: what is asked needs no time here to change.
         self.parts.executor._sleep = lambda _: None
         provider = registry.get(where.provider)
@@ -105,7 +105,7 @@ class Workshop:
         # The stand-ins' reads do not lag, and who asks again at once must not wait for that to be over.
         provider.mapper.read_lag_seconds = 0.0  # type: ignore[misc]
         self.card = where.card
-        self.parts.connection.now_milliseconds()  # a store that hangs takes no new connections
+        self.parts.connection.now_milliseconds()  # a Redis that hangs takes no new connections
 
     def transaction_id(self, operation: Operation) -> str:
         opening = operation if operation.opens else EARLIER[operation][0]
@@ -118,9 +118,9 @@ class Workshop:
         ledger, deadline = self.parts.ledger, Deadline.after(DEADLINE_SECONDS)
         if operation.opens:
             kind = Kind.CREDIT if operation is Operation.CREDIT else Kind.DEBIT
-            request = AuthorizationRequest(self.card, kind, AUTHORISED, request_id)
+            request = AuthorizationRequest(self.card, kind, AUTHORIZED, request_id)
             return ledger.authorize(self.provider, request, deadline)
-        value = PART if operation in (Operation.CANCEL_PART, Operation.REFUND_PART) else AUTHORISED
+        value = PART if operation in (Operation.CANCEL_PART, Operation.REFUND_PART) else AUTHORIZED
         change = ChangeRequest(self.card, self.transaction_id(target), value, request_id)
         use_case = ledger.settle if operation is Operation.SETTLE else ledger.cancel
         return use_case(self.provider, change, deadline).oid
@@ -131,8 +131,8 @@ class Workshop:
 
     def leave_to_the_sweeper(self, chore: Chore) -> None:
         """Bring the card to where a chore is due, with nobody who asks for it."""
-        self.call(Operation.AUTHORISE, chore.operation, f"before-{Operation.AUTHORISE}")
-        value = {Chore.RELEASE_THE_REST: PART, Chore.KEEP_THE_PROMISE: AUTHORISED}.get(chore)
+        self.call(Operation.AUTHORIZE, chore.operation, f"before-{Operation.AUTHORIZE}")
+        value = {Chore.VOID_THE_REST: PART, Chore.KEEP_THE_PROMISE: AUTHORIZED}.get(chore)
         if value is not None:
             settle = "accept" if chore is Chore.KEEP_THE_PROMISE else "capture"
             provider = replace(self.provider, policy=replace(self.provider.policy, settle=settle))
@@ -146,14 +146,16 @@ class Workshop:
             return Answered(None, f"{type(error).__name__}: {error}")
 
     def record(self, operation: Operation) -> Record | None:
-        return self.parts.store.load(self.transaction_id(operation))
+        return self.parts.storage.load(self.transaction_id(operation))
 
 
 def unfinished(record: Record | None) -> bool:
-    return record is not None and (record.open is not None or (record.state is State.AUTHORISED and not record.claimed))
+    return record is not None and (
+        record.open is not None or (record.state is State.AUTHORIZED and not record.acknowledged)
+    )
 
 
-def summarise(workshop: Workshop, operation: Operation, answer: Answered | None) -> Summary:
+def summarize(workshop: Workshop, operation: Operation, answer: Answered | None) -> Summary:
     parts, provider, card = workshop.parts, workshop.provider, workshop.card
     deadline = Deadline.after(DEADLINE_SECONDS)
     record = workshop.record(operation)
@@ -170,7 +172,7 @@ def summarise(workshop: Workshop, operation: Operation, answer: Answered | None)
         ):
             found += [entry.value for entry in read(provider, card, transaction_id, deadline)]
     spendable = provider.currency.to_decimal(parts.cards.get(provider, card, deadline).balance)
-    reserved = provider.currency.to_decimal(parts.store.reserved(provider.id, card))
+    reserved = provider.currency.to_decimal(parts.storage.reserved(provider.id, card))
     on_card = {key: client.hgetall(key) for key in client.keys("gb:*:card:*")}
     spent = None
     if not unresolved and spendable > 0:

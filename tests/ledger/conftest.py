@@ -1,4 +1,4 @@
-"""The ledger on a real store, with a model backend behind it."""
+"""The ledger on a real Redis, with a model backend behind it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.ledger.cards import CardService
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.index import Index
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Record
 from app.parts import Parts
@@ -46,13 +46,13 @@ class OneProvider:
 
 @dataclass
 class House:
-    """A ledger, its store, its provider and the backend behind it, in the words of a test."""
+    """A ledger, its Redis, its provider and the backend behind it, in the words of a test."""
 
     provider: Provider
     mapper: ModelMapper
     backend: ModelBackend
     connection: Connection
-    store: Store
+    storage: Storage
     index: Index
     ledger: LedgerService
     cards: CardService
@@ -81,7 +81,7 @@ class House:
         return [entry.value for entry in entries]
 
     def record(self, transaction_id: str) -> Record:
-        record = self.store.load(transaction_id)
+        record = self.storage.load(transaction_id)
         assert record is not None
         return record
 
@@ -146,7 +146,7 @@ MakeHouse = Callable[..., House]
 
 
 @pytest.fixture
-def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
+def make_house(redis_url: str, empty_redis_url: str) -> Iterator[MakeHouse]:
     """Return a function that builds a house for one kind of holds and one kind of backend."""
     connections: list[Connection] = []
 
@@ -173,29 +173,29 @@ def make_house(redis_url: str, clean_store: str) -> Iterator[MakeHouse]:
             credentials=(),
             policy=policy,
         )
-        store = Store(connection, StoreTimes(lease=lease))
+        storage = Storage(connection, LedgerTimes(lease=lease))
         index = Index(connection)
-        executor = Executor(store, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
+        executor = Executor(storage, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
         registry = OneProvider(provider)
-        recovery = Recovery(store)
+        recovery = Recovery(storage)
         parts = Parts(
             settings=Settings(),
             registry=registry,
             connection=connection,
-            store=store,
+            storage=storage,
             index=index,
-            ledger=LedgerService(store, index, executor, recovery),
+            ledger=LedgerService(storage, index, executor, recovery),
             executor=executor,
             recovery=recovery,
-            cards=CardService(store, fleet, 20, 2000),
-            sweeper=Sweeper(store, index, fleet, executor, registry, interval_seconds=1, deadline_seconds=5),
+            cards=CardService(storage, fleet, 20, 2000),
+            sweeper=Sweeper(storage, index, fleet, executor, registry, interval_seconds=1, deadline_seconds=5),
         )
         return House(
             provider=provider,
             mapper=mapper,
             backend=backend,
             connection=connection,
-            store=store,
+            storage=storage,
             index=index,
             ledger=parts.ledger,
             cards=parts.cards,

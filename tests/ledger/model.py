@@ -64,11 +64,11 @@ class ModelBackend:
                     self.holds[step.key] = step.amount
             case Verb.CREDIT | Verb.REFUND:
                 self.balances[step.card_id] += step.amount
-            case Verb.CAPTURE | Verb.RELEASE:
+            case Verb.CAPTURE | Verb.VOID:
                 if step.amount > self.holds.get(step.reference, 0):
                     raise Conflict("the hold is smaller")
                 self.holds[step.reference] -= step.amount
-                if step.verb is Verb.RELEASE:
+                if step.verb is Verb.VOID:
                     self.balances[step.card_id] += step.amount
         self.effects[step.key] += 1
         receipt = Receipt(reference=step.key, balance=self.balances[step.card_id])
@@ -78,10 +78,10 @@ class ModelBackend:
         return receipt
 
     def let_run_out(self, key: str) -> None:
-        """Release a hold as a backend does when its time is over, without being told."""
+        """Void a hold as a backend does when its time is over, without being told."""
         held = next(entry for entry in self.entries if entry.key == key)
         self.balances[held.card_id] += self.holds.pop(key)
-        self.entries.append(replace(held, key=None, verb=Verb.RELEASE, receipt=Receipt("ran-out")))
+        self.entries.append(replace(held, key=None, verb=Verb.VOID, receipt=Receipt("ran-out")))
 
     @property
     def spendable(self) -> int:

@@ -53,14 +53,14 @@ def pay(house: House, request_id: str = "order-1") -> str:
 
 
 def pay_with(house: House, card_id: str, request_id: str = "order-1") -> str:
-    """An authorised transaction of 40.00 on any card."""
+    """An authorized transaction of 40.00 on any card."""
     house.backend.balances.setdefault(card_id, 10_000)
     request = AuthorizationRequest(card_id, Operation.DEBIT, Decimal("40.00"), request_id)
     return house.ledger.authorize(house.provider, request, house.deadline())
 
 
 def lose(house: House, transaction: str) -> None:
-    """Let the store forget a transaction that it should not."""
+    """Let Redis forget a transaction that it should not."""
     record, client = house.record(transaction), house.connection._client
     client.delete(str(keys.of_transaction(transaction)), str(keys.of_transaction(transaction, "ev")))
     client.zrem(keys.of_card(record.provider_id, record.card_id, "of"), transaction)

@@ -33,7 +33,7 @@ def change_within(house: House, seconds: float, transaction: str, value: str, ki
 
 
 def half_settled(house: House) -> str:
-    """An authorisation of 40.00 of which 10.00 are settled: to cancel 35.00 takes a release and a refund."""
+    """An authorization of 40.00 of which 10.00 are settled: to cancel 35.00 takes a void and a refund."""
     transaction = house.authorize("40.00")
     house.settle(transaction, "10.00")
     house.backend.calls.clear()
@@ -50,7 +50,7 @@ def parked(house: House) -> list[str]:
 
 
 def left_for_a_person(house: House, value: str = "40.00") -> str:
-    """Authorise and settle so that nobody can tell what became of the settlement."""
+    """Authorize and settle so that nobody can tell what became of the settlement."""
     transaction = house.authorize(value, "parked")
     house.mapper.tells = False
     house.mapper.faults = [lost_before]

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.ledger.errors import StoreUnavailable, TransactionNotFound, Unresolved
+from app.ledger.errors import LedgerUnavailable, TransactionNotFound, Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import ActState, Operation, State
 from mappers.base import BackendUnavailable, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step, Verb
@@ -78,7 +78,7 @@ def test_a_refusal_of_what_is_told_again_is_not_believed(house: House) -> None:
     house.mapper.faults = [lost_before, *[refused] * 10]
     with pytest.raises(OutcomeUnknown):
         house.settle(transaction, "40.00")
-    assert house.record(transaction).acts[1].state is ActState.OPENING
+    assert house.record(transaction).acts[1].state is ActState.PENDING
 
 
 def test_an_answer_that_cannot_be_asked_for_is_found_by_the_repeat(house: House) -> None:
@@ -215,7 +215,7 @@ def test_an_opening_nobody_came_back_for_is_not_started(house: House) -> None:
     assert house.only_record().state is State.ABANDONED
 
 
-def test_an_authorisation_nobody_came_back_for_is_undone(house: House) -> None:
+def test_an_authorization_nobody_came_back_for_is_undone(house: House) -> None:
     house.mapper.faults = [lost_after]
     with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.authorize("40.00")
@@ -226,13 +226,13 @@ def test_an_authorisation_nobody_came_back_for_is_undone(house: House) -> None:
     assert house.ledger.transactions(house.provider, CARD, house.deadline()) == []
 
 
-def test_coming_back_in_time_keeps_the_authorisation(house: House) -> None:
+def test_coming_back_in_time_keeps_the_authorization(house: House) -> None:
     house.mapper.faults = [lost_after]
     with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.authorize("40.00")
     house.sweep()
     transaction = house.authorize("40.00")
-    assert house.record(transaction).claimed
+    assert house.record(transaction).acknowledged
     assert house.backend.effects.total() == 1
     house.settle(transaction, "40.00")
 
@@ -284,12 +284,12 @@ def test_a_stalled_attempt_cannot_write_over_the_one_that_overtook_it(house: Hou
 
     house.mapper.faults = [overtaken]
     transaction = house.authorize("40.00")
-    assert house.record(transaction).state is State.AUTHORISED
+    assert house.record(transaction).state is State.AUTHORIZED
     assert house.backend.held == 4_000
 
 
 def test_a_refused_settlement_can_be_tried_again(once_only: House) -> None:
-    """The card was drained elsewhere between authorisation and settlement, and charged again later."""
+    """The card was drained elsewhere between authorization and settlement, and charged again later."""
     house = once_only
     transaction = house.authorize("40.00")
     house.backend.balances[CARD] = 1_000
@@ -350,9 +350,9 @@ def test_a_promise_the_backend_breaks_is_left_for_a_person(make_house: MakeHouse
         house.settlements(transaction)
 
 
-def test_with_the_store_down_nothing_reaches_the_backend(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_redis_down_nothing_reaches_the_backend(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
-        raise StoreUnavailable("down")
+        raise LedgerUnavailable("down")
 
     transaction = house.authorize("40.00")
     before = len(house.backend.calls)
@@ -363,12 +363,12 @@ def test_with_the_store_down_nothing_reaches_the_backend(house: House, monkeypat
         lambda: house.cancel(transaction, "1.00"),
         lambda: house.settlements(transaction),
     ):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(LedgerUnavailable):
             call()
     assert len(house.backend.calls) == before
 
 
-def test_a_transaction_that_never_was_authorised_cannot_be_settled(house: House) -> None:
+def test_a_transaction_that_never_was_authorized_cannot_be_settled(house: House) -> None:
     with pytest.raises(InsufficientFunds):
         house.authorize("100.01")
     with pytest.raises(TransactionNotFound):
@@ -379,7 +379,7 @@ def test_an_attempt_that_lost_its_lease_cannot_refuse_for_the_one_that_has_it(ho
     def overtaken(step, run):  # type: ignore[no-untyped-def]
         record = house.only_record()
         house.lose_lease(record.id)
-        assert house.store.claim(record, one_step_at_a_time=False).word == "claimed"
+        assert house.storage.take_lease(record, one_step_at_a_time=False).word == "leased"
         raise InsufficientFunds("refused, too late")
 
     house.mapper.faults = [overtaken]
@@ -387,7 +387,7 @@ def test_an_attempt_that_lost_its_lease_cannot_refuse_for_the_one_that_has_it(ho
         house.ledger.authorize(
             house.provider, AuthorizationRequest(CARD, Operation.DEBIT, Decimal(40), "order-1"), Deadline.after(0.3)
         )
-    assert house.only_record().state is State.OPENING
+    assert house.only_record().state is State.PENDING
     house.lose_lease(house.only_record().id)
     house.authorize("40.00")
     assert house.backend.held == 4_000
@@ -438,7 +438,7 @@ def test_steps_on_one_card_do_not_overlap_where_the_backend_is_judged_by_its_bal
     assert [done for call, done, _ in house.backend.calls if call == "run" and done is verb] == [verb, verb]
 
 
-def test_a_money_call_makes_two_round_trips_to_the_store(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_money_call_makes_two_round_trips_to_redis(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     trips: list[object] = []
     call = house.connection.call
     house.settle(house.authorize("1.00", "order-0"), "1.00")  # loads the scripts
@@ -470,7 +470,7 @@ def test_a_person_may_say_that_it_happened(parked: tuple[House, str]) -> None:
     assert house.settlements(transaction) == [Decimal("40.00")]
     assert house.backend.effects.total() == 1
     assert house.index.parked() == []
-    assert [(event["what"], event.get("by")) for event in house.store.events(transaction)][-2:] == [
+    assert [(event["what"], event.get("by")) for event in house.storage.events(transaction)][-2:] == [
         ("decided", "ana"),
         ("done", "ana"),
     ]
@@ -498,7 +498,7 @@ def test_what_is_not_parked_is_not_for_a_person_to_decide(house: House) -> None:
 
 
 def test_a_success_too_late_to_count_is_shown_to_a_person_until_it_was_seen_to(once_only: House) -> None:
-    """A settlement is refused, its room is cancelled, and then it turns out to have happened."""
+    """A settlement is refused, its room is canceled, and then it turns out to have happened."""
     house = once_only
     transaction = house.authorize("40.00")
 
@@ -516,7 +516,7 @@ def test_a_success_too_late_to_count_is_shown_to_a_person_until_it_was_seen_to(o
         house.settle(transaction, "40.00")
     assert house.index.parked() == [transaction]
     record = house.record(transaction)
-    assert (record.captured, record.released, record.open) == (0, 4_000, None)
+    assert (record.captured, record.voided, record.open) == (0, 4_000, None)
     house.ledger.decide(house.provider, record.address, house.deadline(), happened=True, actor="ana")
     assert house.index.parked() == []
-    assert house.store.events(transaction)[-1]["what"] == "seen to"
+    assert house.storage.events(transaction)[-1]["what"] == "seen to"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.cards import CardService
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Fleet
 from mappers.base import Customer, Holds, Query
 from tests.ledger.conftest import House, MakeHouse
@@ -16,7 +16,7 @@ ANA, BRUNO = Customer("ana@example.com"), Customer("bruno@example.com")
 @pytest.fixture
 def house(make_house: MakeHouse) -> House:
     house = make_house(Holds.LEDGER)
-    house.cards = CardService(house.store, Fleet(house.connection), misses_per_customer=3, misses_per_provider=5)
+    house.cards = CardService(house.storage, Fleet(house.connection), misses_per_customer=3, misses_per_provider=5)
     return house
 
 
@@ -61,19 +61,19 @@ def test_right_codes_are_never_rationed(house: House) -> None:
     assert [search(house, "CODE-1") for _ in range(10)] == [1] * 10
 
 
-def test_without_the_store_no_ration_is_counted_but_reserved_money_is_not_shown(
+def test_without_redis_no_ration_is_counted_but_reserved_money_is_not_shown(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
-        raise StoreUnavailable("down")
+        raise LedgerUnavailable("down")
 
     monkeypatch.setattr(house.connection, "call", refuse)
     assert search(house, "WRONG-CODE") == 0
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         search(house, "CODE-1")
 
 
-def test_neither_code_nor_customer_is_readable_in_the_store(house: House) -> None:
+def test_neither_code_nor_customer_is_readable_in_redis(house: House) -> None:
     search(house, "WRONG-CODE")
     keys = "".join(house.connection._client.scan_iter("*"))
     assert "WRONG" not in keys

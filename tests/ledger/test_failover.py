@@ -1,4 +1,4 @@
-"""The store's primary is killed while shoppers pay: what VTEX was told stays true, and nothing moves twice."""
+"""Redis's primary is killed while shoppers pay: what VTEX was told stays true, and nothing moves twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import State
@@ -42,7 +42,7 @@ SHOPPERS = 4
 BALANCE = 100_000_000
 
 # What VTEX answers with a repeat of its own.
-TRY_AGAIN = (StoreUnavailable, Unresolved, BackendUnavailable, OutcomeUnknown)
+TRY_AGAIN = (LedgerUnavailable, Unresolved, BackendUnavailable, OutcomeUnknown)
 PATIENCE_SECONDS = 20
 
 
@@ -51,9 +51,9 @@ class Storm:
     """Shoppers who pay order after order, and what VTEX was told of them: ids of transactions."""
 
     house: House
-    authorised: list[str] = field(default_factory=list)
+    authorized: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
+    canceled: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -73,11 +73,11 @@ class Storm:
 
     def pay(self, name: str, send: Callable[[Callable[[], str]], str]) -> None:
         transaction = send(lambda: self.house.authorize("0.10", name))
-        self.authorised.append(transaction)
+        self.authorized.append(transaction)
         send(lambda: self.house.settle(transaction, "0.06", f"{name}-s"))
         self.settled.append(transaction)
         send(lambda: self.house.cancel(transaction, "0.04", f"{name}-c"))
-        self.cancelled.append(transaction)
+        self.canceled.append(transaction)
 
     @staticmethod
     def repeat(call: Callable[[], T]) -> T:
@@ -92,8 +92,8 @@ class Storm:
 
     def go_on(self) -> None:
         """Wait until some more orders were paid from beginning to end."""
-        enough = len(self.cancelled) + 5 * SHOPPERS
-        eventually(lambda: len(self.cancelled) >= enough, PATIENCE_SECONDS)
+        enough = len(self.canceled) + 5 * SHOPPERS
+        eventually(lambda: len(self.canceled) >= enough, PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -154,18 +154,18 @@ def nothing_is_open(house: House) -> bool:
 
 def what_was_told_is_true(storm: Storm) -> bool:
     house = storm.house
-    for transaction in storm.authorised:
-        assert house.record(transaction).state in (State.AUTHORISED, State.CLOSED)
+    for transaction in storm.authorized:
+        assert house.record(transaction).state in (State.AUTHORIZED, State.CLOSED)
     for transaction in storm.settled:
         assert house.settlements(transaction) == [Decimal("0.06")]
-    for transaction in storm.cancelled:
+    for transaction in storm.canceled:
         assert house.cancellations(transaction) == [Decimal("0.04")]
     return True
 
 
 def money_adds_up(house: House) -> bool:
     records = [house.record(transaction) for transaction in house.everything()]
-    held = sum(record.rest for record in records if record.state is State.AUTHORISED)
-    assert house.store.reserved(house.provider.id, CARD) + house.backend.held == held
+    held = sum(record.rest for record in records if record.state is State.AUTHORIZED)
+    assert house.storage.reserved(house.provider.id, CARD) + house.backend.held == held
     taken = sum(record.captured - record.refunded for record in records)
     return house.backend.spendable + house.backend.held == BALANCE - taken

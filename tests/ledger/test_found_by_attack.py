@@ -60,7 +60,7 @@ def test_a_refused_cancellation_that_is_tried_again_is_planned_as_things_stand_n
     assert house.backend.spendable == 10_000 - 6_000 + 3_000
 
 
-def test_a_refused_release_that_is_tried_again_gives_back_what_was_settled_meanwhile(make_house: MakeHouse) -> None:
+def test_a_refused_void_that_is_tried_again_gives_back_what_was_settled_meanwhile(make_house: MakeHouse) -> None:
     house = make_house(Holds.NATIVE)
     transaction = house.authorize("60.00")
     house.mapper.faults = [refuses]
@@ -147,10 +147,10 @@ def test_what_is_left_when_a_cancellation_behind_a_promise_is_refused_goes_back_
     house.mapper.faults = [lambda step, run: run(), refuses]
     with pytest.raises(CardUnusable):
         house.cancel(transaction, "30.00", "c1")
-    assert house.record(transaction).state is State.AUTHORISED
+    assert house.record(transaction).state is State.AUTHORIZED
     for _ in range(2):
         house.sweep()
-    assert (house.store.reserved(house.provider.id, CARD), house.backend.held) == (0, 0)
+    assert (house.storage.reserved(house.provider.id, CARD), house.backend.held) == (0, 0)
 
 
 # Sleepers, and what comes too late.
@@ -240,7 +240,7 @@ def test_a_decision_that_is_cut_off_is_carried_out_by_the_next_one(
         raise Killed
 
     with monkeypatch.context() as cut:
-        cut.setattr(house.store, "finish", dies)
+        cut.setattr(house.storage, "finish", dies)
         with pytest.raises(Killed):
             decide(house, transaction, happened=True, reference="redemption-1")
     house.lose_lease(transaction)

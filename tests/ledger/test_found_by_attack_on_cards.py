@@ -1,4 +1,4 @@
-"""What an attack found about cards that several transactions share, and about a store that lost everything."""
+"""What an attack found about cards that several transactions share, and about a Redis that lost everything."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_balance_read_before_a_credit_was_taken_back_is_read_again(make_house:
     house.mapper.on_look = take_back
     with pytest.raises(InsufficientFunds):
         house.authorize("140.00", "order-2")
-    assert house.store.standing(house.provider.id, CARD) == (0, 0)
+    assert house.storage.standing(house.provider.id, CARD) == (0, 0)
 
 
 def test_a_settled_credit_leaves_nothing_on_its_way(make_house: MakeHouse) -> None:
@@ -53,7 +53,7 @@ def test_while_money_is_on_its_way_the_backend_is_not_asked_in_a_loop(make_house
     assert len(reads) < 10
 
 
-def test_after_a_loss_what_was_undone_is_no_authorisation(make_house: MakeHouse) -> None:
+def test_after_a_loss_what_was_undone_is_no_authorization(make_house: MakeHouse) -> None:
     house = make_house(Holds.NATIVE)
     house.mapper.faults = [lost_after]
     with house.cut_off(), pytest.raises(OutcomeUnknown):

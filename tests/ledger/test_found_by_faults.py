@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.transaction import ActState, State
 from mappers.base import CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step
 from tests.ledger.conftest import House, MakeHouse
@@ -50,7 +50,7 @@ def test_a_decision_that_finds_the_card_busy_leaves_the_act_parked(once_only: Ho
     assert house.backend.spendable == 9_000
 
 
-def test_another_payment_does_not_start_the_authorisation_that_keeps_the_card_busy(make_house: MakeHouse) -> None:
+def test_another_payment_does_not_start_the_authorization_that_keeps_the_card_busy(make_house: MakeHouse) -> None:
     """Its process was killed before it sent anything; nobody comes back for it, so it would hold the money for days."""
     house = make_house(Holds.UPFRONT, repeatable=False, one_step_at_a_time=True)
     house.mapper.faults = [dies]
@@ -173,11 +173,11 @@ def test_one_transaction_that_breaks_the_code_keeps_the_sweeper_from_no_other(ma
     house.sweep()
     assert sorted(act.state for name in transactions for act in house.record(name).acts[1:]) == [
         ActState.DONE,
-        ActState.OPENING,
+        ActState.PENDING,
     ]
 
 
-def test_a_store_that_lost_the_transaction_meanwhile_is_an_error_that_asks_for_a_repeat(make_house: MakeHouse) -> None:
+def test_a_redis_that_lost_the_transaction_meanwhile_is_an_error_that_asks_for_a_repeat(make_house: MakeHouse) -> None:
     house = make_house(Holds.NATIVE)
 
     def forgotten(step: Step, run: Run) -> Receipt:
@@ -185,7 +185,7 @@ def test_a_store_that_lost_the_transaction_meanwhile_is_an_error_that_asks_for_a
         return run()
 
     house.mapper.faults = [forgotten]
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         house.authorize("40.00")
     house.authorize("40.00")
     assert house.backend.held == 4_000

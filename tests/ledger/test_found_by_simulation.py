@@ -53,7 +53,7 @@ def test_what_an_attempt_sent_before_it_died_is_asked_for_although_the_one_befor
     assert house.backend.spendable == 6_000
 
 
-def test_a_release_nobody_asked_for_that_the_backend_refuses_is_left_for_a_person(make_house: MakeHouse) -> None:
+def test_a_void_nobody_asked_for_that_the_backend_refuses_is_left_for_a_person(make_house: MakeHouse) -> None:
     """The card is frozen when the time is over: trying again for ever, an act each time, helps nobody."""
     house = make_house(Holds.NATIVE)
     transaction = house.authorize("40.00")
@@ -112,11 +112,11 @@ def test_a_gateway_that_gave_up_waiting_does_not_speak_for_the_backend_behind_it
 
 @pytest.fixture
 def upfront(make_house: MakeHouse) -> House:
-    """A backend that would redeem twice when told twice, told at authorisation; one step a card at a time."""
+    """A backend that would redeem twice when told twice, told at authorization; one step a card at a time."""
     return make_house(Holds.UPFRONT, repeatable=False, one_step_at_a_time=True)
 
 
-def test_whoever_finds_a_card_busy_does_not_start_an_authorisation_that_nobody_waits_for(upfront: House) -> None:
+def test_whoever_finds_a_card_busy_does_not_start_an_authorization_that_nobody_waits_for(upfront: House) -> None:
     house = upfront
     house.mapper.faults = [error_before]
     with pytest.raises(OutcomeUnknown):
@@ -125,7 +125,7 @@ def test_whoever_finds_a_card_busy_does_not_start_an_authorisation_that_nobody_w
     assert house.backend.spendable == 9_000
 
 
-def test_an_authorisation_that_somebody_else_resolved_is_undone_when_nobody_comes_back_for_it(upfront: House) -> None:
+def test_an_authorization_that_somebody_else_resolved_is_undone_when_nobody_comes_back_for_it(upfront: House) -> None:
     house = upfront
     house.mapper.faults = [lost_after]
     with house.cut_off(), pytest.raises(OutcomeUnknown):
@@ -134,6 +134,6 @@ def test_an_authorisation_that_somebody_else_resolved_is_undone_when_nobody_come
     house.lose_lease(first.id)
     house.authorize("10.00", "order-2")
     assert house.backend.spendable == 5_000
-    assert not house.record(first.id).claimed
+    assert not house.record(first.id).acknowledged
     house.sweep()
     assert house.record(first.id).state is State.ABANDONED

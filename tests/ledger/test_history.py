@@ -20,7 +20,7 @@ def house(make_house: MakeHouse) -> House:
 def test_every_event_is_kept_in_order(house: House) -> None:
     transaction = house.authorize("40.00")
     house.settle(transaction, "40.00")
-    events = house.store.events(transaction)
+    events = house.storage.events(transaction)
     assert [event["what"] for event in events] == ["opened", "done", "opened", "done"]
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
 
@@ -33,7 +33,7 @@ def test_an_outcome_names_the_request_it_was_found_for(house: House) -> None:
         house.ledger.settle(house.provider, request, house.deadline())
     again = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="second")
     house.ledger.settle(house.provider, again, house.deadline())
-    settlement = house.store.events(transaction)[2:]
+    settlement = house.storage.events(transaction)[2:]
     assert [(event["what"], event["correlation"], event["attempt"]) for event in settlement] == [
         ("opened", "first", 2),
         ("unknown", "first", 2),
@@ -48,7 +48,7 @@ def test_a_refusal_says_why_even_after_it_was_tried_again(house: House) -> None:
         house.settle(transaction, "40.00")
     house.backend.frozen = False
     house.settle(transaction, "40.00")
-    refused, *_, done = [event for event in house.store.events(transaction)[2:] if event["what"] != "opened"]
+    refused, *_, done = [event for event in house.storage.events(transaction)[2:] if event["what"] != "opened"]
     assert (refused["what"], refused["detail"], done["what"]) == ("refused", "the card is frozen", "done")
 
 
@@ -58,5 +58,5 @@ def test_what_the_sweeper_finished_says_so(house: House) -> None:
     with pytest.raises(Exception, match="refused"):
         house.settle(transaction, "40.00")
     house.sweep()
-    last = house.store.events(transaction)[-1]
+    last = house.storage.events(transaction)[-1]
     assert (last["what"], last["by"]) == ("done", "sweeper")

@@ -58,7 +58,7 @@ def test_shoppers_racing_for_one_card_never_overspend_it(house: House) -> None:
     assert house.cards.get(house.provider, "card-1", house.deadline()).balance == 0
 
 
-def test_settlements_and_cancellations_racing_never_exceed_the_authorisation(house: House) -> None:
+def test_settlements_and_cancellations_racing_never_exceed_the_authorization(house: House) -> None:
     transaction = house.authorize("50.00")
 
     def change(number: int) -> str:
@@ -69,13 +69,13 @@ def test_settlements_and_cancellations_racing_never_exceed_the_authorisation(hou
     results = at_once(16, change)
     assert set(results) <= {"done", AmountExceeded.__name__, Unresolved.__name__}
     record = house.record(transaction)
-    assert record.captured + record.released <= record.amount
+    assert record.captured + record.voided <= record.amount
     assert record.refunded <= record.captured
     taken_upfront = record.rest if house.provider.policy.holds is Holds.UPFRONT else 0
     assert house.backend.spendable + house.backend.held == 10_000 - record.captured + record.refunded - taken_upfront
 
 
-def test_settling_while_others_authorise_never_reserves_money_that_is_gone(house: House) -> None:
+def test_settling_while_others_authorize_never_reserves_money_that_is_gone(house: House) -> None:
     transactions = [house.authorize("10.00", f"first-{number}") for number in range(6)]
 
     def act(number: int) -> str:

@@ -84,12 +84,12 @@ def test_a_hold_the_backend_let_run_out_is_closed_by_repair(native: House) -> No
     transaction = native.authorize("40.00")
     native.backend.let_run_out(f"{transaction}-1")
     (found,) = differences(native)
-    assert (found.kind, found.ledger, found.repaired) == ("state", "authorised", False)
+    assert (found.kind, found.ledger, found.repaired) == ("state", "authorized", False)
 
-    def already_released(step, run):  # type: ignore[no-untyped-def]
+    def already_voided(step, run):  # type: ignore[no-untyped-def]
         return native.backend.entries[-1].receipt
 
-    native.mapper.faults = [already_released]
+    native.mapper.faults = [already_voided]
     (found,) = differences(native, repair=True)
     assert found.repaired
     assert native.record(transaction).state is State.EXPIRED
@@ -102,12 +102,12 @@ def test_a_hold_that_ran_out_before_it_was_opened_again_is_no_difference(native:
     abandon(native)
     first = native.backend.entries[0]
     transaction = native.authorize("40.00", "order-1")
-    native.backend.entries.append(replace(first, key=None, verb=Verb.RELEASE, receipt=Receipt("ran-out")))
+    native.backend.entries.append(replace(first, key=None, verb=Verb.VOID, receipt=Receipt("ran-out")))
     assert differences(native, repair=True) == []
-    assert (native.record(transaction).state, native.backend.held) == (State.AUTHORISED, 4_000)
+    assert (native.record(transaction).state, native.backend.held) == (State.AUTHORIZED, 4_000)
 
 
-def test_what_the_store_has_lost_is_found_at_the_backend_and_written_down_again(native: House) -> None:
+def test_what_redis_has_lost_is_found_at_the_backend_and_written_down_again(native: House) -> None:
     transaction = pay(native)
     native.connection._client.flushall()
     (found,) = differences(native)
@@ -125,7 +125,7 @@ def test_without_repair_nothing_is_changed(native: House) -> None:
     assert native.index.count() == 0
 
 
-def test_what_the_store_has_lost_is_found_whatever_kept_the_money(house: House) -> None:
+def test_what_redis_has_lost_is_found_whatever_kept_the_money(house: House) -> None:
     """Where the ledger holds, no backend call opened it: the first that was made tells of it."""
     transaction = pay(house)
     house.connection._client.flushall()
@@ -252,22 +252,22 @@ def test_what_is_unresolved_is_told_however_many_the_card_has(house: House, monk
 def test_what_is_settled_while_it_is_repaired_is_not_given_back(native: House) -> None:
     transaction = native.authorize("40.00")
     native.backend.let_run_out(f"{transaction}-1")
-    append = native.store.append
+    append = native.storage.append
 
     def settled_first(address: Address, change: Change) -> Outcome:
-        native.store.append = append  # type: ignore[method-assign]
+        native.storage.append = append  # type: ignore[method-assign]
         native.mapper.faults = [lambda step, run: Receipt("captured")]
         native.settle(transaction, "40.00")
         return append(address, change)
 
-    native.store.append = settled_first  # type: ignore[method-assign]
+    native.storage.append = settled_first  # type: ignore[method-assign]
     (found,) = differences(native, repair=True)
     assert (found.kind, found.repaired) == ("state", False)
     assert (native.record(transaction).captured, native.record(transaction).refunded) == (4_000, 0)
 
 
 def abandon(house: House) -> None:
-    """An authorisation whose answer was lost, and that nobody came back for."""
+    """An authorization whose answer was lost, and that nobody came back for."""
     with answers_are_lost(house):
         house.authorize("40.00", "order-1")
     for _ in range(2):
@@ -278,7 +278,7 @@ def abandon(house: House) -> None:
 
 def authorized_after(house: House, moment: datetime) -> str:
     while house.connection.now_milliseconds() < moment.timestamp() * 1000:
-        pass  # the store's next millisecond
+        pass  # Redis's next millisecond
     return house.authorize("20.00", "order-2")
 
 

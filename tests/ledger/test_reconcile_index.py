@@ -34,8 +34,8 @@ def test_what_is_forgotten_meanwhile_hides_nothing_else(house: House) -> None:
     pages = house.index.every()
     seen = [address.id for address in next(pages)]
     house.make_due()
-    assert house.store.forget(house.record(seen[0]))
-    assert house.store.forget(house.record(seen[1]))
+    assert house.storage.forget(house.record(seen[0]))
+    assert house.storage.forget(house.record(seen[1]))
     assert sorted(seen + ids(pages)) == sorted(opened)
 
 
@@ -76,7 +76,7 @@ def test_only_what_was_opened_since_is_counted_and_walked_through(house: House) 
     assert house.index.count() == len(opened)
 
 
-def test_those_that_the_store_knows_are_told_from_the_others(house: House) -> None:
+def test_those_that_redis_knows_are_told_from_the_others(house: House) -> None:
     transaction = pay(house)
     another = names.transaction_id("acme", "card-2", "Debit", "order-1")
     assert house.index.known([transaction, another, "no id of ours"]) == {transaction}

@@ -62,7 +62,7 @@ def test_a_refund_that_leaves_no_trace_while_the_backend_is_asked_is_not_missing
     assert differences(house) == []
 
 
-def test_a_hold_that_is_cancelled_after_it_ran_out_while_the_backend_is_asked_is_in_order(native: House) -> None:
+def test_a_hold_that_is_canceled_after_it_ran_out_while_the_backend_is_asked_is_in_order(native: House) -> None:
     transaction = native.authorize("40.00")
 
     def run_out_and_cancel() -> None:

@@ -17,7 +17,7 @@ from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import ModelMapper
 from tests.ledger.reconciling import found_by, pay_with, reconciliation
 
-# Made up in the store in a moment: a card has two, so that half as many statements are asked for.
+# Made up in Redis in a moment: a card has two, so that half as many statements are asked for.
 FEW = 5_000
 MANY = 50_000
 ON_A_CARD = 2

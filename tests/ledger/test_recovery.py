@@ -1,4 +1,4 @@
-"""A store that has lost everything: where the backend holds the money, every order goes on."""
+"""A Redis that has lost everything: where the backend holds the money, every order goes on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def wipe(house: House) -> None:
     house.connection._client.flushall()
 
 
-def test_an_authorised_transaction_is_settled_after_the_loss(house: House) -> None:
+def test_an_authorized_transaction_is_settled_after_the_loss(house: House) -> None:
     transaction = house.authorize("40.00")
     wipe(house)
     house.settle(transaction, "40.00")
@@ -31,7 +31,7 @@ def test_an_authorised_transaction_is_settled_after_the_loss(house: House) -> No
     assert house.backend.spendable == 6_000
 
 
-def test_an_authorised_transaction_is_cancelled_after_the_loss(house: House) -> None:
+def test_an_authorized_transaction_is_canceled_after_the_loss(house: House) -> None:
     transaction = house.authorize("40.00")
     wipe(house)
     house.cancel(transaction, "40.00")
@@ -68,7 +68,7 @@ def test_a_repeated_settlement_is_known_again(house: House) -> None:
     assert house.backend.effects.total() == 2
 
 
-def test_the_repeat_of_the_authorisation_moves_nothing(house: House) -> None:
+def test_the_repeat_of_the_authorization_moves_nothing(house: House) -> None:
     transaction = house.authorize("40.00")
     wipe(house)
     assert house.authorize("40.00") == transaction

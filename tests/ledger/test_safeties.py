@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import ActState
 from mappers.base import (
@@ -48,18 +48,18 @@ def once_only(make_house: MakeHouse) -> House:
 
 
 @pytest.mark.parametrize("holds", list(Holds))
-def test_with_the_store_down_the_backend_is_not_even_asked(
+def test_with_redis_down_the_backend_is_not_even_asked(
     make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch, holds: Holds
 ) -> None:
     house = make_house(holds)
     looks: list[None] = []
 
     def refuse(*arguments: object) -> None:
-        raise StoreUnavailable("down")
+        raise LedgerUnavailable("down")
 
     house.mapper.on_look = lambda: looks.append(None)
     monkeypatch.setattr(house.connection, "call", refuse)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         house.authorize("40.00")
     assert (looks, house.backend.calls) == ([], [])
 
@@ -89,7 +89,7 @@ def test_an_intent_nobody_finished_is_due_for_the_sweeper(house: House) -> None:
 
 
 class LosingProxy:
-    """Stands before the store and hangs up instead of passing on the answer to INCRBY."""
+    """Stands before Redis and hangs up instead of passing on the answer to INCRBY."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -101,11 +101,11 @@ class LosingProxy:
     def _serve(self) -> None:
         while True:
             client, _ = self._listener.accept()
-            with client, socket.socket(socket.AF_UNIX) as store:
-                store.connect(self._path)
+            with client, socket.socket(socket.AF_UNIX) as storage:
+                storage.connect(self._path)
                 while data := client.recv(65536):
-                    store.sendall(data)
-                    answer = store.recv(65536)
+                    storage.sendall(data)
+                    answer = storage.recv(65536)
                     if b"INCRBY" in data:
                         break
                     client.sendall(answer)
@@ -122,7 +122,7 @@ def test_a_command_whose_answer_is_lost_is_not_repeated(redis_url: str, house: H
     proxy = LosingProxy(redis_url.removeprefix("unix://"))
     connection = Connection.to(proxy.url, timeout_seconds=5, connections=1)
     try:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(LedgerUnavailable):
             connection.call(lambda client: client.incrby("counter", 300))
     finally:
         connection.close()
@@ -138,7 +138,7 @@ def test_steps_of_one_act_never_share_a_key(house: House) -> None:
 
 
 def test_a_settlement_that_succeeds_late_and_over_the_cap_is_not_counted(house: House) -> None:
-    """It was refused to the one who took it over, all was cancelled, and then the backend says that it happened."""
+    """It was refused to the one who took it over, all was canceled, and then the backend says that it happened."""
     transaction = house.authorize("40.00")
 
     def overtaken(step: Step, run: Run) -> Receipt:
@@ -154,7 +154,7 @@ def test_a_settlement_that_succeeds_late_and_over_the_cap_is_not_counted(house: 
     with pytest.raises(CardUnusable):
         house.settle(transaction, "40.00")
     record = house.record(transaction)
-    assert (record.captured, record.released) == (0, 4_000)
+    assert (record.captured, record.voided) == (0, 4_000)
     assert parked(house) == [transaction]
 
 
@@ -174,13 +174,13 @@ def test_an_attempt_overtaken_between_two_steps_does_not_run_the_second(house: H
 
     def overtaken(step: Step, run: Run) -> Receipt:
         house.lose_lease(transaction)
-        assert house.store.claim(house.record(transaction), one_step_at_a_time=False).word == "claimed"
+        assert house.storage.take_lease(house.record(transaction), one_step_at_a_time=False).word == "leased"
         return run()
 
     house.mapper.faults = [overtaken]
     with pytest.raises(Unresolved):
         change_within(house, 0.3, transaction, "35.00", "cancel", "cancel-1")
-    assert runs(house) == [Verb.RELEASE]
+    assert runs(house) == [Verb.VOID]
 
 
 def test_an_overtaken_attempt_does_not_wipe_out_the_steps_of_the_one_that_overtook_it(house: House) -> None:
@@ -188,7 +188,7 @@ def test_an_overtaken_attempt_does_not_wipe_out_the_steps_of_the_one_that_overto
     transaction = house.authorize("40.00")
 
     def in_three(act: Act, transaction: Transaction) -> list[Step]:
-        return [transaction.step(Verb.RELEASE, 1_000, house.mapper._hold(transaction)) for _ in range(3)]
+        return [transaction.step(Verb.VOID, 1_000, house.mapper._hold(transaction)) for _ in range(3)]
 
     def dies(step: Step, run: Run) -> Receipt:
         raise Killed
@@ -255,7 +255,7 @@ def test_nothing_is_left_for_a_person_while_it_may_still_show(make_house: MakeHo
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
             house.settle(transaction, "40.00")
-    assert house.record(transaction).acts[1].state is ActState.OPENING
+    assert house.record(transaction).acts[1].state is ActState.PENDING
     house.mapper.tells = True
     house.settle(transaction, "40.00")
     assert house.backend.effects.total() == 1

@@ -1,4 +1,4 @@
-"""The safeties of what several transactions share, a card, and of authorisations that nobody may want any more."""
+"""The safeties of what several transactions share, a card, and of authorizations that nobody may want any more."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def once_only(make_house: MakeHouse) -> House:
     return make_house(Holds.LEDGER, repeatable=False, one_step_at_a_time=True)
 
 
-def test_an_authorisation_somebody_came_back_for_is_not_given_up_early(house: House) -> None:
+def test_an_authorization_somebody_came_back_for_is_not_given_up_early(house: House) -> None:
     house.authorize("40.00")
     assert house.index.due_within(timedelta(days=29)) == []
 
 
-def test_an_authorisation_touched_since_the_sweeper_looked_is_not_given_up(
+def test_an_authorization_touched_since_the_sweeper_looked_is_not_given_up(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.mapper.faults = [lost_after]
     with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.authorize("40.00")
     house.sweep()
-    load = house.store.load
+    load = house.storage.load
 
     def then_touched(transaction_id: str) -> Any:
         record = load(transaction_id)
@@ -46,9 +46,9 @@ def test_an_authorisation_touched_since_the_sweeper_looked_is_not_given_up(
         house.authorize("40.00")
         return record
 
-    monkeypatch.setattr(house.store, "load", then_touched)
+    monkeypatch.setattr(house.storage, "load", then_touched)
     assert house.sweep() == {"touched meanwhile": 1}
-    assert house.only_record().state is State.AUTHORISED
+    assert house.only_record().state is State.AUTHORIZED
     assert house.backend.held == 4_000
 
 

@@ -1,4 +1,4 @@
-"""What the store's scripts keep to, so that they run on every server from Redis 7.0 on."""
+"""What Redis's scripts keep to, so that they run on every server from Redis 7.0 on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.ledger.storage import storage as store
+from app.ledger.storage import storage
 
-FOLDER = Path(store.__file__).parent / "lua"
+FOLDER = Path(storage.__file__).parent / "lua"
 SCRIPTS = sorted(FOLDER.glob("*.lua"))
 
 
@@ -21,5 +21,5 @@ def test_numbers_are_added_in_one_place_that_knows_of_minus_zero(script: Path) -
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_time_is_the_stores_own(script: Path) -> None:
+def test_time_is_the_redis_own(script: Path) -> None:
     assert not re.search(r"\bos\.|arg\.now", script.read_text())

@@ -9,7 +9,7 @@ from mappers.base import BackendUnavailable, Holds, OutcomeUnknown
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import Killed, dies, lost_after, unavailable
 
-# What a busy machine may add between two readings of the store's clock.
+# What a busy machine may add between two readings of Redis's clock.
 SLACK_SECONDS = 5.0
 
 LEASE_SECONDS = 30
@@ -61,7 +61,7 @@ def test_a_backend_that_is_down_is_asked_again_soon_and_then_at_most_every_ten_m
     assert house.record(transaction).acts[1].state is ActState.DONE
 
 
-def test_an_authorisation_nobody_came_back_for_is_undone_fifteen_minutes_after_its_outcome_is_known(
+def test_an_authorization_nobody_came_back_for_is_undone_fifteen_minutes_after_its_outcome_is_known(
     house: House,
 ) -> None:
     house.mapper.faults = [lost_after]

@@ -1,4 +1,4 @@
-"""What shoppers and stores do, on every kind of hold."""
+"""What shoppers and Redis servers do, on every kind of hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def spendable(house: House) -> int:
     return house.cards.get(house.provider, CARD, house.deadline()).balance
 
 
-def test_an_authorised_amount_cannot_be_spent_again(house: House) -> None:
+def test_an_authorized_amount_cannot_be_spent_again(house: House) -> None:
     house.authorize("40.00")
     assert spendable(house) == 6_000
 
@@ -37,7 +37,7 @@ def test_paid_and_settled(house: House) -> None:
     assert house.record(transaction).state is State.CLOSED
 
 
-def test_paid_and_cancelled(house: House) -> None:
+def test_paid_and_canceled(house: House) -> None:
     transaction = house.authorize("40.00")
     house.cancel(transaction, "40.00")
     assert house.backend.spendable == 10_000
@@ -46,7 +46,7 @@ def test_paid_and_cancelled(house: House) -> None:
     assert house.record(transaction).state is State.CLOSED
 
 
-def test_settled_in_parts_cancelled_in_part_and_refunded(house: House) -> None:
+def test_settled_in_parts_canceled_in_part_and_refunded(house: House) -> None:
     transaction = house.authorize("40.00")
     house.settle(transaction, "10.00", "s1")
     house.cancel(transaction, "5.00", "c1")
@@ -68,7 +68,7 @@ def test_credit_adds_value_at_once(house: House) -> None:
     assert spendable(house) == 11_234
 
 
-def test_a_cancelled_credit_takes_the_value_back(house: House) -> None:
+def test_a_canceled_credit_takes_the_value_back(house: House) -> None:
     transaction = house.authorize("12.34", operation="Credit")
     house.cancel(transaction, "12.34")
     assert spendable(house) == 10_000
@@ -123,22 +123,22 @@ def test_one_request_id_may_name_a_settlement_and_a_cancellation(house: House) -
     assert house.settle(transaction, "10.00", "same") != house.cancel(transaction, "10.00", "same")
 
 
-@pytest.mark.parametrize(("settled", "cancelled", "too_much"), [("30.00", "5.00", "5.01"), ("0.01", "0.01", "39.99")])
-def test_no_more_is_settled_than_is_left(house: House, settled: str, cancelled: str, too_much: str) -> None:
+@pytest.mark.parametrize(("settled", "canceled", "too_much"), [("30.00", "5.00", "5.01"), ("0.01", "0.01", "39.99")])
+def test_no_more_is_settled_than_is_left(house: House, settled: str, canceled: str, too_much: str) -> None:
     transaction = house.authorize("40.00")
     house.settle(transaction, settled, "s1")
-    house.cancel(transaction, cancelled, "c1")
+    house.cancel(transaction, canceled, "c1")
     before = spendable(house)
     with pytest.raises(AmountExceeded):
         house.settle(transaction, too_much, "s2")
     assert spendable(house) == before
 
 
-def test_no_more_is_given_back_than_was_authorised(house: House) -> None:
+def test_no_more_is_given_back_than_was_authorized(house: House) -> None:
     transaction = house.authorize("40.00")
     house.settle(transaction, "30.00", "s1")
     house.cancel(transaction, "25.00", "c1")
-    with pytest.raises(AmountExceeded, match=r"at most 15.00 BRL can still be cancelled"):
+    with pytest.raises(AmountExceeded, match=r"at most 15.00 BRL can still be canceled"):
         house.cancel(transaction, "15.01", "c2")
     house.cancel(transaction, "15.00", "c3")
     assert spendable(house) == 10_000
@@ -161,7 +161,7 @@ def test_a_transaction_reads_back_as_it_was_made(house: House) -> None:
     assert house.ledger.transactions(house.provider, CARD, house.deadline()) == [transaction]
 
 
-def test_an_expired_authorization_goes_back_to_the_shopper_and_shows_as_cancelled(house: House) -> None:
+def test_an_expired_authorization_goes_back_to_the_shopper_and_shows_as_canceled(house: House) -> None:
     transaction = house.authorize("40.00")
     assert house.sweep() == {"expired": 1}
     assert spendable(house) == 10_000

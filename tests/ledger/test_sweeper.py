@@ -47,7 +47,7 @@ def test_transactions_of_a_provider_that_is_gone_wait_for_it(house: House) -> No
     nobody.get = lambda provider_id: None  # type: ignore[method-assign]
     executor = house.parts.executor
     sweeper = Sweeper(
-        house.store, house.index, Fleet(house.connection), executor, nobody, interval_seconds=1, deadline_seconds=5
+        house.storage, house.index, Fleet(house.connection), executor, nobody, interval_seconds=1, deadline_seconds=5
     )
     house.make_due()
     assert sweeper.sweep_once().counts == {"without a provider": 1}
@@ -61,15 +61,15 @@ def test_what_is_over_is_forgotten_after_the_retention_and_not_before(house: Hou
     assert house.sweeper.sweep_once().counts == {}
     assert house.index.of_request("order-1") == [transaction]
     assert house.sweep() == {"forgotten": 1}
-    assert house.store.load(transaction) is None
-    assert (house.index.of_request("order-1"), house.index.count(), house.store.events(transaction)) == ([], 0, [])
+    assert house.storage.load(transaction) is None
+    assert (house.index.of_request("order-1"), house.index.count(), house.storage.events(transaction)) == ([], 0, [])
 
 
 def test_a_thread_sweeps_until_it_is_stopped(house: House) -> None:
     house.authorize("10.00")
     house.make_due()
     sweeper = Sweeper(
-        house.store,
+        house.storage,
         house.index,
         Fleet(house.connection),
         house.parts.executor,

@@ -1,4 +1,4 @@
-"""The store as people run it: one server with replicas, or a primary that Sentinel names."""
+"""Redis as people run it: one server with replicas, or a primary that Sentinel names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.clients import connector
 from app.ledger.storage.connection import Connection
 from app.server.embedded import valkey_binary
@@ -135,7 +135,7 @@ def test_without_its_replica_nothing_is_sent_to_the_backend(servers: Servers, ma
     primary = servers.start(*DURABLE)
     connection = Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=1, connections=8, replicas=1)
     house = make_house(Holds.NATIVE, connection=connection)
-    with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+    with pytest.raises(LedgerUnavailable, match="0 of 1 replicas"):
         house.authorize("10.00")
     assert house.backend.calls == []
 
@@ -192,8 +192,8 @@ def test_a_sentinel_that_is_down_costs_no_time(servers: Servers, make_house: Mak
 
 
 @pytest.mark.parametrize("url", ["", "unix:///run/valkey.sock"])
-def test_replicas_of_a_store_on_this_machine_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicas_of_a_redis_on_this_machine_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", url)
-    monkeypatch.setenv("GIFTBRIDGE_STORE_REPLICAS", "1")
-    with pytest.raises(InvalidSettings, match="GIFTBRIDGE_STORE_REPLICAS"):
+    monkeypatch.setenv("GIFTBRIDGE_REDIS_REPLICAS", "1")
+    with pytest.raises(InvalidSettings, match="GIFTBRIDGE_REDIS_REPLICAS"):
         Settings.from_environment()

@@ -1,4 +1,4 @@
-"""The store as a cluster: its slots move, change their owner and go missing, and every order goes on."""
+"""Redis as a cluster: its slots move, change their owner and go missing, and every order goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 import redis
 
-from app.ledger.errors import StoreUnavailable, Unresolved
+from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.names import bucket_of_card
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.keys import in_bucket
@@ -155,7 +155,7 @@ def test_while_a_slot_moves_its_cards_are_shown_and_no_money_moves(
     move.begin()
     while keys := move.left():
         assert house.settlements(transaction) == [Decimal("10.00")]
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(LedgerUnavailable):
             house.settle(transaction, "10.00", "during")
         move.take(keys[:2])
     move.end()
@@ -176,10 +176,10 @@ def test_who_repeats_after_a_move_finds_what_a_call_began(cluster: Cluster, make
         return run()
 
     house.mapper.faults.append(move_meanwhile)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         house.settle(transaction, "10.00")
     assert house.backend.effects.total() == 1, "it happened, and could not be written down"
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         house.settle(transaction, "10.00")
     move.end()
     eventually(lambda: settled(house, transaction))
@@ -188,10 +188,10 @@ def test_who_repeats_after_a_move_finds_what_a_call_began(cluster: Cluster, make
 
 
 def settled(house: House, transaction: str) -> bool:
-    """Repeat the request: the store may be on its way, and whoever began may have its lease still."""
+    """Repeat the request: Redis may be on its way, and whoever began may have its lease still."""
     try:
         return bool(house.settle(transaction, "10.00"))
-    except (StoreUnavailable, Unresolved):
+    except (LedgerUnavailable, Unresolved):
         return False
 
 
@@ -210,7 +210,7 @@ def test_a_change_counts_once_a_replica_of_its_slot_has_it(cluster: Cluster, mak
     assert house.settlements(transaction) == [Decimal("10.00")]
 
     cluster.servers.kill(owner)
-    with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+    with pytest.raises(LedgerUnavailable, match="0 of 1 replicas"):
         house.settle(transaction, "10.00", "without a replica")
     assert house.backend.effects.total() == 1
 
@@ -253,13 +253,13 @@ def test_a_slot_that_no_node_has_is_not_answered(cluster: Cluster, make_house: M
     key, slot = due_queue(house), cluster.slot(due_queue(house))
     for port in cluster.ports:
         command(port, "CLUSTER", "DELSLOTS", slot)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         house.authorize("10.00")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         count([key], "1")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         house.ledger.transactions(house.provider, CARD, house.deadline())
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         cluster.connect().complaints()
     assert house.backend.calls == []
     connection.close()
@@ -273,6 +273,6 @@ def test_a_cluster_that_is_down_stops_no_boot(servers: Servers) -> None:
     port = servers.start()
     servers.kill(port)
     connection = Connection.to(f"redis+cluster://127.0.0.1:{port}", timeout_seconds=1, connections=2)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         connection.complaints()
     connection.close()

@@ -35,12 +35,12 @@ class Story:
         self.transaction = Transaction("gb-0", self.card.id, amount, mapper.holds, credit, memo=memo)
         self.number = 0
 
-    def do(self, kind, amount, released=0, refunded=0):
+    def do(self, kind, amount, voided=0, refunded=0):
         """Run an act's steps and return their verbs."""
         self.number += 1
-        steps = self.mapper.plan(Act(kind, amount, released, refunded), self.transaction)
+        steps = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
         for part, planned in enumerate(steps, 1):
-            origin = Origin("gb-0", "r-1", kind, f"gb-0-{self.number}", amount, released, refunded)
+            origin = Origin("gb-0", "r-1", kind, f"gb-0-{self.number}", amount, voided, refunded)
             step = replace(planned, key=f"gb-0-{self.number}-{part}", origin=origin)
             done = DoneStep(step.verb, step.amount, self.mapper.run(step, soon()), step.key)
             self.transaction = replace(self.transaction, done=(*self.transaction.done, done))

@@ -47,9 +47,9 @@ class Story:
     def balance(self):
         return self.card["balance"]
 
-    def steps(self, kind, amount, released=0, refunded=0):
+    def steps(self, kind, amount, voided=0, refunded=0):
         self.number += 1
-        planned = self.mapper.plan(Act(kind, amount, released, refunded), self.transaction)
+        planned = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
         return [replace(step, key=f"gb-0-{self.number}-{part}") for part, step in enumerate(planned, 1)]
 
     def step(self, kind, amount):
@@ -58,16 +58,16 @@ class Story:
 
     def do(self, kind, amount):
         taken = self.transaction
-        held = taken.amount - taken.captured - taken.released
-        released = min(amount, held) if kind is ActKind.RELEASE else 0
-        refunded = amount - released if kind is ActKind.RELEASE else 0
-        for step in self.steps(kind, amount, released, refunded):
+        held = taken.amount - taken.captured - taken.voided
+        voided = min(amount, held) if kind is ActKind.REVERSAL else 0
+        refunded = amount - voided if kind is ActKind.REVERSAL else 0
+        for step in self.steps(kind, amount, voided, refunded):
             self.note(step, self.mapper.run(step, soon()))
         taken = self.transaction
         self.transaction = replace(
             taken,
             captured=taken.captured + (amount if kind is ActKind.CAPTURE else 0),
-            released=taken.released + released,
+            voided=taken.voided + voided,
             refunded=taken.refunded + refunded,
         )
         return self
@@ -82,8 +82,8 @@ class Story:
     def capture(self, amount):
         return self.do(ActKind.CAPTURE, amount)
 
-    def release(self, amount):
-        return self.do(ActKind.RELEASE, amount)
+    def reverse(self, amount):
+        return self.do(ActKind.REVERSAL, amount)
 
     def verbs(self):
         return [done.verb.value for done in self.transaction.done]

@@ -155,7 +155,7 @@ def test_a_promotion_gets_its_own_money_back_when_all_goes_back(sandbox, mapper)
     story = Story(sandbox, mapper, "V1PRO-30", 5000, cart=LARGE)
     story.hold()
     story.do(ActKind.CAPTURE, 5000)
-    story.do(ActKind.RELEASE, 5000, refunded=5000)
+    story.do(ActKind.REVERSAL, 5000, refunded=5000)
     assert story.value == [3000, 2000]
 
 

@@ -42,14 +42,14 @@ def test_a_hold_keeps_the_money_at_once_and_is_captured_whole(story):
 
 def test_a_whole_hold_is_voided(story):
     story.hold()
-    assert story.do(ActKind.RELEASE, 1000, released=1000) == [Verb.RELEASE]
+    assert story.do(ActKind.REVERSAL, 1000, voided=1000) == [Verb.VOID]
     assert story.rows()[-1] == ("PENDING_VOID", 1000)
     assert story.value == [10000]
 
 
 def test_a_part_of_a_hold_goes_back_as_value_after_a_capture(story):
     story.hold()
-    assert story.do(ActKind.RELEASE, 300, released=300) == [Verb.CAPTURE, Verb.REFUND]
+    assert story.do(ActKind.REVERSAL, 300, voided=300) == [Verb.CAPTURE, Verb.REFUND]
     assert story.rows()[-2:] == [("DRAWDOWN", -1000), ("FUND", 300)]
     assert story.value == [9300]
 
@@ -59,7 +59,7 @@ def test_all_at_once_is_refunded_and_parts_are_funded(story, parts, row):
     story.hold()
     story.do(ActKind.CAPTURE, 1000)
     for part in parts:
-        assert story.do(ActKind.RELEASE, part, refunded=part) == [Verb.REFUND]
+        assert story.do(ActKind.REVERSAL, part, refunded=part) == [Verb.REFUND]
     assert story.rows()[-1] == (row, parts[-1])
     assert story.value == [10000]
 
@@ -68,7 +68,7 @@ def test_a_debit_up_front_is_a_drawdown_and_its_refund(sandbox):
     story = Story(sandbox, connect(sandbox, Holds.UPFRONT))
     assert story.hold() == [Verb.DEBIT]
     assert story.do(ActKind.CAPTURE, 1000) == []
-    assert story.do(ActKind.RELEASE, 1000, refunded=1000) == [Verb.REFUND]
+    assert story.do(ActKind.REVERSAL, 1000, refunded=1000) == [Verb.REFUND]
     assert story.rows() == [("DRAWDOWN", -1000), ("DRAWDOWN_REFUND", 1000)]
 
 
@@ -82,7 +82,7 @@ def test_a_credit_is_funded_and_taken_back(sandbox, mapper):
     story = Story(sandbox, mapper, credit=True)
     story.do(ActKind.CREDIT, 1000)
     assert story.value == [11000]
-    assert story.do(ActKind.RELEASE, 1000, refunded=1000) == [Verb.DEBIT]
+    assert story.do(ActKind.REVERSAL, 1000, refunded=1000) == [Verb.DEBIT]
     assert story.value == [10000]
 
 
@@ -124,12 +124,12 @@ def test_a_card_that_expired_after_the_hold_is_still_captured(story):
 def test_a_statement_tells_what_we_did_oldest_first(story):
     story.hold()
     story.model.spend("V1ACT-100", 50)
-    story.do(ActKind.RELEASE, 300, released=300)
+    story.do(ActKind.REVERSAL, 300, voided=300)
     entries = list(story.mapper.statement(5, story.card.id))
     verbs = [(entry.verb, entry.amount, entry.key) for entry in entries]
     assert verbs == [(Verb.HOLD, 1000, "gb-0-1-1"), (Verb.CAPTURE, 1000, "gb-0-2-1"), (Verb.REFUND, 300, "gb-0-2-2")]
     assert [entry.receipt for entry in entries] == [done.receipt for done in story.transaction.done]
-    assert entries[1].origin == Origin("gb-0", "r-1", ActKind.RELEASE, "gb-0-2", 300, 300, 0)
+    assert entries[1].origin == Origin("gb-0", "r-1", ActKind.REVERSAL, "gb-0-2", 300, 300, 0)
 
 
 def test_a_statement_shows_who_else_ended_a_hold_of_ours(story):
@@ -137,7 +137,7 @@ def test_a_statement_shows_who_else_ended_a_hold_of_ours(story):
     reference = story.transaction.done[0].receipt.reference
     story.model.void(story.card, reference, {"userSuppliedId": "by-hand"})
     entries = list(story.mapper.statement(5, story.card.id))
-    assert [(entry.verb, entry.key) for entry in entries] == [(Verb.HOLD, "gb-0-1-1"), (Verb.RELEASE, None)]
+    assert [(entry.verb, entry.key) for entry in entries] == [(Verb.HOLD, "gb-0-1-1"), (Verb.VOID, None)]
 
 
 def test_a_long_statement_comes_in_pages(sandbox, story):

@@ -64,10 +64,10 @@ def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
         (Verb.CREDIT, "", "", {"value": 500, "currency": "BRL"}, FUND),
         (Verb.REFUND, "", "", {"value": 500, "currency": "BRL"}, FUND),
         (Verb.CAPTURE, "tx-1", "/tx-1/capture", {}, CAPTURE),
-        (Verb.RELEASE, "tx-1", "/tx-1/void", {}, VOID),
+        (Verb.VOID, "tx-1", "/tx-1/void", {}, VOID),
         (Verb.REFUND, "tx-1", "/tx-1/refund", {}, REFUND),
     ],
-    ids=["hold", "debit", "credit", "refund", "capture", "release", "refund of all"],
+    ids=["hold", "debit", "credit", "refund", "capture", "void", "refund of all"],
 )
 def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, reference, path, body, answer):
     wire.post(f"{MONEY}{path}", json={"transaction": answer})

@@ -114,7 +114,7 @@ def test_a_409_whose_transaction_cannot_be_seen_is_an_unknown_outcome(wire, mapp
 
 @pytest.mark.parametrize(
     ("verb", "found", "message"),
-    [(Verb.CAPTURE, VOID, "given back"), (Verb.RELEASE, CAPTURE, "captured: refund it")],
+    [(Verb.CAPTURE, VOID, "given back"), (Verb.VOID, CAPTURE, "captured: refund it")],
 )
 def test_a_hold_that_somebody_ended_otherwise_is_told_apart(wire, mapper, deadline, verb, found, message):
     wire.post(f"{MONEY}/tx-1/{'capture' if verb is Verb.CAPTURE else 'void'}", **error(400))
@@ -125,7 +125,7 @@ def test_a_hold_that_somebody_ended_otherwise_is_told_apart(wire, mapper, deadli
 
 @pytest.mark.parametrize(
     ("verb", "path", "found"),
-    [(Verb.CAPTURE, "capture", CAPTURE), (Verb.RELEASE, "void", VOID), (Verb.REFUND, "refund", REFUND)],
+    [(Verb.CAPTURE, "capture", CAPTURE), (Verb.VOID, "void", VOID), (Verb.REFUND, "refund", REFUND)],
 )
 def test_what_somebody_did_under_another_id_is_done(wire, mapper, deadline, verb, path, found):
     wire.post(f"{MONEY}/tx-1/{path}", **error(400))
@@ -168,7 +168,7 @@ def test_a_500_is_an_unknown_outcome(wire, mapper, deadline):
         (Verb.CREDIT, "", FUND),
         (Verb.REFUND, "", FUND),
         (Verb.CAPTURE, "tx-1", CAPTURE),
-        (Verb.RELEASE, "tx-1", VOID),
+        (Verb.VOID, "tx-1", VOID),
         (Verb.REFUND, "tx-1", REFUND),
     ],
 )

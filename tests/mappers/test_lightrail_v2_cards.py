@@ -167,5 +167,5 @@ def test_a_wrong_base_url_is_named(sandbox):
 
 
 def test_no_code_is_sent_with_a_payment(story):
-    story.hold().capture(500).release(100)
+    story.hold().capture(500).reverse(100)
     assert story.code not in repr([request.body for request in story.sandbox.requests])

@@ -46,8 +46,8 @@ def plays(story, name):
     if name in ("reverse", "credit"):
         story.capture(1000)
     if name == "credit":
-        return story.step(ActKind.RELEASE, 400)
-    return story.step(ActKind.CAPTURE if name == "capture" else ActKind.RELEASE, 1000)
+        return story.step(ActKind.REVERSAL, 400)
+    return story.step(ActKind.CAPTURE if name == "capture" else ActKind.REVERSAL, 1000)
 
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "reverse", "credit"])
@@ -93,10 +93,10 @@ def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
     assert story.mapper.run(step, soon()).reference == step.key
 
 
-def test_captures_releases_and_refunds_are_tried_however_often_they_failed(story):
+def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story):
     story.hold()
     story.sandbox.faults.add("status", method="POST", status=500, times=30)
-    steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.RELEASE, 1000)]
+    steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.REVERSAL, 1000)]
     steps.append(replace(steps[0], verb=Verb.REFUND, reference=""))
     for step in steps * 10:
         with pytest.raises(OutcomeUnknown):
@@ -124,10 +124,10 @@ def test_a_hold_about_to_be_voided_cannot_be_captured(story):
         story.capture(1000)
 
 
-def test_a_hold_that_lightrail_voided_counts_as_released(story):
+def test_a_hold_that_lightrail_voided_counts_as_voided(story):
     expire(story)
     story.model.advance(timedelta(minutes=10))
-    story.release(1000)
+    story.reverse(1000)
     assert story.transaction.done[-1].receipt.reference.startswith("automatic-void-")
     assert story.balance == 10000
 
@@ -146,19 +146,19 @@ def test_a_capture_under_another_key_counts_as_captured(story):
     story.model.capture("gb-0-1-1", {"id": "by-hand"})
     story.capture(1000)
     assert story.transaction.done[-1].receipt.reference == "by-hand"
-    story.release(1000)
+    story.reverse(1000)
     assert story.balance == 10000
 
 
-def test_a_hold_that_was_captured_elsewhere_cannot_be_released(story):
+def test_a_hold_that_was_captured_elsewhere_cannot_be_voided(story):
     story.hold()
     story.model.capture("gb-0-1-1", {"id": "by-hand"})
     with pytest.raises(Conflict):
-        story.release(1000)
+        story.reverse(1000)
 
 
 def test_a_capture_that_was_reversed_elsewhere_is_not_given_back_twice(story):
     story.hold().capture(1000)
     story.model.reverse("gb-0-2-1", {"id": "by-hand"})
-    story.release(1000)
+    story.reverse(1000)
     assert (story.transaction.done[-1].receipt.reference, story.balance) == ("by-hand", 10000)

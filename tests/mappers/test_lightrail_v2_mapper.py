@@ -113,7 +113,7 @@ def test_another_request_under_the_same_key_is_a_conflict(story, difference):
         story.mapper.ask(replace(step, **difference), soon())
 
 
-# Settling and cancelling
+# Settling and canceling
 
 
 def test_the_first_capture_takes_the_whole_hold_and_later_ones_call_nobody(story):
@@ -122,32 +122,32 @@ def test_the_first_capture_takes_the_whole_hold_and_later_ones_call_nobody(story
     assert story.transaction.done[-1].amount == 1000
 
 
-def test_what_is_released_after_a_capture_goes_back_as_a_credit(story):
-    story.hold().capture(300).release(200).release(500)
+def test_what_is_voided_after_a_capture_goes_back_as_a_credit(story):
+    story.hold().capture(300).reverse(200).reverse(500)
     assert (story.verbs(), story.balance) == (["hold", "capture", "refund", "refund"], 9700)
     assert story.posts() == ["debit", "capture", "credit", "credit"]
 
 
-def test_a_release_of_what_is_held_and_taken_is_one_credit(story):
-    story.hold().capture(300).release(100).release(700)
+def test_a_void_of_what_is_held_and_taken_is_one_credit(story):
+    story.hold().capture(300).reverse(100).reverse(700)
     assert story.posts() == ["debit", "capture", "credit", "credit"]
     assert story.balance == 9800
 
 
 def test_a_hold_given_back_whole_is_voided(story):
-    story.hold().release(1000)
+    story.hold().reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "void"], 10000)
 
 
-def test_a_part_released_before_any_capture_is_spendable_at_once(story):
-    story.hold().release(400)
+def test_a_part_voided_before_any_capture_is_spendable_at_once(story):
+    story.hold().reverse(400)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit"], 9400)
     story.capture(600)
     assert story.balance == 9400
 
 
-def test_the_rest_of_a_partly_released_hold_goes_back_as_a_credit(story):
-    story.hold().release(400).release(600)
+def test_the_rest_of_a_partly_voided_hold_goes_back_as_a_credit(story):
+    story.hold().reverse(400).reverse(600)
     assert (story.posts()[-1], story.balance) == ("credit", 10000)
 
 
@@ -155,7 +155,7 @@ def test_the_rest_of_a_partly_released_hold_goes_back_as_a_credit(story):
 def test_all_that_was_captured_goes_back_even_to_a_card_that_is_over(story, change):
     story.hold().capture(1000)
     story.card.update(change)
-    story.release(1000)
+    story.reverse(1000)
     assert (story.posts()[-1], story.balance) == ("reverse", 10000)
 
 
@@ -163,33 +163,33 @@ def test_a_part_does_not_go_back_to_a_card_that_is_over(story):
     story.hold().capture(1000)
     story.card.update(endDate=PAST)
     with pytest.raises(CardUnusable):
-        story.release(400)
+        story.reverse(400)
     assert story.balance == 9000
 
 
-def test_a_capture_left_by_a_refused_partial_release_is_remembered(story):
+def test_a_capture_left_by_a_refused_partial_void_is_remembered(story):
     story.hold()
     story.card.update(endDate=PAST)
     with pytest.raises(CardUnusable):
-        story.release(400)
+        story.reverse(400)
     assert story.verbs() == ["hold", "capture"]
-    story.release(1000)
+    story.reverse(1000)
     assert (story.posts()[-1], story.balance) == ("reverse", 10000)
 
 
-def test_a_frozen_card_is_not_captured_but_is_released(story):
+def test_a_frozen_card_is_not_captured_but_is_voided(story):
     story.hold()
     story.card["frozen"] = True
     with pytest.raises(CardUnusable):
         story.capture(1000)
-    story.release(1000)
+    story.reverse(1000)
     assert story.balance == 10000
 
 
 def test_releasing_on_an_inactive_card_is_unknown_until_it_is_active_again(story):
     story.hold()
     story.card["active"] = False
-    step = story.step(ActKind.RELEASE, 1000)
+    step = story.step(ActKind.REVERSAL, 1000)
     with pytest.raises(OutcomeUnknown):
         story.mapper.run(step, soon())
     assert story.mapper.ask(step, soon()) is None
@@ -202,9 +202,9 @@ def test_releasing_on_an_inactive_card_is_unknown_until_it_is_active_again(story
     ("before", "kind"),
     [
         ([], ActKind.CAPTURE),
-        ([], ActKind.RELEASE),
-        ([(ActKind.CAPTURE, 1000)], ActKind.RELEASE),
-        ([(ActKind.CAPTURE, 500), (ActKind.RELEASE, 100)], ActKind.RELEASE),
+        ([], ActKind.REVERSAL),
+        ([(ActKind.CAPTURE, 1000)], ActKind.REVERSAL),
+        ([(ActKind.CAPTURE, 500), (ActKind.REVERSAL, 100)], ActKind.REVERSAL),
     ],
     ids=["capture", "void", "reverse", "credit"],
 )
@@ -224,21 +224,21 @@ def test_a_repeat_does_nothing_twice(story, before, kind):
 
 
 def test_upfront_takes_the_money_at_once_and_gives_it_back(sandbox):
-    story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).hold().capture(300).release(200).release(500)
+    story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).hold().capture(300).reverse(200).reverse(500)
     assert (story.posts(), story.balance) == (["debit", "credit", "credit"], 9700)
 
 
 def test_upfront_money_given_back_whole_is_reversed(sandbox):
     story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).hold()
     story.card.update(endDate=PAST)
-    story.release(1000)
+    story.reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "reverse"], 10000)
 
 
-def test_a_credit_adds_at_once_and_its_release_takes_back(sandbox, mapper):
+def test_a_credit_adds_at_once_and_its_void_takes_back(sandbox, mapper):
     story = Story(sandbox, mapper, credit=True).hold().capture(1000)
     assert story.balance == 11000
-    story.release(400).release(600)
+    story.reverse(400).reverse(600)
     assert (story.posts(), story.balance) == (["credit", "debit", "debit"], 10000)
 
 
@@ -246,4 +246,4 @@ def test_a_credit_that_was_spent_cannot_be_taken_back(sandbox, mapper):
     story = Story(sandbox, mapper, credit=True).hold()
     story.model.spend(story.code, 10500)
     with pytest.raises(InsufficientFunds):
-        story.release(1000)
+        story.reverse(1000)

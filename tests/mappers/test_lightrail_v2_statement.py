@@ -82,7 +82,7 @@ def test_a_credit_is_told_from_a_refund(sandbox, mapper, ask):
     Story(sandbox, mapper, credit=True).hold()
     story = Story(sandbox, mapper)
     story.number = 1
-    story.hold().capture(1000).release(400)
+    story.hold().capture(1000).reverse(400)
     assert [entry.verb for entry in ask(story)] == [Verb.CREDIT, Verb.HOLD, Verb.CAPTURE, Verb.REFUND]
 
 
@@ -92,7 +92,7 @@ def test_what_was_done_in_one_second_comes_in_the_order_it_must_have_had(story, 
     keys = iter(["gb-z", "gb-y", "gb-x"])
     run = story.mapper.run
     story.mapper.run = lambda step, deadline: run(replace(step, key=next(keys)), deadline)
-    story.hold().capture(1000).release(1000)
+    story.hold().capture(1000).reverse(1000)
     assert brief(ask(story)) == [
         ("gb-z", Verb.HOLD, 1000),
         ("gb-y", Verb.CAPTURE, 1000),
@@ -131,13 +131,13 @@ def test_a_hold_that_lightrail_let_run_out_is_told_with_the_notes_of_the_hold(st
     hold(story)
     model.advance(timedelta(days=31))
     ended = ask(story)[-1]
-    assert (ended.key, ended.verb, ended.amount, ended.origin) == (None, Verb.RELEASE, 1000, ORIGIN)
+    assert (ended.key, ended.verb, ended.amount, ended.origin) == (None, Verb.VOID, 1000, ORIGIN)
     assert ended.receipt.reference.startswith("automatic-void-")
     assert ended.receipt.balance == 10000
 
 
 @BOTH
-@pytest.mark.parametrize(("end", "verb"), [("capture", Verb.CAPTURE), ("void", Verb.RELEASE)])
+@pytest.mark.parametrize(("end", "verb"), [("capture", Verb.CAPTURE), ("void", Verb.VOID)])
 def test_a_hold_that_somebody_ended_is_told(story, model, ask, end, verb):
     key = hold(story)
     getattr(model, end)(key, {"id": "shop-end"})

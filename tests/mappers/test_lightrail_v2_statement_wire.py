@@ -60,7 +60,7 @@ def test_a_root_is_known_by_its_type_and_not_by_its_place_in_the_chain(wire):
     void = PENDING | {"id": "automatic-void-1", "transactionType": "void", "pending": False, "steps": [BACK]}
     wire.get(f"{URL}/transactions", json=[void])
     wire.get(f"{URL}/transactions/automatic-void-1/chain", json=[void, PENDING])
-    assert [(entry.key, entry.verb, entry.amount) for entry in of_account()] == [(None, Verb.RELEASE, 1000)]
+    assert [(entry.key, entry.verb, entry.amount) for entry in of_account()] == [(None, Verb.VOID, 1000)]
 
 
 @pytest.mark.parametrize("chain", [[], [CAPTURE | {"id": "cap"}], [PENDING | {"id": "gb-other"}]])
@@ -92,10 +92,10 @@ def test_a_refused_page_names_the_option(wire):
 
 
 SOUND = {
-    "transaction_id": "gb-1", "request_id": "r", "act": "release", "oid": "gb-2", "act_amount": 7, "released": 3,
+    "transaction_id": "gb-1", "request_id": "r", "act": "reversal", "oid": "gb-2", "act_amount": 7, "voided": 3,
     "refunded": 4, "act_request_id": "c",
 }  # fmt: skip
-ORIGIN = Origin("gb-1", "r", ActKind.RELEASE, "gb-2", 7, 3, 4, "c")
+ORIGIN = Origin("gb-1", "r", ActKind.REVERSAL, "gb-2", 7, 3, 4, "c")
 
 
 @pytest.mark.parametrize(

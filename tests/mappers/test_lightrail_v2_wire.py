@@ -80,9 +80,9 @@ def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
                                       "currency": "BRL"}, CREDIT),
         (Verb.REFUND, "cap-1", "/cap-1/reverse", {}, REVERSE),
         (Verb.CAPTURE, "tx-1", "/tx-1/capture", {}, CAPTURE),
-        (Verb.RELEASE, "tx-1", "/tx-1/void", {}, VOID),
+        (Verb.VOID, "tx-1", "/tx-1/void", {}, VOID),
     ],
-    ids=["hold", "debit", "credit", "refund", "refund of all", "capture", "release"],
+    ids=["hold", "debit", "credit", "refund", "refund of all", "capture", "void"],
 )  # fmt: skip
 def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, reference, path, body, answer):
     wire.post(f"{URL}/transactions{path}", json=answer, status=201)

@@ -125,8 +125,8 @@ def test_a_409_that_cannot_be_looked_into_is_an_unknown_outcome(wire, mapper, de
     ("verb", "path", "code"),
     [
         (Verb.CAPTURE, "capture", "TransactionCaptured"),
-        (Verb.RELEASE, "void", "TransactionVoided"),
-        (Verb.RELEASE, "void", "TransactionVoiding"),
+        (Verb.VOID, "void", "TransactionVoided"),
+        (Verb.VOID, "void", "TransactionVoiding"),
         (Verb.REFUND, "reverse", "TransactionReversed"),
     ],
 )

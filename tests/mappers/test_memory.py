@@ -102,10 +102,10 @@ def test_a_hold_gives_no_more_than_it_has_left():
     mapper = memory()
     mapper.run(Step(Verb.HOLD, 100, card(mapper).id, key="hold"), SOON)
     mapper.run(Step(Verb.CAPTURE, 60, card(mapper).id, "hold", key="capture"), SOON)
-    for verb in (Verb.CAPTURE, Verb.RELEASE):
+    for verb in (Verb.CAPTURE, Verb.VOID):
         with pytest.raises(InsufficientFunds):
             mapper.run(Step(verb, 41, card(mapper).id, "hold", key=f"too much {verb}"), SOON)
-    mapper.run(Step(Verb.RELEASE, 40, card(mapper).id, "hold", key="rest"), SOON)
+    mapper.run(Step(Verb.VOID, 40, card(mapper).id, "hold", key="rest"), SOON)
     assert card(mapper).balance == 24940
 
 

@@ -72,7 +72,7 @@ def test_a_lost_redemption_is_told_from_older_ones_of_the_same_amount(ledger, ec
 def test_a_deletion_whose_answer_was_lost_is_found(ledger, lost_after):
     ledger.capture(5000)
     ledger.sandbox.faults.add(lost_after, method="DELETE")
-    ledger.release(0, 2000)
+    ledger.reverse(0, 2000)
     assert ledger.redeemed == [3000]
     assert ledger.balance == 22000
 
@@ -80,13 +80,13 @@ def test_a_deletion_whose_answer_was_lost_is_found(ledger, lost_after):
 def test_a_deletion_that_never_arrived_is_repeated(ledger):
     ledger.capture(5000)
     ledger.sandbox.faults.add("drop_before", method="DELETE")
-    ledger.release(0, 5000)
+    ledger.reverse(0, 5000)
     assert ledger.balance == 25000
 
 
 def test_a_deletion_is_unknown_while_its_effect_cannot_be_read(ledger):
     ledger.capture(5000)
-    (look, refund) = ledger.mapper.plan(Act(ActKind.RELEASE, 5000, refunded=5000), ledger.transaction)
+    (look, refund) = ledger.mapper.plan(Act(ActKind.REVERSAL, 5000, refunded=5000), ledger.transaction)
     refund = dataclasses.replace(refund, earlier=(ledger.mapper.run(look, soon()),), key="gb-refund")
     ledger.sandbox.faults.add("status", method="GET", times=2)
     with pytest.raises(OutcomeUnknown):
@@ -152,7 +152,7 @@ def test_money_spent_elsewhere_during_a_refund_does_not_hide_that_it_came_back(l
             ledger.backend.spend_elsewhere(CODE, Decimal(50))
 
     ledger.capture(5000)
-    ledger.release(0, 5000, before_step=spend)
+    ledger.reverse(0, 5000, before_step=spend)
     assert ledger.balance == 20000
 
 
@@ -163,7 +163,7 @@ def test_a_deletion_that_does_not_restore_the_balance_is_for_a_person(ledger, fa
     if fault:
         ledger.sandbox.faults.add(fault, method="DELETE")
     with pytest.raises(Undecidable) as caught:
-        ledger.release(0, 5000)
+        ledger.reverse(0, 5000)
     assert caught.value.evidence["amount"] == 5000
 
 
@@ -175,4 +175,4 @@ def test_a_deletion_that_does_not_restore_is_noticed_beside_a_purchase_elsewhere
     ledger.capture(5000)
     ledger.backend.delete_restores = False
     with pytest.raises(Undecidable):
-        ledger.release(0, 5000, before_step=spend)
+        ledger.reverse(0, 5000, before_step=spend)

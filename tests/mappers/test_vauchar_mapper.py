@@ -92,7 +92,7 @@ def test_an_issued_card_can_be_found_and_its_key_makes_no_second_one(ledger):
 # Holds in the ledger
 
 
-def test_an_authorisation_asks_nothing_of_vauchar(ledger):
+def test_an_authorization_asks_nothing_of_vauchar(ledger):
     assert ledger.debit(5000) == []
 
 
@@ -105,13 +105,13 @@ def test_a_settlement_looks_and_then_redeems(ledger):
 
 def test_releasing_what_is_only_reserved_needs_no_call(ledger):
     ledger.capture(5000)
-    assert ledger.release(3000, 0) == []
+    assert ledger.reverse(3000, 0) == []
 
 
 def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger):
     ledger.capture(5000)
     ledger.capture(2000)
-    done = ledger.release(0, 5000)
+    done = ledger.reverse(0, 5000)
     assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND]
     assert ledger.redeemed == [2000]
     assert ledger.balance == 23000
@@ -119,7 +119,7 @@ def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger):
 
 def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger):
     ledger.capture(5000)
-    done = ledger.release(0, 1999)
+    done = ledger.reverse(0, 1999)
     assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND, Verb.LOOK, Verb.DEBIT]
     assert ledger.redeemed == [3001]
     assert ledger.balance == 25000 - 3001
@@ -129,7 +129,7 @@ def test_refunds_in_parts_add_up_to_everything(ledger):
     for amount in (5000, 2500, 700):
         ledger.capture(amount)
     for amount in (1, 3000, 4000, 1199):
-        ledger.release(0, amount)
+        ledger.reverse(0, amount)
     assert ledger.redeemed == []
     assert ledger.balance == 25000
 
@@ -142,17 +142,17 @@ def test_adding_value_is_impossible(ledger):
 # Taken up front
 
 
-def test_upfront_takes_at_the_authorisation_and_nothing_at_the_settlement(upfront):
+def test_upfront_takes_at_the_authorization_and_nothing_at_the_settlement(upfront):
     upfront.debit(5000)
     assert upfront.balance == 20000
     assert upfront.capture(5000) == []
 
 
-def test_upfront_gives_back_what_is_released_and_what_is_refunded(upfront):
+def test_upfront_gives_back_what_is_voided_and_what_is_refunded(upfront):
     upfront.debit(5000)
-    upfront.release(1500, 500)
+    upfront.reverse(1500, 500)
     assert upfront.redeemed == [3000]
-    upfront.release(0, 3000)
+    upfront.reverse(0, 3000)
     assert upfront.balance == 25000
 
 

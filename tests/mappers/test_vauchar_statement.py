@@ -46,15 +46,15 @@ def test_entries_are_what_run_answered_then_oldest_first(story):
 
 def test_what_was_given_back_leaves_no_trace(story):
     story.debit(5000)
-    story.release(2000, 0)
+    story.reverse(2000, 0)
     assert [entry.amount for entry in told(story.mapper, story.card.id)] == [3000]
-    story.release(3000, 0)
+    story.reverse(3000, 0)
     assert told(story.mapper, story.card.id) == []
 
 
 def test_what_must_be_on_record_is_what_the_statement_tells(story):
     story.debit(5000)
-    story.release(2000, 0)
+    story.reverse(2000, 0)
     expected = [step.key for step in story.mapper.on_record(story.transaction.done)]
     assert [entry.key for entry in told(story.mapper, story.card.id)] == expected
 

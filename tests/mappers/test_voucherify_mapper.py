@@ -63,8 +63,8 @@ def taken(amount, redemption_id="r_1"):
     return DoneStep(Verb.DEBIT, amount, Receipt(redemption_id), "gb-1-1")
 
 
-def planned(mapper, kind, amount, transaction, released=0, refunded=0):
-    steps = mapper.plan(Act(kind, amount, released, refunded), transaction)
+def planned(mapper, kind, amount, transaction, voided=0, refunded=0):
+    steps = mapper.plan(Act(kind, amount, voided, refunded), transaction)
     return [(step.verb, step.amount, step.reference) for step in steps]
 
 
@@ -81,36 +81,36 @@ def play(mapper, backend, kind, amount, earlier=(), *, code=CODE, name="gb-x", o
 def test_a_reservation_of_the_ledger_is_taken_at_settlement(mapper):
     assert planned(mapper, ActKind.DEBIT, 1000, transaction()) == []
     assert planned(mapper, ActKind.CAPTURE, 600, transaction()) == [(Verb.DEBIT, 600, "")]
-    assert planned(mapper, ActKind.RELEASE, 400, transaction(taken(600)), released=400) == []
+    assert planned(mapper, ActKind.REVERSAL, 400, transaction(taken(600)), voided=400) == []
 
 
-def test_upfront_takes_at_once_and_gives_back_what_is_cancelled(mapper):
+def test_upfront_takes_at_once_and_gives_back_what_is_canceled(mapper):
     opened = transaction(taken(1000), holds=Holds.UPFRONT)
     assert planned(mapper, ActKind.DEBIT, 1000, transaction(holds=Holds.UPFRONT)) == [(Verb.DEBIT, 1000, "")]
     assert planned(mapper, ActKind.CAPTURE, 600, opened) == []
-    assert planned(mapper, ActKind.RELEASE, 400, opened, released=400) == [(Verb.REFUND, 400, "")]
+    assert planned(mapper, ActKind.REVERSAL, 400, opened, voided=400) == [(Verb.REFUND, 400, "")]
 
 
 def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper):
     rolled_back = DoneStep(Verb.REFUND, 500, Receipt("rr_1", data={"redemption": "r_1"}), "gb-1-3")
     both = taken(500), taken(500, "r_2")
-    assert planned(mapper, ActKind.RELEASE, 500, transaction(*both), refunded=500) == [(Verb.REFUND, 500, "r_1")]
+    assert planned(mapper, ActKind.REVERSAL, 500, transaction(*both), refunded=500) == [(Verb.REFUND, 500, "r_1")]
     once = transaction(*both, rolled_back)
-    assert planned(mapper, ActKind.RELEASE, 500, once, refunded=500) == [(Verb.REFUND, 500, "r_2")]
+    assert planned(mapper, ActKind.REVERSAL, 500, once, refunded=500) == [(Verb.REFUND, 500, "r_2")]
     twice = transaction(both[0], rolled_back)
-    assert planned(mapper, ActKind.RELEASE, 500, twice, refunded=500) == [(Verb.REFUND, 500, "")]
+    assert planned(mapper, ActKind.REVERSAL, 500, twice, refunded=500) == [(Verb.REFUND, 500, "")]
 
 
 def test_a_rollback_frees_the_redemption_that_was_used_up(mapper, backend):
     done = play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50")
-    play(mapper, backend, ActKind.RELEASE, 5000, done, refunded=5000, code="VOUCHERIFY-ONCE-50", name="gb-y")
+    play(mapper, backend, ActKind.REVERSAL, 5000, done, refunded=5000, code="VOUCHERIFY-ONCE-50", name="gb-y")
     play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50", name="gb-z")
 
 
 def test_what_is_older_than_three_months_is_added_instead(mapper, backend):
     done = play(mapper, backend, ActKind.CAPTURE, 5000)
     backend.rolls_back = False
-    play(mapper, backend, ActKind.RELEASE, 5000, done, refunded=5000, name="gb-y")
+    play(mapper, backend, ActKind.REVERSAL, 5000, done, refunded=5000, name="gb-y")
     assert [item["type"] for item in backend.find(CODE).transactions] == ["CREDITS_REDEMPTION", "CREDITS_ADDITION"]
     assert backend.find(CODE).balance == 25000
 
@@ -201,10 +201,10 @@ def test_the_statement_keeps_the_notes_of_every_act(mapper, backend):
 
     done = play(mapper, backend, ActKind.CAPTURE, 300, name="gb-a", origin=origin(ActKind.CAPTURE, 300))
     done = play(
-        mapper, backend, ActKind.RELEASE, 100, done, refunded=100, name="gb-b", origin=origin(ActKind.RELEASE, 100)
+        mapper, backend, ActKind.REVERSAL, 100, done, refunded=100, name="gb-b", origin=origin(ActKind.REVERSAL, 100)
     )
     play(mapper, backend, ActKind.CAPTURE, 200, done, name="gb-c", origin=origin(ActKind.CAPTURE, 200))
-    play(mapper, backend, ActKind.RELEASE, 300, done, refunded=300, name="gb-d", origin=origin(ActKind.RELEASE, 300))
+    play(mapper, backend, ActKind.REVERSAL, 300, done, refunded=300, name="gb-d", origin=origin(ActKind.REVERSAL, 300))
     entries = list(mapper.statement(5, backend.find(CODE).id))
     assert [(entry.key, entry.verb, entry.amount) for entry in entries] == [
         ("gb-a-1", Verb.DEBIT, 300),
@@ -214,9 +214,9 @@ def test_the_statement_keeps_the_notes_of_every_act(mapper, backend):
     ]
     assert [entry.origin.act for entry in entries] == [
         ActKind.CAPTURE,
-        ActKind.RELEASE,
+        ActKind.REVERSAL,
         ActKind.CAPTURE,
-        ActKind.RELEASE,
+        ActKind.REVERSAL,
     ]
 
 

@@ -21,8 +21,8 @@ def planned(act, *done_before, refund_whole=True, holds=Holds.NATIVE, **fields):
     return [(step.verb, step.amount, step.reference) for step in plan(act, transaction, refund_whole=refund_whole)]
 
 
-def release(amount):
-    return Act(ActKind.RELEASE, amount, amount)
+def void(amount):
+    return Act(ActKind.REVERSAL, amount, amount)
 
 
 HOLD, CAPTURE, DEBIT = done(Verb.HOLD), done(Verb.CAPTURE), done(Verb.DEBIT)
@@ -43,34 +43,34 @@ def test_the_first_capture_takes_all_and_later_ones_nothing(refund_whole):
 
 
 @BOTH
-def test_a_whole_hold_is_released_and_a_part_is_taken_to_be_given_back(refund_whole):
-    assert planned(release(1000), HOLD, refund_whole=refund_whole) == [(Verb.RELEASE, 1000, "the hold")]
+def test_a_whole_hold_is_voided_and_a_part_is_taken_to_be_given_back(refund_whole):
+    assert planned(void(1000), HOLD, refund_whole=refund_whole) == [(Verb.VOID, 1000, "the hold")]
     taken_and_back = [(Verb.CAPTURE, 1000, "the hold"), (Verb.REFUND, 400, "")]
-    assert planned(release(400), HOLD, refund_whole=refund_whole) == taken_and_back
+    assert planned(void(400), HOLD, refund_whole=refund_whole) == taken_and_back
 
 
 def test_all_that_was_taken_is_undone_where_that_is_possible():
-    assert planned(release(1000), HOLD, CAPTURE) == [(Verb.REFUND, 1000, "the capture")]
-    assert planned(release(1000), DEBIT, holds=Holds.UPFRONT) == [(Verb.REFUND, 1000, "the debit")]
-    assert planned(release(1000), HOLD, CAPTURE, refund_whole=False) == [(Verb.REFUND, 1000, "")]
+    assert planned(void(1000), HOLD, CAPTURE) == [(Verb.REFUND, 1000, "the capture")]
+    assert planned(void(1000), DEBIT, holds=Holds.UPFRONT) == [(Verb.REFUND, 1000, "the debit")]
+    assert planned(void(1000), HOLD, CAPTURE, refund_whole=False) == [(Verb.REFUND, 1000, "")]
 
 
 @BOTH
 def test_a_part_of_what_was_taken_is_added_back(refund_whole):
-    assert planned(release(400), HOLD, CAPTURE, refund_whole=refund_whole) == [(Verb.REFUND, 400, "")]
+    assert planned(void(400), HOLD, CAPTURE, refund_whole=refund_whole) == [(Verb.REFUND, 400, "")]
 
 
 @BOTH
 def test_what_was_added_is_taken_back_as_money(refund_whole):
     assert planned(Act(ActKind.CREDIT, 1000), credit=True, refund_whole=refund_whole) == [(Verb.CREDIT, 1000, "")]
     assert planned(Act(ActKind.CAPTURE, 1000), done(Verb.CREDIT), credit=True, refund_whole=refund_whole) == []
-    taken_back = planned(release(400), done(Verb.CREDIT), DEBIT, credit=True, refund_whole=refund_whole)
+    taken_back = planned(void(400), done(Verb.CREDIT), DEBIT, credit=True, refund_whole=refund_whole)
     assert taken_back == [(Verb.DEBIT, 400, "")]
 
 
 def test_nothing_is_planned_for_nothing():
     assert planned(Act(ActKind.CAPTURE, 0), HOLD, CAPTURE) == []
-    assert planned(release(0), HOLD, CAPTURE) == []
+    assert planned(void(0), HOLD, CAPTURE) == []
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Till:
             case Verb.CAPTURE:
                 assert self.open.pop(step.reference) == step.amount
                 self.taken[name] = step.amount
-            case Verb.RELEASE:
+            case Verb.VOID:
                 assert self.open.pop(step.reference) == step.amount
                 self.change += step.amount
             case Verb.REFUND if step.reference:
@@ -127,17 +127,17 @@ class Ledger:
         now = self.transaction
         captured = now.captured + (act.amount if act.kind is ActKind.CAPTURE else 0)
         self.transaction = replace(
-            now, captured=captured, released=now.released + act.released, refunded=now.refunded + act.refunded
+            now, captured=captured, voided=now.voided + act.voided, refunded=now.refunded + act.refunded
         )
 
     @property
     def held(self):
-        return self.transaction.amount - self.transaction.captured - self.transaction.released
+        return self.transaction.amount - self.transaction.captured - self.transaction.voided
 
     @property
     def kept(self):
-        """What the store has, or may still take."""
-        return self.transaction.amount - self.transaction.released - self.transaction.refunded
+        """What Redis has, or may still take."""
+        return self.transaction.amount - self.transaction.voided - self.transaction.refunded
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -148,17 +148,17 @@ class Ledger:
     credit=st.booleans(),
     acts=st.lists(st.tuples(st.booleans(), st.integers(1, 50), st.integers(0, 3)), max_size=12),
 )
-def test_the_card_is_exact_whatever_is_settled_cancelled_and_refused(amount, holds, refund_whole, credit, acts):
+def test_the_card_is_exact_whatever_is_settled_canceled_and_refused(amount, holds, refund_whole, credit, acts):
     ledger = Ledger(amount, holds, refund_whole, credit=credit)
     for captures, wanted, luck in acts:
         possible = ledger.held if captures else ledger.kept
         part = min(wanted, possible)
         if not part:
             continue
-        released = 0 if captures else min(part, ledger.held)
-        kind = ActKind.CAPTURE if captures else ActKind.RELEASE
-        refunded = 0 if captures else part - released
-        ledger.act(Act(kind, part, released, refunded), refused=luck == 0)
+        voided = 0 if captures else min(part, ledger.held)
+        kind = ActKind.CAPTURE if captures else ActKind.REVERSAL
+        refunded = 0 if captures else part - voided
+        ledger.act(Act(kind, part, voided, refunded), refused=luck == 0)
         assert ledger.till.change == (ledger.kept if credit else -ledger.kept)
     if ledger.held == 0:
         assert not ledger.till.open, "nothing stays reserved once all of it is settled or cancelled"

@@ -43,8 +43,8 @@ class Story:
     def redeemed(self):
         return [int(redemption.value_used * 100) for redemption in self.card.redemptions.values()]
 
-    def act(self, kind, amount, released=0, refunded=0, before_step=None):
-        steps = self.mapper.plan(Act(kind, amount, released, refunded), self.transaction)
+    def act(self, kind, amount, voided=0, refunded=0, before_step=None):
+        steps = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
         done, earlier = [], ()
         for number, planned in enumerate(steps):
             step = dataclasses.replace(planned, key=f"gb-{self.name}-{self.acts}-{number}", earlier=earlier)
@@ -73,5 +73,5 @@ class Story:
     def capture(self, amount, **more):
         return self.act(ActKind.CAPTURE, amount, **more)
 
-    def release(self, released, refunded, **more):
-        return self.act(ActKind.RELEASE, released + refunded, released, refunded, **more)
+    def reverse(self, voided, refunded, **more):
+        return self.act(ActKind.REVERSAL, voided + refunded, voided, refunded, **more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import BAD_DAYS, FOUND, LEDGER, LUA, SAFETIES, SIMULATION, STORIES, Mutation
+from tests.mutations.mutation import BAD_DAYS, FOUND, LEDGER, LUA, SAFETIES, SIMULATION, STORAGE, STORIES, Mutation
 
 MUTATIONS = [
     # Intent first, result after.
@@ -10,16 +10,16 @@ MUTATIONS = [
         "an intent on disk is found by the repeat",
         LUA + "open.lua",
         "if state ~= '' and not (state == 'abandoned' and get('open') == '') then",
-        "if state ~= '' and state ~= 'opening' and not (state == 'abandoned' and get('open') == '') then",
+        "if state ~= '' and state ~= 'pending' and not (state == 'abandoned' and get('open') == '') then",
         BAD_DAYS + "an_answer_that_cannot_be_asked_for_is_found_by_the_repeat",
     ),
     Mutation(
         "the intent is written before the backend is asked",
         LEDGER + "service.py",
-        "            outcome = self._with_card(provider, lambda: self._store.open(opening), deadline)",
+        "            outcome = self._with_card(provider, lambda: self._storage.open(opening), deadline)",
         "            provider.mapper.get_card(request.card_id, deadline)\n"
-        "            outcome = self._with_card(provider, lambda: self._store.open(opening), deadline)",
-        SAFETIES + "with_the_store_down_the_backend_is_not_even_asked",
+        "            outcome = self._with_card(provider, lambda: self._storage.open(opening), deadline)",
+        SAFETIES + "with_redis_down_the_backend_is_not_even_asked",
     ),
     Mutation(
         "an intent is due for the sweeper",
@@ -37,14 +37,14 @@ MUTATIONS = [
     ),
     Mutation(
         "what is acknowledged is on disk",
-        LEDGER + "embedded.py",
+        "app/server/embedded.py",
         '"appendonly": "yes"',
         '"appendonly": "no"',
         "tests/app/test_embedded.py::test_a_kill_loses_nothing_that_was_acknowledged",
     ),
     Mutation(
-        "the store's client repeats nothing by itself",
-        LEDGER + "clients.py",
+        "Redis's client repeats nothing by itself",
+        STORAGE + "clients.py",
         "Retry(NoBackoff(), 0)",
         "Retry(NoBackoff(), 3)",
         SAFETIES + "a_command_whose_answer_is_lost_is_not_repeated",
@@ -61,7 +61,7 @@ MUTATIONS = [
         "a repeat has the same key",
         LEDGER + "attempt.py",
         "key=step_key(self._act.oid, number),",
-        "key=step_key(self._act.oid, number) + str(self._claim.attempt),",
+        "key=step_key(self._act.oid, number) + str(self._lease.attempt),",
         BAD_DAYS + "an_answer_that_cannot_be_asked_for_is_found_by_the_repeat",
     ),
     Mutation(
@@ -79,7 +79,7 @@ MUTATIONS = [
         BAD_DAYS + "coming_back_too_late_opens_it_again_under_a_new_name_and_never_twice",
     ),
     Mutation(
-        "an authorisation repeated with another amount is a conflict",
+        "an authorization repeated with another amount is a conflict",
         LUA + "open.lua",
         "if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end\n",
         "",
@@ -105,34 +105,34 @@ MUTATIONS = [
         LUA + "append.lua",
         "  if refunded > number('captured') - number('refunded') then return answer('exceeded') end\n",
         "",
-        STORIES + "no_more_is_given_back_than_was_authorised",
+        STORIES + "no_more_is_given_back_than_was_authorized",
     ),
     Mutation(
         "by hand only that part of the money is given back that was meant",
         LUA + "append.lua",
         "  return answer('other part')\n",
         "",
-        "tests/commands/test_by_hand_races.py::test_a_release_does_not_refund_what_was_settled_meanwhile",
+        "tests/commands/test_by_hand_races.py::test_a_void_does_not_refund_what_was_settled_meanwhile",
     ),
     Mutation(
         "what succeeds late counts only within the caps",
         LUA + "record.lua",
-        "    local over_the_cap = taken + released > reserved or refunded > number('captured') - number('refunded')",
+        "    local over_the_cap = taken + voided > reserved or refunded > number('captured') - number('refunded')",
         "    local over_the_cap = false",
         SAFETIES + "a_settlement_that_succeeds_late_and_over_the_cap_is_not_counted",
     ),
     Mutation(
         "one act of a transaction at a time",
         LUA + "append.lua",
-        "    if other_state == 'opening' or other_state == 'parked' then return answer('busy') end\n",
+        "    if other_state == 'pending' or other_state == 'parked' then return answer('busy') end\n",
         "",
         BAD_DAYS + "one_act_of_a_transaction_is_under_way_at_a_time",
     ),
     # Leases and fences.
     Mutation(
         "an act under lease is nobody else's",
-        LUA + "claim.lua",
-        "if number('lease') > now then return answer('leased') end",
+        LUA + "lease.lua",
+        "if number('lease') > now then return answer('held') end",
         "",
         SAFETIES + "an_act_under_lease_is_not_run_by_a_second_process",
     ),
@@ -161,7 +161,7 @@ MUTATIONS = [
         "only the first half of a lease is for sending",
         LEDGER + "executor.py",
         "        # Half the lease is for sending, the other half for what was sent to arrive and to show.\n"
-        "        return attempt.run(deadline.sooner(self._store.lease_seconds / 2))",
+        "        return attempt.run(deadline.sooner(self._storage.lease_seconds / 2))",
         "        return attempt.run(deadline)",
         SAFETIES + "an_attempt_sends_in_the_first_half_of_its_lease_only",
     ),
@@ -196,7 +196,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a lease that was not given back is remembered",
-        LUA + "claim.lua",
+        LUA + "lease.lua",
         "if number('lease') > 0 then set(act_field(act, 'overtaken'), '1') end\n",
         "",
         FOUND + "a_refused_settlement_that_is_tried_again_is_asked_for_first",
@@ -224,7 +224,7 @@ MUTATIONS = [
     ),
     Mutation(
         "an attempt that may send is not taken for one that did not",
-        LUA + "claim.lua",
+        LUA + "lease.lua",
         "set(act_field(act, 'clean'), '')\n",
         "",
         SIMULATION + "what_an_attempt_sent_before_it_died_is_asked_for_although_the_one_before_it_sent_nothing",
@@ -261,7 +261,7 @@ MUTATIONS = [
     Mutation(
         "nothing is parked while it may still show",
         LEDGER + "attempt.py",
-        "            if not self._claim.conclusive:\n                return self._leave(error)\n",
+        "            if not self._lease.conclusive:\n                return self._leave(error)\n",
         "",
         SAFETIES + "nothing_is_left_for_a_person_while_it_may_still_show",
     ),
@@ -274,23 +274,23 @@ MUTATIONS = [
     ),
     Mutation(
         "a decision that cannot be carried out changes nothing",
-        LUA + "claim.lua",
+        LUA + "lease.lua",
         "if arg.unpark and not is_parked then return answer('nothing') end\n",
         "if arg.unpark and not is_parked then return answer('nothing') end\n"
-        "if arg.unpark then set(act_field(act, 'state'), 'opening') end\n",
+        "if arg.unpark then set(act_field(act, 'state'), 'pending') end\n",
         FOUND + "a_decision_that_finds_the_card_busy_leaves_the_act_parked",
     ),
     Mutation(
         "half an act is not refused",
         LEDGER + "transaction.py",
-        "return act.state is ActState.OPENING and asked_for and not moved",
-        "return act.state is ActState.OPENING and asked_for",
+        "return act.state is ActState.PENDING and asked_for and not moved",
+        "return act.state is ActState.PENDING and asked_for",
         SAFETIES + "a_refusal_after_money_moved_leaves_the_act_for_a_person",
     ),
     Mutation(
         "a promise is not refused",
         LEDGER + "transaction.py",
-        "return act.state is ActState.OPENING and asked_for and not moved",
+        "return act.state is ActState.PENDING and asked_for and not moved",
         "return asked_for and not moved",
         BAD_DAYS + "a_promise_the_backend_breaks_is_left_for_a_person",
     ),

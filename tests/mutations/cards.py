@@ -15,48 +15,48 @@ from tests.mutations.mutation import (
 )
 
 MUTATIONS = [
-    # Late successes and authorisations nobody comes back for.
+    # Late successes and authorizations nobody comes back for.
     Mutation(
         "what was opened late is undone",
         LUA + "record.lua",
-        "      begin(number('acts'), 'opening', number('amount'), 0)\n",
+        "      begin(number('acts'), 'pending', number('amount'), 0)\n",
         "",
         BAD_DAYS + "a_success_that_comes_after_the_refusal_is_undone",
     ),
     Mutation(
-        "only an authorisation nobody came for is abandoned",
+        "only an authorization nobody came for is abandoned",
         LUA + "prelude.lua",
-        "  elseif state == 'authorised' and get('claimed') == '' then",
-        "  elseif state == 'authorised' then",
-        SAFETIES_OF_CARDS + "an_authorisation_somebody_came_back_for_is_not_given_up_early",
+        "  elseif state == 'authorized' and get('acknowledged') == '' then",
+        "  elseif state == 'authorized' then",
+        SAFETIES_OF_CARDS + "an_authorization_somebody_came_back_for_is_not_given_up_early",
     ),
     Mutation(
-        "who comes back keeps the authorisation",
+        "who comes back keeps the authorization",
         LUA + "open.lua",
-        "    set('claimed', '1')\n    arm()\n",
+        "    set('acknowledged', '1')\n    arm()\n",
         "    arm()\n",
-        BAD_DAYS + "coming_back_in_time_keeps_the_authorisation",
+        BAD_DAYS + "coming_back_in_time_keeps_the_authorization",
     ),
     Mutation(
         "what was touched meanwhile is not swept",
         LUA + "append.lua",
         "  if not score or tonumber(score) > now then return answer('not due') end\n",
         "",
-        SAFETIES_OF_CARDS + "an_authorisation_touched_since_the_sweeper_looked_is_not_given_up",
+        SAFETIES_OF_CARDS + "an_authorization_touched_since_the_sweeper_looked_is_not_given_up",
     ),
     Mutation(
-        "the sweeper starts no authorisation",
+        "the sweeper starts no authorization",
         LEDGER + "attempt.py",
         "        return self._act.opens and not self._waited_for",
         "        return False",
         BAD_DAYS + "an_opening_nobody_came_back_for_is_not_started",
     ),
     Mutation(
-        "who finds a card busy starts no authorisation of others",
+        "who finds a card busy starts no authorization of others",
         LEDGER + "executor.py",
         "            self.resolve(provider, record, deadline, waited_for=False)\n",
         "            self.resolve(provider, record, deadline)\n",
-        FOUND + "another_payment_does_not_start_the_authorisation_that_keeps_the_card_busy",
+        FOUND + "another_payment_does_not_start_the_authorization_that_keeps_the_card_busy",
     ),
     Mutation(
         "what breaks the code keeps the sweeper from no other",
@@ -102,7 +102,7 @@ MUTATIONS = [
         STORIES + "two_reservations_share_one_balance",
     ),
     Mutation(
-        "a busy card takes no authorisation",
+        "a busy card takes no authorization",
         LUA + "open.lua",
         "if card_is_taken(arg.kind, 0) then return answer('card busy') end\n",
         "",
@@ -117,7 +117,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a busy card is left alone by who takes an act over",
-        LUA + "claim.lua",
+        LUA + "lease.lua",
         "  if card_is_taken(kind, refunded) then return answer('card busy') end\n",
         "",
         SAFETIES_OF_CARDS + "a_parked_or_promised_act_does_not_break_into_a_busy_card",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LEDGER = "app/ledger/"
+STORAGE = "app/ledger/storage/"
 LUA = "app/ledger/storage/lua/"
 ATTACK = "tests/ledger/test_found_by_attack.py::test_"
 ATTACK_ON_CARDS = "tests/ledger/test_found_by_attack_on_cards.py::test_"

@@ -21,9 +21,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a person's word does not turn a promise into a wish",
-        LUA + "claim.lua",
-        "get(act_field(act, 'promised')) == '1' and 'accepted' or 'opening'",
-        "'opening'",
+        LUA + "lease.lua",
+        "get(act_field(act, 'promised')) == '1' and 'accepted' or 'pending'",
+        "'pending'",
         ATTACK + "a_promise_that_did_not_happen_is_kept_all_the_same",
     ),
     Mutation(
@@ -43,7 +43,7 @@ MUTATIONS = [
     Mutation(
         "what is left is open again when the act that would have closed it is refused",
         LUA + "record.lua",
-        "    set('state', 'authorised')\n  end\n  move_on()",
+        "    set('state', 'authorized')\n  end\n  move_on()",
         "  end\n  move_on()",
         ATTACK + "what_is_left_when_a_cancellation_behind_a_promise_is_refused_goes_back_in_the_end",
     ),
@@ -70,7 +70,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a decision is on disk before it is carried out",
-        LUA + "claim.lua",
+        LUA + "lease.lua",
         "  set(act_field(act, 'decided'), arg.decided)\n",
         "",
         ATTACK + "a_decision_that_is_cut_off_is_carried_out_by_the_next_one",
@@ -85,7 +85,7 @@ MUTATIONS = [
     Mutation(
         "a credit that is taken back moves the card's epoch, or is set aside",
         LUA + "prelude.lua",
-        "    add(card, 'epoch', 1)\n    not_shown_yet(released + refunded)\n",
+        "    add(card, 'epoch', 1)\n    not_shown_yet(voided + refunded)\n",
         "",
         ATTACK_ON_CARDS + "a_balance_read_before_a_credit_was_taken_back_is_read_again",
     ),
@@ -111,7 +111,7 @@ MUTATIONS = [
         ATTACK_ON_MAPPERS + "a_redemption_that_a_person_named_wrongly_is_not_given_back_on_paper",
     ),
     Mutation(
-        "what a store lost and the backend captured whole is left to a person",
+        "what a Redis lost and the backend captured whole is left to a person",
         LEDGER + "recovery.py",
         "    if record.captured:\n",
         "    if False:\n",

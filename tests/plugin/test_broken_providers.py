@@ -100,15 +100,15 @@ def test_every_call_is_turned_away_as_unavailable(install: Install, tmp_path: Pa
             call()
 
 
-def test_the_ledger_writes_nothing_down_for_it(install: Install, tmp_path: Path, clean_store: str) -> None:
+def test_the_ledger_writes_nothing_down_for_it(install: Install, tmp_path: Path, empty_redis_url: str) -> None:
     install("giftbridge-acme", {"acme": "acme_mapper:Acme"}, {"acme_mapper.py": BROKEN})
-    settings = Settings(redis_url=clean_store, store_timeout_seconds=1)
+    settings = Settings(redis_url=empty_redis_url, redis_timeout_seconds=1)
     app = create_app(settings, load(tmp_path, good="memory", bad="acme"))
     headers = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
     body = {"operation": "Debit", "value": 1.0, "requestId": "one"}
-    with redis.Redis.from_url(clean_store) as store:
+    with redis.Redis.from_url(empty_redis_url) as storage:
         for name, status in (("bad", 503), ("good", 404)):
-            before = store.dbsize()
+            before = storage.dbsize()
             answer = app.test_client().post(f"/{name}/giftcards/a-card/transactions", json=body, headers=headers)
             assert answer.status_code == status
-            assert (store.dbsize() > before) is (name == "good")
+            assert (storage.dbsize() > before) is (name == "good")

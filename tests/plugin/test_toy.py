@@ -81,18 +81,18 @@ def wait_until(ready: Callable[[], Any], process: subprocess.Popen[bytes], log: 
 
 
 @pytest.fixture
-def call(installed: Mapping[str, str], tmp_path: Path, clean_store: str) -> Iterator[Call]:
+def call(installed: Mapping[str, str], tmp_path: Path, empty_redis_url: str) -> Iterator[Call]:
     """Call the service, which runs before the package's own stand-in; give the path, and a body where it is a POST."""
     sandbox_log, service_log = tmp_path / "sandbox.log", tmp_path / "service.log"
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = {
         "GIFTBRIDGE_PROVIDERS": str(tmp_path / "providers.toml"),
-        "GIFTBRIDGE_REDIS_URL": clean_store,
+        "GIFTBRIDGE_REDIS_URL": empty_redis_url,
         "GIFTBRIDGE_BIND": f"127.0.0.1:{port}",
         "GIFTBRIDGE_WORKERS": "1",
         "GIFTBRIDGE_MONEY_DEADLINE_SECONDS": "10",
-        "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
+        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
     }
     with running(["sandbox", "toy", "--port", "0"], installed, sandbox_log) as sandbox:
         listening = wait_until(lambda: re.search(r"http://\S+", sandbox_log.read_text()), sandbox, sandbox_log)

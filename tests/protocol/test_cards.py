@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from mappers.base import BackendUnavailable, Card, IssuedCard, OutcomeUnknown
 from tests.protocol.fakes import CODE, spendable
 from tests.protocol.test_schemas import ISSUE, SEARCH
@@ -79,14 +79,14 @@ class TestSearch:
         cards.found = [spendable(f"card-{number}") for number in range(60)]
         assert len(search().json) == 50
 
-    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), StoreUnavailable("down")])
+    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
     def test_without_a_code_a_bad_day_is_an_empty_list_and_a_warning(self, search, cards, logs, failure):
         cards.failure = failure
         response = search()
         assert (response.status_code, response.json) == (200, [])
         assert [entry["log_level"] for entry in logs] == ["warning"]
 
-    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), StoreUnavailable("down")])
+    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
     def test_with_a_code_a_bad_day_is_a_503(self, search, cards, failure):
         cards.failure = failure
         assert search(CODE).status_code == 503

@@ -36,7 +36,7 @@ CODES = [
     (base.OutcomeUnknown("no"), 504, "OutcomeUnknown"),
     (base.Undecidable("no"), 504, "OutcomeUnknown"),
     (ledger_errors.Unresolved("no"), 503, "TransactionUnresolved"),
-    (ledger_errors.StoreUnavailable("no"), 503, "StoreUnavailable"),
+    (ledger_errors.LedgerUnavailable("no"), 503, "LedgerUnavailable"),
 ]
 
 

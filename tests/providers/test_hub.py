@@ -177,7 +177,7 @@ def test_a_lost_answer_is_asked_for_again(hub, sandbox):
     assert registered(hub) == ["acme"]
 
 
-def test_a_retry_after_is_honoured(hub, sandbox, pauses):
+def test_a_retry_after_is_honored(hub, sandbox, pauses):
     sandbox.faults.add("status", status=429, headers={"Retry-After": "7"})
     hub.list()
     assert pauses == [7.0]
@@ -370,11 +370,11 @@ def test_the_hub_doubles_the_slash_and_sends_its_headers(acme, account, provider
     assert sent["X-Vtex-Operation-Id"]
 
 
-def test_a_provider_that_lets_anybody_in_has_its_payments_cancelled(acme, account, provider):
+def test_a_provider_that_lets_anybody_in_has_its_payments_canceled(acme, account, provider):
     provider.guard = lambda key, token: 200
     account.probe("acme")
     paid = account.pay("acme", "card", Decimal(10))
-    assert paid.cancelled
+    assert paid.canceled
     assert provider.moves["cancellations"] == [{"oid": "o", "value": 10}]
 
 

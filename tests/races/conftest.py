@@ -32,4 +32,4 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def place(stage: Stage, backend: Backend) -> Place:
-    return Place(stage.providers, stage.store.url, backend)
+    return Place(stage.providers, stage.storage.url, backend)

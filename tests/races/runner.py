@@ -38,11 +38,11 @@ context.set_forkserver_preload([__name__, *sorted({f"mappers.{till.mapper}.mappe
 
 
 class Kind(StrEnum):
-    AUTHORISE = "authorise"
+    AUTHORIZE = "authorize"
     SETTLE = "settle"
     CANCEL = "cancel"
     SWEEP = "sweep"  # what is unresolved, or nobody came back for
-    EXPIRE = "expire"  # that, and whatever is authorised
+    EXPIRE = "expire"  # that, and whatever is authorized
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,15 @@ class Place:
     """Where the calls go."""
 
     providers: Path
-    store_url: str
+    redis_url: str
     provider: str
 
     def service(self) -> tuple[Parts, Provider]:
         registry = Registry.load(self.providers)
         provider = registry.get(self.provider)
         assert provider is not None
-        settings = Settings(store_timeout_seconds=10.0, money_deadline_seconds=14)
-        return build(settings, registry, self.store_url), provider
+        settings = Settings(redis_timeout_seconds=10.0, money_deadline_seconds=14)
+        return build(settings, registry, self.redis_url), provider
 
 
 def race(place: Place, calls: Sequence[Call], processes: int = PROCESSES) -> list[Result]:
@@ -129,7 +129,7 @@ def _make(parts: Parts, provider: Provider, call: Call) -> Result:
     change = ChangeRequest(call.card, call.transaction, value, call.request_id)
     try:
         match call.kind:
-            case Kind.AUTHORISE:
+            case Kind.AUTHORIZE:
                 request = AuthorizationRequest(call.card, Operation.DEBIT, value, call.request_id)
                 return Result(call, "done", parts.ledger.authorize(provider, request, deadline))
             case Kind.SETTLE:
@@ -145,13 +145,13 @@ def _make(parts: Parts, provider: Provider, call: Call) -> Result:
     return Result(call, "done")
 
 
-# In one script, since a transaction that was claimed meanwhile must not be taken for one that was not.
+# In one script, since a transaction that was acknowledged meanwhile must not be taken for one that was not.
 _MAKE_DUE = """
 for _, due in ipairs(redis.call('KEYS', 'gb:*:due')) do
   for _, id in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local transaction = string.gsub(due, 'due$', 'tx:') .. id
-    local open, claimed, state = unpack(redis.call('HMGET', transaction, 'open', 'claimed', 'state'))
-    local over = state == 'authorised' and (claimed == '' or ARGV[1] == 'expired')
+    local open, acknowledged, state = unpack(redis.call('HMGET', transaction, 'open', 'acknowledged', 'state'))
+    local over = state == 'authorized' and (acknowledged == '' or ARGV[1] == 'expired')
     if open ~= '' or over then redis.call('ZADD', due, 'XX', 0, id) end
   end
 end
@@ -159,5 +159,5 @@ end
 
 
 def _make_due(client: Any, *, expired: bool) -> None:
-    """Let what is unresolved, what nobody came back for and, if so wanted, every authorisation be due now."""
+    """Let what is unresolved, what nobody came back for and, if so wanted, every authorization be due now."""
     client.eval(_MAKE_DUE, 0, "expired" if expired else "")

@@ -44,8 +44,8 @@ def listed(place: Place, card: str, transaction: str) -> tuple[list[Decimal], li
         parts.connection.close()
 
 
-def authorised(place: Place, card: str, values: Sequence[int]) -> list[str]:
-    calls = [Call(Kind.AUTHORISE, card, value, f"before-{number}") for number, value in enumerate(values)]
+def authorized(place: Place, card: str, values: Sequence[int]) -> list[str]:
+    calls = [Call(Kind.AUTHORIZE, card, value, f"before-{number}") for number, value in enumerate(values)]
     results = one_by_one(place, calls)
     assert words(results) == {"done": len(values)}
     return [str(result.id) for result in results]
@@ -63,7 +63,7 @@ def lost_answers(stage: Stage, backend: Backend, reads_before: int) -> Iterator[
 
 def test_thirty_two_clients_with_one_request_id_are_one_payment(stage: Stage, place: Place, backend: Backend) -> None:
     card = stage.new_card(backend)
-    results = race(place, [Call(Kind.AUTHORISE, card, 40, "THE-SAME")] * 32)
+    results = race(place, [Call(Kind.AUTHORIZE, card, 40, "THE-SAME")] * 32)
     assert words(results) == {"done": 32}
     assert len({result.id for result in results}) == 1
     assert spendable(place, card) == 60
@@ -71,7 +71,7 @@ def test_thirty_two_clients_with_one_request_id_are_one_payment(stage: Stage, pl
 
 def test_sixty_four_debits_never_overspend_one_card(stage: Stage, place: Place, backend: Backend) -> None:
     card = stage.new_card(backend)
-    results = race(place, [Call(Kind.AUTHORISE, card, 10, f"order-{number}") for number in range(64)])
+    results = race(place, [Call(Kind.AUTHORIZE, card, 10, f"order-{number}") for number in range(64)])
     assert words(results) == {"done": 10, "InsufficientFunds": 54}
     assert spendable(place, card) == 0
 
@@ -79,7 +79,7 @@ def test_sixty_four_debits_never_overspend_one_card(stage: Stage, place: Place, 
 def test_settlements_against_cancellations_of_the_same_money(stage: Stage, place: Place, backend: Backend) -> None:
     """A cancellation that comes second gives back what was settled; a settlement that comes second is too late."""
     card = stage.new_card(backend)
-    (transaction,) = authorised(place, card, [40])
+    (transaction,) = authorized(place, card, [40])
     calls = [
         Call(kind, card, 40, f"{kind}-{number}", transaction)
         for number in range(8)
@@ -95,11 +95,11 @@ def test_settlements_against_cancellations_of_the_same_money(stage: Stage, place
     assert spendable(place, card) == 100
 
 
-def test_parts_settled_against_parts_cancelled_stay_within_the_authorisation(
+def test_parts_settled_against_parts_canceled_stay_within_the_authorization(
     stage: Stage, place: Place, backend: Backend
 ) -> None:
     card = stage.new_card(backend)
-    (transaction,) = authorised(place, card, [40])
+    (transaction,) = authorized(place, card, [40])
     calls = [
         Call(kind, card, 10, f"{kind}-{number}", transaction)
         for number in range(6)
@@ -115,15 +115,15 @@ def test_parts_settled_against_parts_cancelled_stay_within_the_authorisation(
 @pytest.mark.parametrize(
     "backend", [Backend.LEDGER, pytest.param(Backend.VOUCHERIFY, marks=pytest.mark.long)], indirect=True
 )
-def test_settlements_against_authorisations_never_reserve_money_that_is_gone(
+def test_settlements_against_authorizations_never_reserve_money_that_is_gone(
     stage: Stage, place: Place, backend: Backend
 ) -> None:
     card = stage.new_card(backend)
-    transactions = authorised(place, card, [10] * 6)
+    transactions = authorized(place, card, [10] * 6)
     settling = [Call(Kind.SETTLE, card, 10, "settle", transaction) for transaction in transactions]
-    authorising = [Call(Kind.AUTHORISE, card, 10, f"order-{number}") for number in range(10)]
-    pairs = zip(settling, authorising, strict=False)
-    results = race(place, [*(call for pair in pairs for call in pair), *authorising[len(settling) :]])
+    authorizing = [Call(Kind.AUTHORIZE, card, 10, f"order-{number}") for number in range(10)]
+    pairs = zip(settling, authorizing, strict=False)
+    results = race(place, [*(call for pair in pairs for call in pair), *authorizing[len(settling) :]])
     assert words(results) == {"done": 10, "InsufficientFunds": 6}
     assert spendable(place, card) == 0
     assert TILLS[backend].balance(stage.stands[backend].model, card) == 40
@@ -132,7 +132,7 @@ def test_settlements_against_authorisations_never_reserve_money_that_is_gone(
 def test_a_sweeper_against_those_who_come_back(stage: Stage, place: Place, backend: Backend) -> None:
     """Answers were lost; the sweeper undoes what nobody asks for, while everybody asks."""
     cards = [stage.new_card(backend) for _ in range(8)]
-    calls = [Call(Kind.AUTHORISE, card, 40, "order") for card in cards]
+    calls = [Call(Kind.AUTHORIZE, card, 40, "order") for card in cards]
     for call in calls:
         with lost_answers(stage, backend, reads_before=2 if backend is Backend.UPFRONT else 0):
             (lost,) = one_by_one(place, [call])
@@ -145,7 +145,7 @@ def test_a_sweeper_against_those_who_come_back(stage: Stage, place: Place, backe
 def test_two_sweepers_finish_everything_once(stage: Stage, place: Place, backend: Backend) -> None:
     """Half of the transactions have a settlement of unknown outcome, the other half's time is over."""
     cards = [stage.new_card(backend) for _ in range(8)]
-    transactions = [(card, *authorised(place, card, [40])) for card in cards]
+    transactions = [(card, *authorized(place, card, [40])) for card in cards]
     for card, transaction in transactions[::2]:
         with lost_answers(stage, backend, READS_BEFORE_A_SETTLEMENT.get(backend, 0)):
             one_by_one(place, [Call(Kind.SETTLE, card, 40, "settle", transaction)])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.simulation.house import house
 from tests.simulation.kinds import KINDS
-from tests.simulation.many import a_store, play
+from tests.simulation.many import a_redis, play
 from tests.simulation.safeties import SAFETIES
 from tests.simulation.schedule import first_miss, replay
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(kind: str, seed: int) -> int:
-    with a_store() as url, house(KINDS[kind], url) as one:
+    with a_redis() as url, house(KINDS[kind], url) as one:
         violation = replay(one, seed)
     print(violation)
     return 1 if violation.broken else 0
@@ -45,7 +45,7 @@ def _measure_safeties(start: int, limit: int) -> int:
     """Print, as a table, how many schedules it takes to miss each safety."""
     print("| without this | kind | missed after | what breaks |\n|---|---|---|---|")
     missed = 0
-    with a_store() as url:
+    with a_redis() as url:
         for safety in SAFETIES:
             found = first_miss(safety, url, range(start, start + limit))
             missed += found is not None

@@ -1,4 +1,4 @@
-"""A store to simulate on: real, of its own, and in no hurry to reach the disk."""
+"""A Redis to simulate on: real, of its own, and in no hurry to reach the disk."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import redis
 
 
 @pytest.fixture
-def store_url(redis_url: str) -> Iterator[str]:
-    """The address of a database of the tests' store. What survives a crash of the store is not simulated here."""
+def redis_url(redis_url: str) -> Iterator[str]:
+    """The address of a database of the tests' Redis. What survives a crash of Redis is not simulated here."""
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("appendonly", "no")
         yield f"{redis_url}?db=9"

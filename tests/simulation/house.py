@@ -15,15 +15,15 @@ import redis
 import structlog
 
 from app.ledger import names
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
-from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Index
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState, Operation, Record, State
 from mappers import deadline
@@ -35,13 +35,13 @@ from tests.simulation.money import BRL, Money
 from tests.simulation.people import Town
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
-from tests.simulation.switch_off import ForgetfulStore, check, executor_module, mapper_class, scripts
+from tests.simulation.switch_off import ForgetfulStorage, check, executor_module, mapper_class, scripts
 from tests.simulation.weather import LEASE_SECONDS, MONEY_DEADLINE_SECONDS
 from tests.simulation.wires import SimulatedConnection, Surroundings, VirtualClock
 
 PROVIDER = "sim"
 SWEEP_INTERVAL_MS = 5_000
-TIMES = StoreTimes(lease=timedelta(seconds=LEASE_SECONDS))
+TIMES = LedgerTimes(lease=timedelta(seconds=LEASE_SECONDS))
 POLICY_TTL = timedelta(days=3)
 
 # Passes of the sweeper after which everything must have come to rest.
@@ -60,12 +60,12 @@ class OneProvider:
 
 @dataclass
 class House:
-    """Everything of one kind; `reset` begins a schedule with an empty store, a new backend and its own weather."""
+    """Everything of one kind; `reset` begins a schedule with an empty Redis, a new backend and its own weather."""
 
     kind: Kind
     client: redis.Redis
     around: Surroundings
-    store: Store
+    storage: Storage
     executor: Executor
     ledger: LedgerService
     provider: Provider
@@ -103,7 +103,7 @@ class House:
 
     def records(self) -> list[Record]:
         buckets = [self.client.zrange(keys.in_bucket(bucket, "all"), 0, -1) for bucket in range(names.BUCKETS)]
-        return self.store.load_many([identity for bucket in buckets for identity in bucket])
+        return self.storage.load_many([identity for bucket in buckets for identity in bucket])
 
     def due(self) -> dict[str, float]:
         """Return when somebody must look at each transaction, in milliseconds."""
@@ -113,12 +113,12 @@ class House:
 
     def events(self) -> set[str]:
         """Return what happened to the transactions on record."""
-        return {event["what"] for record in self.records() for event in self.store.events(record.id)}
+        return {event["what"] for record in self.records() for event in self.storage.events(record.id)}
 
     # Coming to rest, with nothing going wrong any more.
 
     def resolve_everything(self) -> bool:
-        """Sweep until nothing is unresolved but what is parked, and nobody's authorisation is undone; tell whether."""
+        """Sweep until nothing is unresolved but what is parked, and nobody's authorization is undone; tell whether."""
         return self._sweep_while(_unfinished)
 
     def expire_everything(self) -> bool:
@@ -149,7 +149,7 @@ class House:
         while self.scheduler.living:
             try:
                 self.counts.update(self.sweepers[number].sweep_once().counts)
-            except StoreUnavailable:
+            except LedgerUnavailable:
                 pass
             except Crashed:
                 self._start_sweeper(number, life + 1)
@@ -167,14 +167,14 @@ class House:
 
 
 def _unfinished(record: Record) -> bool:
-    act = record.open_act
+    act = record.unresolved_act
     if act is not None:
         return act.state is not ActState.PARKED
-    return record.state is State.AUTHORISED and not record.claimed
+    return record.state is State.AUTHORIZED and not record.acknowledged
 
 
 def _reserves(record: Record) -> bool:
-    return record.open is None and record.state is State.AUTHORISED and record.operation is Operation.DEBIT
+    return record.open is None and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT
 
 
 def _drop(*_event: object) -> NoReturn:
@@ -198,7 +198,7 @@ def virtual_time(around: Surroundings, executor: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool = True) -> Iterator[House]:
-    """Build the house of one kind on a store of its own, all of it or without one safety. One at a time.
+    """Build the house of one kind on a Redis of its own, all of it or without one safety. One at a time.
 
     `bounded`: whether the backend keeps the stated bounds.
     """
@@ -208,17 +208,19 @@ def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool 
     client = redis.Redis.from_url(url, decode_responses=True, single_connection_client=True)
     connection = SimulatedConnection(client, around, scripts(without))
     module = executor_module(without)
-    store = ForgetfulStore(client, connection, TIMES) if without and not without.edits else Store(connection, TIMES)
+    storage = (
+        ForgetfulStorage(client, connection, TIMES) if without and not without.edits else Storage(connection, TIMES)
+    )
     index = Index(connection)
     mapper, http = build(kind, mapper_class(kind.mapper, without), around)
     http.money = kind.money(around)
     policy = Policy(kind.holds, authorization_ttl=POLICY_TTL, remainder_ttl=POLICY_TTL)
     provider = Provider(PROVIDER, "Simulated", BRL, mapper, (), policy)
-    executor: Executor = module.Executor(store, sleep=around.sleep)
-    ledger = LedgerService(store, index, executor, Recovery(store))
+    executor: Executor = module.Executor(storage, sleep=around.sleep)
+    ledger = LedgerService(storage, index, executor, Recovery(storage))
     sweepers = [
         Sweeper(
-            store,
+            storage,
             index,
             Fleet(connection),
             executor,
@@ -231,4 +233,4 @@ def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool 
     town = Town(around, ledger, provider, http.money, kind)
     bookkeeper = Bookkeeper(kind, client, around)
     with virtual_time(around, module), client:
-        yield House(kind, client, around, store, executor, ledger, provider, sweepers, http, town, bookkeeper)
+        yield House(kind, client, around, storage, executor, ledger, provider, sweepers, http, town, bookkeeper)

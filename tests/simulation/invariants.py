@@ -52,9 +52,9 @@ def every_effect_was_written_down_before(books: Books) -> Iterator[str]:
 
 def caps_hold(books: Books) -> Iterator[str]:
     for record in books.records:
-        sums = (record.captured, record.released, record.refunded)
-        if min(sums) < 0 or record.captured + record.released > record.amount or record.refunded > record.captured:
-            yield f"{record.id} of {record.amount}: captured, released, refunded are {sums}"
+        sums = (record.captured, record.voided, record.refunded)
+        if min(sums) < 0 or record.captured + record.voided > record.amount or record.refunded > record.captured:
+            yield f"{record.id} of {record.amount}: captured, voided, refunded are {sums}"
 
 
 def whatever_is_not_over_is_in_the_due_queue(books: Books) -> Iterator[str]:
@@ -84,11 +84,11 @@ ALWAYS: Sequence[Rule] = (
 
 def nothing_is_unresolved_but_what_nobody_can_tell(books: Books) -> Iterator[str]:
     for record in books.records:
-        act = record.open_act
+        act = record.unresolved_act
         if act is None:
             continue
         # What was added, or put back for a moment, may not be taken again when it is spent or the card is suspended.
-        again = record.operation is Operation.CREDIT or (act.kind is ActKind.RELEASE and books.money.refused_payments)
+        again = record.operation is Operation.CREDIT or (act.kind is ActKind.REVERSAL and books.money.refused_payments)
         if act.state is not ActState.PARKED:
             yield f"{act.oid} is {act.state}"
         elif not (again or books.kind.may_park or books.money.holds_expired):
@@ -121,10 +121,10 @@ def the_backend_agrees_with_each_card(books: Books) -> Iterator[str]:
             yield f"{card_id} has {books.money.balance[card_id]}, and should have {balance}"
 
 
-def the_backend_holds_what_is_authorised_and_untouched(books: Books) -> Iterator[str]:
+def the_backend_holds_what_is_authorized_and_untouched(books: Books) -> Iterator[str]:
     wanted: Counter[str] = Counter()
     for record in books.records:
-        untouched = record.captured == record.released == 0 and record.state is State.AUTHORISED
+        untouched = record.captured == record.voided == 0 and record.state is State.AUTHORIZED
         # A part is given back of what was captured whole; that it was, stays true where the part is refused.
         untouched &= all(step.verb is not Verb.CAPTURE for act in record.acts for step in done_steps(act))
         if record.holds is Holds.NATIVE and record.operation is Operation.DEBIT and untouched:
@@ -144,7 +144,7 @@ def what_is_reserved_can_be_paid(books: Books) -> Iterator[str]:
 
 def what_vtex_was_told_of_a_payment_is_true(books: Books) -> Iterator[str]:
     by_id = {record.id: record for record in books.records}
-    for request, answers in _grouped(books, "authorise"):
+    for request, answers in _grouped(books, "authorize"):
         words = {answer.word for answer in answers} - {"later"}
         ids = {answer.value for answer in answers if answer.word == "done"}
         if len(words) > 1 or len(ids) > 1:
@@ -195,14 +195,14 @@ AT_REST: Sequence[Rule] = (
     no_card_is_busy,
     the_backend_agrees_with_each_transaction,
     the_backend_agrees_with_each_card,
-    the_backend_holds_what_is_authorised_and_untouched,
+    the_backend_holds_what_is_authorized_and_untouched,
     what_is_reserved_can_be_paid,
     what_vtex_was_told_of_a_payment_is_true,
     what_vtex_was_told_of_a_change_is_true,
     no_list_ever_missed_or_made_up_anything,
 )
 
-# When every authorisation's time is over.
+# When every authorization's time is over.
 
 
 def nothing_is_held_any_more(books: Books) -> Iterator[str]:
@@ -214,7 +214,7 @@ def nothing_is_held_any_more(books: Books) -> Iterator[str]:
 
 
 def what_vtex_was_never_told_took_nothing(books: Books) -> Iterator[str]:
-    told = {answer.value for answer in books.answers if answer.what == "authorise" and answer.word == "done"}
+    told = {answer.value for answer in books.answers if answer.what == "authorize" and answer.word == "done"}
     for record in books.records:
         if record.id not in told and record.open is None and record.operation is Operation.DEBIT and _taken(record):
             yield f"{record.id} ({record.state}) took {_taken(record)}, and VTEX was never told"
@@ -224,7 +224,7 @@ AT_THE_END: Sequence[Rule] = (*AT_REST, nothing_is_held_any_more, what_vtex_was_
 
 # Inside.
 
-_KINDS = {"settle": ActKind.CAPTURE, "cancel": ActKind.RELEASE}
+_KINDS = {"settle": ActKind.CAPTURE, "cancel": ActKind.REVERSAL}
 
 
 def _listed(record: Record | None, what: str) -> list[ActRecord]:
@@ -236,15 +236,15 @@ def _taken(record: Record) -> int:
     if record.state not in KNOWN_TO_VTEX:
         return 0
     if record.operation is Operation.CREDIT:
-        return record.released + record.refunded - record.amount
+        return record.voided + record.refunded - record.amount
     if record.holds is Holds.LEDGER:
         return record.captured - record.refunded
-    return record.amount - record.released - record.refunded
+    return record.amount - record.voided - record.refunded
 
 
 def _reserved(record: Record) -> int:
     """Return what the ledger itself holds for a transaction, with what a cancellation under way may (yet) take."""
-    opening, act = record.acts[record.opened_by], record.open_act
+    opening, act = record.acts[record.opened_by], record.unresolved_act
     if record.operation is Operation.CREDIT:
         return _set_aside(record)
     if record.holds is not Holds.LEDGER or opening.state is not ActState.DONE:
@@ -256,13 +256,13 @@ def _reserved(record: Record) -> int:
 
 def _set_aside(record: Record) -> int:
     """Return what of a credit is being taken back, and is not to be had meanwhile."""
-    act = record.open_act
-    taken_back = record.operation is Operation.CREDIT and act is not None and act.kind is ActKind.RELEASE
+    act = record.unresolved_act
+    taken_back = record.operation is Operation.CREDIT and act is not None and act.kind is ActKind.REVERSAL
     return act.amount if act and taken_back and record.holds is Holds.LEDGER else 0
 
 
 def _freed(act: ActRecord) -> int:
-    return act.amount if act.kind is ActKind.CAPTURE else act.released
+    return act.amount if act.kind is ActKind.CAPTURE else act.voided
 
 
 def _parked(books: Books, card_id: str) -> bool:
@@ -278,7 +278,7 @@ def _grouped(books: Books, what: str) -> Iterator[tuple[tuple[str, str], list[An
 
 
 def _unjust_refusals(answers: Sequence[Answer], *, excused: bool) -> Iterator[str]:
-    """Money that is authorised can be settled and given back, whatever happens in between."""
+    """Money that is authorized can be settled and given back, whatever happens in between."""
     done = next((answer for answer in answers if answer.word == "done"), None)
     for answer in (one for one in answers if one.word == "refused"):
         taken_back = done and done.answered_at < answer.asked_at and done.amount == answer.amount

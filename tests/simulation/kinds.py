@@ -12,14 +12,14 @@ from urllib.parse import unquote
 from mappers.base import Holds, Mapper, Receipt, Secret, Step
 from mappers.deadline import Deadline
 from mappers.http import Answer
+from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
-from mappers.lightrail_valuestores.mapper import LightrailValueStores, LightrailValueStoresOptions
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
+from tests.simulation.lightrail_draft import LightrailDraftMoney
 from tests.simulation.lightrail_v1 import LightrailV1Money
 from tests.simulation.lightrail_v2 import LightrailV2Money
-from tests.simulation.lightrail_valuestores import LightrailValueStoresMoney
 from tests.simulation.money import BRL, Call, Money
 from tests.simulation.scheduler import Actor
 from tests.simulation.vauchar import VaucharMoney
@@ -44,11 +44,11 @@ class Kind:
 _KEY = Secret("simulated")
 _V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY), money=LightrailV1Money)
 _V2 = partial(Kind, mapper=LightrailV2, options=LightrailV2Options(_KEY), money=LightrailV2Money)
-_VALUE_STORES = partial(
+_LIGHTRAIL_DRAFT = partial(
     Kind,
-    mapper=LightrailValueStores,
-    options=LightrailValueStoresOptions(_KEY),
-    money=LightrailValueStoresMoney,
+    mapper=LightrailDraft,
+    options=LightrailDraftOptions(_KEY),
+    money=LightrailDraftMoney,
 )
 _VOUCHERIFY = partial(
     Kind,
@@ -85,8 +85,8 @@ KINDS = {
             elsewhere=True,
             may_park="a payment in a shop and one of ours may look the same",
         ),
-        _VALUE_STORES("valuestores", Holds.NATIVE),
-        _VALUE_STORES("valuestores-upfront", Holds.UPFRONT),
+        _LIGHTRAIL_DRAFT("lightrail_draft", Holds.NATIVE),
+        _LIGHTRAIL_DRAFT("lightrail_draft-upfront", Holds.UPFRONT),
         _VOUCHERIFY("voucherify", Holds.LEDGER),
         _VOUCHERIFY("voucherify-elsewhere", Holds.LEDGER, elsewhere=True),
         _VOUCHERIFY("voucherify-upfront", Holds.UPFRONT),

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import redis
 
-from app.server.embedded import EmbeddedStore
+from app.server.embedded import EmbeddedRedis
 from tests.simulation.house import house
 from tests.simulation.kinds import KINDS
 from tests.simulation.schedule import Violation, first_violation
 
 BATCH = 50
-DATABASES = 16  # of one store; each process has one to itself
+DATABASES = 16  # of one Redis; each process has one to itself
 BAR_WIDTH = 40
 
 # A kind, and the seeds to play of it.
@@ -28,12 +28,12 @@ Work = tuple[str, range]
 
 
 @contextmanager
-def a_store() -> Iterator[str]:
-    """Start a store for schedules only: it need not survive anything, so it does not wait for the disk."""
-    with tempfile.TemporaryDirectory(prefix="simulation-") as directory, EmbeddedStore(Path(directory)) as store:
-        with redis.Redis.from_url(store.url) as client:
+def a_redis() -> Iterator[str]:
+    """Start a Redis for schedules only: it need not survive anything, so it does not wait for the disk."""
+    with tempfile.TemporaryDirectory(prefix="simulation-") as directory, EmbeddedRedis(Path(directory)) as storage:
+        with redis.Redis.from_url(storage.url) as client:
             client.config_set("appendonly", "no")
-        yield store.url
+        yield storage.url
 
 
 def play(kinds: Sequence[str], start: int, schedules: int, processes: int) -> Violation | None:
@@ -42,7 +42,7 @@ def play(kinds: Sequence[str], start: int, schedules: int, processes: int) -> Vi
     progress = Progress(schedules)
     context = multiprocessing.get_context("spawn")
     places: SimpleQueue[str] = context.SimpleQueue()
-    with a_store() as url, context.Pool(processes, _take_place, (places,)) as pool:
+    with a_redis() as url, context.Pool(processes, _take_place, (places,)) as pool:
         for number in range(processes):
             places.put(f"{url}?db={number}")
         for played, violation in pool.imap_unordered(_play, _batches(kinds, start, schedules)):

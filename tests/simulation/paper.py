@@ -25,7 +25,7 @@ class Payment:
     id: str | None = None
     refused: bool = False
     changes: list[Change] = field(default_factory=list)
-    released: int = 0  # by the policy, when its time was over
+    voided: int = 0  # by the policy, when its time was over
 
     def total(self, what: str, *, at_most: bool = False) -> int:
         counted = (True, None) if at_most else (True,)
@@ -33,15 +33,15 @@ class Payment:
 
     @property
     def given_back(self) -> int:
-        return self.total("cancel") + self.released
+        return self.total("cancel") + self.voided
 
     @property
     def certain(self) -> bool:
         return (self.refused or self.id is not None) and all(change.done is not None for change in self.changes)
 
     def room(self, what: str) -> int:
-        """Return how much can still be settled or cancelled, when everything is certain."""
+        """Return how much can still be settled or canceled, when everything is certain."""
         reserved_first = min(self.total("cancel"), self.amount - self.total("settle"))
         if what == "cancel":
             return self.amount - self.given_back
-        return self.amount - self.total("settle") - reserved_first - self.released
+        return self.amount - self.total("settle") - reserved_first - self.voided

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.ledger.errors import (
     AmountExceeded,
+    LedgerUnavailable,
     RequestConflict,
-    StoreUnavailable,
     TransactionNotFound,
     Unresolved,
 )
@@ -25,7 +25,7 @@ from tests.simulation.weather import HUB_TIMEOUT_MS, MONEY_DEADLINE_SECONDS
 from tests.simulation.wires import Surroundings
 
 NO = (Refused, AmountExceeded, RequestConflict, TransactionNotFound)
-LATER = (BackendUnavailable, OutcomeUnknown, Unresolved, StoreUnavailable)
+LATER = (BackendUnavailable, OutcomeUnknown, Unresolved, LedgerUnavailable)
 
 SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
 # Ours are multiples of this, those of shops are not: where nothing but the amount tells them apart, nobody can.
@@ -58,7 +58,7 @@ MOODS = (
 class Answer:
     """One answer of the service, whether it reached VTEX or not. `value`: an id, an oid, or a list of entries."""
 
-    what: str  # authorise, settle, cancel, settlements, cancellations
+    what: str  # authorize, settle, cancel, settlements, cancellations
     transaction: str
     request_id: str
     amount: int
@@ -121,7 +121,7 @@ class Town:
 
 
 class Order:
-    """One order as VTEX handles it: authorise, then GET, sum and POST, however often it takes."""
+    """One order as VTEX handles it: authorize, then GET, sum and POST, however often it takes."""
 
     def __init__(self, town: Town, name: str, card_id: str) -> None:
         self.name = name
@@ -136,18 +136,18 @@ class Order:
         self._waiting: dict[Actor, Answer] = {}
 
     def place(self) -> None:
-        """Authorise, then invoice; sometimes with somebody else at work on the same order."""
-        if not self._authorise():
+        """Authorize, then invoice; sometimes with somebody else at work on the same order."""
+        if not self._authorize():
             return
         if self._rng.random() < 0.4:
             self._scheduler.spawn(f"support {self.name}", lambda: self._handle("b"), self._town.gap(), mortal=False)
         self._handle("a")
 
-    def _authorise(self) -> bool:
+    def _authorize(self) -> bool:
         request = AuthorizationRequest(self._card_id, self._operation, BRL.to_decimal(self._amount), self.name)
         for _ in range(self._rng.randrange(1, 6)):
             answer = self._ask(
-                "authorise",
+                "authorize",
                 self.name,
                 self._amount,
                 lambda deadline: self._town.ledger.authorize(self._town.provider, request, deadline),
@@ -187,11 +187,11 @@ class Order:
                 request_id += f"-again{number}"  # it heard that it did not work, and sees that it did not
 
     @staticmethod
-    def _left(what: str, authorised: int, settled: int, cancelled: int) -> int:
-        return authorised - cancelled - (settled if what == "settle" else 0)
+    def _left(what: str, authorized: int, settled: int, canceled: int) -> int:
+        return authorized - canceled - (settled if what == "settle" else 0)
 
     def _sums(self) -> tuple[int, int, int] | None:
-        """Return what is authorised, settled and cancelled; None after it was tried in vain."""
+        """Return what is authorized, settled and canceled; None after it was tried in vain."""
         service, provider = self._town.ledger, self._town.provider
         for _ in range(3):
             sums = []

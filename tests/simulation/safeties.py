@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ATTEMPT = "app/ledger/attempt.py"
-CLAIM, RECORD, PRELUDE = (f"app/ledger/storage/lua/{name}.lua" for name in ("claim", "record", "prelude"))
+LEASE, RECORD, PRELUDE = (f"app/ledger/storage/lua/{name}.lua" for name in ("lease", "record", "prelude"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ SAFETIES = (
             Edit(
                 ATTEMPT,
                 "key=step_key(self._act.oid, number),",
-                "key=step_key(self._act.oid, number) + str(self._claim.attempt - 1 or ''),",
+                "key=step_key(self._act.oid, number) + str(self._lease.attempt - 1 or ''),",
             ),
         ),
     ),
@@ -67,12 +67,12 @@ SAFETIES = (
     Safety(
         "an attempt that may send is not taken for one that did not",
         "vauchar",
-        (Edit(CLAIM, "set(act_field(act, 'clean'), '')", ""),),
+        (Edit(LEASE, "set(act_field(act, 'clean'), '')", ""),),
     ),
     Safety(
         "no trace of it counts only when nothing is on its way",
         "vauchar",
-        (Edit(CLAIM, "answer_with_claim('claimed', quiet, clean)", "answer_with_claim('claimed', 0, clean)"),),
+        (Edit(LEASE, "answer_with_lease('leased', quiet, clean)", "answer_with_lease('leased', 0, clean)"),),
     ),
     Safety(
         "a refusal counts only when nothing is on its way",
@@ -90,7 +90,7 @@ SAFETIES = (
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
-        (_FENCE, Edit(CLAIM, "if number('lease') > now then return answer('leased') end", "")),
+        (_FENCE, Edit(LEASE, "if number('lease') > now then return answer('held') end", "")),
         first_seed=440,
     ),
     Safety(

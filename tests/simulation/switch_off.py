@@ -12,7 +12,7 @@ import redis
 from app.ledger import executor
 from app.ledger.storage import keys
 from app.ledger.storage.commands import Outcome
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Address
 from mappers.base import Mapper
 from tests.simulation.safeties import ATTEMPT, Safety
@@ -76,7 +76,7 @@ def _module(file: str, text: str) -> ModuleType:
     return module
 
 
-class ForgetfulStore(Store):
+class ForgetfulStorage(Storage):
     """Keeps an opening act to itself until something became of it: nothing is on disk before it is sent."""
 
     def __init__(self, client: redis.Redis, *arguments: Any) -> None:

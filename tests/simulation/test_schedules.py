@@ -8,7 +8,7 @@ from tests.simulation.house import house
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import SAFETIES, Safety
 from tests.simulation.schedule import first_miss, first_violation, replay, run
-from tests.simulation.weather import Backend, Store
+from tests.simulation.weather import Backend, Storage
 
 SCHEDULES = 32
 BLOCKS = 4
@@ -20,38 +20,38 @@ PATIENCE = 3_000
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_happens_the_books_agree(kind: str, block: int, store_url: str) -> None:
-    with house(KINDS[kind], store_url) as one:
+def test_whatever_happens_the_books_agree(kind: str, block: int, redis_url: str) -> None:
+    with house(KINDS[kind], redis_url) as one:
         violation = first_violation(one, range(block * SCHEDULES, (block + 1) * SCHEDULES))
     assert violation is None, f"\n{violation}"
 
 
 @pytest.mark.parametrize("safety", SAFETIES, ids=lambda safety: safety.name)
-def test_without_a_safety_something_breaks(safety: Safety, store_url: str) -> None:
+def test_without_a_safety_something_breaks(safety: Safety, redis_url: str) -> None:
     seeds = range(safety.first_seed, safety.first_seed + PATIENCE)
-    assert first_miss(safety, store_url, seeds), f"nothing broke in {PATIENCE} schedules without: {safety.name}"
+    assert first_miss(safety, redis_url, seeds), f"nothing broke in {PATIENCE} schedules without: {safety.name}"
 
 
-def test_a_breach_that_heals_by_itself_is_seen(store_url: str) -> None:
+def test_a_breach_that_heals_by_itself_is_seen(redis_url: str) -> None:
     """Each change of the money is looked at: once everything has come to rest, what was set aside is no more."""
     safety = next(one for one in SAFETIES if one.name == "what a refund puts back for a moment is set aside")
-    with house(KINDS[safety.kind], store_url, safety) as one:
+    with house(KINDS[safety.kind], redis_url, safety) as one:
         found = next(found for seed in range(PATIENCE) if (found := run(one, seed)))
         assert found == list(one.bookkeeper.found)
 
 
-def test_a_schedule_happens_again_just_as_it_did(store_url: str) -> None:
-    with house(KINDS["vauchar"], store_url) as one:
+def test_a_schedule_happens_again_just_as_it_did(redis_url: str) -> None:
+    with house(KINDS["vauchar"], redis_url) as one:
         first, second = replay(one, 3), replay(one, 3)
     assert first.trace == second.trace
     assert len(first.trace) > 10
 
 
-def test_the_weather_brings_everything_it_may(store_url: str) -> None:
+def test_the_weather_brings_everything_it_may(redis_url: str) -> None:
     """What never happens proves nothing: every fault comes, and every event a transaction may have."""
     seen: set[str] = set()
     events: set[str] = set()
-    with house(KINDS["vauchar-silent-elsewhere"], store_url) as one:
+    with house(KINDS["vauchar-silent-elsewhere"], redis_url) as one:
         for seed in range(80):
             seen.update(word for line in replay(one, seed).trace for word in WATCHED if word in line)
             events |= one.events()
@@ -60,7 +60,7 @@ def test_the_weather_brings_everything_it_may(store_url: str) -> None:
 
 
 WATCHED = (
-    *(fate.value for fate in (*Store, *Backend) if fate not in (Store.FINE, Backend.FINE)),
+    *(fate.value for fate in (*Storage, *Backend) if fate not in (Storage.FINE, Backend.FINE)),
     "crashed",
     "stands still",
     "hears nothing",
@@ -69,8 +69,8 @@ WATCHED = (
 )
 
 
-def test_a_promise_to_settle_is_simulated_too(store_url: str) -> None:
-    with house(KINDS["v1"], store_url) as one:
+def test_a_promise_to_settle_is_simulated_too(redis_url: str) -> None:
+    with house(KINDS["v1"], redis_url) as one:
         for seed in range(20):
             run(one, seed)
             if "accepted" in one.events():

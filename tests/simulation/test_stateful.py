@@ -23,7 +23,7 @@ from tests.simulation.paper import Change, Payment
 from tests.simulation.people import LATER, NO, Answer, entries
 from tests.simulation.safeties import SAFETIES
 from tests.simulation.schedule import books
-from tests.simulation.weather import MONEY_DEADLINE_SECONDS, Backend, Calm, Mishap, Store
+from tests.simulation.weather import MONEY_DEADLINE_SECONDS, Backend, Calm, Mishap, Storage
 
 # STATEFUL_EXAMPLES=10000 for a long run, which also looks for examples at random.
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "20"))
@@ -48,7 +48,7 @@ mishaps = st.one_of(
     st.builds(Mishap, crash_at=st.integers(1, 25)),
     st.builds(Mishap, backend=st.sampled_from(list(Backend))),
     st.builds(Mishap, backend=st.sampled_from(list(Backend)), read_fails=st.just(True)),
-    st.builds(Mishap, store=st.sampled_from(list(Store)), store_at=st.integers(1, 6)),
+    st.builds(Mishap, storage=st.sampled_from(list(Storage)), redis_at=st.integers(1, 6)),
 )
 
 
@@ -64,7 +64,7 @@ class Machine(RuleBasedStateMachine):
     # What may happen.
 
     @rule(amount=amounts, credit=st.booleans(), mishap=mishaps)
-    def authorise(self, amount: int, credit: bool, mishap: Mishap) -> None:
+    def authorize(self, amount: int, credit: bool, mishap: Mishap) -> None:
         payment = Payment(f"order-{len(self.payments)}", amount, credit and self.house.kind.credits)
         before, certain = self.spendable, self.certain
         self.payments.append(payment)
@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.payments)
     @rule(number=st.integers(0, 99), mishap=mishaps)
-    def authorise_again(self, number: int, mishap: Mishap) -> None:
+    def authorize_again(self, number: int, mishap: Mishap) -> None:
         payment = self.payments[number % len(self.payments)]
         answer = self.ask_to_pay(payment, mishap)
         if self.certain and mishap == Mishap():
@@ -92,8 +92,8 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: not any(payment.total("settle") for payment in self.payments))
     @rule(amount=amounts, part=parts, mishap=mishaps)
-    def authorise_and_settle(self, amount: int, part: tuple[int, int], mishap: Mishap) -> None:
-        self.authorise(amount, False, Mishap())
+    def authorize_and_settle(self, amount: int, part: tuple[int, int], mishap: Mishap) -> None:
+        self.authorize(amount, False, Mishap())
         if self.payments[-1].id is not None:
             self.change(self.told.index(self.payments[-1]), "settle", part, mishap)
 
@@ -184,7 +184,7 @@ class Machine(RuleBasedStateMachine):
             if payment.credit and not payment.refused:
                 most += payment.amount - payment.given_back
             elif payment.id is not None and not self.put_back_for_a_moment(payment):
-                most -= payment.amount - payment.total("cancel", at_most=True) - payment.released
+                most -= payment.amount - payment.total("cancel", at_most=True) - payment.voided
         return most
 
     def put_back_for_a_moment(self, payment: Payment) -> bool:
@@ -199,7 +199,7 @@ class Machine(RuleBasedStateMachine):
     @property
     def could_be_spent(self) -> int:
         """What a shopper could spend now by what the service and the backend say."""
-        return self.house.money.balance[CARD] - self.house.store.reserved(PROVIDER, CARD)
+        return self.house.money.balance[CARD] - self.house.storage.reserved(PROVIDER, CARD)
 
     # Asking.
 
@@ -207,7 +207,7 @@ class Machine(RuleBasedStateMachine):
         operation = Operation.CREDIT if payment.credit else Operation.DEBIT
         request = AuthorizationRequest(CARD, operation, BRL.to_decimal(payment.amount), payment.request_id)
         service, provider = self.house.ledger, self.house.provider
-        answer = Answer("authorise", "", payment.request_id, payment.amount, self.house.scheduler.now)
+        answer = Answer("authorize", "", payment.request_id, payment.amount, self.house.scheduler.now)
         self.ask(answer, lambda deadline: service.authorize(provider, request, deadline), mishap)
         if answer.word == "done":
             payment.id = answer.value
@@ -269,14 +269,14 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", ["v1", "v1-upfront", "v2", "vauchar", "vauchar-upfront", "voucherify"])
-def test_the_ledger_agrees_with_the_money_on_paper(kind: str, store_url: str) -> None:
-    with house(KINDS[kind], store_url) as one:
+def test_the_ledger_agrees_with_the_money_on_paper(kind: str, redis_url: str) -> None:
+    with house(KINDS[kind], redis_url) as one:
         run_state_machine_as_test(lambda: Machine(one), settings=SETTINGS)
 
 
 @pytest.mark.parametrize("name", ["the caps are checked", "every repeat has the same key"])
-def test_the_money_on_paper_disagrees_without_a_safety(name: str, store_url: str) -> None:
+def test_the_money_on_paper_disagrees_without_a_safety(name: str, redis_url: str) -> None:
     safety = next(safety for safety in SAFETIES if safety.name.startswith(name))
     unshrunk = settings(SETTINGS, max_examples=500, phases=[Phase.generate], derandomize=True)
-    with house(KINDS[safety.kind], store_url, safety) as one, pytest.raises(AssertionError):
+    with house(KINDS[safety.kind], redis_url, safety) as one, pytest.raises(AssertionError):
         run_state_machine_as_test(lambda: Machine(one), settings=unshrunk)

@@ -21,12 +21,12 @@ LATEST_ARRIVAL_MS = LEASE_SECONDS * 1000 // 2 - READ_LAG_MS
 LONGEST_STALL_MS = 2 * 60 * 60 * 1000
 
 
-class Store(StrEnum):
-    """What may happen to one command to the store."""
+class Storage(StrEnum):
+    """What may happen to one command to Redis."""
 
     FINE = "fine"
-    DOWN = "the store is down"
-    LOST = "the store did it, its answer is lost"
+    DOWN = "Redis is down"
+    LOST = "Redis did it, its answer is lost"
 
 
 class Backend(StrEnum):
@@ -53,7 +53,7 @@ class Weather:
         self._stall = self._rate(0.01, 0.05)
         self._slow = self._rate(0.1, 0.4)
         self._answer_lost = self._rate(0.1, 0.4)
-        self._store = {Store.DOWN: self._rate(0.02, 0.08), Store.LOST: self._rate(0.02, 0.08)}
+        self._storage = {Storage.DOWN: self._rate(0.02, 0.08), Storage.LOST: self._rate(0.02, 0.08)}
         self._writes = {kind: self._rate(0.05, 0.25) for kind in Backend if kind is not Backend.FINE}
         self._reads = self._rate(0.03, 0.25)
         if not bounded:
@@ -89,8 +89,8 @@ class Weather:
     def loses_the_answer(self) -> bool:
         return self._happens(self._answer_lost)
 
-    def store(self) -> Store:
-        return self._one_of(self._store, Store.FINE)
+    def storage(self) -> Storage:
+        return self._one_of(self._storage, Storage.FINE)
 
     def backend_write(self) -> Backend:
         return self._one_of(self._writes, Backend.FINE)
@@ -113,8 +113,8 @@ class Mishap:
     """The one thing that goes wrong in a call: at which point it crashes, or what befalls a command or a write."""
 
     crash_at: int = 0
-    store: Store = Store.FINE
-    store_at: int = 0
+    storage: Storage = Storage.FINE
+    redis_at: int = 0
     backend: Backend = Backend.FINE
     read_fails: bool = False
 
@@ -138,9 +138,9 @@ class Calm(Weather):
     def latency(self) -> int:
         return 5
 
-    def store(self) -> Store:
+    def storage(self) -> Storage:
         self._commands += 1
-        return self._mishap.store if self._commands == self._mishap.store_at else Store.FINE
+        return self._mishap.storage if self._commands == self._mishap.redis_at else Storage.FINE
 
     def backend_write(self) -> Backend:
         fate, self._mishap = self._mishap.backend, replace(self._mishap, backend=Backend.FINE)

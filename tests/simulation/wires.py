@@ -1,4 +1,4 @@
-"""The wires know how actors reach the store and the backend: each call takes its time, and may be lost on the way."""
+"""The wires know how actors reach Redis and the backend: each call takes its time, and may be lost on the way."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, TypeVar, cast
 
 import redis
 
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from tests.simulation.scheduler import Actor, Crashed, Scheduler
-from tests.simulation.weather import Backend, Store, Weather
+from tests.simulation.weather import Backend, Storage, Weather
 
 T = TypeVar("T")
 
-# How often something else may happen between what the store does and its answer.
+# How often something else may happen between what Redis does and its answer.
 LONG_WAY_BACK = 0.5
 
 CLOCK = "redis.call('TIME')"
@@ -66,7 +66,7 @@ class Surroundings:
 
 
 class SimulatedConnection(Connection):
-    """A connection to a real store, with the time of the scheduler for the store's own."""
+    """A connection to a real Redis, with the time of the scheduler for its own."""
 
     def __init__(self, client: redis.Redis, around: Surroundings, edit: Callable[[str], str]) -> None:
         """`edit` changes the text of the scripts."""
@@ -95,14 +95,14 @@ class SimulatedConnection(Connection):
         if around.actor is None:
             return super().call(command)
         around.pass_time(around.weather.latency() % 200)
-        fate = around.weather.store()
-        if fate is Store.DOWN:
+        fate = around.weather.storage()
+        if fate is Storage.DOWN:
             around.scheduler.note(fate.value)
-            raise StoreUnavailable(fate)
+            raise LedgerUnavailable(fate)
         result = super().call(command)
-        if fate is Store.LOST:
+        if fate is Storage.LOST:
             around.scheduler.note(fate)
-            raise StoreUnavailable(fate)
+            raise LedgerUnavailable(fate)
         around.pass_time(around.way_back(around.weather.latency() % 200))
         return result
 

@@ -1,4 +1,4 @@
-"""The whole service as it runs: gunicorn, the embedded store, and both backends' sandboxes, over real sockets."""
+"""The whole service as it runs: gunicorn, the embedded Redis, and both backends' sandboxes, over real sockets."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _environment(folder: Path, providers: Path) -> dict[str, str]:
         "GIFTBRIDGE_PROVIDERS": str(providers),
         "GIFTBRIDGE_DATA": str(folder / "data"),
         "GIFTBRIDGE_LOG_LEVEL": "DEBUG",
-        "GIFTBRIDGE_STORE_TIMEOUT_SECONDS": "1",  # the cores may be busy
+        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
     }
 
 

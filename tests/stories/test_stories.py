@@ -12,7 +12,7 @@ import requests
 from tests.stories.conftest import CREDENTIALS, Service, Shop
 
 
-def test_a_shopper_pays_and_the_store_settles(shop: Shop) -> None:
+def test_a_shopper_pays_and_redis_settles(shop: Shop) -> None:
     code, card = shop.new_card("250.00")
     transaction = shop.authorized(card, 100.1)
     assert shop.balance(card) == Decimal("149.9")
@@ -25,7 +25,7 @@ def test_a_shopper_pays_and_the_store_settles(shop: Shop) -> None:
     assert shop.balance(card) == Decimal("149.9")
 
 
-def test_a_shopper_pays_and_the_order_is_cancelled(shop: Shop) -> None:
+def test_a_shopper_pays_and_the_order_is_canceled(shop: Shop) -> None:
     _, card = shop.new_card("250.00")
     transaction = shop.authorized(card, 250)
     assert shop.balance(card) == 0
@@ -34,7 +34,7 @@ def test_a_shopper_pays_and_the_order_is_cancelled(shop: Shop) -> None:
     assert shop.listed(transaction, "cancellations") == [250]
 
 
-def test_an_order_is_settled_in_parts_cancelled_in_part_and_refunded(shop: Shop) -> None:
+def test_an_order_is_settled_in_parts_canceled_in_part_and_refunded(shop: Shop) -> None:
     _, card = shop.new_card("100.00")
     transaction = shop.authorized(card, 90)
     assert shop.settle(transaction, 50.55).status_code == 200
@@ -51,7 +51,7 @@ def test_an_order_is_settled_in_parts_cancelled_in_part_and_refunded(shop: Shop)
     assert shop.balance(card) == 100
 
 
-def test_part_of_an_order_is_cancelled_before_anything_is_settled(shop: Shop) -> None:
+def test_part_of_an_order_is_canceled_before_anything_is_settled(shop: Shop) -> None:
     _, card = shop.new_card("100.00")
     transaction = shop.authorized(card, 90)
     assert shop.cancel(transaction, 30).status_code == 200
@@ -88,7 +88,7 @@ def test_thirty_two_shoppers_race_for_one_card(shop: Shop) -> None:
     assert shop.search("no such code at all") == []
 
 
-def test_a_card_drained_elsewhere_between_authorisation_and_settlement(service: Service) -> None:
+def test_a_card_drained_elsewhere_between_authorization_and_settlement(service: Service) -> None:
     shop = service.shops["vouch"]
     _, card = shop.new_card("100.00")
     transaction = shop.authorized(card, 60)

@@ -13,7 +13,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from app.admin.providers.provider_file import EditRefused, Pair, ProviderFile
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from mappers.base import MapperError
 from mappers.deadline import Deadline
 from providers.hub.calls import HttpClient, NoReply, Reply
@@ -40,8 +40,8 @@ class Check:
     found: str = ""
 
 
-class StoreHealth(Protocol):
-    """What is asked of the store. Methods raise StoreUnavailable."""
+class RedisHealth(Protocol):
+    """What is asked of Redis. Methods raise LedgerUnavailable."""
 
     def complaints(self) -> list[str]:
         """Return why it must not hold money, each with its remedy."""
@@ -51,7 +51,7 @@ class StoreHealth(Protocol):
 
 
 def check_provider(
-    file: ProviderFile, provider_id: str, *, store: StoreHealth | None = None, pair: Pair | None = None
+    file: ProviderFile, provider_id: str, *, redis: RedisHealth | None = None, pair: Pair | None = None
 ) -> Iterator[Check]:
     """Yield every check of a provider as it is made; some take seconds.
 
@@ -69,8 +69,8 @@ def check_provider(
         return
     yield Check("configuration", True, found=f"{file.path}, {_count(len(provider.credentials), 'pair')}")
     yield check_backend(provider)
-    if store is not None:
-        yield from check_store(store)
+    if redis is not None:
+        yield from check_redis(redis)
     if pair is None:
         pair = _plain_pair(file, provider_id)
     yield from check_service(provider, pair)
@@ -87,18 +87,18 @@ def check_backend(provider: Provider) -> Check:
     return Check("backend", True, found=f"answers in {(time.monotonic() - started) * 1000:.0f} ms")
 
 
-def check_store(store: StoreHealth) -> Iterator[Check]:
-    """Tell whether the store is there, may hold money, and agrees with us about the time."""
+def check_redis(redis: RedisHealth) -> Iterator[Check]:
+    """Tell whether Redis is there, may hold money, and agrees with us about the time."""
     try:
-        complaints = store.complaints()
-        ahead = store.now_milliseconds() / 1000 - time.time()
-    except StoreUnavailable as error:
-        yield Check("store", False, str(error), "start it, or set GIFTBRIDGE_REDIS_URL to where it is")
+        complaints = redis.complaints()
+        ahead = redis.now_milliseconds() / 1000 - time.time()
+    except LedgerUnavailable as error:
+        yield Check("redis", False, str(error), "start it, or set GIFTBRIDGE_REDIS_URL to where it is")
         return
-    yield from (Check("store", False, *_split(complaint)) for complaint in complaints)
+    yield from (Check("redis", False, *_split(complaint)) for complaint in complaints)
     if not complaints:
-        yield Check("store", True, found="keeps what it is told")
-    yield _clock("store clock", "the store's clock", ahead)
+        yield Check("redis", True, found="keeps what it is told")
+    yield _clock("redis clock", "Redis's clock", ahead)
 
 
 def check_service(provider: Provider, pair: Pair | None = None) -> Iterator[Check]:

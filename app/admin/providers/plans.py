@@ -105,7 +105,7 @@ def plan_removal(hub: GiftCardHub, provider_id: str) -> Plan:
     known = find(before, provider_id)
     if provider_id == NATIVE:
         raise RegistrationFailed(f"{NATIVE} is VTEX's own provider: it is not for us to remove")
-    warnings = ("orders paid with it can no longer be settled, cancelled or refunded by VTEX, only by hand here",)
+    warnings = ("orders paid with it can no longer be settled, canceled or refunded by VTEX, only by hand here",)
     return Plan(
         provider_id,
         hub.account,

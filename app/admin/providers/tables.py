@@ -72,9 +72,9 @@ def remove(credentials: AoT | Array, position: int) -> None:
         body = credentials.body[position].value.body
         below = body[_after_keys(body) :]
         if any(isinstance(item, Comment) for _, item in below):
-            neighbour = credentials.body[position - 1 if position else 1].value.body
-            place = _after_keys(neighbour) if position else 0
-            neighbour[place:place] = below
+            neighbor = credentials.body[position - 1 if position else 1].value.body
+            place = _after_keys(neighbor) if position else 0
+            neighbor[place:place] = below
     del credentials[position]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from app.admin.reconciliation.run import Difference, Kind, Run, milliseconds, words
-from app.ledger.errors import LedgerError, StoreUnavailable
-from app.ledger.storage.commands import Change, Claim
+from app.ledger.errors import LedgerError, LedgerUnavailable
+from app.ledger.storage.commands import Change, Lease
 from app.ledger.transaction import KNOWN_TO_VTEX, Part, Reason, Record, State, done_steps
 from mappers.base import ActKind, CardNotFound, DoneStep, Entry, MapperError, Verb
 from mappers.deadline import Deadline
@@ -16,7 +16,7 @@ from providers.provider import Provider
 NOTHING = "nothing"
 NO_CARD = "no such card"
 
-# Read from the store at a time.
+# Read from Redis at a time.
 ROWS = 500
 
 
@@ -37,7 +37,7 @@ class CardComparison:
         """Yield what the ledger does not know, unless somebody is likely to be at it. `repair` resolves it."""
         repaired = False
         for record in self._records:
-            act = record.open_act
+            act = record.unresolved_act
             if act is None or self._run.is_for_the_next(self._provider, act.date):
                 continue
             found = self._difference("unresolved", record.id, act.oid, f"{act.kind} is {act.state}", "not compared")
@@ -59,7 +59,7 @@ class CardComparison:
                 raise
             self._gone, entries = True, []
         self._told = {entry.key: entry for entry in entries if entry.key}
-        # What the backend did by itself may be what a step of ours wanted: a hold it let run out before we released it.
+        # What the backend did by itself may be what a step of ours wanted: a hold it let run out before we voided it.
         self._by_itself = [entry for entry in entries if not entry.key]
 
     def differences(self) -> Iterator[Difference]:
@@ -100,9 +100,9 @@ class CardComparison:
                 name = entry.origin.transaction_id if entry.origin else None
                 yield self._difference("extra", name, key, NOTHING, self._words(entry))
         for record in records:
-            held = record.state is State.AUTHORISED and not record.captured and record.open is None
-            if held and self._release_of(record):
-                yield self._difference("state", record.id, None, str(record.state), "released by itself")
+            held = record.state is State.AUTHORIZED and not record.captured and record.open is None
+            if held and self._void_of(record):
+                yield self._difference("state", record.id, None, str(record.state), "voided by itself")
 
     def _expected(self, records: Iterable[Record]) -> dict[str, tuple[Record, DoneStep]]:
         """Return the steps that the statement must show, by key.
@@ -130,13 +130,13 @@ class CardComparison:
         """Return what the statement tells of it, if anything."""
         if found.key is not None:
             return self._told.get(found.key)
-        return self._release_of(record) if record else None
+        return self._void_of(record) if record else None
 
-    def _release_of(self, record: Record) -> Entry | None:
+    def _void_of(self, record: Record) -> Entry | None:
         """Return what tells that the backend let a hold run out: that of the act which opens the transaction now."""
         oid = record.acts[record.opened_by].oid
-        released = (entry for entry in self._by_itself if entry.verb is Verb.RELEASE)
-        return next((entry for entry in released if entry.origin and entry.origin.oid == oid), None)
+        voided = (entry for entry in self._by_itself if entry.verb is Verb.VOID)
+        return next((entry for entry in voided if entry.origin and entry.origin.oid == oid), None)
 
     def _counts(self, found: Difference, entry: Entry | None, record: Record | None) -> bool:
         """Tell whether a difference is one of those that this run is about."""
@@ -144,7 +144,7 @@ class CardComparison:
         if found.kind == "extra" and not self._run.includes(record.date if record else moments[0]):
             return False
         if record is not None and found.key is not None:
-            events = self._run.parts.store.events(record.id)
+            events = self._run.parts.storage.events(record.id)
             moments += [event["at"] for event in events if event.get("act") == _oid(found.key)]
         return not any(self._run.is_for_the_next(self._provider, moment) for moment in moments)
 
@@ -159,36 +159,36 @@ class CardComparison:
 
     # What is provably right.
 
-    def _resolve(self, record: Record, claim: Claim | None = None) -> bool:
+    def _resolve(self, record: Record, lease: Lease | None = None) -> bool:
         try:
             resolved = self._run.parts.executor.resolve(
                 self._provider,
                 record,
                 Deadline.after(self._run.seconds),
-                claim,
+                lease,
                 waited_for=False,
                 patient=False,
                 by="reconcile",
             )
-        except StoreUnavailable:
+        except LedgerUnavailable:
             raise
         except (MapperError, LedgerError):
             return False
         return resolved.open is None
 
     def _expire(self, record: Record) -> bool:
-        """Release in the ledger what the backend has released; tell whether it is done."""
+        """Void in the ledger what the backend has voided; tell whether it is done."""
         change = Change(
-            kind=ActKind.RELEASE,
+            kind=ActKind.REVERSAL,
             amount=record.rest,
             request_id=f"{Reason.EXPIRED}-{len(record.acts)}",
             one_step_at_a_time=self._provider.mapper.one_step_at_a_time,
             reason=Reason.EXPIRED,
             only=Part.RESERVED,  # what was settled in this very moment is not to be given back
         )
-        outcome = self._run.parts.store.append(record.address, change)
-        # Without a claim nothing was written, or somebody else is at it.
-        return outcome.claim is not None and self._resolve(outcome.the_record(), outcome.claim)
+        outcome = self._run.parts.storage.append(record.address, change)
+        # Without a lease nothing was written, or somebody else is at it.
+        return outcome.lease is not None and self._resolve(outcome.the_record(), outcome.lease)
 
     # In words.
 
@@ -201,8 +201,8 @@ class CardComparison:
         return words(self._provider, what)
 
     def _read(self, ids: Sequence[str]) -> list[Record]:
-        store = self._run.parts.store
-        return [record for start in range(0, len(ids), ROWS) for record in store.load_many(ids[start : start + ROWS])]
+        storage = self._run.parts.storage
+        return [record for start in range(0, len(ids), ROWS) for record in storage.load_many(ids[start : start + ROWS])]
 
 
 def _matters(record: Record) -> bool:

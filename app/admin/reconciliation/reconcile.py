@@ -30,8 +30,8 @@ class Reconciliation:
     Keeps in mind the names in one bucket (a 128th of all), one card with its statement, and some names of what was
     lost; never all transactions. What happened since it began, or less than a lease and the backend's read lag before,
     is left to the next run. With `repair`, does what is provably right: resolves what is open, writes down again what
-    the store has lost, closes what the backend let run out. A backend that fails is a difference, not an error; every
-    method raises StoreUnavailable.
+    Redis has lost, closes what the backend let run out. A backend that fails is a difference, not an error; every
+    method raises LedgerUnavailable.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Reconciliation:
                 yield from self._lost(provider, entries)
                 progress(provider.id, len(entries))
         except Unsupported as error:
-            # Its cards were compared one by one. Where there are none, nothing was: the store may have lost them all.
+            # Its cards were compared one by one. Where there are none, nothing was: Redis may have lost them all.
             if run.since is None and not self._known[provider.id]:
                 yield _not_compared(provider.id, "no transaction", str(error))
         except MapperError as error:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from app.ledger import names
-from app.ledger.errors import LedgerError, StoreUnavailable
+from app.ledger.errors import LedgerError, LedgerUnavailable
 from app.ledger.transaction import Address, Operation
 from app.parts import Parts
 from mappers.base import DoneStep, Entry, MapperError, Origin
@@ -18,7 +18,7 @@ Kind = Literal["missing", "extra", "amount", "state", "unresolved", "not compare
 
 NO_TRANSACTION = "no such transaction"
 
-# A store that lost everything has lost a million names: to tell of one a second time is better than to keep them all.
+# A Redis that lost everything has lost a million names: to tell of one a second time is better than to keep them all.
 REMEMBERED = 100_000
 
 
@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The terms of one run. `since` is when the transactions were opened; `began` is in milliseconds of the store."""
+    """The terms of one run. `since` is when the transactions were opened; `began` is in milliseconds of Redis."""
 
     parts: Parts
     since: datetime | None
@@ -61,7 +61,7 @@ class Run:
 
         It may be under way still, and a backend's reads may lag behind.
         """
-        wait_seconds = self.parts.store.lease_seconds + provider.mapper.read_lag_seconds
+        wait_seconds = self.parts.storage.lease_seconds + provider.mapper.read_lag_seconds
         return moment > self.began - wait_seconds * 1000
 
     def includes(self, moment: int) -> bool:
@@ -69,7 +69,7 @@ class Run:
         return self.since is None or moment >= milliseconds(self.since)
 
     def lost(self, provider: Provider, entry: Entry) -> Difference | None:
-        """Return a transaction that the store has lost, by the first entry that tells of it.
+        """Return a transaction that Redis has lost, by the first entry that tells of it.
 
         None when it was told of before, or is another provider's on the same account: with that one it is found.
         """
@@ -96,7 +96,7 @@ class Run:
     def _restored(self, provider: Provider, address: Address) -> bool:
         try:
             return self.parts.recovery.transaction(provider, address, Deadline.after(self.seconds)) is not None
-        except StoreUnavailable:
+        except LedgerUnavailable:
             raise
         except (MapperError, LedgerError):
             return False

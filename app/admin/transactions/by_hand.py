@@ -53,23 +53,23 @@ def settle(parts: Parts, record: Record, value: Decimal | None, order: Order) ->
 
 def cancel(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
     """Give `value` (None: all) back: first what is reserved, then what was settled."""
-    return _change(parts, record, ActKind.RELEASE, value, order, _not_given_back)
+    return _change(parts, record, ActKind.REVERSAL, value, order, _not_given_back)
 
 
 def refund(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
     """Give back `value` (None: all) of what was settled; not while anything is reserved, as that would go first."""
-    return _change(parts, record, ActKind.RELEASE, value, order, _refundable, Part.SETTLED)
+    return _change(parts, record, ActKind.REVERSAL, value, order, _refundable, Part.SETTLED)
 
 
-def release(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
+def void(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
     """Give back `value` (None: all) of what is reserved."""
-    return _change(parts, record, ActKind.RELEASE, value, order, _reserved, Part.RESERVED)
+    return _change(parts, record, ActKind.REVERSAL, value, order, _reserved, Part.RESERVED)
 
 
 def retry(parts: Parts, record: Record, actor: str) -> Record:
     """Finish or undo what is unresolved now, instead of when the sweeper next looks; return the transaction after it.
 
-    An authorisation is not started: nobody may want it any more. Raises NotPossible, and what Executor.resolve raises.
+    An authorization is not started: nobody may want it any more. Raises NotPossible, and what Executor.resolve raises.
     """
     provider = provider_named(parts, record.provider_id)
     _expect_unresolved(record)
@@ -86,7 +86,7 @@ def decide(parts: Parts, record: Record, *, happened: bool, reference: str, acto
     late = record.open is None and record.id in parts.index.parked()
     if not late:
         _expect_unresolved(record)
-    if not late and (record.open_act is None or record.open_act.state is not ActState.PARKED):
+    if not late and (record.unresolved_act is None or record.unresolved_act.state is not ActState.PARKED):
         raise NotPossible(
             "this is not left for a person yet: the backend is still to be asked, as resolve without a decision does"
         )
@@ -121,17 +121,17 @@ def _change(
     )
     change = parts.ledger.settle if kind is ActKind.CAPTURE else parts.ledger.cancel
     change(provider, request, patience(parts))
-    after = parts.store.load(record.id)
+    after = parts.storage.load(record.id)
     act = after.act_named(oid) if after else None
     if after is None or act is None:
-        raise TransactionNotFound("it is done, but the store has just lost it: look at the backend")
+        raise TransactionNotFound("it is done, but Redis has just lost it: look at the backend")
     return Done(order.request_id, order.actor, act_view(act, provider.currency), summary(parts, after))
 
 
 def _expect_open(record: Record) -> None:
     if record.state in KNOWN_TO_VTEX:
         return
-    if record.state is State.OPENING:
+    if record.state is State.PENDING:
         raise NotPossible("its authorization is not resolved: resolve it first")
     raise NotPossible(f"it is {record.state}: no money moved, so there is nothing to settle or to give back")
 
@@ -150,7 +150,7 @@ def _reserved(record: Record) -> int:
 def _refundable(record: Record) -> int:
     if record.rest:
         raise NotPossible(
-            "a part of it is still reserved, and VTEX's rule gives that back first: release it before the refund, or "
+            "a part of it is still reserved, and VTEX's rule gives that back first: void it before the refund, or "
             "use cancel for both at once"
         )
     left = record.captured - record.refunded
@@ -160,7 +160,7 @@ def _refundable(record: Record) -> int:
 
 
 def _not_given_back(record: Record) -> int:
-    left = record.amount - record.released - record.refunded
+    left = record.amount - record.voided - record.refunded
     if left == 0:
         raise NotPossible("nothing is left to give back")
     return left

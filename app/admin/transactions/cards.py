@@ -34,13 +34,13 @@ class CardView:
 def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
     """Return a card, newest transactions first.
 
-    Raises TransactionNotFound (there is no such provider), CardNotFound, BackendUnavailable, StoreUnavailable.
+    Raises TransactionNotFound (there is no such provider), CardNotFound, BackendUnavailable, LedgerUnavailable.
     """
     provider = provider_named(parts, provider_id)
     found = parts.cards.get(provider, card_id, patience(parts))
     card = found.card
     amount = currency_of(parts, provider.id, card.currency).to_decimal
-    records = parts.store.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
+    records = parts.storage.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
     summaries = [summary(parts, record) for record in reversed(records)]
     holding = tuple(one for one in summaries if one.reserved or one.unresolved)
     return CardView(
@@ -52,7 +52,7 @@ def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
         expires=card.expiring_date,
         currency=card.currency,
         balance=amount(card.balance),
-        reserved_here=amount(parts.store.reserved(provider.id, card.id)),
+        reserved_here=amount(parts.storage.reserved(provider.id, card.id)),
         spendable=amount(found.balance),
         transactions=holding,
         others=len(summaries) - len(holding),

@@ -28,8 +28,8 @@ class Filter(StrEnum):
 
     UNRESOLVED = "unresolved"  # something of it is not known yet
     PARKED = "parked"  # the backend cannot tell; a person must
-    OPENING = State.OPENING
-    AUTHORISED = State.AUTHORISED
+    PENDING = State.PENDING
+    AUTHORIZED = State.AUTHORIZED
     CLOSED = State.CLOSED
     REFUSED = State.REFUSED
     ABANDONED = State.ABANDONED
@@ -88,7 +88,7 @@ def find(
     """Return a page of transactions. `progress` is told how many were looked at.
 
     By name, by card and by what needs somebody an index answers; a state or a provider alone is looked for one
-    transaction after the other, newest first. Raises StoreUnavailable; for a card TransactionNotFound (there is no
+    transaction after the other, newest first. Raises LedgerUnavailable; for a card TransactionNotFound (there is no
     such provider) and what asking its backend may raise.
     """
     found: list[Record] = []
@@ -105,9 +105,9 @@ def find(
 def one(parts: Parts, name: str) -> Record:
     """Return the transaction of this id, or the only one of this order or requestId.
 
-    Raises TransactionNotFound, Ambiguous, StoreUnavailable.
+    Raises TransactionNotFound, Ambiguous, LedgerUnavailable.
     """
-    found = parts.store.load_many(_named(parts, name))
+    found = parts.storage.load_many(_named(parts, name))
     if not found:
         raise TransactionNotFound(f"no transaction, order or requestId is called {name}")
     if len(found) > 1:
@@ -134,7 +134,7 @@ def _candidates(parts: Parts, wanted: Wanted, after: Cursor | None, size: int) -
         yield [record for record in records if after is None or _place(record) < (after.date, after.id)]
         return
     while rows := parts.index.newest(size, row):
-        yield parts.store.load_many([found.id for found in rows])
+        yield parts.storage.load_many([found.id for found in rows])
         row = rows[-1]
 
 
@@ -147,7 +147,7 @@ def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
     if wanted.provider_id is not None and wanted.card_id is not None:
         provider = provider_named(parts, wanted.provider_id)
         return parts.ledger.transactions(provider, wanted.card_id, patience(parts))
-    if wanted.standing in (Filter.UNRESOLVED, Filter.OPENING):
+    if wanted.standing in (Filter.UNRESOLVED, Filter.PENDING):
         return parts.index.due_within(UNRESOLVED_WITHIN)
     return None
 
@@ -158,7 +158,7 @@ def _named(parts: Parts, name: str) -> list[str]:
 
 def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Record]:
     for start in range(0, len(ids), ROWS):
-        yield from parts.store.load_many(ids[start : start + ROWS])
+        yield from parts.storage.load_many(ids[start : start + ROWS])
 
 
 def _fits(record: Record, wanted: Wanted) -> bool:

@@ -20,7 +20,7 @@ WORDS = {
     ActKind.DEBIT: "authorization",
     ActKind.CREDIT: "authorization",
     ActKind.CAPTURE: "settlement",
-    ActKind.RELEASE: "cancellation",
+    ActKind.REVERSAL: "cancellation",
 }
 
 
@@ -41,7 +41,7 @@ class Summary:
     amount: Decimal
     reserved: Decimal
     settled: Decimal
-    released: Decimal
+    voided: Decimal
     refunded: Decimal
 
 
@@ -55,7 +55,7 @@ class ActView:
     state: str
     date: datetime
     amount: Decimal
-    released: Decimal
+    voided: Decimal
     refunded: Decimal
     request_id: str
     reason: str
@@ -91,23 +91,23 @@ class Story:
 
 
 def show(parts: Parts, record: Record) -> Story:
-    """Return a transaction with its history, as the store has it: no backend is asked. Raises StoreUnavailable."""
+    """Return a transaction with its history, as Redis has it: no backend is asked. Raises LedgerUnavailable."""
     currency = currency_of(parts, record.provider_id, record.currency)
     numbers = {act.oid: act.number for act in record.acts}
     return Story(
         transaction=summary(parts, record),
         description=record.memo.description,
         holds=record.holds,
-        expires=_date(record.expires) if record.expires and record.state is State.AUTHORISED else None,
+        expires=_date(record.expires) if record.expires and record.state is State.AUTHORIZED else None,
         acts=tuple(act_view(act, currency) for act in record.acts),
-        events=tuple(_event(row, numbers) for row in parts.store.events(record.id)),
+        events=tuple(_event(row, numbers) for row in parts.storage.events(record.id)),
     )
 
 
 def summary(parts: Parts, record: Record) -> Summary:
     """Return a transaction in a line."""
     currency = currency_of(parts, record.provider_id, record.currency)
-    open_act = record.open_act
+    unresolved_act = record.unresolved_act
     return Summary(
         id=record.id,
         date=_date(record.date),
@@ -115,14 +115,14 @@ def summary(parts: Parts, record: Record) -> Summary:
         card=record.card_id,
         operation=record.operation,
         state=record.state,
-        unresolved=f"{WORDS[open_act.kind]} {open_act.state}" if open_act else None,
+        unresolved=f"{WORDS[unresolved_act.kind]} {unresolved_act.state}" if unresolved_act else None,
         request_id=record.request_id,
         order_id=record.memo.order_id,
         currency=record.currency,
         amount=currency.to_decimal(record.amount),
-        reserved=currency.to_decimal(record.rest if record.state is State.AUTHORISED else 0),
+        reserved=currency.to_decimal(record.rest if record.state is State.AUTHORIZED else 0),
         settled=currency.to_decimal(record.captured),
-        released=currency.to_decimal(record.released),
+        voided=currency.to_decimal(record.voided),
         refunded=currency.to_decimal(record.refunded),
     )
 
@@ -136,7 +136,7 @@ def act_view(act: ActRecord, currency: Currency) -> ActView:
         state=act.state,
         date=_date(act.date),
         amount=currency.to_decimal(act.amount),
-        released=currency.to_decimal(act.released),
+        voided=currency.to_decimal(act.voided),
         refunded=currency.to_decimal(act.refunded),
         request_id=act.request_id,
         reason=act.reason,

@@ -1,4 +1,4 @@
-"""How a store's address becomes a client: one server, a primary that Sentinel names, or a cluster."""
+"""How a Redis's address becomes a client: one server, a primary that Sentinel names, or a cluster."""
 
 from __future__ import annotations
 

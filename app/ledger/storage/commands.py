@@ -1,4 +1,4 @@
-"""What the store is told, and what it answers: the words between the use cases and the scripts."""
+"""What Redis is told, and what it answers: the words between the use cases and the scripts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.ledger import names
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.transaction import Operation, Part, Reason, Record
 from mappers.base import ActKind, Holds, Memo
 
 
 @dataclass(frozen=True, slots=True)
-class StoreTimes:
-    """How long things last in the store; each is a setting."""
+class LedgerTimes:
+    """How long things last in Redis; each is a setting."""
 
     lease: timedelta = timedelta(seconds=30)
     abandon_after: timedelta = timedelta(minutes=15)
@@ -66,7 +66,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Lease:
     """The right to run a transaction's first unresolved act until its lease is over.
 
     `conclusive`: nothing sent before can still arrive, so that "no trace of it" means it did not happen.
@@ -89,11 +89,11 @@ class Outcome:
 
     word: str
     record: Record | None
-    claim: Claim | None
+    lease: Lease | None
     epoch: int
     card_taken_by: str | None
 
     def the_record(self) -> Record:
         if self.record is None:
-            raise StoreUnavailable("the store has lost the transaction meanwhile: repeat the request")
+            raise LedgerUnavailable("Redis has lost the transaction meanwhile: repeat the request")
         return self.record

@@ -1,4 +1,4 @@
-"""The connection knows how the store is reached, what a command that failed means, and whether it may hold money."""
+"""The connection knows how Redis is reached, what a command that failed means, and whether it may hold money."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.client import Pipeline
 from redis.cluster import RedisCluster
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, TryAgainError
 
-from app.ledger.errors import StoreUnavailable
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.clients import connector
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ NODES_ASKED = 3
 
 
 class Connection:
-    """One client with a pool, shared by all threads. Every method raises StoreUnavailable when no answer comes in time.
+    """One client with a pool, shared by all threads. Methods raise LedgerUnavailable when no answer comes in time.
 
     It makes no retries of its own: after a lost answer nobody knows whether the command ran, and most must not repeat.
     """
@@ -43,7 +43,7 @@ class Connection:
         """Return a connection to `url` (see `clients.connector`) that opens up to `connections` sockets.
 
         With `replicas`, a change counts only once that many replicas have it; that takes at most half the timeout.
-        The store may be down until the first call. Raises ValueError for an address that cannot be read.
+        Redis may be down until the first call. Raises ValueError for an address that cannot be read.
         """
         connect = connector(url, timeout_seconds=timeout_seconds, connections=connections)
         return cls(connect, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
@@ -60,13 +60,13 @@ class Connection:
         return self._connected
 
     def call(self, command: Callable[[redis.Redis], T]) -> T:
-        """Run `command` with the client. Raises StoreUnavailable."""
+        """Run `command` with the client. Raises LedgerUnavailable."""
         try:
             return command(self._client)
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise StoreUnavailable("the store cannot be reached: try again") from error
+            raise LedgerUnavailable("Redis cannot be reached: try again") from error
         except (redis.RedisError, RedisClusterException) as error:
-            raise StoreUnavailable(f"the store refuses to work: {error}") from error
+            raise LedgerUnavailable(f"Redis refuses to work: {error}") from error
 
     def pipeline(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send what `fill` puts into a pipeline in one round trip, and return the answers."""
@@ -115,7 +115,7 @@ class Connection:
             if isinstance(answer, Exception):
                 raise answer
         if self._replicas and (copies := answers.pop()) < self._replicas:
-            raise StoreUnavailable(f"only {copies} of {self._replicas} replicas have the change: try again")
+            raise LedgerUnavailable(f"only {copies} of {self._replicas} replicas have the change: try again")
         return answers.pop()
 
     def _evaluate_at_owner(self, cluster: Any, key: str, script: Script) -> Any:
@@ -134,23 +134,23 @@ class Connection:
             except AskError as elsewhere:
                 node, asking = cluster.get_node(elsewhere.host, elsewhere.port), True
             except TryAgainError as error:
-                raise StoreUnavailable("the store is moving this card to another node: try again") from error
+                raise LedgerUnavailable("Redis is moving this card to another node: try again") from error
             except (redis.ConnectionError, redis.TimeoutError):
                 cluster.nodes_manager.initialize()  # somebody else may own the slot by now: the next call finds it
                 raise
-        raise StoreUnavailable("the store's nodes do not agree where this card is: try again")
+        raise LedgerUnavailable("Redis's nodes do not agree where this card is: try again")
 
     def now_milliseconds(self) -> int:
-        """Return the store's time."""
+        """Return Redis's time."""
         seconds, microseconds = self.call(lambda client: client.time())
         return seconds * 1000 + microseconds // 1000
 
     def complaints(self) -> list[str]:
-        """Return why this store must not hold money, each with its remedy; empty when it may."""
+        """Return why this Redis must not hold money, each with its remedy; empty when it may."""
         return list(dict.fromkeys(complaint for server in self._servers() for complaint in _complaints(server)))
 
     def cautions(self) -> list[str]:
-        """Return what could be safer about this store: it loses nothing by itself, but more than it must in a crash."""
+        """Return what could be safer about this Redis: it loses nothing by itself, but more than it must in a crash."""
         return list(dict.fromkeys(caution for server in self._servers() for caution in _cautions(server)))
 
     def _servers(self) -> list[dict[str, Any]]:
@@ -188,7 +188,7 @@ def _cautions(server: dict[str, Any]) -> Iterator[str]:
 
 
 class Fleet:
-    """What the processes on one store share and that holds no money: who leads, and how often codes were guessed."""
+    """What the processes on one Redis share and that holds no money: who leads, and how often codes were guessed."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

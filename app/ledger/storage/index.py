@@ -22,14 +22,14 @@ ROWS = 500
 
 @dataclass(frozen=True, slots=True, order=True)
 class Row:
-    """A transaction's id and date (milliseconds of the store's clock)."""
+    """A transaction's id and date (milliseconds of Redis's clock)."""
 
     date: int
     id: str
 
 
 class Index:
-    """What can be found in the store. Every method raises StoreUnavailable."""
+    """What can be found in Redis. Every method raises LedgerUnavailable."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -67,7 +67,7 @@ class Index:
         return self._named(keys.index_prefix("order", order_id))
 
     def of_card(self, provider_id: str, card_id: str) -> list[str]:
-        """Return the ids of a card's authorised transactions, oldest first."""
+        """Return the ids of a card's authorized transactions, oldest first."""
         key = keys.of_card(provider_id, card_id, "of")
         return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
 
@@ -120,7 +120,7 @@ class Index:
                 last = rows[-1]
 
     def known(self, transaction_ids: Iterable[str]) -> set[str]:
-        """Return those of the ids that the store has a transaction of, in one round trip."""
+        """Return those of the ids that Redis has a transaction of, in one round trip."""
         asked = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
 
         def fill(pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""The store knows how records lie in Redis, and changes each in one atomic script."""
+"""Redis knows how records lie in Redis, and changes each in one atomic script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.client import Pipeline
 
 from app.ledger import names
 from app.ledger.storage import keys
-from app.ledger.storage.commands import Change, Claim, Opening, Outcome, StoreTimes
+from app.ledger.storage.commands import Change, Lease, LedgerTimes, Opening, Outcome
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.records import (
     dump_act,
@@ -27,16 +27,16 @@ from app.ledger.storage.records import (
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Record
 from mappers.base import ActKind, MapperError
 
-_SCRIPTS = ("open", "append", "claim", "record", "forget", "restore")
+_SCRIPTS = ("open", "append", "lease", "record", "forget", "restore")
 
 
-class Store:
-    """Transactions in Redis. Every method raises StoreUnavailable when the store cannot be reached in time."""
+class Storage:
+    """Transactions in Redis. Every method raises LedgerUnavailable when Redis cannot be reached in time."""
 
-    def __init__(self, connection: Connection, times: StoreTimes) -> None:
+    def __init__(self, connection: Connection, times: LedgerTimes) -> None:
         self._connection = connection
         self._times = times
-        folder = resources.files("app.ledger") / "lua"
+        folder = resources.files("app.ledger.storage") / "lua"
         prelude = (folder / "prelude.lua").read_text()
         self._scripts = {name: connection.script(prelude + (folder / f"{name}.lua").read_text()) for name in _SCRIPTS}
 
@@ -47,7 +47,7 @@ class Store:
     # Money: one script each.
 
     def open(self, opening: Opening) -> Outcome:
-        """Find or open a transaction: `found`, `conflict`, `card busy` or `opened` (then with a claim)."""
+        """Find or open a transaction: `found`, `conflict`, `card busy` or `opened` (then with a lease)."""
         oid = opening.id
         return self._run(
             "open",
@@ -79,7 +79,7 @@ class Store:
 
         Nothing was written: `missing`, `not due`, `found`, `conflict`, `busy`, `closed`, `exceeded`, `other part`,
         `card busy`.
-        It was: `accepted`, `queued`, or `opened` (then with a claim).
+        It was: `accepted`, `queued`, or `opened` (then with a lease).
         """
         oid = change.oid(address.id)
         return self._run(
@@ -98,7 +98,7 @@ class Store:
             correlation=change.correlation_id,
         )
 
-    def claim(
+    def take_lease(
         self,
         record: Record,
         *,
@@ -107,12 +107,12 @@ class Store:
         correlation_id: str | None = None,
         decision: Decision | None = None,
     ) -> Outcome:
-        """Take over the first unresolved act: `missing`, `nothing`, `leased`, `card busy`, `claimed` (with a claim).
+        """Take over the first unresolved act: `missing`, `nothing`, `held`, `card busy`, `leased` (with a lease).
 
         `decision` is what a person found about a parked act; it is open again then.
         """
         return self._run(
-            "claim",
+            "lease",
             record.address,
             one_step_at_a_time=one_step_at_a_time,
             by=by,
@@ -122,15 +122,15 @@ class Store:
             detail=decision and str(decision),
         )
 
-    def progress(self, record: Record, act: ActRecord, claim: Claim, steps: Sequence[PlannedStep]) -> Outcome:
+    def progress(self, record: Record, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep]) -> Outcome:
         """Write that a step is done and the next is about to run: `ok`, or `stale` (another attempt took over)."""
-        return self._record("progress", record, act, claim, steps)
+        return self._record("progress", record, act, lease, steps)
 
     def finish(
         self,
         record: Record,
         act: ActRecord,
-        claim: Claim,
+        lease: Lease,
         steps: Sequence[PlannedStep],
         *,
         remainder_ttl: timedelta,
@@ -141,16 +141,16 @@ class Store:
     ) -> Outcome:
         """Write that an act happened: `ok`, `late` (it had been refused), `stale`.
 
-        For an authorisation that the ledger itself holds, `balance` (minor units) was read at the backend after the
+        For an authorization that the ledger itself holds, `balance` (minor units) was read at the backend after the
         card's `epoch` was: `moved` asks to read both again, `short` says the card cannot pay. What was taken less than
         `read_lag` ago may not show in it yet.
         """
-        undo_oid = names.act_id(record.id, ActKind.RELEASE, f"{Reason.LATE}-{act.number}")
+        undo_oid = names.act_id(record.id, ActKind.REVERSAL, f"{Reason.LATE}-{act.number}")
         return self._record(
             "done",
             record,
             act,
-            claim,
+            lease,
             steps,
             epoch=epoch,
             balance=balance,
@@ -159,7 +159,7 @@ class Store:
             authorization_ttl=_milliseconds(record.authorization_ttl or timedelta()),
             remainder_ttl=_milliseconds(remainder_ttl),
             read_lag=_milliseconds(read_lag),
-            undo=dump_act(ActKind.RELEASE, undo_oid, record.amount, f"{Reason.LATE}-{act.number}", Reason.LATE, None),
+            undo=dump_act(ActKind.REVERSAL, undo_oid, record.amount, f"{Reason.LATE}-{act.number}", Reason.LATE, None),
             undo_oid=undo_oid,
         )
 
@@ -167,7 +167,7 @@ class Store:
         self,
         record: Record,
         act: ActRecord,
-        claim: Claim,
+        lease: Lease,
         steps: Sequence[PlannedStep],
         error: MapperError,
         *,
@@ -175,14 +175,14 @@ class Store:
     ) -> Outcome:
         """Write that an act certainly did not happen: `ok` or `stale`."""
         return self._record(
-            "refused", record, act, claim, steps, error=dump_error(error), abandoned=abandoned, detail=str(error)
+            "refused", record, act, lease, steps, error=dump_error(error), abandoned=abandoned, detail=str(error)
         )
 
     def park(
         self,
         record: Record,
         act: ActRecord,
-        claim: Claim,
+        lease: Lease,
         steps: Sequence[PlannedStep],
         error: MapperError,
         retry: timedelta,
@@ -197,7 +197,7 @@ class Store:
             "parked",
             record,
             act,
-            claim,
+            lease,
             steps,
             error=dump_error(error),
             retry=_milliseconds(retry),
@@ -209,7 +209,7 @@ class Store:
         self,
         record: Record,
         act: ActRecord,
-        claim: Claim,
+        lease: Lease,
         steps: Sequence[PlannedStep],
         *,
         retry: timedelta,
@@ -226,11 +226,11 @@ class Store:
             "unknown",
             record,
             act,
-            claim,
+            lease,
             steps,
             retry=_milliseconds(retry),
             quiet_in=None if quiet_in is None else _milliseconds(quiet_in),
-            quiet_was=claim.quiet_was,
+            quiet_was=lease.quiet_was,
             clean=clean,
             wait_for_quiet=wait_for_quiet,
             detail=detail,
@@ -239,7 +239,7 @@ class Store:
     # Reading.
 
     def load(self, transaction_id: str) -> Record | None:
-        """Return a transaction, or None when the store has none of that id."""
+        """Return a transaction, or None when Redis has none of that id."""
         key = keys.of_transaction(transaction_id)
         if key is None:
             return None
@@ -247,7 +247,7 @@ class Store:
         return load_record(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
 
     def load_many(self, transaction_ids: Sequence[str]) -> list[Record]:
-        """Return those of the transactions that the store has, in one round trip."""
+        """Return those of the transactions that Redis has, in one round trip."""
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
 
         def fill(pipeline: Pipeline) -> None:
@@ -281,7 +281,7 @@ class Store:
         return self._run("forget", record.address, index=_index(record)).word == "forgotten"
 
     def restore(self, record: Record) -> Record:
-        """Write a transaction the store has lost, and return it as it stands now; it may have come back by itself."""
+        """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself."""
         fields = dump_record(record)
         return self._run("restore", record.address, fields=fields, index=_index(record)).the_record()
 
@@ -301,7 +301,7 @@ class Store:
         return _outcome(address.id, answer, arguments.get("by"), arguments.get("correlation"))
 
     def _record(
-        self, outcome: str, record: Record, act: ActRecord, claim: Claim, steps: Sequence[PlannedStep], **more: Any
+        self, outcome: str, record: Record, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep], **more: Any
     ) -> Outcome:
         return self._run(
             "record",
@@ -309,9 +309,9 @@ class Store:
             outcome=outcome,
             number=act.number,
             oid=act.oid,
-            attempt=claim.attempt,
-            by=claim.by,
-            correlation=claim.correlation_id,
+            attempt=lease.attempt,
+            by=lease.by,
+            correlation=lease.correlation_id,
             steps=dump_steps(steps) if steps else None,
             steps_done=steps_done(steps),
             **more,
@@ -330,10 +330,10 @@ def _outcome(transaction_id: str, answer: list[Any], by: str | None, correlation
     word, now, flat, (epoch, _reserved, busy) = answer[:4]
     fields = dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else flat
     record = load_record(transaction_id, fields) if fields else None
-    claim = None
-    if record is not None and word in ("opened", "claimed"):
+    lease = None
+    if record is not None and word in ("opened", "leased"):
         quiet_was, clean = answer[4:6]
-        claim = Claim(
+        lease = Lease(
             attempt=record.attempt,
             conclusive=quiet_was <= now,
             clean=clean == "1",
@@ -343,4 +343,4 @@ def _outcome(transaction_id: str, answer: list[Any], by: str | None, correlation
             correlation_id=correlation_id,
         )
     taken_by = busy.rpartition(":tx:")[2] if busy else None
-    return Outcome(word, record, claim, int(epoch), taken_by)
+    return Outcome(word, record, lease, int(epoch), taken_by)

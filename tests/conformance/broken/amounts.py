@@ -66,7 +66,7 @@ class ReleasesAll(Memory):
     """A part is given back, and the whole hold goes."""
 
     def _apply(self, step, account):
-        if step.verb is Verb.RELEASE:
+        if step.verb is Verb.VOID:
             step = replace(step, amount=account.holds[step.reference])
         super()._apply(step, account)
 

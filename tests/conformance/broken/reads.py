@@ -56,7 +56,7 @@ class LetsBareErrorsOut(LightrailV2):
 
 @caught_by("test_a_card_never_shows_its_code")
 class UsesTheCodeAsId(Memory):
-    """The id stands in URLs, logs and the store, and is the code."""
+    """The id stands in URLs, logs and Redis, and is the code."""
 
     def find(self, query, deadline):
         return [replace(card, id=query.code or card.id) for card in super().find(query, deadline)]

@@ -1,7 +1,7 @@
 -- Adds a settlement or a cancellation, if the caps allow it; finds it, if it is there already.
 -- Answers: missing | not due | found | conflict | busy | closed | exceeded | other part | card busy, and nothing was
 -- written;
--- accepted | queued (behind what was promised) | opened (then with a claim), and it was.
+-- accepted | queued (behind what was promised) | opened (then with a lease), and it was.
 local state = get('state')
 if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
 if arg.only_if_due then
@@ -20,27 +20,27 @@ local open = get('open')
 if open ~= '' then
   for other = tonumber(open), number('acts') - 1 do
     local other_state = get(act_field(other, 'state'))
-    if other_state == 'opening' or other_state == 'parked' then return answer('busy') end
+    if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
   end
 end
-if state ~= 'authorised' and state ~= 'closed' and state ~= 'expired' then return answer('closed') end
+if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' then return answer('closed') end
 
-local reserved = number('amount') - number('captured') - number('released')
-local released, refunded = 0, 0
+local reserved = number('amount') - number('captured') - number('voided')
+local voided, refunded = 0, 0
 if arg.kind == 'capture' then
   if arg.amount > reserved then return answer('exceeded') end
 else
-  released = math.min(arg.amount, reserved)
-  refunded = arg.amount - released
+  voided = math.min(arg.amount, reserved)
+  refunded = arg.amount - voided
   if refunded > number('captured') - number('refunded') then return answer('exceeded') end
 end
-if arg.only == 'reserved' and refunded > 0 or arg.only == 'settled' and released > 0 then
+if arg.only == 'reserved' and refunded > 0 or arg.only == 'settled' and voided > 0 then
   return answer('other part')
 end
 if card_is_taken(arg.kind, refunded) then return answer('card busy') end
 
-if arg.by_caller then set('claimed', '1') end
-count(arg.kind, arg.amount, released, refunded, 1)
+if arg.by_caller then set('acknowledged', '1') end
+count(arg.kind, arg.amount, voided, refunded, 1)
 local new = act or number('acts')
 -- One that was refused is planned anew, as the transaction stands now, unless a part of the old plan happened.
 if act and not something_happened(act) then
@@ -48,8 +48,8 @@ if act and not something_happened(act) then
 end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
 local clean = get(act_field(new, 'overtaken')) == '' and '1' or ''
-begin(new, arg.accept and 'accepted' or 'opening', released, refunded)
-if arg.kind == 'release' then set_aside(new, released, refunded) end
+begin(new, arg.accept and 'accepted' or 'pending', voided, refunded)
+if arg.kind == 'reversal' then set_aside(new, voided, refunded) end
 if arg.accept or open ~= '' then set(act_field(new, 'clean'), clean) end
 if arg.accept then
   set(act_field(new, 'promised'), '1')
@@ -64,4 +64,4 @@ end
 arm()
 note('opened')
 if open ~= '' then return answer('queued') end
-return answer_with_claim('opened', 0, clean)
+return answer_with_lease('opened', 0, clean)

@@ -1,10 +1,10 @@
 -- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
--- Answers: found | conflict | card busy | opened (then with a claim).
+-- Answers: found | conflict | card busy | opened (then with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
 if state ~= '' and not (state == 'abandoned' and get('open') == '') then
-  if get('claimed') == '' and state ~= 'opening' then
-    set('claimed', '1')
+  if get('acknowledged') == '' and state ~= 'pending' then
+    set('acknowledged', '1')
     arm()
   end
   return answer('found')
@@ -25,10 +25,10 @@ if act > 0 then
   again.oid = arg.oid
   arg.act = cjson.encode(again)
 end
-set('state', 'opening', 'opened_by', act, 'claimed', '', 'captured', 0, 'released', 0, 'refunded', 0)
-begin(act, 'opening', 0, 0)
+set('state', 'pending', 'opened_by', act, 'acknowledged', '', 'captured', 0, 'voided', 0, 'refunded', 0)
+begin(act, 'pending', 0, 0)
 take_card(arg.kind, 0)
 take_lease()
 arm()
 note('opened')
-return answer_with_claim('opened', 0, '1')
+return answer_with_lease('opened', 0, '1')

@@ -1,6 +1,6 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 -- All keys belong to one card and carry its bucket's hash tag, so they live in one cluster slot.
--- Time is the store's own; amounts are integers of the smallest unit, below 10^14, which Lua and cjson carry exactly.
+-- Time is that of Redis; amounts are integers of the smallest unit, below 10^14, which Lua and cjson carry exactly.
 local transaction, card, due, events, of_card, all, parked, index = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
@@ -40,7 +40,7 @@ end
 
 -- The answer of a script that gives the right to run an act: also until when what was sent for it before may still
 -- arrive (0: nothing can), and '1' when nothing was.
-local function answer_with_claim(status, quiet, clean)
+local function answer_with_lease(status, quiet, clean)
   local result = answer(status)
   result[5], result[6] = quiet, clean
   return result
@@ -56,7 +56,7 @@ local function act_field(act, name)
 end
 
 local function unresolved(state)
-  return state == 'opening' or state == 'accepted' or state == 'parked'
+  return state == 'pending' or state == 'accepted' or state == 'parked'
 end
 
 -- Whether an act has steps at the backend that must not overlap with others on the same card.
@@ -65,7 +65,7 @@ local function needs_card(kind, refunded)
   local holds = get('holds')
   if holds == '' then holds = arg.holds end
   if holds == 'ledger' then
-    return kind == 'capture' or kind == 'credit' or refunded > 0 or kind == 'release' and get('operation') == 'Credit'
+    return kind == 'capture' or kind == 'credit' or refunded > 0 or kind == 'reversal' and get('operation') == 'Credit'
   end
   if holds == 'upfront' then return kind ~= 'capture' end
   return true
@@ -95,9 +95,9 @@ local function arm()
   local open, state, at = get('open'), get('state'), nil
   if open ~= '' then
     at = math.max(number('lease'), number('retry'))
-  elseif state == 'authorised' and get('claimed') == '' then
+  elseif state == 'authorized' and get('acknowledged') == '' then
     at = now + arg.abandon_after
-  elseif state == 'authorised' and get('operation') == 'Debit' then
+  elseif state == 'authorized' and get('operation') == 'Debit' then
     at = number('expires')
   else
     at = now + arg.retention
@@ -116,9 +116,9 @@ local function something_happened(act)
 end
 
 -- Adds an unresolved act. Its amounts count against the caps from here on.
-local function begin(act, state, released, refunded)
+local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
-    act_field(act, 'released'), released, act_field(act, 'refunded'), refunded, act_field(act, 'clean'), '',
+    act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'clean'), '',
     'o:' .. arg.oid, act)
   if act >= number('acts') then set('acts', act + 1) end
   if get('open') == '' then set('open', act) end
@@ -129,20 +129,20 @@ local function reserved_here()
   return get('holds') == 'ledger' and get('operation') == 'Debit'
 end
 
-local function count(kind, amount, released, refunded, sign)
+local function count(kind, amount, voided, refunded, sign)
   if kind == 'capture' then add(transaction, 'captured', sign * amount) end
-  add(transaction, 'released', sign * released)
+  add(transaction, 'voided', sign * voided)
   add(transaction, 'refunded', sign * refunded)
   if kind == 'capture' and reserved_here() then add(card, 'taking', sign * amount) end
 end
 
 -- Money of the card that a cancellation is about to take is not to be had meanwhile: all of a credit that is taken
 -- back, and what is kept where a refund in part may put back everything, only to take the rest again.
-local function set_aside(act, released, refunded)
+local function set_aside(act, voided, refunded)
   local kept = 0
   if get('holds') ~= 'ledger' then return end
   if get('operation') == 'Credit' then
-    kept = released + refunded
+    kept = voided + refunded
   elseif refunded > 0 then
     kept = number('captured') - number('refunded')
   end
@@ -178,13 +178,13 @@ local function not_shown_yet(amount)
 end
 
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.
-local function convert(kind, amount, released, refunded)
-  if get('holds') == 'ledger' and get('operation') == 'Credit' and released + refunded > 0 then
+local function convert(kind, amount, voided, refunded)
+  if get('holds') == 'ledger' and get('operation') == 'Credit' and voided + refunded > 0 then
     add(card, 'epoch', 1)
-    not_shown_yet(released + refunded)
+    not_shown_yet(voided + refunded)
   end
   if not reserved_here() then return end
-  add(card, 'reserved', -(kind == 'capture' and amount or released))
+  add(card, 'reserved', -(kind == 'capture' and amount or voided))
   if kind == 'capture' then
     add(card, 'taking', -amount)
     not_shown_yet(amount)

@@ -7,7 +7,7 @@ local state = get(act_field(act, 'state'))
 local mine = number('attempt') == arg.attempt and get('open') == tostring(act)
 local information = cjson.decode(get('a' .. act))
 local kind, amount = information.kind, information.amount
-local released, refunded = number(act_field(act, 'released')), number(act_field(act, 'refunded'))
+local voided, refunded = number(act_field(act, 'voided')), number(act_field(act, 'refunded'))
 local opens = kind == 'debit' or kind == 'credit'
 local holds = get('holds')
 
@@ -47,10 +47,10 @@ if arg.outcome == 'done' then
 
   if state == 'refused' then
     -- It happened after all. What opened the transaction is undone; anything else counts where the caps still allow it.
-    local reserved = number('amount') - number('captured') - number('released')
+    local reserved = number('amount') - number('captured') - number('voided')
     local taken = kind == 'capture' and amount or 0
     keep_steps()
-    local over_the_cap = taken + released > reserved or refunded > number('captured') - number('refunded')
+    local over_the_cap = taken + voided > reserved or refunded > number('captured') - number('refunded')
     if opens and act ~= number('opened_by') or not opens and over_the_cap then
       redis.call('SADD', parked, arg.id)
       set('late', '1')
@@ -59,16 +59,16 @@ if arg.outcome == 'done' then
     end
     set(act_field(act, 'state'), 'done')
     note('late')
-    count(kind, amount, released, refunded, 1)
-    convert(kind, amount, released, refunded)
+    count(kind, amount, voided, refunded, 1)
+    convert(kind, amount, voided, refunded)
     if opens then
       arg.act, arg.oid = arg.undo, arg.undo_oid
-      count('release', 0, number('amount'), 0, 1)
+      count('reversal', 0, number('amount'), 0, 1)
       set_aside(number('acts'), number('amount'), 0)
-      begin(number('acts'), 'opening', number('amount'), 0)
+      begin(number('acts'), 'pending', number('amount'), 0)
       set('lease', 0, 'quiet', 0, 'retry', 0)
       note('opened')
-    elseif get('state') == 'authorised' and number('captured') + number('released') == number('amount') then
+    elseif get('state') == 'authorized' and number('captured') + number('voided') == number('amount') then
       set('state', 'closed')
     end
     arm()
@@ -79,14 +79,14 @@ if arg.outcome == 'done' then
   set(act_field(act, 'state'), 'done', act_field(act, 'done'), now)
   if state == 'parked' then no_longer_parked() end
   if opens then
-    set('state', 'authorised', 'expires', now + arg.authorization_ttl)
-    if arg.waited_for then set('claimed', '1') end
+    set('state', 'authorized', 'expires', now + arg.authorization_ttl)
+    if arg.waited_for then set('acknowledged', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
     no_longer_aside(act)
-    convert(kind, amount, released, refunded)
+    convert(kind, amount, voided, refunded)
     if kind == 'capture' then set('expires', now + arg.remainder_ttl) end
-    if number('captured') + number('released') == number('amount') then
+    if number('captured') + number('voided') == number('amount') then
       set('state', arg.closed_as)
       if arg.closed_as == 'abandoned' then redis.call('ZREM', of_card, arg.id) end
     end
@@ -101,12 +101,12 @@ keep_steps()
 
 if arg.outcome == 'refused' then
   no_longer_aside(act)
-  count(kind, amount, released, refunded, -1)
+  count(kind, amount, voided, refunded, -1)
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
   if opens then
     set('state', arg.abandoned and 'abandoned' or 'refused')
-  elseif get('state') == 'closed' and number('captured') + number('released') < number('amount') then
-    set('state', 'authorised')
+  elseif get('state') == 'closed' and number('captured') + number('voided') < number('amount') then
+    set('state', 'authorized')
   end
   move_on()
   note(arg.abandoned and 'abandoned' or 'refused')

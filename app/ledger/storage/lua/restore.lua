@@ -1,4 +1,4 @@
--- Writes a transaction that the store had lost and the backend still knew. Answers: found | restored.
+-- Writes a transaction that Redis had lost and the backend still knew. Answers: found | restored.
 if get('state') ~= '' then return answer('found') end
 for field, value in pairs(arg.fields) do set(field, value) end
 redis.call('ZADD', all, arg.fields.date, arg.id)

@@ -41,7 +41,7 @@ KINDS = {
     Verb.CREDIT: "credit",
     Verb.REFUND: "credit",
     Verb.CAPTURE: "capture",
-    Verb.RELEASE: "release",
+    Verb.VOID: "void",
 }
 
 REFUSALS: dict[str, tuple[type[Refused], str]] = {
@@ -62,7 +62,7 @@ class ToyOptions:
 
 
 class Toy(Mapper):
-    """Toy holds, captures and releases any amount, and answers a repeat as the first time."""
+    """Toy holds, captures and voids any amount, and answers a repeat as the first time."""
 
     # The decisions. The guide, mappers/README.md of giftbridge, says what hangs on each.
     supported_holds = (Holds.NATIVE, Holds.UPFRONT)

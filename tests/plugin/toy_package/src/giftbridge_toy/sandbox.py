@@ -134,7 +134,7 @@ class Model:
                     card.balance += amount
                 case "capture":
                     card.lower_hold(wanted["hold"], amount)
-                case "release":
+                case "void":
                     card.lower_hold(wanted["hold"], amount)
                     card.balance += amount
                 case _:

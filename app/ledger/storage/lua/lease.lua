@@ -1,5 +1,5 @@
 -- Takes over the first unresolved act, when nobody is at it.
--- Answers: missing | nothing | seen to | leased | card busy | claimed (then with a claim).
+-- Answers: missing | nothing | seen to | held | card busy | leased (then with a lease).
 if get('state') == '' then return answer('missing') end
 local open = get('open')
 if open == '' then
@@ -11,7 +11,7 @@ if open == '' then
   end
   return answer('nothing')
 end
-if number('lease') > now then return answer('leased') end
+if number('lease') > now then return answer('held') end
 local act = tonumber(open)
 local is_parked = get(act_field(act, 'state')) == 'parked'
 if arg.unpark and not is_parked then return answer('nothing') end
@@ -22,7 +22,7 @@ if arg.unpark or not is_parked then
   take_card(kind, refunded)
 end
 if arg.unpark then
-  set(act_field(act, 'state'), get(act_field(act, 'promised')) == '1' and 'accepted' or 'opening')
+  set(act_field(act, 'state'), get(act_field(act, 'promised')) == '1' and 'accepted' or 'pending')
   set(act_field(act, 'decided'), arg.decided)
   no_longer_parked()
   note('decided')
@@ -34,4 +34,4 @@ if number('lease') > 0 then set(act_field(act, 'overtaken'), '1') end
 set(act_field(act, 'clean'), '')
 take_lease()
 arm()
-return answer_with_claim('claimed', quiet, clean)
+return answer_with_lease('leased', quiet, clean)

@@ -19,8 +19,8 @@ from mappers.base import (
     Unsupported,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail_valuestores.mapper import LightrailValueStores
-from tests.mappers.lightrail_valuestores_wire import (
+from mappers.lightrail_draft.mapper import LightrailDraft
+from tests.mappers.lightrail_draft_wire import (
     CODE,
     NO_SUCH,
     ORDER,
@@ -35,7 +35,7 @@ from tests.mappers.lightrail_valuestores_wire import (
 
 
 @pytest.fixture
-def mapper() -> LightrailValueStores:
+def mapper() -> LightrailDraft:
     return build()
 
 

@@ -14,8 +14,8 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail_valuestores.mapper import LightrailValueStores
-from tests.mappers.lightrail_valuestores_wire import (
+from mappers.lightrail_draft.mapper import LightrailDraft
+from tests.mappers.lightrail_draft_wire import (
     CAPTURED,
     CREDIT,
     KEY,
@@ -32,7 +32,7 @@ from tests.mappers.lightrail_valuestores_wire import (
 
 
 @pytest.fixture
-def mapper() -> LightrailValueStores:
+def mapper() -> LightrailDraft:
     return build()
 
 
@@ -115,7 +115,7 @@ def test_a_refusal_that_cannot_be_looked_into_is_unknown(wire, mapper, deadline)
     ("verb", "shown", "error"),
     [
         (Verb.CAPTURE, VOIDED, CardUnusable),
-        (Verb.RELEASE, CAPTURED, Conflict),
+        (Verb.VOID, CAPTURED, Conflict),
         (Verb.CAPTURE, CAPTURED | {"pending": "pending"}, OutcomeUnknown),
     ],
     ids=["voided", "captured", "still open"],

@@ -12,8 +12,8 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail_valuestores.mapper import LightrailValueStores
-from tests.mappers.lightrail_valuestores_wire import (
+from mappers.lightrail_draft.mapper import LightrailDraft
+from tests.mappers.lightrail_draft_wire import (
     CAPTURED,
     CREDIT,
     DEBIT,
@@ -32,7 +32,7 @@ from tests.mappers.lightrail_valuestores_wire import (
 
 
 @pytest.fixture
-def mapper() -> LightrailValueStores:
+def mapper() -> LightrailDraft:
     return build()
 
 
@@ -69,7 +69,7 @@ def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, body, an
     assert sent(wire) == body | money
 
 
-@pytest.mark.parametrize(("verb", "answer"), [(Verb.CAPTURE, CAPTURED), (Verb.RELEASE, VOIDED)])
+@pytest.mark.parametrize(("verb", "answer"), [(Verb.CAPTURE, CAPTURED), (Verb.VOID, VOIDED)])
 def test_a_hold_is_ended_without_a_body_and_answers_itself(wire, mapper, deadline, verb, answer):
     wire.post(path(verb), json=answer)
     assert mapper.run(step(verb), deadline) == Receipt("tx-1")
@@ -88,7 +88,7 @@ def test_a_hold_may_be_shown_as_true_or_as_pending(wire, mapper, deadline, word)
     assert mapper.run(step(Verb.HOLD), deadline).reference == KEY
 
 
-@pytest.mark.parametrize(("verb", "word"), [(Verb.CAPTURE, "capture"), (Verb.RELEASE, "voided")])
+@pytest.mark.parametrize(("verb", "word"), [(Verb.CAPTURE, "capture"), (Verb.VOID, "voided")])
 def test_an_ended_hold_may_be_shown_in_either_form_of_the_word(wire, mapper, deadline, verb, word):
     wire.post(path(verb), json=PENDING | {"pending": word})
     assert mapper.run(step(verb), deadline).reference == KEY

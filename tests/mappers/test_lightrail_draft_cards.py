@@ -14,11 +14,11 @@ from mappers.base import (
     OutcomeUnknown,
     Query,
 )
-from mappers.lightrail_valuestores.mapper import LightrailValueStores
-from mappers.lightrail_valuestores.sandbox import SEEDS, create_app
+from mappers.lightrail_draft.mapper import LightrailDraft
+from mappers.lightrail_draft.sandbox import SEEDS, create_app
 from mappers.money import Currency
 from mappers.sandbox import running
-from tests.mappers.lightrail_valuestores_story import Story, connect, soon
+from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 MEGABUCKS = Currency.of("MEGABUCKS", 0)
 NEW = NewCard(
@@ -41,7 +41,7 @@ def sandbox():
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailValueStores:
+def mapper(sandbox) -> LightrailDraft:
     return connect(sandbox)
 
 
@@ -150,7 +150,7 @@ def test_every_currency_is_counted_in_its_own_smallest_unit(sandbox, code, curre
     mapper = connect(sandbox, currency=currency)
     (card,) = mapper.find(Query(code=code), soon())
     assert (card.balance, card.currency, card.status) == (balance, currency.code, CardStatus.ACTIVE)
-    story = Story(sandbox, mapper, code, amount=7).open().capture(5).release(2)
+    story = Story(sandbox, mapper, code, amount=7).open().capture(5).reverse(2)
     assert story.balance == balance - 5
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from mappers.base import Card, CardStatus, NewCard, mask_code
-from mappers.lightrail_valuestores.objects import Program, ValueStore
+from mappers.lightrail_draft.objects import Program, ValueStore
 from mappers.money import Currency
 
 # Everything of ours in a value store's or transaction's metadata stands under this one name.

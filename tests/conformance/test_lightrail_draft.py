@@ -5,14 +5,14 @@ from decimal import Decimal
 import pytest
 
 from mappers.conformance import MapperConformance
-from mappers.lightrail_valuestores.mapper import LightrailValueStores, LightrailValueStoresOptions
-from mappers.lightrail_valuestores.sandbox import DEMO_OPTIONS, create_app
+from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
+from mappers.lightrail_draft.sandbox import DEMO_OPTIONS, create_app
 from mappers.money import Currency
 from mappers.sandbox import running
 
 
-class TestLightrailValueStores(MapperConformance):
-    mapper_class = LightrailValueStores
+class TestLightrailDraft(MapperConformance):
+    mapper_class = LightrailDraft
     other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
@@ -22,7 +22,7 @@ class TestLightrailValueStores(MapperConformance):
 
     @pytest.fixture
     def options(self, backend):
-        return LightrailValueStoresOptions(**DEMO_OPTIONS(backend.url))
+        return LightrailDraftOptions(**DEMO_OPTIONS(backend.url))
 
     @pytest.fixture
     def card_code(self, backend, currency):

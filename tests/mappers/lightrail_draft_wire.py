@@ -3,7 +3,7 @@
 import json
 
 from mappers.base import Holds, Secret, Step, Verb
-from mappers.lightrail_valuestores.mapper import LightrailValueStores, LightrailValueStoresOptions
+from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.money import Currency
 
 URL = "https://api.lightrail.com/v2"
@@ -42,13 +42,13 @@ PARTY = {"rail": "lightrail", "valueStoreId": "vs-1"}
 NO_SUCH = {"message": "Not Found", "statusCode": 404}
 
 
-def build(**options) -> LightrailValueStores:
-    options = LightrailValueStoresOptions(**{"api_key": Secret("jwt")} | options)
-    return LightrailValueStores("acme", Currency("BRL", 2), Holds.NATIVE, options)
+def build(**options) -> LightrailDraft:
+    options = LightrailDraftOptions(**{"api_key": Secret("jwt")} | options)
+    return LightrailDraft("acme", Currency("BRL", 2), Holds.NATIVE, options)
 
 
 def step(verb: Verb, amount: int = 1000, **fields) -> Step:
-    reference = "tx-1" if verb in (Verb.CAPTURE, Verb.RELEASE) else ""
+    reference = "tx-1" if verb in (Verb.CAPTURE, Verb.VOID) else ""
     return Step(verb, amount, "vs-1", reference, key=KEY, **fields)
 
 
@@ -59,7 +59,7 @@ def path(verb: Verb) -> str:
         Verb.CREDIT: f"{URL}/transactions/credit",
         Verb.REFUND: f"{URL}/transactions/credit",
         Verb.CAPTURE: f"{URL}/transactions/tx-1/capture",
-        Verb.RELEASE: f"{URL}/transactions/tx-1/void",
+        Verb.VOID: f"{URL}/transactions/tx-1/void",
     }[verb]
 
 

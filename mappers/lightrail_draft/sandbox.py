@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from mappers.lightrail_valuestores.sandbox_model import ApiError, Json, Model, required, stamp
+from mappers.lightrail_draft.sandbox_model import ApiError, Json, Model, required, stamp
 from mappers.sandbox import create_sandbox
 
 DEFAULT_PORT = 28730
@@ -77,7 +77,7 @@ def _body() -> Any:
 
 def create_app() -> Flask:
     """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its Model."""
-    app = create_sandbox("lightrail_valuestores")
+    app = create_sandbox("lightrail_draft")
     model = _seeded()
     app.extensions["backend"] = model
     _add_guards(app, model)

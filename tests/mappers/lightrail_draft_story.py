@@ -4,17 +4,17 @@ from dataclasses import replace
 
 from mappers.base import Act, ActKind, DoneStep, Holds, Secret, Transaction
 from mappers.deadline import Deadline
-from mappers.lightrail_valuestores.mapper import LightrailValueStores, LightrailValueStoresOptions
-from mappers.lightrail_valuestores.sandbox import DEMO_OPTIONS
+from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
+from mappers.lightrail_draft.sandbox import DEMO_OPTIONS
 from mappers.money import Currency
 
 BRL = Currency("BRL", 2)
 
 
-def connect(sandbox, holds=Holds.NATIVE, currency=BRL, **options) -> LightrailValueStores:
+def connect(sandbox, holds=Holds.NATIVE, currency=BRL, **options) -> LightrailDraft:
     demo = DEMO_OPTIONS(sandbox.url) | options
-    options = LightrailValueStoresOptions(**demo | {"api_key": Secret(demo["api_key"])})
-    return LightrailValueStores("acme", currency, holds, options)
+    options = LightrailDraftOptions(**demo | {"api_key": Secret(demo["api_key"])})
+    return LightrailDraft("acme", currency, holds, options)
 
 
 def soon() -> Deadline:
@@ -38,9 +38,9 @@ class Story:
     def balance(self):
         return self.card["value"]
 
-    def steps(self, kind, amount, released=0, refunded=0):
+    def steps(self, kind, amount, voided=0, refunded=0):
         self.number += 1
-        planned = self.mapper.plan(Act(kind, amount, released, refunded), self.transaction)
+        planned = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
         return [replace(step, key=f"gb-0-{self.number}-{part}") for part, step in enumerate(planned, 1)]
 
     def step(self, kind, amount):
@@ -49,16 +49,16 @@ class Story:
 
     def do(self, kind, amount):
         before = self.transaction
-        held = before.amount - before.captured - before.released
-        released = min(amount, held) if kind is ActKind.RELEASE else 0
-        refunded = amount - released if kind is ActKind.RELEASE else 0
-        for step in self.steps(kind, amount, released, refunded):
+        held = before.amount - before.captured - before.voided
+        voided = min(amount, held) if kind is ActKind.REVERSAL else 0
+        refunded = amount - voided if kind is ActKind.REVERSAL else 0
+        for step in self.steps(kind, amount, voided, refunded):
             done = DoneStep(step.verb, step.amount, self.mapper.run(step, soon()), step.key)
             self.transaction = replace(self.transaction, done=(*self.transaction.done, done))
         self.transaction = replace(
             self.transaction,
             captured=before.captured + (amount if kind is ActKind.CAPTURE else 0),
-            released=before.released + released,
+            voided=before.voided + voided,
             refunded=before.refunded + refunded,
         )
         return self
@@ -69,8 +69,8 @@ class Story:
     def capture(self, amount):
         return self.do(ActKind.CAPTURE, amount)
 
-    def release(self, amount):
-        return self.do(ActKind.RELEASE, amount)
+    def reverse(self, amount):
+        return self.do(ActKind.REVERSAL, amount)
 
     def posts(self):
         return [request.path.rpartition("/")[2] for request in self.sandbox.requests if request.method == "POST"]

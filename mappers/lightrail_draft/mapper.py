@@ -33,9 +33,9 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend, segment
-from mappers.lightrail_valuestores.cards import OURS, new_store, problem, status, store_id, translate
-from mappers.lightrail_valuestores.client import TOO_LITTLE, Client, Rejected
-from mappers.lightrail_valuestores.objects import Hold, Posting, Program, ValueStore
+from mappers.lightrail_draft.cards import OURS, new_store, problem, status, store_id, translate
+from mappers.lightrail_draft.client import TOO_LITTLE, Client, Rejected
+from mappers.lightrail_draft.objects import Hold, Posting, Program, ValueStore
 from mappers.money import Currency
 from mappers.whole_capture import plan
 
@@ -47,14 +47,14 @@ LONGEST_DESCRIPTION = 1000
 SIMULATED_PRICE = 1
 
 # What ends a hold: the word after the transaction's path, and what the transaction then shows.
-ENDINGS = {Verb.CAPTURE: ("capture", Hold.CAPTURED), Verb.RELEASE: ("void", Hold.VOIDED)}
+ENDINGS = {Verb.CAPTURE: ("capture", Hold.CAPTURED), Verb.VOID: ("void", Hold.VOIDED)}
 TAKES = (Verb.HOLD, Verb.DEBIT)
 
 KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}
 
 
 @dataclass(frozen=True, slots=True)
-class LightrailValueStoresOptions:
+class LightrailDraftOptions:
     """`api_key` may read value stores and make transactions. `program_id` is the program that issued cards get."""
 
     api_key: Secret
@@ -62,18 +62,16 @@ class LightrailValueStoresOptions:
     program_id: str | None = None
 
 
-class LightrailValueStores(Mapper):
+class LightrailDraft(Mapper):
     """The draft holds, captures whole holds only, reverses nothing, and refuses what is repeated."""
 
     supported_holds = (Holds.NATIVE, Holds.UPFRONT)
     repeatable = True
     # Undocumented; the released V2 reads from a replica.
     read_lag_seconds = 2.0
-    Options = LightrailValueStoresOptions
+    Options = LightrailDraftOptions
 
-    def __init__(
-        self, provider_id: str, currency: Currency, holds: Holds, options: LightrailValueStoresOptions
-    ) -> None:
+    def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailDraftOptions) -> None:
         super().__init__(provider_id, currency, holds, options)
         # Not left to HttpBackend, which would call the option "headers".
         key = str(options.api_key)
@@ -82,7 +80,7 @@ class LightrailValueStores(Mapper):
         if options.program_id in ("", ".", ".."):
             raise InvalidOptions("program_id", "program_id must be the id of a program, or left out")
         headers = {"Authorization": f"Bearer {key}"}
-        self._client = Client(HttpBackend(f"{provider_id} (lightrail_valuestores)", options.base_url, headers=headers))
+        self._client = Client(HttpBackend(f"{provider_id} (lightrail_draft)", options.base_url, headers=headers))
 
     # Cards
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mappers.lightrail_valuestores.sandbox import API_KEY, DEMO_OPTIONS, SEEDS, create_app
+from mappers.lightrail_draft.sandbox import API_KEY, DEMO_OPTIONS, SEEDS, create_app
 
 CODE = "VS-ACTIVE-100"
 CARD = {"rail": "lightrail", "code": CODE}

@@ -9,10 +9,10 @@ from mappers.base import (
     OutcomeUnknown,
     Verb,
 )
-from mappers.lightrail_valuestores.mapper import LightrailValueStores
-from mappers.lightrail_valuestores.sandbox import create_app
+from mappers.lightrail_draft.mapper import LightrailDraft
+from mappers.lightrail_draft.sandbox import create_app
 from mappers.sandbox import running
-from tests.mappers.lightrail_valuestores_story import Story, connect, soon
+from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 PAST = "2020-01-01T00:00:00.000Z"
 
@@ -24,7 +24,7 @@ def sandbox():
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailValueStores:
+def mapper(sandbox) -> LightrailDraft:
     return connect(sandbox)
 
 
@@ -40,7 +40,7 @@ def plays(story, name):
     story.open()
     if name == "credit":
         story.capture(1000)
-    return story.step(ActKind.CAPTURE if name == "capture" else ActKind.RELEASE, 1000)
+    return story.step(ActKind.CAPTURE if name == "capture" else ActKind.REVERSAL, 1000)
 
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "credit"])
@@ -82,10 +82,10 @@ def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
         story.mapper.run(step, soon())
 
 
-def test_captures_releases_and_refunds_are_tried_however_often_they_failed(story):
+def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story):
     story.open()
     story.sandbox.faults.add("status", method="POST", status=500, times=30)
-    steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.RELEASE, 1000)]
+    steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.REVERSAL, 1000)]
     steps.append(replace(steps[0], verb=Verb.REFUND, reference=""))
     for step in steps * 10:
         with pytest.raises(OutcomeUnknown):

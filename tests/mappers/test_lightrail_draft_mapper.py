@@ -13,10 +13,10 @@ from mappers.base import (
     InsufficientFunds,
     Verb,
 )
-from mappers.lightrail_valuestores.mapper import LightrailValueStores
-from mappers.lightrail_valuestores.sandbox import create_app
+from mappers.lightrail_draft.mapper import LightrailDraft
+from mappers.lightrail_draft.sandbox import create_app
 from mappers.sandbox import running
-from tests.mappers.lightrail_valuestores_story import Story, connect, soon
+from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def sandbox():
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailValueStores:
+def mapper(sandbox) -> LightrailDraft:
     return connect(sandbox)
 
 
@@ -35,7 +35,7 @@ def story(sandbox, mapper) -> Story:
     return Story(sandbox, mapper)
 
 
-# Settling and cancelling
+# Settling and canceling
 
 
 def test_a_hold_keeps_the_money_at_once(story):
@@ -48,51 +48,51 @@ def test_the_first_capture_takes_the_whole_hold_and_later_ones_call_nobody(story
     assert (story.posts(), story.balance) == (["debit", "capture"], 9000)
 
 
-def test_what_is_released_after_a_capture_goes_back_as_a_credit(story):
-    story.open().capture(300).release(200).release(800)
+def test_what_is_voided_after_a_capture_goes_back_as_a_credit(story):
+    story.open().capture(300).reverse(200).reverse(800)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit", "credit"], 10000)
 
 
 def test_all_that_was_captured_goes_back_as_a_credit_for_nothing_is_reversed(story):
-    story.open().capture(1000).release(1000)
+    story.open().capture(1000).reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit"], 10000)
 
 
 def test_a_hold_given_back_whole_is_voided(story):
-    story.open().release(1000)
+    story.open().reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "void"], 10000)
 
 
-def test_a_part_released_before_any_capture_is_spendable_at_once(story):
-    story.open().release(400)
+def test_a_part_voided_before_any_capture_is_spendable_at_once(story):
+    story.open().reverse(400)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit"], 9400)
     story.capture(600)
     assert story.posts() == ["debit", "capture", "credit"]
 
 
-def test_a_capture_left_by_a_refused_partial_release_is_remembered(story):
+def test_a_capture_left_by_a_refused_partial_void_is_remembered(story):
     story.open()
     story.card["frozen"] = True
     with pytest.raises(CardUnusable, match="frozen"):
-        story.release(400)
+        story.reverse(400)
     story.card["frozen"] = False
-    story.release(1000)
+    story.reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit", "credit"], 10000)
 
 
 def test_upfront_takes_the_money_at_once_and_gives_it_back(sandbox):
-    story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).open().capture(300).release(200).release(500)
+    story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).open().capture(300).reverse(200).reverse(500)
     assert (story.posts(), story.balance) == (["debit", "credit", "credit"], 9700)
 
 
-def test_a_credit_adds_at_once_and_its_release_takes_back(sandbox, mapper):
+def test_a_credit_adds_at_once_and_its_void_takes_back(sandbox, mapper):
     story = Story(sandbox, mapper, credit=True).open().capture(1000)
     assert story.balance == 11000
-    assert story.release(1000).balance == 10000
+    assert story.reverse(1000).balance == 10000
 
 
 def test_no_code_is_sent_with_a_payment(story):
-    story.open().capture(500).release(100)
+    story.open().capture(500).reverse(100)
     assert story.code not in repr([request.body for request in story.sandbox.requests])
 
 
@@ -140,23 +140,23 @@ def test_another_request_under_the_same_key_is_a_conflict(story, difference):
         story.mapper.ask(replace(step, **difference), soon())
 
 
-def test_a_hold_captured_elsewhere_counts_as_captured_and_cannot_be_released(story):
+def test_a_hold_captured_elsewhere_counts_as_captured_and_cannot_be_voided(story):
     story.open()
-    release = story.step(ActKind.RELEASE, 1000)
+    void = story.step(ActKind.REVERSAL, 1000)
     story.model.end("gb-0-1-1", "captured")
     with pytest.raises(Conflict):
-        story.mapper.run(release, soon())
-    assert story.mapper.ask(release, soon()) is None
+        story.mapper.run(void, soon())
+    assert story.mapper.ask(void, soon()) is None
     story.capture(1000)
 
 
-def test_a_hold_voided_elsewhere_counts_as_released_and_cannot_be_captured(story):
+def test_a_hold_voided_elsewhere_counts_as_voided_and_cannot_be_captured(story):
     story.open()
     capture = story.step(ActKind.CAPTURE, 1000)
     story.model.end("gb-0-1-1", "void")
     with pytest.raises(CardUnusable, match="given back"):
         story.mapper.run(capture, soon())
-    assert story.release(1000).balance == 10000
+    assert story.reverse(1000).balance == 10000
 
 
 def test_a_hold_that_lightrail_does_not_know_cannot_be_ended(story):

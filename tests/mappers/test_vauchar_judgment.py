@@ -11,7 +11,7 @@ from mappers.money import Currency
 from mappers.vauchar.cards import translate
 from mappers.vauchar.client import GiftCard
 from mappers.vauchar.giveback import Taken, choose, standing
-from mappers.vauchar.judgement import MAXIMUM_IDS, Look, Seen, find_redemption, was_restored
+from mappers.vauchar.judgment import MAXIMUM_IDS, Look, Seen, find_redemption, was_restored
 
 KEY = "gb-this"
 NOBODY = Memo()

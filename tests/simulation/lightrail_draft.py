@@ -29,7 +29,7 @@ class Posting:
     ended_at: int = 0
 
 
-class LightrailValueStoresMoney(Money):
+class LightrailDraftMoney(Money):
     """Transactions by id; capture and void have none. The card is looked at first, then its value, then the id."""
 
     def __init__(self, around: Surroundings) -> None:

@@ -1,4 +1,4 @@
-"""A store that lost everything, before the real mappers that hold natively and keep our notes, over real sockets."""
+"""A Redis that lost everything, before the real mappers that hold natively and keep our notes, over real sockets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.storage.commands import StoreTimes
+from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.index import Index
-from app.ledger.storage.storage import Store
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Operation
 from mappers.base import Holds, Mapper, Query
 from mappers.deadline import Deadline
@@ -54,8 +54,8 @@ class Shop:
     def story(self, transaction: str) -> tuple[list[Decimal], list[Decimal]]:
         """What VTEX reads of a transaction: its settlements and its cancellations."""
         read = self.ledger.settlements, self.ledger.cancellations
-        settled, cancelled = (call(self.provider, self.card, transaction, self.deadline()) for call in read)
-        return [entry.value for entry in settled], [entry.value for entry in cancelled]
+        settled, canceled = (call(self.provider, self.card, transaction, self.deadline()) for call in read)
+        return [entry.value for entry in settled], [entry.value for entry in canceled]
 
     def balance(self) -> Decimal:
         return BRL.to_decimal(self.provider.mapper.get_card(self.card, self.deadline()).balance)
@@ -90,19 +90,19 @@ def lightrail_v2() -> Iterator[tuple[Mapper, str]]:
 
 
 @pytest.fixture(params=[lightrail_v1, lightrail_v2], ids=["lightrail_v1", "lightrail_v2"])
-def shop(request: pytest.FixtureRequest, redis_url: str, clean_store: str) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, redis_url: str, empty_redis_url: str) -> Iterator[Shop]:
     with request.param() as (mapper, code):
         policy = Policy(Holds.NATIVE, authorization_ttl=MONTH, remainder_ttl=MONTH)
         provider = Provider("light", "Light", BRL, mapper, (), policy)
         connection = Connection.to(redis_url, timeout_seconds=2, connections=10)
-        store = Store(connection, StoreTimes())
-        ledger = LedgerService(store, Index(connection), Executor(store), Recovery(store))
+        storage = Storage(connection, LedgerTimes())
+        ledger = LedgerService(storage, Index(connection), Executor(storage), Recovery(storage))
         (card,) = mapper.find(Query(code=code), Shop.deadline())
         yield Shop(provider, card.id, ledger, connection)
         connection.close()
 
 
-def test_what_was_authorised_is_settled_and_what_is_left_cancelled(shop: Shop) -> None:
+def test_what_was_authorized_is_settled_and_what_is_left_canceled(shop: Shop) -> None:
     transaction = shop.authorize("40.00")
     shop.lose_everything()
     shop.settle(transaction, "15.00", "settle-1")
@@ -112,7 +112,7 @@ def test_what_was_authorised_is_settled_and_what_is_left_cancelled(shop: Shop) -
     assert shop.balance() == 85
 
 
-def test_what_was_settled_and_cancelled_is_listed_as_before(shop: Shop) -> None:
+def test_what_was_settled_and_canceled_is_listed_as_before(shop: Shop) -> None:
     transaction = shop.authorize("40.00")
     shop.settle(transaction, "30.00", "settle-1")
     shop.cancel(transaction, "10.00", "cancel-1")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
-from mappers.lightrail_valuestores.objects import (
+from mappers.lightrail_draft.objects import (
     Malformed,
     Posting,
     Program,

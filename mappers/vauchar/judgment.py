@@ -1,4 +1,4 @@
-"""Judgement knows what a card's balance and redemptions prove about a redemption whose answer was lost."""
+"""Judgment knows what a card's balance and redemptions prove about a redemption whose answer was lost."""
 
 from __future__ import annotations
 
