@@ -9,9 +9,9 @@ from app.ledger.cards import CardService
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
-from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.index import Index
+from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.settings import Settings

@@ -169,7 +169,8 @@ class Origin:
     act_amount: int
     voided: int = 0
     refunded: int = 0
-    act_request_id: str = ""
+    act_request_id: str = ""  # empty for what the ledger did by itself
+    reason: str = "request"  # why the act is there
 
     @classmethod
     def read(cls, kept: Any) -> Self | None:
@@ -181,7 +182,7 @@ class Origin:
             origin = cls(**known | {"act": ActKind(known.get("act", ""))})
         except (TypeError, ValueError):
             return None
-        names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id)
+        names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id, origin.reason)
         amounts = (origin.act_amount, origin.voided, origin.refunded)
         sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
         return origin if sound else None

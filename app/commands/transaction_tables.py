@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from app.admin.transactions.by_hand import Done
+from app.admin.transactions.by_hand import ByHandResult
 from app.admin.transactions.views import Story, Summary
 from app.commands.output import Column, note, print_fields, print_table
 
@@ -114,7 +114,7 @@ def print_story(story: Story) -> None:
     )
 
 
-def print_done(done: Done) -> None:
+def print_done(done: ByHandResult) -> None:
     one, act = done.transaction, done.act
     parts = f" ({act.voided} of what was reserved, {act.refunded} of what was settled)" if act.refunded else ""
     click.echo(f"The {act.what} of {act.amount} {one.currency}{parts} by {act.by or act.reason} is {act.state}.")

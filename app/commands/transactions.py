@@ -8,14 +8,14 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from app.admin.transactions import by_hand, search
-from app.admin.transactions.by_hand import Done, Order
+from app.admin.transactions.by_hand import ByHandResult, Order
 from app.admin.transactions.search import Cursor, Filter, Wanted
 from app.admin.transactions.views import show, summary
 from app.commands.installation import actor_option, logs_to_stderr, opened
 from app.commands.output import json_option, note, print_json, progress, read_secret
 from app.commands.transaction_tables import print_done, print_story, print_summaries
 from app.ledger.errors import LedgerUnavailable, Unresolved
-from app.ledger.transaction import Record
+from app.ledger.transaction import Transaction
 from app.parts import Parts
 from mappers.base import BackendUnavailable, OutcomeUnknown
 
@@ -133,7 +133,9 @@ def show_command(transaction: str, as_json: bool) -> None:
         print_story(story)
 
 
-def _by_hand(name: str, use_case: Callable[[Parts, Record, Decimal | None, Order], Done], text: str) -> None:
+def _by_hand(
+    name: str, use_case: Callable[[Parts, Transaction, Decimal | None, Order], ByHandResult], text: str
+) -> None:
     """Add a command that changes a transaction by hand."""
 
     @transactions.command(name, help=text)

@@ -47,6 +47,11 @@ def act_id(transaction_id: str, kind: str, request_id: str) -> str:
     return f"gb-{transaction_id[3:5]}{digest('act', transaction_id, kind, request_id)}"
 
 
+def own_act_id(transaction_id: str, reason: str, number: int) -> str:
+    """Return the oid of what the ledger does by itself as act `number`. No requestId can equal it."""
+    return f"gb-{transaction_id[3:5]}{digest('own act', transaction_id, reason, str(number))}"
+
+
 def step_key(oid: str, number: int) -> str:
     """Return the backend's idempotency key of an act's step; the first step is 1."""
     return f"{oid}-{number}"

@@ -19,12 +19,12 @@ from app.ledger.transaction import (
     Operation,
     PlannedStep,
     Reason,
-    Record,
     State,
+    Transaction,
     planned,
     wanted,
 )
-from mappers.base import ActKind, CardNotFound, Entry, Holds, Mapper, Unsupported, Verb
+from mappers.base import ActKind, CardNotFound, Entry, Holds, Mapper, Origin, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -40,7 +40,7 @@ class Recovery:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Record | None:
+    def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction | None:
         """Return a transaction Redis does not know but the backend does, written down again; else None.
 
         Raises BackendUnavailable, LedgerUnavailable.
@@ -68,7 +68,7 @@ class Recovery:
         except (Unsupported, CardNotFound):
             return []
 
-    def _restore(self, provider: Provider, address: Address, entries: list[Entry]) -> Record | None:
+    def _restore(self, provider: Provider, address: Address, entries: list[Entry]) -> Transaction | None:
         record = rebuild(provider, address, entries)
         if record is None:
             return None
@@ -76,13 +76,13 @@ class Recovery:
         return self._storage.restore(record)
 
 
-def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> Record | None:
+def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> Transaction | None:
     """Return the transaction that these entries of the backend tell of, or None when they do not tell how it began.
 
     Acts without a backend call of their own (a later settlement, where the first one captured all) left no trace.
     """
     entries = list(entries)
-    record: Record | None = None
+    record: Transaction | None = None
     for oid in dict.fromkeys(entry.origin.oid for entry in entries if entry.origin and entry.key):
         told = {entry.key: entry for entry in entries if entry.key and entry.origin and entry.origin.oid == oid}
         record = _with_act(provider, address, record, oid, told)
@@ -100,8 +100,8 @@ def _belongs(entry: Entry, transaction_id: str) -> bool:
 
 
 def _with_act(
-    provider: Provider, address: Address, record: Record | None, oid: str, told: dict[str, Entry]
-) -> Record | None:
+    provider: Provider, address: Address, record: Transaction | None, oid: str, told: dict[str, Entry]
+) -> Transaction | None:
     first = next(iter(told.values()))
     origin = first.origin
     if origin is None:
@@ -117,8 +117,8 @@ def _with_act(
         oid=oid,
         amount=origin.act_amount,
         state=ActState.PENDING,
-        request_id=origin.act_request_id or origin.request_id,
-        reason=_reason(origin.act_request_id),
+        request_id=origin.act_request_id,
+        reason=_reason(origin),
         date=_milliseconds(first),
         voided=origin.voided,
         refunded=origin.refunded,
@@ -136,28 +136,28 @@ def _with_act(
     return replace(
         record,
         acts=(*record.acts, act),
-        open=record.open if done or record.open is not None else act.number,
+        unresolved=record.unresolved if done or record.unresolved is not None else act.number,
         captured=record.captured + (act.amount if act.kind is ActKind.CAPTURE else 0),
         voided=record.voided + act.voided,
         refunded=record.refunded + act.refunded,
     )
 
 
-def _reason(request_id: str) -> Reason:
-    """Return why an act was there, as its name tells."""
-    return next((reason for reason in Reason if request_id.startswith(f"{reason}-")), Reason.REQUEST)
+def _reason(origin: Origin) -> Reason:
+    """Return why an act was there; a note that names no reason we know was made for a request."""
+    return next((reason for reason in Reason if reason == origin.reason), Reason.REQUEST)
 
 
-def _as_told(mapper: Mapper, record: Record, act: ActRecord, told: dict[str, Entry]) -> Iterable[PlannedStep]:
+def _as_told(mapper: Mapper, record: Transaction, act: ActRecord, told: dict[str, Entry]) -> Iterable[PlannedStep]:
     for number, step in enumerate(planned(mapper.plan(wanted(act), record.view(act))), start=1):
         entry = told.get(names.step_key(act.oid, number))
         yield replace(step, receipt=entry.receipt) if entry else step
 
 
-def _opened(provider: Provider, address: Address, entry: Entry) -> Record:
+def _opened(provider: Provider, address: Address, entry: Entry) -> Transaction:
     origin = entry.origin
     assert origin is not None  # noqa: S101 - the caller looked
-    return Record(
+    return Transaction(
         id=address.id,
         provider_id=address.provider_id,
         card_id=address.card_id,
@@ -170,22 +170,22 @@ def _opened(provider: Provider, address: Address, entry: Entry) -> Record:
         date=_milliseconds(entry),
         acts=(),
         opened_by=0,
-        open=None,
+        unresolved=None,
         acknowledged=True,
         authorization_ttl=provider.policy.authorization_ttl,
     )
 
 
-def _voided_by_the_backend(record: Record, entry: Entry) -> Record:
+def _voided_by_the_backend(record: Transaction, entry: Entry) -> Transaction:
     """Add the void of a hold that the backend let run out."""
     number = len(record.acts)
     act = ActRecord(
         number=number,
         kind=ActKind.REVERSAL,
-        oid=names.act_id(record.id, ActKind.REVERSAL, f"{Reason.EXPIRED}-{number}"),
+        oid=names.own_act_id(record.id, Reason.EXPIRED, number),
         amount=record.rest,
         state=ActState.DONE,
-        request_id=f"{Reason.EXPIRED}-{number}",
+        request_id="",
         reason=Reason.EXPIRED,
         date=_milliseconds(entry),
         voided=record.rest,
@@ -194,18 +194,18 @@ def _voided_by_the_backend(record: Record, entry: Entry) -> Record:
     return replace(record, acts=(*record.acts, act), voided=record.voided + act.voided, state=State.EXPIRED)
 
 
-def _with_state(provider: Provider, record: Record) -> Record:
-    if record.rest == 0 and record.state is State.AUTHORIZED and record.open is None:
+def _with_state(provider: Provider, record: Transaction) -> Transaction:
+    if record.rest == 0 and record.state is State.AUTHORIZED and record.unresolved is None:
         undone = record.captured == 0 and record.acts[-1].reason in (Reason.ABANDONED, Reason.LATE)
         return replace(record, state=State.ABANDONED if undone else State.CLOSED)
     if record.captured:
         # Later settlements of a hold that was captured whole left no trace: what seems to be left is a person's to give
         # back.
-        return replace(record, expires=NEVER)
+        return replace(record, expires_at=NEVER)
     last = record.acts[-1].date
     policy = provider.policy
     ttl = policy.remainder_ttl if record.captured else policy.authorization_ttl
-    return replace(record, expires=last + int(ttl / timedelta(milliseconds=1)))
+    return replace(record, expires_at=last + int(ttl / timedelta(milliseconds=1)))
 
 
 def _milliseconds(entry: Entry) -> int:

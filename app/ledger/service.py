@@ -2,87 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
+from typing import TypeVar, assert_never
 
+from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
-from app.ledger.storage.commands import Change, Opening, Outcome
+from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
+from app.ledger.storage.intents import NewAct, NewTransaction
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
     ActState,
     Address,
+    Decision,
     Operation,
     Part,
     Reason,
-    Record,
     State,
+    Transaction,
 )
 from mappers.base import ActKind, Cart, Customer, Memo
 from mappers.deadline import Deadline
 from mappers.money import InvalidAmount
 from providers.provider import Provider
 
+A = TypeVar("A", OpenAnswer, AppendAnswer)
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """A transaction VTEX wants. `value` is in major units."""
+    """A transaction VTEX wants. `amount` is in minor units."""
 
     card_id: str
     operation: Operation
-    value: Decimal
+    amount: int
     request_id: str
     description: str | None = None
     order_id: str | None = None
     customer: Customer | None = None
     cart: Cart | None = None
-    correlation_id: str | None = None
+    caller: Caller = field(default_factory=Caller.vtex)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """A settlement or cancellation VTEX wants. `value` is in major units.
+    """A settlement or cancellation that is wanted. `amount` is in minor units.
 
-    `actor` names a person acting by hand. `only` keeps a cancellation from giving back any other part of the money.
+    `only` keeps a cancellation from giving back any other part of the money.
     """
 
     card_id: str
     transaction_id: str
-    value: Decimal
+    amount: int
     request_id: str
-    correlation_id: str | None = None
-    actor: str | None = None
     only: Part | None = None
+    caller: Caller = field(default_factory=Caller.vtex)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An authorization, settlement or cancellation as VTEX reads it: `value` in major units, `date` in UTC."""
+class Movement:
+    """An authorization, settlement or cancellation as VTEX reads it: `amount` in minor units, `date` in UTC."""
 
     oid: str
-    value: Decimal
+    amount: int
     date: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionView:
-    """A transaction as VTEX reads it."""
+    """A transaction as VTEX reads it. `amount` is in minor units."""
 
     id: str
     card_id: str
     operation: Operation
-    value: Decimal
+    amount: int
     description: str | None
     request_id: str
     date: datetime
-    authorization: Entry
+    authorization: Movement
 
 
 class LedgerService:
@@ -100,38 +104,40 @@ class LedgerService:
         Raises InvalidAmount, RequestConflict, what the backend refused it with, BackendUnavailable, OutcomeUnknown,
         Unresolved, LedgerUnavailable.
         """
-        opening = Opening(
+        new = NewTransaction(
             provider_id=provider.id,
             card_id=request.card_id,
             operation=request.operation,
             request_id=request.request_id,
-            amount=_positive(provider, request.value),
+            amount=_positive(request.amount),
             currency=provider.currency.code,
             holds=provider.policy.holds,
             memo=Memo(request.order_id, request.description, request.customer, request.cart),
             authorization_ttl=provider.policy.authorization_ttl,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
-            correlation_id=request.correlation_id,
+            caller=request.caller,
         )
-        while True:
-            outcome = self._with_card(provider, lambda: self._storage.open(opening), deadline)
-            if outcome.word == "conflict":
-                raise RequestConflict(
-                    f"requestId {request.request_id} came before with another value; send a new requestId"
-                )
-            record = self._executor.resolve(
-                provider, outcome.the_record(), deadline, outcome.lease, correlation_id=request.correlation_id
-            )
+        for _ in _tries(deadline):
+            result = self._with_card(provider, lambda: self._storage.open(new), OpenAnswer.CARD_BUSY, deadline)
+            match result.answer:
+                case OpenAnswer.CONFLICT:
+                    raise _conflict(request.request_id)
+                case OpenAnswer.CARD_BUSY:
+                    continue
+                case OpenAnswer.FOUND | OpenAnswer.OPENED:
+                    pass
+                case _:
+                    assert_never(result.answer)
+            record = self._executor.resolve(provider, result.transaction, deadline, request.caller, result.lease)
             if record.state is State.REFUSED:
                 raise _refusal(record.acts[record.opened_by])
             if record.state in KNOWN_TO_VTEX and record.acknowledged:
                 return record.id
             # Abandoned meanwhile, or resolved while nobody waited: opening it again finds or renews it.
-            if deadline.passed():
-                raise Unresolved("the transaction is still being resolved; repeat the request")
+        raise Unresolved("the transaction is still being resolved; repeat the request")
 
-    def settle(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> Entry:
-        """Take `value` of what is reserved, once, and return the settlement.
+    def settle(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> Movement:
+        """Take the amount of what is reserved, once, and return the settlement.
 
         Raises AmountExceeded over the cap and whatever `authorize` may raise. Once it is on disk, it is finished
         whatever is raised here; with the policy `accept` that is when this returns.
@@ -139,30 +145,21 @@ class LedgerService:
         accept = provider.policy.settle == "accept"
         return self._change(provider, ActKind.CAPTURE, request, deadline, accept=accept)
 
-    def cancel(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> Entry:
-        """Give `value` back, once, and return the cancellation: first what is reserved, then what was taken.
+    def cancel(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> Movement:
+        """Give the amount back, once, and return the cancellation: first what is reserved, then what was taken.
 
         Raises as `settle` does.
         """
         return self._change(provider, ActKind.REVERSAL, request, deadline, accept=False)
 
-    def decide(
-        self,
-        provider: Provider,
-        address: Address,
-        deadline: Deadline,
-        *,
-        happened: bool,
-        actor: str,
-        reference: str = "",
-    ) -> Record:
+    def decide(self, provider: Provider, address: Address, deadline: Deadline, decision: Decision) -> Transaction:
         """Settle what the backend cannot tell, by a person's word: the parked step happened, or certainly did not.
 
-        `reference` is the backend's id of what happened, which later refunds need. Where it did not happen, the act is
-        refused if it may still be, else done again. Raises TransactionNotFound, Unresolved and what `settle` raises.
+        Where it did not happen, the act is refused if it may still be, else done again. Raises TransactionNotFound,
+        Unresolved and what `settle` raises.
         """
         record = self._known(provider, address, deadline)
-        return self._executor.decide(provider, record, deadline, happened=happened, reference=reference, actor=actor)
+        return self._executor.decide(provider, record, deadline, decision)
 
     def transaction(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> TransactionView:
         """Return one transaction. Raises TransactionNotFound, Unresolved, LedgerUnavailable, BackendUnavailable."""
@@ -172,11 +169,11 @@ class LedgerService:
             id=record.id,
             card_id=record.card_id,
             operation=record.operation,
-            value=provider.currency.to_decimal(record.amount),
+            amount=record.amount,
             description=record.memo.description,
             request_id=record.request_id,
             date=_date(record.date),
-            authorization=_entry(provider, opening),
+            authorization=_movement(opening),
         )
 
     def transactions(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
@@ -185,73 +182,84 @@ class LedgerService:
             provider, card_id, deadline
         )
 
-    def settlements(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Entry]:
+    def settlements(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Movement]:
         """Return every settlement, oldest first: complete and certain, or the errors of `transaction`."""
         return self._entries(provider, card_id, transaction_id, ActKind.CAPTURE, deadline)
 
-    def cancellations(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Entry]:
+    def cancellations(
+        self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline
+    ) -> list[Movement]:
         """Return every cancellation, oldest first: complete and certain, or the errors of `transaction`."""
         return self._entries(provider, card_id, transaction_id, ActKind.REVERSAL, deadline)
 
     def _entries(
         self, provider: Provider, card_id: str, transaction_id: str, kind: ActKind, deadline: Deadline
-    ) -> list[Entry]:
+    ) -> list[Movement]:
         record = self._resolved(provider, card_id, transaction_id, deadline)
-        return [_entry(provider, act) for act in record.listed(kind)]
+        return [_movement(act) for act in record.listed(kind)]
 
     def _change(
         self, provider: Provider, kind: ActKind, request: ChangeRequest, deadline: Deadline, *, accept: bool
-    ) -> Entry:
-        change = Change(
+    ) -> Movement:
+        new = NewAct(
             kind=kind,
-            amount=_positive(provider, request.value),
+            amount=_positive(request.amount),
             request_id=request.request_id,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
-            reason=Reason.BY_HAND if request.actor else Reason.REQUEST,
+            reason=Reason.BY_HAND if request.caller.name else Reason.REQUEST,
             accept=accept,
             only=request.only,
-            actor=request.actor,
-            correlation_id=request.correlation_id,
+            caller=request.caller,
         )
         address = Address(provider.id, request.card_id, request.transaction_id)
-        oid = change.oid(address.id)
-        append = partial(self._storage.append, address, change)
-        while True:
-            outcome = self._with_card(provider, append, deadline)
-            if outcome.record is None:
-                self._known(provider, address, deadline)
-                continue
-            record = outcome.record
-            match outcome.word:
-                case "conflict":
-                    raise RequestConflict(
-                        f"requestId {request.request_id} came before with another value; send a new requestId"
-                    )
-                case "exceeded":
-                    raise AmountExceeded(_what_is_left(provider, record, kind))
-                case "other part":
+        oid = new.oid(address.id)
+        append = partial(self._storage.append, address, new)
+        for _ in _tries(deadline):
+            result = self._with_card(provider, append, AppendAnswer.CARD_BUSY, deadline)
+            match result.answer:
+                case AppendAnswer.MISSING:
+                    self._known(provider, address, deadline)
+                    continue
+                case AppendAnswer.CARD_BUSY:
+                    continue
+                case AppendAnswer.CONFLICT:
+                    raise _conflict(request.request_id)
+                case AppendAnswer.EXCEEDED:
+                    raise AmountExceeded(_what_is_left(provider, result.transaction, kind))
+                case AppendAnswer.OTHER_PART:
                     raise AmountExceeded("something was settled or given back meanwhile: look at it again")
-                case "closed":
+                case AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:
                     raise TransactionNotFound("this card has no such transaction")
+                case (
+                    AppendAnswer.FOUND
+                    | AppendAnswer.BUSY
+                    | AppendAnswer.ACCEPTED
+                    | AppendAnswer.QUEUED
+                    | AppendAnswer.OPENED
+                ):
+                    pass
+                case _:
+                    assert_never(result.answer)
+            record = result.transaction
             act = record.act_named(oid)
             if act is None or not act.certain:
-                record = self._executor.resolve(
-                    provider, record, deadline, outcome.lease, by=request.actor, correlation_id=request.correlation_id
-                )
+                record = self._executor.resolve(provider, record, deadline, request.caller, result.lease)
                 act = record.act_named(oid)
-            if act is None or (outcome.word == "busy" and act.state is ActState.REFUSED):
+            if act is None or (result.answer is AppendAnswer.BUSY and act.state is ActState.REFUSED):
                 continue  # somebody else's act was in the way, and is resolved now
             if act.state is ActState.REFUSED:
                 raise _refusal(act)
-            return _entry(provider, act)
+            return _movement(act)
+        raise Unresolved("the transaction is still being resolved; repeat the request")
 
-    def _with_card(self, provider: Provider, write: Callable[[], Outcome], deadline: Deadline) -> Outcome:
-        """Return what `write` answers once no other transaction's step is under way on the card."""
-        while (outcome := write()).word == "card busy":
-            self._executor.help(provider, outcome.card_taken_by, deadline)
-        return outcome
+    def _with_card(self, provider: Provider, write: Callable[[], Result[A]], busy: A, deadline: Deadline) -> Result[A]:
+        """Return what `write` answers; while another transaction's step is under way on the card, help that first."""
+        result = write()
+        if result.answer is busy:
+            self._executor.help(provider, result.card_taken_by, deadline)
+        return result
 
-    def _known(self, provider: Provider, address: Address, deadline: Deadline) -> Record:
+    def _known(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction:
         record = self._storage.load(address.id)
         if record is None:
             record = self._recovery.transaction(provider, address, deadline)
@@ -259,34 +267,44 @@ class LedgerService:
             raise TransactionNotFound("this card has no such transaction")
         return record
 
-    def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Record:
+    def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Transaction:
         record = self._known(provider, Address(provider.id, card_id, transaction_id), deadline)
         if not record.certain:
-            record = self._executor.resolve(provider, record, deadline)
+            record = self._executor.resolve(provider, record, deadline, Caller.vtex())
         if record.state not in KNOWN_TO_VTEX:
             raise TransactionNotFound("this card has no such transaction")
         return record
 
 
-def _positive(provider: Provider, value: Decimal) -> int:
-    amount = provider.currency.to_minor(value)
+def _tries(deadline: Deadline) -> Iterator[None]:
+    """Yield once, and again until the deadline is over: what the ledger answers may change at each try."""
+    yield
+    while not deadline.passed():
+        yield
+
+
+def _positive(amount: int) -> int:
     if amount <= 0:
         raise InvalidAmount("the value must be greater than zero")
     return amount
+
+
+def _conflict(request_id: str) -> RequestConflict:
+    return RequestConflict(f"requestId {request_id} came before with another value; send a new requestId")
 
 
 def _refusal(act: ActRecord) -> Exception:
     return act.error or Unresolved("the transaction was refused; send a new requestId")
 
 
-def _what_is_left(provider: Provider, record: Record, kind: ActKind) -> str:
+def _what_is_left(provider: Provider, record: Transaction, kind: ActKind) -> str:
     left = record.rest if kind is ActKind.CAPTURE else record.amount - record.voided - record.refunded
     verb = "settled" if kind is ActKind.CAPTURE else "canceled"
     return f"at most {provider.currency.to_decimal(left)} {provider.currency.code} can still be {verb}"
 
 
-def _entry(provider: Provider, act: ActRecord) -> Entry:
-    return Entry(act.oid, provider.currency.to_decimal(act.amount), _date(act.date))
+def _movement(act: ActRecord) -> Movement:
+    return Movement(act.oid, act.amount, _date(act.date))
 
 
 def _date(milliseconds: int) -> datetime:

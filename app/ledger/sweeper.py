@@ -10,19 +10,23 @@ from datetime import timedelta
 
 import structlog
 
+from app.ledger.caller import Caller
 from app.ledger.errors import LedgerError, LedgerUnavailable
 from app.ledger.executor import Executor
-from app.ledger.storage.commands import Change, Lease
+from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Index
+from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
-from app.ledger.transaction import Operation, Reason, Record, State
+from app.ledger.transaction import Operation, Reason, State, Transaction
 from mappers.base import ActKind, BackendUnavailable, MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
 
 log = structlog.get_logger()
+
+CALLER = Caller.background("sweeper")
 
 # From each bucket, so that one busy card cannot keep the others waiting.
 TRANSACTIONS_PER_BUCKET = 50
@@ -122,38 +126,41 @@ class Sweeper:
             done.counts["left for later"] += 1
             log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
 
-    def _sweep(self, record: Record) -> str:
+    def _sweep(self, record: Transaction) -> str:
         provider = self._registry.get(record.provider_id)
         if provider is None:
             log.error("no such provider", provider=record.provider_id, transaction=record.id)
             self._index.postpone(record, ORPHAN_DELAY)
             return "without a provider"
         deadline = Deadline.after(self._deadline_seconds)
-        if record.open is not None:
+        if record.unresolved is not None:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
         if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
             reason = _why_voided(record)
-            change = Change(
+            new = NewAct(
                 kind=ActKind.REVERSAL,
                 amount=record.rest,
-                request_id=f"{reason}-{len(record.acts)}",
                 one_step_at_a_time=provider.mapper.one_step_at_a_time,
                 reason=reason,
+                number=len(record.acts),
                 only_if_due=True,
+                caller=CALLER,
             )
-            outcome = self._storage.append(record.address, change)
-            if outcome.lease is None:
+            result = self._storage.append(record.address, new)
+            if result.lease is None:
                 return "touched meanwhile"
-            self._resolve(provider, outcome.the_record(), deadline, outcome.lease)
+            self._resolve(provider, result.transaction, deadline, result.lease)
             return str(reason)
         return "forgotten" if self._storage.forget(record) else "touched meanwhile"
 
-    def _resolve(self, provider: Provider, record: Record, deadline: Deadline, lease: Lease | None = None) -> Record:
-        return self._executor.resolve(provider, record, deadline, lease, waited_for=False, patient=False, by="sweeper")
+    def _resolve(
+        self, provider: Provider, record: Transaction, deadline: Deadline, lease: Lease | None = None
+    ) -> Transaction:
+        return self._executor.resolve(provider, record, deadline, CALLER, lease)
 
 
-def _why_voided(record: Record) -> Reason:
+def _why_voided(record: Transaction) -> Reason:
     if not record.acknowledged:
         return Reason.ABANDONED
     return Reason.REMAINDER if record.captured else Reason.EXPIRED

@@ -1,4 +1,4 @@
-"""What a transaction is: its states, its acts and the legal moves between them, without a Redis or a clock."""
+"""What a transaction is: its states, its acts and the legal moves between them, without Redis or a clock."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ class ActRecord:
     refunded: int = 0
     steps: tuple[PlannedStep, ...] = ()
     error: money.MapperError | None = None
-    clean: bool = False  # certainly nothing was sent since it was opened
+    nothing_sent: bool = False  # certainly, for its open step
     actor: str | None = None
-    decided: Decision | None = None  # and not carried out yet
+    decision: Decision | None = None  # and not carried out yet
 
     @property
     def unresolved(self) -> bool:
@@ -137,7 +137,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Transaction:
     """One transaction, as stored. Amounts in minor units, dates in milliseconds of Redis's clock."""
 
     id: str
@@ -152,14 +152,14 @@ class Record:
     date: int
     acts: tuple[ActRecord, ...]
     opened_by: int  # number of the act that opened it; a later one where it was abandoned and opened again
-    open: int | None  # number of the first unresolved act
+    unresolved: int | None  # number of the first unresolved act
     captured: int = 0
     voided: int = 0
     refunded: int = 0
     attempt: int = 0
     lease_until: int = 0
-    quiet_until: int = 0
-    expires: int = 0
+    in_flight_until: int = 0
+    expires_at: int = 0
     acknowledged: bool = False  # somebody has (or will be given) its id
     memo: Memo = field(default_factory=Memo)
     authorization_ttl: timedelta | None = None
@@ -175,7 +175,7 @@ class Record:
 
     @property
     def unresolved_act(self) -> ActRecord | None:
-        return None if self.open is None else self.acts[self.open]
+        return None if self.unresolved is None else self.acts[self.unresolved]
 
     @property
     def certain(self) -> bool:
@@ -247,12 +247,3 @@ def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
     asked_for = act.opens or act.reason in (Reason.REQUEST, Reason.BY_HAND)
     moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
     return act.state is ActState.PENDING and asked_for and not moved
-
-
-def split_reversal(amount: int, captured: int, voided: int, asked: int) -> tuple[int, int]:
-    """Return how much of a cancellation voids what is reserved, and how much refunds what was taken.
-
-    What is reserved goes first: whichever the caller meant, the shopper then ends with the same money.
-    """
-    from_reserved = min(asked, amount - captured - voided)
-    return from_reserved, asked - from_reserved

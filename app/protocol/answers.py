@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.ledger.cards import SpendableCard
-from app.ledger.service import Entry, TransactionView
+from app.ledger.service import Movement, TransactionView
 from app.protocol import dates, ids
 from mappers.base import IssuedCard, NewCard
 from providers.provider import Provider
@@ -110,7 +110,7 @@ def transaction_link(provider: Provider, card_id: str, transaction_id: str) -> J
 def transaction(provider: Provider, view: TransactionView) -> Json:
     path = transaction_path(provider, view.card_id, view.id)
     return {
-        "value": view.value,
+        "value": provider.currency.to_decimal(view.amount),
         "description": view.description,
         "date": dates.render(view.date),
         "requestId": view.request_id,
@@ -121,6 +121,6 @@ def transaction(provider: Provider, view: TransactionView) -> Json:
     }
 
 
-def movement(entry: Entry) -> Json:
+def movement(provider: Provider, made: Movement) -> Json:
     """Return an authorization, a settlement or a cancellation."""
-    return {"oid": entry.oid, "value": entry.value, "date": dates.render(entry.date)}
+    return {"oid": made.oid, "value": provider.currency.to_decimal(made.amount), "date": dates.render(made.date)}

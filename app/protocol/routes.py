@@ -142,23 +142,23 @@ class Views:
 
     def authorization(self, card_id: str, transaction_id: str) -> Response:
         view = self._ledger.transaction(g.provider, card_id, transaction_id, g.deadline)
-        return _answer(answers.movement(view.authorization))
+        return _answer(answers.movement(g.provider, view.authorization))
 
     def settle(self, card_id: str, transaction_id: str) -> Response:
         change = schemas.load_change(_body(), g.provider.currency, card_id, transaction_id, g.correlation_id)
-        return _answer(answers.movement(self._ledger.settle(g.provider, change, g.deadline)))
+        return _answer(answers.movement(g.provider, self._ledger.settle(g.provider, change, g.deadline)))
 
     def settlements(self, card_id: str, transaction_id: str) -> Response:
-        entries = self._ledger.settlements(g.provider, card_id, transaction_id, g.deadline)
-        return _answer([answers.movement(entry) for entry in entries])
+        movements = self._ledger.settlements(g.provider, card_id, transaction_id, g.deadline)
+        return _answer([answers.movement(g.provider, made) for made in movements])
 
     def cancel(self, card_id: str, transaction_id: str) -> Response:
         change = schemas.load_change(_body(), g.provider.currency, card_id, transaction_id, g.correlation_id)
-        return _answer(answers.movement(self._ledger.cancel(g.provider, change, g.deadline)))
+        return _answer(answers.movement(g.provider, self._ledger.cancel(g.provider, change, g.deadline)))
 
     def cancellations(self, card_id: str, transaction_id: str) -> Response:
-        entries = self._ledger.cancellations(g.provider, card_id, transaction_id, g.deadline)
-        return _answer([answers.movement(entry) for entry in entries])
+        movements = self._ledger.cancellations(g.provider, card_id, transaction_id, g.deadline)
+        return _answer([answers.movement(g.provider, made) for made in movements])
 
     def _find(self, query: Query) -> Sequence[SpendableCard]:
         """Return the cards a query finds: with a code one or none.

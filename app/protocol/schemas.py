@@ -12,6 +12,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
+from app.ledger.caller import Caller
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation
 from app.protocol import dates, lenient
@@ -28,20 +29,20 @@ DESCRIPTION_MAXIMUM_LENGTH = 1000
 _OPERATIONS = {operation.value.lower(): operation for operation in Operation}
 
 
-class Amount(fields.Field[Decimal]):
-    """A positive JSON number that the currency can express; loads as Decimal with exactly the currency's digits."""
+class Amount(fields.Field[int]):
+    """A positive JSON number that the currency can express; loads as an integer of minor units."""
 
     def __init__(self, currency: Currency) -> None:
         self._advice = f"send a JSON number greater than 0 in {currency.code}, like {currency.to_decimal(1530)}"
         super().__init__(required=True, error_messages={"required": self._advice, "null": self._advice})
         self._currency = currency
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         # Booleans and strings are no Decimals: the reader makes every number one, and nothing else.
         if not isinstance(value, Decimal) or value <= 0:
             raise ValidationError(self._advice)
         try:
-            return self._currency.to_decimal(self._currency.to_minor(value))
+            return self._currency.to_minor(value)
         except InvalidAmount as error:
             raise ValidationError(f"{error}; {self._advice}") from error
 
@@ -170,13 +171,13 @@ def load_authorization(
     return AuthorizationRequest(
         card_id=card_id,
         operation=matters["operation"],
-        value=matters["value"],
+        amount=matters["value"],
         request_id=matters["requestId"],
         description=lenient.text(body.get("description"), DESCRIPTION_MAXIMUM_LENGTH),
         order_id=lenient.text(order.get("orderId")),
         customer=lenient.customer(order.get("clientProfile")),
         cart=lenient.cart(order.get("cart"), currency),
-        correlation_id=correlation_id,
+        caller=Caller.vtex(correlation_id),
     )
 
 
@@ -185,7 +186,8 @@ def load_change(
 ) -> ChangeRequest:
     """Return the settlement or cancellation that a POST asks for. Raises InvalidRequest."""
     matters = _load(_change(currency), body)
-    return ChangeRequest(card_id, transaction_id, matters["value"], matters["requestId"], correlation_id)
+    caller = Caller.vtex(correlation_id)
+    return ChangeRequest(card_id, transaction_id, matters["value"], matters["requestId"], caller=caller)
 
 
 def load_new_card(body: Mapping[str, Any], provider_id: str, currency: Currency, today: date) -> NewCard:

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.commands.cli import main
-from app.ledger.attempt import PAUSES_SECONDS
+from app.ledger.lost_answers import PAUSES_SECONDS
 from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.transaction import Operation, Record
+from app.ledger.transaction import Operation, Transaction
 from app.parts import Parts, build
 from app.settings import Settings
 from mappers.base import Query
@@ -25,6 +25,7 @@ from mappers.sandbox import Sandbox, running
 from mappers.vauchar import sandbox as vauchar
 from providers.hub import sandbox as hub_sandbox
 from providers.registry import Registry
+from tests.money import minor
 
 CODE = "LIGHT-ACTIVE-250"
 
@@ -104,14 +105,14 @@ class Installation:
     ) -> str:
         """Pay an order, as VTEX would; return the transaction's id."""
         card = self.card(code, provider)
-        request = AuthorizationRequest(card, Operation.DEBIT, Decimal(value), f"request-of-{order}", order_id=order)
+        request = AuthorizationRequest(card, Operation.DEBIT, minor(value), f"request-of-{order}", order_id=order)
         transaction = self.parts.ledger.authorize(self._provider(provider), request, Deadline.after(5))
         if settled:
-            change = ChangeRequest(card, transaction, Decimal(settled), f"settle-{order}")
+            change = ChangeRequest(card, transaction, minor(settled), f"settle-{order}")
             self.parts.ledger.settle(self._provider(provider), change, Deadline.after(5))
         return transaction
 
-    def record(self, transaction: str) -> Record:
+    def record(self, transaction: str) -> Transaction:
         record = self.parts.storage.load(transaction)
         assert record is not None
         return record
@@ -128,7 +129,7 @@ class Installation:
 @pytest.fixture
 def installation(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     # Whoever asks again does so soon: a backend that is down here stays so.
-    monkeypatch.setattr("app.ledger.attempt.PAUSES_SECONDS", (0.01,) * len(PAUSES_SECONDS))
+    monkeypatch.setattr("app.ledger.lost_answers.PAUSES_SECONDS", (0.01,) * len(PAUSES_SECONDS))
     with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:
         file = tmp_path / "providers.toml"
         options = "\n".join(f'{name} = "{value}"' for name, value in vauchar.DEMO_OPTIONS(vouchers.url).items())

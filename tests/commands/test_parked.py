@@ -12,6 +12,7 @@ from app.ledger.service import ChangeRequest
 from app.ledger.transaction import State
 from mappers.base import Receipt, Step, Undecidable, Verb
 from mappers.deadline import Deadline
+from tests.money import minor
 
 from .conftest import Installation
 
@@ -39,7 +40,7 @@ def parked(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> str:
     with monkeypatch.context() as broken:
         broken.setattr(provider.mapper, "run", run)
         broken.setattr(provider.mapper, "ask", ask)
-        change = ChangeRequest(installation.card(CODE, "vouch"), transaction, Decimal("60.00"), "settle-1")
+        change = ChangeRequest(installation.card(CODE, "vouch"), transaction, minor("60.00"), "settle-1")
         with pytest.raises(Unresolved):
             installation.parts.ledger.settle(provider, change, Deadline.after(5))
     assert installation.parts.index.parked() == [transaction]

@@ -271,7 +271,7 @@ def stuck(installation: Installation) -> str:
     installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
     assert installation.run("transactions", "settle", transaction, "--request-id", "lost").exit_code == 1
     installation.backend.faults.clear()
-    assert installation.record(transaction).open is not None
+    assert installation.record(transaction).unresolved is not None
     return transaction
 
 

@@ -21,7 +21,7 @@ import structlog
 import mappers.http
 from app.ledger import names
 from app.ledger.errors import LedgerError
-from app.ledger.transaction import Record, State
+from app.ledger.transaction import State, Transaction
 from mappers.base import MapperError, Step
 from mappers.deadline import Deadline
 from providers.registry import Registry
@@ -92,7 +92,7 @@ class Sweeping(Attempt):
         for _ in range(MOST_SWEEPS):
             record = workshop.record(self.operation)
             assert record is not None
-            if record.open is None and (record.state is not State.AUTHORIZED or record.captured == record.amount):
+            if record.unresolved is None and (record.state is not State.AUTHORIZED or record.captured == record.amount):
                 break
             let_time_pass(workshop, record, all_of_it=True)
             workshop.parts.sweeper.sweep_once()
@@ -217,12 +217,12 @@ class Recover:
             let_time_pass(workshop, record, all_of_it=self.time_has_passed)
 
 
-def let_time_pass(workshop: Workshop, record: Record, *, all_of_it: bool) -> None:
+def let_time_pass(workshop: Workshop, record: Transaction, *, all_of_it: bool) -> None:
     """Let a transaction be due; with all of its time, what was sent for it has arrived."""
     client: Any = workshop.parts.connection._client
     tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
     if all_of_it:
-        client.hset(f"{tag}:tx:{record.id}", mapping={"lease": 1, "quiet": 0, "retry": 0})
+        client.hset(f"{tag}:tx:{record.id}", mapping={"lease_until": 1, "in_flight_until": 0, "retry_at": 0})
     client.zadd(f"{tag}:due", {record.id: 0})
 
 

@@ -11,7 +11,7 @@ from app.ledger import names
 from app.ledger.errors import LedgerError
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation as Kind
-from app.ledger.transaction import Record, State
+from app.ledger.transaction import State, Transaction
 from app.parts import Parts, build
 from app.settings import Settings
 from mappers.base import MapperError
@@ -20,6 +20,7 @@ from providers.provider import Provider
 from providers.registry import Registry
 from tests.faults.matrix import Operation
 from tests.faults.promises import AUTHORIZED, PART
+from tests.money import major, minor
 
 DEADLINE_SECONDS = 10.0
 
@@ -118,10 +119,10 @@ class Workshop:
         ledger, deadline = self.parts.ledger, Deadline.after(DEADLINE_SECONDS)
         if operation.opens:
             kind = Kind.CREDIT if operation is Operation.CREDIT else Kind.DEBIT
-            request = AuthorizationRequest(self.card, kind, AUTHORIZED, request_id)
+            request = AuthorizationRequest(self.card, kind, minor(AUTHORIZED), request_id)
             return ledger.authorize(self.provider, request, deadline)
         value = PART if operation in (Operation.CANCEL_PART, Operation.REFUND_PART) else AUTHORIZED
-        change = ChangeRequest(self.card, self.transaction_id(target), value, request_id)
+        change = ChangeRequest(self.card, self.transaction_id(target), minor(value), request_id)
         use_case = ledger.settle if operation is Operation.SETTLE else ledger.cancel
         return use_case(self.provider, change, deadline).oid
 
@@ -136,7 +137,7 @@ class Workshop:
         if value is not None:
             settle = "accept" if chore is Chore.KEEP_THE_PROMISE else "capture"
             provider = replace(self.provider, policy=replace(self.provider.policy, settle=settle))
-            change = ChangeRequest(self.card, self.transaction_id(chore.operation), value, "before-settle")
+            change = ChangeRequest(self.card, self.transaction_id(chore.operation), minor(value), "before-settle")
             self.parts.ledger.settle(provider, change, Deadline.after(DEADLINE_SECONDS))
 
     def answer(self, operation: Operation) -> Answered:
@@ -145,13 +146,13 @@ class Workshop:
         except (MapperError, LedgerError) as error:
             return Answered(None, f"{type(error).__name__}: {error}")
 
-    def record(self, operation: Operation) -> Record | None:
+    def record(self, operation: Operation) -> Transaction | None:
         return self.parts.storage.load(self.transaction_id(operation))
 
 
-def unfinished(record: Record | None) -> bool:
+def unfinished(record: Transaction | None) -> bool:
     return record is not None and (
-        record.open is not None or (record.state is State.AUTHORIZED and not record.acknowledged)
+        record.unresolved is not None or (record.state is State.AUTHORIZED and not record.acknowledged)
     )
 
 
@@ -163,20 +164,20 @@ def summarize(workshop: Workshop, operation: Operation, answer: Answered | None)
     settlements: list[Decimal] = []
     cancellations: list[Decimal] = []
     transaction_id = workshop.transaction_id(operation)
-    unresolved = record is not None and record.open is not None
+    unresolved = record is not None and record.unresolved is not None
     listed = transaction_id in parts.ledger.transactions(provider, card, deadline)
     if listed and not unresolved:
         for found, read in (
             (settlements, parts.ledger.settlements),
             (cancellations, parts.ledger.cancellations),
         ):
-            found += [entry.value for entry in read(provider, card, transaction_id, deadline)]
+            found += [major(entry.amount) for entry in read(provider, card, transaction_id, deadline)]
     spendable = provider.currency.to_decimal(parts.cards.get(provider, card, deadline).balance)
     reserved = provider.currency.to_decimal(parts.storage.reserved(provider.id, card))
     on_card = {key: client.hgetall(key) for key in client.keys("gb:*:card:*")}
     spent = None
     if not unresolved and spendable > 0:
-        the_rest = AuthorizationRequest(card, Kind.DEBIT, spendable, "the rest")
+        the_rest = AuthorizationRequest(card, Kind.DEBIT, minor(spendable), "the rest")
         spent = parts.ledger.authorize(provider, the_rest, deadline)
     return Summary(
         answer,

@@ -16,19 +16,21 @@ from app.ledger.cards import CardService
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.index import Index
+from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
-from app.ledger.transaction import Operation, Record
+from app.ledger.transaction import Operation, Transaction
 from app.parts import Parts
 from app.settings import Settings
-from mappers.base import Act, ActKind, Holds, Step, Transaction, Verb
+from mappers.base import Act, ActKind, Holds, Step, Verb
+from mappers.base import Transaction as TransactionFacts
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from providers.provider import Policy, Provider
 from tests.ledger.model import CARD, ModelBackend, ModelMapper
+from tests.money import major, minor
 
 
 class OneProvider:
@@ -64,7 +66,7 @@ class House:
 
     @staticmethod
     def wish(value: str, request_id: str, operation: str = "Debit") -> AuthorizationRequest:
-        return AuthorizationRequest(CARD, Operation(operation), Decimal(value), request_id)
+        return AuthorizationRequest(CARD, Operation(operation), minor(value), request_id)
 
     def settle(self, transaction_id: str, value: str, request_id: str = "settle-1") -> str:
         return self.ledger.settle(self.provider, self._change(transaction_id, value, request_id), self.deadline()).oid
@@ -74,18 +76,18 @@ class House:
 
     def settlements(self, transaction_id: str) -> list[Decimal]:
         entries = self.ledger.settlements(self.provider, CARD, transaction_id, self.deadline())
-        return [entry.value for entry in entries]
+        return [major(entry.amount) for entry in entries]
 
     def cancellations(self, transaction_id: str) -> list[Decimal]:
         entries = self.ledger.cancellations(self.provider, CARD, transaction_id, self.deadline())
-        return [entry.value for entry in entries]
+        return [major(entry.amount) for entry in entries]
 
-    def record(self, transaction_id: str) -> Record:
+    def record(self, transaction_id: str) -> Transaction:
         record = self.storage.load(transaction_id)
         assert record is not None
         return record
 
-    def only_record(self) -> Record:
+    def only_record(self) -> Transaction:
         """The only transaction in the due queue, due or not."""
         (transaction_id,) = self.everything()
         return self.record(transaction_id)
@@ -105,12 +107,12 @@ class House:
         """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
         client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"lease": 1, "retry": 0} | ({"quiet": 0} if quiet_over else {}))
+        client.hset(key, mapping={"lease_until": 1, "retry_at": 0} | ({"in_flight_until": 0} if quiet_over else {}))
 
     def look_before_capturing(self) -> None:
         """Let the mapper plan as those do that must know the balance before they take money."""
 
-        def look_first(act: Act, transaction: Transaction) -> list[Step]:
+        def look_first(act: Act, transaction: TransactionFacts) -> list[Step]:
             steps = list(ModelMapper.plan(self.mapper, act, transaction))
             return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
 
@@ -120,7 +122,7 @@ class House:
         """Let what an attempt sent, that gave its lease back, have arrived."""
         client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"quiet": 0, "retry": 0})
+        client.hset(key, mapping={"in_flight_until": 0, "retry_at": 0})
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
@@ -139,7 +141,7 @@ class House:
 
     @staticmethod
     def _change(transaction_id: str, value: str, request_id: str) -> ChangeRequest:
-        return ChangeRequest(CARD, transaction_id, Decimal(value), request_id)
+        return ChangeRequest(CARD, transaction_id, minor(value), request_id)
 
 
 MakeHouse = Callable[..., House]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -18,6 +17,7 @@ from app.ledger.transaction import Operation
 from mappers.base import Entry, OutcomeUnknown
 from tests.ledger.conftest import House
 from tests.ledger.model import lost_after
+from tests.money import minor
 
 
 def reconciliation(
@@ -55,7 +55,7 @@ def pay(house: House, request_id: str = "order-1") -> str:
 def pay_with(house: House, card_id: str, request_id: str = "order-1") -> str:
     """An authorized transaction of 40.00 on any card."""
     house.backend.balances.setdefault(card_id, 10_000)
-    request = AuthorizationRequest(card_id, Operation.DEBIT, Decimal("40.00"), request_id)
+    request = AuthorizationRequest(card_id, Operation.DEBIT, minor("40.00"), request_id)
     return house.ledger.authorize(house.provider, request, house.deadline())
 
 

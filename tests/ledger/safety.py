@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 import pytest
 
@@ -13,6 +12,7 @@ from app.ledger.transaction import ActState, Operation
 from mappers.base import OutcomeUnknown, Receipt, Step, Verb
 from tests.ledger.conftest import House
 from tests.ledger.model import CARD, lost_before
+from tests.money import minor
 
 Run = Callable[[], Receipt]
 
@@ -22,12 +22,12 @@ def undisturbed(step: Step, run: Run) -> Receipt:
 
 
 def authorize_within(house: House, seconds: float, value: str, request_id: str) -> str:
-    request = AuthorizationRequest(CARD, Operation.DEBIT, Decimal(value), request_id)
+    request = AuthorizationRequest(CARD, Operation.DEBIT, minor(value), request_id)
     return house.ledger.authorize(house.provider, request, house.deadline(seconds))
 
 
 def change_within(house: House, seconds: float, transaction: str, value: str, kind: str, request_id: str) -> None:
-    change = ChangeRequest(CARD, transaction, Decimal(value), request_id)
+    change = ChangeRequest(CARD, transaction, minor(value), request_id)
     use_case = house.ledger.settle if kind == "settle" else house.ledger.cancel
     use_case(house.provider, change, house.deadline(seconds))
 

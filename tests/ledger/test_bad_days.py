@@ -7,13 +7,16 @@ from decimal import Decimal
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import LedgerUnavailable, TransactionNotFound, Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.transaction import ActState, Operation, State
+from app.ledger.storage.answers import LeaseAnswer
+from app.ledger.transaction import ActState, Decision, Operation, State
 from mappers.base import BackendUnavailable, CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step, Verb
 from mappers.deadline import Deadline
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, Fault, error_after, error_before, lost_after, lost_before, unavailable
+from tests.money import minor
 
 
 @pytest.fixture
@@ -271,7 +274,7 @@ def test_a_success_that_comes_after_the_refusal_is_undone(house: House) -> None:
         house.authorize("40.00")
     assert house.backend.held == 0
     assert house.backend.spendable == 10_000
-    assert house.only_record().open is None
+    assert house.only_record().unresolved is None
 
 
 def test_a_stalled_attempt_cannot_write_over_the_one_that_overtook_it(house: House) -> None:
@@ -379,13 +382,13 @@ def test_an_attempt_that_lost_its_lease_cannot_refuse_for_the_one_that_has_it(ho
     def overtaken(step, run):  # type: ignore[no-untyped-def]
         record = house.only_record()
         house.lose_lease(record.id)
-        assert house.storage.take_lease(record, one_step_at_a_time=False).word == "leased"
+        assert house.storage.take_lease(record, Caller.vtex(), one_step_at_a_time=False).answer is LeaseAnswer.LEASED
         raise InsufficientFunds("refused, too late")
 
     house.mapper.faults = [overtaken]
     with pytest.raises(Unresolved):
         house.ledger.authorize(
-            house.provider, AuthorizationRequest(CARD, Operation.DEBIT, Decimal(40), "order-1"), Deadline.after(0.3)
+            house.provider, AuthorizationRequest(CARD, Operation.DEBIT, minor(40), "order-1"), Deadline.after(0.3)
         )
     assert house.only_record().state is State.PENDING
     house.lose_lease(house.only_record().id)
@@ -397,7 +400,7 @@ def test_one_act_of_a_transaction_is_under_way_at_a_time(house: House) -> None:
     transaction = house.authorize("40.00")
 
     def meanwhile(step, run):  # type: ignore[no-untyped-def]
-        change = ChangeRequest(CARD, transaction, Decimal(10), "c1")
+        change = ChangeRequest(CARD, transaction, minor(10), "c1")
         with pytest.raises(Unresolved):
             house.ledger.cancel(house.provider, change, Deadline.after(0.2))
         assert [act.oid for act in house.record(transaction).acts[1:]] == [house.record(transaction).acts[1].oid]
@@ -417,7 +420,7 @@ def test_steps_on_one_card_do_not_overlap_where_the_backend_is_judged_by_its_bal
     verb = Verb.REFUND if holds is Holds.UPFRONT else Verb.DEBIT
 
     def act(number: int, seconds: float) -> None:
-        change = ChangeRequest(CARD, transactions[number], Decimal(10), "r1")
+        change = ChangeRequest(CARD, transactions[number], minor(10), "r1")
         use_case = house.ledger.cancel if holds is Holds.UPFRONT else house.ledger.settle
         use_case(house.provider, change, Deadline.after(seconds))
 
@@ -426,7 +429,7 @@ def test_steps_on_one_card_do_not_overlap_where_the_backend_is_judged_by_its_bal
         with pytest.raises(Unresolved):
             act(1, 0.2)
         if holds is Holds.UPFRONT:
-            opening = AuthorizationRequest(CARD, Operation.DEBIT, Decimal(10), "order-3")
+            opening = AuthorizationRequest(CARD, Operation.DEBIT, minor(10), "order-3")
             with pytest.raises(Unresolved):
                 house.ledger.authorize(house.provider, opening, Deadline.after(0.2))
         assert house.backend.calls == before
@@ -466,7 +469,7 @@ def parked(make_house: MakeHouse) -> tuple[House, str]:
 def test_a_person_may_say_that_it_happened(parked: tuple[House, str]) -> None:
     house, transaction = parked
     address = house.record(transaction).address
-    house.ledger.decide(house.provider, address, house.deadline(), happened=True, actor="ana", reference="redemption-1")
+    house.ledger.decide(house.provider, address, house.deadline(), Decision("ana", True, "redemption-1"))
     assert house.settlements(transaction) == [Decimal("40.00")]
     assert house.backend.effects.total() == 1
     assert house.index.parked() == []
@@ -480,7 +483,7 @@ def test_a_person_may_say_that_it_did_not_happen(parked: tuple[House, str]) -> N
     house, transaction = parked
     house.backend.balances[CARD] = 10_000
     address = house.record(transaction).address
-    house.ledger.decide(house.provider, address, house.deadline(), happened=False, actor="ana")
+    house.ledger.decide(house.provider, address, house.deadline(), Decision("ana", False))
     assert house.settlements(transaction) == []
     assert house.index.parked() == []
     house.mapper.tells = True
@@ -492,9 +495,7 @@ def test_a_person_may_say_that_it_did_not_happen(parked: tuple[House, str]) -> N
 def test_what_is_not_parked_is_not_for_a_person_to_decide(house: House) -> None:
     transaction = house.authorize("40.00")
     with pytest.raises(Unresolved, match="nothing to decide"):
-        house.ledger.decide(
-            house.provider, house.record(transaction).address, house.deadline(), happened=True, actor="ana"
-        )
+        house.ledger.decide(house.provider, house.record(transaction).address, house.deadline(), Decision("ana", True))
 
 
 def test_a_success_too_late_to_count_is_shown_to_a_person_until_it_was_seen_to(once_only: House) -> None:
@@ -516,7 +517,7 @@ def test_a_success_too_late_to_count_is_shown_to_a_person_until_it_was_seen_to(o
         house.settle(transaction, "40.00")
     assert house.index.parked() == [transaction]
     record = house.record(transaction)
-    assert (record.captured, record.voided, record.open) == (0, 4_000, None)
-    house.ledger.decide(house.provider, record.address, house.deadline(), happened=True, actor="ana")
+    assert (record.captured, record.voided, record.unresolved) == (0, 4_000, None)
+    house.ledger.decide(house.provider, record.address, house.deadline(), Decision("ana", True))
     assert house.index.parked() == []
     assert house.storage.events(transaction)[-1]["what"] == "seen to"

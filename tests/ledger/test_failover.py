@@ -145,7 +145,7 @@ def test_a_primary_that_is_killed_takes_nothing_with_it(
 
 def nothing_is_open(house: House) -> bool:
     """Let the sweeper look at what is unresolved, as it would in a while, and at nothing else."""
-    left = [record for record in map(house.record, house.everything()) if record.open is not None]
+    left = [record for record in map(house.record, house.everything()) if record.unresolved is not None]
     for record in left:
         house.connection._client.zadd(keys.for_scripts(record.address)[2], {record.id: 0})
     house.sweeper.sweep_once()

@@ -10,7 +10,7 @@ import pytest
 
 from app.admin.transactions import by_hand
 from app.ledger.errors import Unresolved
-from app.ledger.transaction import ActState, State
+from app.ledger.transaction import ActState, Decision, State
 from mappers import whole_capture
 from mappers.base import (
     BackendUnavailable,
@@ -34,7 +34,7 @@ def refuses(step: Step, run: Run) -> Receipt:
 
 def decide(house: House, transaction: str, *, happened: bool, reference: str = "") -> None:
     address = house.record(transaction).address
-    house.ledger.decide(house.provider, address, house.deadline(), happened=happened, actor="ana", reference=reference)
+    house.ledger.decide(house.provider, address, house.deadline(), Decision("ana", happened, reference))
 
 
 @pytest.fixture

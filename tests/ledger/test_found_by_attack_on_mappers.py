@@ -12,7 +12,7 @@ import pytest
 
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.transaction import ActState, Operation
+from app.ledger.transaction import ActState, Decision, Operation
 from mappers.base import Holds, Mapper, MapperError, Receipt, Refused, Step, Undecidable, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
@@ -24,6 +24,7 @@ from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from providers.provider import Provider
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import Killed
+from tests.money import minor
 
 BRL = Currency.of("BRL")
 CODE = "VAUCHAR-ACTIVE-100"
@@ -47,7 +48,7 @@ class Shop:
         return self.sandbox.app.extensions["backend"]
 
     def authorize(self, value: str) -> str:
-        request = AuthorizationRequest(self.card.id, Operation.DEBIT, Decimal(value), "order-1")
+        request = AuthorizationRequest(self.card.id, Operation.DEBIT, minor(value), "order-1")
         return self.house.ledger.authorize(self.provider, request, House.deadline(10))
 
     def settle(self, transaction: str, value: str, request_id: str) -> None:
@@ -58,9 +59,7 @@ class Shop:
 
     def decide(self, transaction: str, *, happened: bool, reference: str = "") -> None:
         address = self.house.record(transaction).address
-        self.house.ledger.decide(
-            self.provider, address, House.deadline(10), happened=happened, actor="ana", reference=reference
-        )
+        self.house.ledger.decide(self.provider, address, House.deadline(10), Decision("ana", happened, reference))
 
     def states(self, transaction: str) -> list[ActState]:
         return [act.state for act in self.house.record(transaction).acts]
@@ -85,7 +84,7 @@ class Shop:
             yield
 
     def _change(self, transaction: str, value: str, request_id: str) -> ChangeRequest:
-        return ChangeRequest(self.card.id, transaction, Decimal(value), request_id)
+        return ChangeRequest(self.card.id, transaction, minor(value), request_id)
 
 
 @contextmanager

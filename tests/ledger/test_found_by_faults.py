@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.ledger.errors import LedgerUnavailable, Unresolved
-from app.ledger.transaction import ActState, State
+from app.ledger.transaction import ActState, Decision, State
 from mappers.base import CardUnusable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, Killed, dies, lost_before
@@ -39,7 +39,7 @@ def test_a_decision_that_finds_the_card_busy_leaves_the_act_parked(once_only: Ho
     def decided_meanwhile(step: Step, run: Run) -> Receipt:
         with pytest.raises(Unresolved):
             house.parts.executor.decide(
-                house.provider, house.record(waiting), house.deadline(0.2), happened=True, reference="r-1", actor="ana"
+                house.provider, house.record(waiting), house.deadline(0.2), Decision("ana", True, "r-1")
             )
         return run()
 

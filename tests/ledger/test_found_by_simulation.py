@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
 from app.ledger.service import AuthorizationRequest
@@ -22,6 +20,7 @@ from mappers.base import (
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, Killed, ModelMapper, error_before, lost_after, unavailable
 from tests.mappers.servers import answering, serving, write
+from tests.money import minor
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_what_a_refund_puts_back_only_to_take_it_again_is_not_reserved_meanwhile
         return list(ModelMapper.plan(house.mapper, act, transaction))
 
     def meanwhile(step: Step, run: object) -> Receipt:
-        request = AuthorizationRequest(CARD, Operation.DEBIT, Decimal(100), "order-2")
+        request = AuthorizationRequest(CARD, Operation.DEBIT, minor(100), "order-2")
         with pytest.raises(BackendUnavailable):
             house.ledger.authorize(house.provider, request, house.deadline(0.2))
         return run()  # type: ignore[no-any-return, operator]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.service import ChangeRequest
 from mappers.base import CardUnusable, Holds, OutcomeUnknown
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, lost_before, unavailable
+from tests.money import minor
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def test_every_event_is_kept_in_order(house: House) -> None:
 def test_an_outcome_names_the_request_it_was_found_for(house: House) -> None:
     transaction = house.authorize("40.00")
     house.mapper.faults = [lost_before]
-    request = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="first")
+    request = ChangeRequest(CARD, transaction, minor(40), "settle-1", caller=Caller.vtex("first"))
     with house.cut_off(), pytest.raises(OutcomeUnknown):
         house.ledger.settle(house.provider, request, house.deadline())
-    again = ChangeRequest(CARD, transaction, Decimal(40), "settle-1", correlation_id="second")
+    again = ChangeRequest(CARD, transaction, minor(40), "settle-1", caller=Caller.vtex("second"))
     house.ledger.settle(house.provider, again, house.deadline())
     settlement = house.storage.events(transaction)[2:]
     assert [(event["what"], event["correlation"], event["attempt"]) for event in settlement] == [

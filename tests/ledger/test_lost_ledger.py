@@ -13,9 +13,9 @@ import pytest
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.index import Index
+from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Operation
 from mappers.base import Holds, Mapper, Query
@@ -27,6 +27,7 @@ from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.money import Currency
 from mappers.sandbox import running
 from providers.provider import Policy, Provider
+from tests.money import major, minor
 
 BRL = Currency.of("BRL")
 MONTH = timedelta(days=30)
@@ -42,7 +43,7 @@ class Shop:
     connection: Connection
 
     def authorize(self, value: str) -> str:
-        request = AuthorizationRequest(self.card, Operation.DEBIT, Decimal(value), "order-1", order_id="order-1")
+        request = AuthorizationRequest(self.card, Operation.DEBIT, minor(value), "order-1", order_id="order-1")
         return self.ledger.authorize(self.provider, request, self.deadline())
 
     def settle(self, transaction: str, value: str, request_id: str) -> None:
@@ -55,7 +56,7 @@ class Shop:
         """What VTEX reads of a transaction: its settlements and its cancellations."""
         read = self.ledger.settlements, self.ledger.cancellations
         settled, canceled = (call(self.provider, self.card, transaction, self.deadline()) for call in read)
-        return [entry.value for entry in settled], [entry.value for entry in canceled]
+        return [major(entry.amount) for entry in settled], [major(entry.amount) for entry in canceled]
 
     def balance(self) -> Decimal:
         return BRL.to_decimal(self.provider.mapper.get_card(self.card, self.deadline()).balance)
@@ -68,7 +69,7 @@ class Shop:
         return Deadline.after(10)
 
     def _change(self, transaction: str, value: str, request_id: str) -> ChangeRequest:
-        return ChangeRequest(self.card, transaction, Decimal(value), request_id)
+        return ChangeRequest(self.card, transaction, minor(value), request_id)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.ledger.storage.commands import Change, Outcome
+from app.ledger.storage.answers import AppendAnswer, Result
+from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import Address, State
 from mappers.base import BackendUnavailable, Entry, Holds, Receipt, Verb
 from tests.ledger.conftest import House, MakeHouse
@@ -254,11 +255,11 @@ def test_what_is_settled_while_it_is_repaired_is_not_given_back(native: House) -
     native.backend.let_run_out(f"{transaction}-1")
     append = native.storage.append
 
-    def settled_first(address: Address, change: Change) -> Outcome:
+    def settled_first(address: Address, new: NewAct) -> Result[AppendAnswer]:
         native.storage.append = append  # type: ignore[method-assign]
         native.mapper.faults = [lambda step, run: Receipt("captured")]
         native.settle(transaction, "40.00")
-        return append(address, change)
+        return append(address, new)
 
     native.storage.append = settled_first  # type: ignore[method-assign]
     (found,) = differences(native, repair=True)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -15,6 +14,7 @@ from mappers.base import BackendUnavailable, CardNotFound, Entry, Holds, Mapper,
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, ModelMapper, unavailable
 from tests.ledger.reconciling import differences, found_by, pay, pay_with, reconciliation
+from tests.money import minor
 
 
 class Silent(ModelMapper):
@@ -158,7 +158,7 @@ def test_a_backend_that_is_down_is_not_called_for_each_repair(native: House) -> 
     for card in cards:
         transaction = pay_with(native, card)
         native.mapper.faults = [unavailable]
-        change = ChangeRequest(card, transaction, Decimal("40.00"), "settle-1")
+        change = ChangeRequest(card, transaction, minor("40.00"), "settle-1")
         with pytest.raises(BackendUnavailable):
             native.ledger.settle(native.provider, change, native.deadline())
     trouble(native, dict.fromkeys(cards, BackendUnavailable("down")))

@@ -57,7 +57,7 @@ def test_the_transaction_reads_back_with_its_request(house: House) -> None:
     transaction = house.authorize("40.00", "order-7")
     wipe(house)
     view = house.ledger.transaction(house.provider, CARD, transaction, house.deadline())
-    assert (view.value, view.request_id, view.operation) == (Decimal("40.00"), "order-7", "Debit")
+    assert (view.amount, view.request_id, view.operation) == (4_000, "order-7", "Debit")
 
 
 def test_a_repeated_settlement_is_known_again(house: House) -> None:
@@ -85,10 +85,10 @@ def test_a_hold_the_backend_let_run_out_is_restored_as_expired(house: House) -> 
 
 def test_what_is_restored_expires_as_it_would_have(house: House) -> None:
     transaction = house.authorize("40.00")
-    before = house.record(transaction).expires
+    before = house.record(transaction).expires_at
     wipe(house)
     house.settlements(transaction)
-    assert abs(house.record(transaction).expires - before) < 5_000
+    assert abs(house.record(transaction).expires_at - before) < 5_000
     assert house.sweep() == {"expired": 1}
     assert house.backend.spendable == 10_000
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import LedgerUnavailable, Unresolved
+from app.ledger.storage.answers import LeaseAnswer
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import ActState
 from mappers.base import (
@@ -174,7 +176,8 @@ def test_an_attempt_overtaken_between_two_steps_does_not_run_the_second(house: H
 
     def overtaken(step: Step, run: Run) -> Receipt:
         house.lose_lease(transaction)
-        assert house.storage.take_lease(house.record(transaction), one_step_at_a_time=False).word == "leased"
+        taken = house.storage.take_lease(house.record(transaction), Caller.vtex(), one_step_at_a_time=False)
+        assert taken.answer is LeaseAnswer.LEASED
         return run()
 
     house.mapper.faults = [overtaken]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.ledger.errors import Unresolved
-from app.ledger.transaction import State
+from app.ledger.transaction import Decision, State
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step, Verb
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import lost_after
@@ -77,7 +77,7 @@ def test_a_parked_or_promised_act_does_not_break_into_a_busy_card(once_only: Hou
         before = list(house.backend.calls)
         with pytest.raises(Unresolved):
             house.parts.executor.decide(
-                house.provider, house.record(waiting), house.deadline(0.2), happened=False, reference="", actor="ana"
+                house.provider, house.record(waiting), house.deadline(0.2), Decision("ana", False, "")
             )
         assert house.backend.calls == before
         return run()

@@ -157,7 +157,7 @@ def test_a_transaction_is_found_only_on_its_own_card(house: House) -> None:
 def test_a_transaction_reads_back_as_it_was_made(house: House) -> None:
     transaction = house.authorize("40.00")
     view = house.ledger.transaction(house.provider, CARD, transaction, house.deadline())
-    assert (view.id, view.value, view.operation, view.request_id) == (transaction, Decimal("40.00"), "Debit", "order-1")
+    assert (view.id, view.amount, view.operation, view.request_id) == (transaction, 4_000, "Debit", "order-1")
     assert house.ledger.transactions(house.provider, CARD, house.deadline()) == [transaction]
 
 

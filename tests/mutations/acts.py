@@ -9,16 +9,16 @@ MUTATIONS = [
     Mutation(
         "an intent on disk is found by the repeat",
         LUA + "open.lua",
-        "if state ~= '' and not (state == 'abandoned' and get('open') == '') then",
-        "if state ~= '' and state ~= 'pending' and not (state == 'abandoned' and get('open') == '') then",
+        "if state ~= '' and not (state == 'abandoned' and get('unresolved') == '') then",
+        "if state ~= '' and state ~= 'pending' and not (state == 'abandoned' and get('unresolved') == '') then",
         BAD_DAYS + "an_answer_that_cannot_be_asked_for_is_found_by_the_repeat",
     ),
     Mutation(
         "the intent is written before the backend is asked",
         LEDGER + "service.py",
-        "            outcome = self._with_card(provider, lambda: self._storage.open(opening), deadline)",
+        "            result = self._with_card(provider, lambda: self._storage.open(new),",
         "            provider.mapper.get_card(request.card_id, deadline)\n"
-        "            outcome = self._with_card(provider, lambda: self._storage.open(opening), deadline)",
+        "            result = self._with_card(provider, lambda: self._storage.open(new),",
         SAFETIES + "with_redis_down_the_backend_is_not_even_asked",
     ),
     Mutation(
@@ -132,14 +132,14 @@ MUTATIONS = [
     Mutation(
         "an act under lease is nobody else's",
         LUA + "lease.lua",
-        "if number('lease') > now then return answer('held') end",
+        "if number('lease_until') > now then return answer('held') end",
         "",
         SAFETIES + "an_act_under_lease_is_not_run_by_a_second_process",
     ),
     Mutation(
         "only who holds the lease may refuse",
         LUA + "record.lua",
-        "local mine = number('attempt') == arg.attempt and get('open') == tostring(act)",
+        "local mine = number('attempt') == arg.attempt and get('unresolved') == tostring(act)",
         "local mine = true",
         BAD_DAYS + "an_attempt_that_lost_its_lease_cannot_refuse_for_the_one_that_has_it",
     ),
@@ -160,16 +160,15 @@ MUTATIONS = [
     Mutation(
         "only the first half of a lease is for sending",
         LEDGER + "executor.py",
-        "        # Half the lease is for sending, the other half for what was sent to arrive and to show.\n"
-        "        return attempt.run(deadline.sooner(self._storage.lease_seconds / 2))",
-        "        return attempt.run(deadline)",
+        "record = attempt.run(deadline.sooner(self._storage.lease_seconds / 2))",
+        "record = attempt.run(deadline)",
         SAFETIES + "an_attempt_sends_in_the_first_half_of_its_lease_only",
     ),
     # Unknown is asked for.
     Mutation(
         "the backend is asked before it is told again",
         LEDGER + "attempt.py",
-        "        if not self._clean:\n            receipt = self._ask(",
+        "        if not self._nothing_sent:\n            receipt = self._ask(",
         "        if False:\n            receipt = self._ask(",
         SAFETIES + "the_backend_is_asked_before_it_is_told_again",
     ),
@@ -197,42 +196,42 @@ MUTATIONS = [
     Mutation(
         "a lease that was not given back is remembered",
         LUA + "lease.lua",
-        "if number('lease') > 0 then set(act_field(act, 'overtaken'), '1') end\n",
+        "if number('lease_until') > 0 then set(act_field(act, 'overtaken'), '1') end\n",
         "",
         FOUND + "a_refused_settlement_that_is_tried_again_is_asked_for_first",
     ),
     Mutation(
         "the same request asks once more",
         LEDGER + "attempt.py",
-        "            return self._find_out(call, unknown, deadline)",
-        "            raise unknown",
+        "            receipt = lost.find(deadline)\n",
+        "            receipt = None\n",
         BAD_DAYS + "a_lost_answer_is_asked_for_in_the_same_request",
     ),
     Mutation(
         "what is asked and told again leaves the outcome open when it is refused",
-        LEDGER + "attempt.py",
+        LEDGER + "lost_answers.py",
         "        except MapperError as error:\n            # Not even a refusal",
-        "        except BackendUnavailable as error:\n            # Not even a refusal",
+        "        except ZeroDivisionError as error:\n            # Not even a refusal",
         BAD_DAYS + "a_refusal_of_what_is_told_again_is_not_believed",
     ),
     Mutation(
         "a backend that does not know our keys is not told again in the same request",
-        LEDGER + "attempt.py",
-        "        if receipt is not None or not self._mapper.repeatable or not self._waited_for:\n",
+        LEDGER + "lost_answers.py",
+        "        if receipt is not None or not self._mapper.repeatable or not self._wanted:\n",
         "        if receipt is not None:\n",
         BAD_DAYS + "what_shows_late_is_not_told_again",
     ),
     Mutation(
         "an attempt that may send is not taken for one that did not",
         LUA + "lease.lua",
-        "set(act_field(act, 'clean'), '')\n",
+        "set(act_field(act, 'nothing_sent'), '')\n",
         "",
         SIMULATION + "what_an_attempt_sent_before_it_died_is_asked_for_although_the_one_before_it_sent_nothing",
     ),
     Mutation(
         "what may still arrive is not sent again",
         LEDGER + "attempt.py",
-        "            if not certain and (not self._mapper.repeatable or self._nobody_waits):\n"
+        "            if not certain and (not self._mapper.repeatable or self._unwanted):\n"
         '                raise OutcomeUnknown("what was sent before may still arrive")\n',
         "",
         BAD_DAYS + "nothing_is_sent_again_while_it_may_still_arrive",
@@ -240,8 +239,8 @@ MUTATIONS = [
     Mutation(
         "what was sent may arrive until the lease is over",
         LUA + "prelude.lua",
-        "  add(transaction, 'attempt', 1)\n  set('lease', now + arg.lease, 'quiet', now + arg.lease)",
-        "  add(transaction, 'attempt', 1)\n  set('lease', now + arg.lease, 'quiet', now)",
+        "  add(transaction, 'attempt', 1)\n  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)",
+        "  add(transaction, 'attempt', 1)\n  set('lease_until', now + arg.lease, 'in_flight_until', now)",
         BAD_DAYS + "nothing_is_sent_again_while_it_may_still_arrive",
     ),
     Mutation(
@@ -254,14 +253,14 @@ MUTATIONS = [
     Mutation(
         "a refusal is not believed while the first attempt may still arrive",
         LEDGER + "attempt.py",
-        "            if certain:\n                self._clean = True\n                raise\n",
+        "            if certain:\n                self._nothing_sent = True\n                raise\n",
         "            raise\n",
         BAD_DAYS + "a_refusal_is_not_believed_while_the_first_attempt_may_still_arrive",
     ),
     Mutation(
         "nothing is parked while it may still show",
         LEDGER + "attempt.py",
-        "            if not self._lease.conclusive:\n                return self._leave(error)\n",
+        "            if not self._lease.silence_is_final:\n                return self._leave(error)\n",
         "",
         SAFETIES + "nothing_is_left_for_a_person_while_it_may_still_show",
     ),

@@ -47,15 +47,15 @@ MUTATIONS = [
     Mutation(
         "the sweeper starts no authorization",
         LEDGER + "attempt.py",
-        "        return self._act.opens and not self._waited_for",
+        "        return self._act.opens and not self._lease.caller.wants_it",
         "        return False",
         BAD_DAYS + "an_opening_nobody_came_back_for_is_not_started",
     ),
     Mutation(
         "who finds a card busy starts no authorization of others",
         LEDGER + "executor.py",
-        "            self.resolve(provider, record, deadline, waited_for=False)\n",
-        "            self.resolve(provider, record, deadline)\n",
+        "            self.resolve(provider, record, deadline, Caller.bystander())\n",
+        "            self.resolve(provider, record, deadline, Caller.vtex())\n",
         FOUND + "another_payment_does_not_start_the_authorization_that_keeps_the_card_busy",
     ),
     Mutation(

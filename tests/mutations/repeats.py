@@ -15,7 +15,7 @@ MUTATIONS = [
     Mutation(
         "a refusal of before another act is no answer",
         LEDGER + "service.py",
-        'if act is None or (outcome.word == "busy" and act.state is ActState.REFUSED):',
+        "if act is None or (result.answer is AppendAnswer.BUSY and act.state is ActState.REFUSED):",
         "if act is None:",
         ATTACK + "a_refused_settlement_is_tried_again_although_another_act_was_in_the_way",
     ),
@@ -27,16 +27,16 @@ MUTATIONS = [
         ATTACK + "a_promise_that_did_not_happen_is_kept_all_the_same",
     ),
     Mutation(
-        "a promise is clean until it is sent",
+        "nothing was sent for a promise until it is run",
         LUA + "append.lua",
-        "if arg.accept or open ~= '' then set(act_field(new, 'clean'), clean) end",
+        "if arg.accept or first ~= '' then set(act_field(new, 'nothing_sent'), nothing_sent) end",
         "",
         ATTACK + "a_promise_that_was_never_sent_is_sent_without_asking",
     ),
     Mutation(
-        "what was certainly refused is parked as clean",
+        "what was certainly refused is parked as not sent",
         LEDGER + "attempt.py",
-        "                self._clean = True\n                raise\n",
+        "                self._nothing_sent = True\n                raise\n",
         "                raise\n",
         ATTACK_ON_MAPPERS + "what_was_lost_and_then_refused_is_not_found_in_a_later_purchase",
     ),
@@ -57,8 +57,8 @@ MUTATIONS = [
     Mutation(
         "after a look it is still asked for what a sleeper may have sent",
         LEDGER + "attempt.py",
-        "self._clean = self._clean or step.verb is not Verb.LOOK",
-        "self._clean = True",
+        "self._nothing_sent = self._nothing_sent or step.verb is not Verb.LOOK",
+        "self._nothing_sent = True",
         "tests/ledger/test_found_by_faults.py::test_a_refused_settlement_that_is_looked_at_again_is_asked_for_first",
     ),
     Mutation(
@@ -71,14 +71,14 @@ MUTATIONS = [
     Mutation(
         "a decision is on disk before it is carried out",
         LUA + "lease.lua",
-        "  set(act_field(act, 'decided'), arg.decided)\n",
+        "  set(act_field(act, 'decision'), arg.decision)\n",
         "",
         ATTACK + "a_decision_that_is_cut_off_is_carried_out_by_the_next_one",
     ),
     Mutation(
         "a credit is not taken back from what is reserved",
         LEDGER + "attempt.py",
-        "            self._expect_unreserved(deadline)\n",
+        "            expect_unreserved(self._storage, self._mapper, self._record, self._act, deadline)\n",
         "",
         ATTACK_ON_CARDS + "a_credit_is_not_taken_back_from_what_is_reserved",
     ),

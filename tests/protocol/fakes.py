@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from app.ledger.cards import SpendableCard
-from app.ledger.service import AuthorizationRequest, ChangeRequest, Entry, Operation, TransactionView
+from app.ledger.service import AuthorizationRequest, ChangeRequest, Movement, Operation, TransactionView
 from mappers.base import Card, CardNotFound, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from mappers.money import Currency
@@ -82,7 +81,7 @@ class Recorder:
 
 @dataclass
 class FakeLedger(Recorder):
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Movement] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     description: str | None = "GiftCardHub"
 
@@ -94,31 +93,33 @@ class FakeLedger(Recorder):
         self, provider: FakeProvider, card_id: str, transaction_id: str, deadline: Deadline
     ) -> TransactionView:
         self.note("transaction", provider, deadline, card_id, transaction_id)
-        value = Decimal("140.00")
-        made = Entry("gb-07aa-oid", value, NOON)
+        amount = 14000
+        made = Movement("gb-07aa-oid", amount, NOON)
         return TransactionView(
-            transaction_id, card_id, Operation.DEBIT, value, self.description, "B56CBE", NOON, authorization=made
+            transaction_id, card_id, Operation.DEBIT, amount, self.description, "B56CBE", NOON, authorization=made
         )
 
     def transactions(self, provider: FakeProvider, card_id: str, deadline: Deadline) -> list[str]:
         self.note("transactions", provider, deadline, card_id)
         return self.names
 
-    def settle(self, provider: FakeProvider, request: ChangeRequest, deadline: Deadline) -> Entry:
+    def settle(self, provider: FakeProvider, request: ChangeRequest, deadline: Deadline) -> Movement:
         self.note("settle", provider, deadline, request)
-        return Entry("gb-07settled", request.value, NOON)
+        return Movement("gb-07settled", request.amount, NOON)
 
-    def cancel(self, provider: FakeProvider, request: ChangeRequest, deadline: Deadline) -> Entry:
+    def cancel(self, provider: FakeProvider, request: ChangeRequest, deadline: Deadline) -> Movement:
         self.note("cancel", provider, deadline, request)
-        return Entry("gb-07canceled", request.value, NOON)
+        return Movement("gb-07canceled", request.amount, NOON)
 
-    def settlements(self, provider: FakeProvider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Entry]:
+    def settlements(
+        self, provider: FakeProvider, card_id: str, transaction_id: str, deadline: Deadline
+    ) -> list[Movement]:
         self.note("settlements", provider, deadline, card_id, transaction_id)
         return self.entries
 
     def cancellations(
         self, provider: FakeProvider, card_id: str, transaction_id: str, deadline: Deadline
-    ) -> list[Entry]:
+    ) -> list[Movement]:
         self.note("cancellations", provider, deadline, card_id, transaction_id)
         return self.entries
 

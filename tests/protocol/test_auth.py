@@ -133,4 +133,4 @@ class TestCorrelationId:
             headers={"x-vtex-operation-id": "op-1"},
             json={"value": 1, "requestId": "r"},
         )
-        assert ledger.request.correlation_id == "op-1"
+        assert ledger.request.caller.correlation_id == "op-1"

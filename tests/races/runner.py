@@ -7,7 +7,6 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.synchronize import Barrier
@@ -26,6 +25,7 @@ from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
 from tests.faults.tills import TILLS
+from tests.money import minor
 
 PROCESSES = 4
 DEADLINE_SECONDS = 14.0
@@ -125,12 +125,12 @@ def _run(place: Place, calls: Sequence[Call], gate: Barrier, pipe: Pipe) -> None
 
 
 def _make(parts: Parts, provider: Provider, call: Call) -> Result:
-    deadline, value = Deadline.after(DEADLINE_SECONDS), Decimal(call.value)
-    change = ChangeRequest(call.card, call.transaction, value, call.request_id)
+    deadline, amount = Deadline.after(DEADLINE_SECONDS), minor(call.value)
+    change = ChangeRequest(call.card, call.transaction, amount, call.request_id)
     try:
         match call.kind:
             case Kind.AUTHORIZE:
-                request = AuthorizationRequest(call.card, Operation.DEBIT, value, call.request_id)
+                request = AuthorizationRequest(call.card, Operation.DEBIT, amount, call.request_id)
                 return Result(call, "done", parts.ledger.authorize(provider, request, deadline))
             case Kind.SETTLE:
                 return Result(call, "done", parts.ledger.settle(provider, change, deadline).oid)
@@ -150,7 +150,7 @@ _MAKE_DUE = """
 for _, due in ipairs(redis.call('KEYS', 'gb:*:due')) do
   for _, id in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local transaction = string.gsub(due, 'due$', 'tx:') .. id
-    local open, acknowledged, state = unpack(redis.call('HMGET', transaction, 'open', 'acknowledged', 'state'))
+    local open, acknowledged, state = unpack(redis.call('HMGET', transaction, 'unresolved', 'acknowledged', 'state'))
     local over = state == 'authorized' and (acknowledged == '' or ARGV[1] == 'expired')
     if open ~= '' or over then redis.call('ZADD', due, 'XX', 0, id) end
   end

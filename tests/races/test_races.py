@@ -13,6 +13,7 @@ from mappers.deadline import Deadline
 from tests.faults.matrix import Backend
 from tests.faults.stage import Stage
 from tests.faults.tills import TILLS
+from tests.money import major
 from tests.races.runner import Call, Kind, Place, Result, one_by_one, race
 
 # A redemption is made after a look at the card.
@@ -39,7 +40,7 @@ def listed(place: Place, card: str, transaction: str) -> tuple[list[Decimal], li
     try:
         settlements = parts.ledger.settlements(provider, card, transaction, deadline)
         cancellations = parts.ledger.cancellations(provider, card, transaction, deadline)
-        return [entry.value for entry in settlements], [entry.value for entry in cancellations]
+        return [major(entry.amount) for entry in settlements], [major(entry.amount) for entry in cancellations]
     finally:
         parts.connection.close()
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import redis
 
-from app.ledger.storage.records import load_record
-from app.ledger.transaction import Record
+from app.ledger.storage.records import load_transaction
+from app.ledger.transaction import Transaction
 from tests.simulation.invariants import ALWAYS, Books, broken
 from tests.simulation.kinds import Kind
 from tests.simulation.money import Money
@@ -29,7 +29,7 @@ class Bookkeeper:
     def begin(self, money: Money) -> None:
         """Begin a schedule's books."""
         self._money = money
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, Transaction] = {}
         self._due: dict[str, float] = {}
         self._cards: dict[str, dict[str, str]] = {}
         self.found: dict[str, None] = {}  # in order
@@ -42,7 +42,7 @@ class Bookkeeper:
             return
         transaction, _, due, *_ = keys
         identity = transaction.rpartition(":")[2]
-        record = self._records[identity] = load_record(identity, dict(zip(row[::2], row[1::2], strict=True)))
+        record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
         self._cards[record.card_id] = {"reserved": str(reserved)}
         score = self._client.zscore(due, identity)
         if score is None:

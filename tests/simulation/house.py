@@ -20,12 +20,12 @@ from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
-from app.ledger.storage.commands import LedgerTimes
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Index
+from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
-from app.ledger.transaction import ActState, Operation, Record, State
+from app.ledger.transaction import ActState, Operation, State, Transaction
 from mappers import deadline
 from mappers.base import Holds
 from providers.provider import Policy, Provider
@@ -101,7 +101,7 @@ class House:
 
     # Everything on record, read by the harness itself.
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Transaction]:
         buckets = [self.client.zrange(keys.in_bucket(bucket, "all"), 0, -1) for bucket in range(names.BUCKETS)]
         return self.storage.load_many([identity for bucket in buckets for identity in bucket])
 
@@ -125,7 +125,7 @@ class House:
         """Sweep until nothing is reserved any more; tell whether."""
         return self._sweep_while(lambda record: _unfinished(record) or _reserves(record))
 
-    def _sweep_while(self, waits: Callable[[Record], bool]) -> bool:
+    def _sweep_while(self, waits: Callable[[Transaction], bool]) -> bool:
         for _ in range(MAXIMUM_PASSES):
             waiting = {record.id for record in self.records() if waits(record)}
             if not waiting:
@@ -166,15 +166,15 @@ class House:
         )
 
 
-def _unfinished(record: Record) -> bool:
+def _unfinished(record: Transaction) -> bool:
     act = record.unresolved_act
     if act is not None:
         return act.state is not ActState.PARKED
     return record.state is State.AUTHORIZED and not record.acknowledged
 
 
-def _reserves(record: Record) -> bool:
-    return record.open is None and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT
+def _reserves(record: Transaction) -> bool:
+    return record.unresolved is None and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT
 
 
 def _drop(*_event: object) -> NoReturn:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.ledger.errors import AmountExceeded, RequestConflict
 from app.ledger.names import step_key
-from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, Record, State, done_steps
+from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, State, Transaction, done_steps
 from mappers.base import ActKind, Holds, Refused, Verb
 from tests.simulation.kinds import Kind
 from tests.simulation.money import CARDS, FIRST_BALANCE, Money
@@ -20,7 +20,7 @@ class Books:
     """Everything there is to compare: what the ledger wrote, what the backend has, and what VTEX was told."""
 
     kind: Kind
-    records: Sequence[Record]
+    records: Sequence[Transaction]
     due: Mapping[str, float]
     cards: Mapping[str, Mapping[str, str]]  # what the ledger keeps of each card
     money: Money
@@ -107,7 +107,7 @@ def the_backend_agrees_with_each_transaction(books: Books) -> Iterator[str]:
         moved[effect.key.rpartition("-")[0]] -= effect.change
     for record in books.records:
         taken = sum(moved[oid] for oid in {act.oid for act in record.acts})
-        if record.open is None and taken != _taken(record):
+        if record.unresolved is None and taken != _taken(record):
             yield f"{record.id} ({record.state}): {taken} left the card, {_taken(record)} should have"
 
 
@@ -206,17 +206,22 @@ AT_REST: Sequence[Rule] = (
 
 
 def nothing_is_held_any_more(books: Books) -> Iterator[str]:
-    if books.money.holds and not any(record.open is not None for record in books.records):
+    if books.money.holds and not any(record.unresolved is not None for record in books.records):
         yield f"the backend holds {books.money.holds}"
     for record in books.records:
-        if record.open is None and _reserved(record):
+        if record.unresolved is None and _reserved(record):
             yield f"{record.id} reserves {_reserved(record)}"
 
 
 def what_vtex_was_never_told_took_nothing(books: Books) -> Iterator[str]:
     told = {answer.value for answer in books.answers if answer.what == "authorize" and answer.word == "done"}
     for record in books.records:
-        if record.id not in told and record.open is None and record.operation is Operation.DEBIT and _taken(record):
+        if (
+            record.id not in told
+            and record.unresolved is None
+            and record.operation is Operation.DEBIT
+            and _taken(record)
+        ):
             yield f"{record.id} ({record.state}) took {_taken(record)}, and VTEX was never told"
 
 
@@ -227,11 +232,11 @@ AT_THE_END: Sequence[Rule] = (*AT_REST, nothing_is_held_any_more, what_vtex_was_
 _KINDS = {"settle": ActKind.CAPTURE, "cancel": ActKind.REVERSAL}
 
 
-def _listed(record: Record | None, what: str) -> list[ActRecord]:
+def _listed(record: Transaction | None, what: str) -> list[ActRecord]:
     return record.listed(_KINDS[what]) if record else []
 
 
-def _taken(record: Record) -> int:
+def _taken(record: Transaction) -> int:
     """Return what a transaction took off the card by what the ledger says; less than zero for a credit."""
     if record.state not in KNOWN_TO_VTEX:
         return 0
@@ -242,7 +247,7 @@ def _taken(record: Record) -> int:
     return record.amount - record.voided - record.refunded
 
 
-def _reserved(record: Record) -> int:
+def _reserved(record: Transaction) -> int:
     """Return what the ledger itself holds for a transaction, with what a cancellation under way may (yet) take."""
     opening, act = record.acts[record.opened_by], record.unresolved_act
     if record.operation is Operation.CREDIT:
@@ -254,7 +259,7 @@ def _reserved(record: Record) -> int:
     return record.amount - sum(_freed(act) for act in done) + kept
 
 
-def _set_aside(record: Record) -> int:
+def _set_aside(record: Transaction) -> int:
     """Return what of a credit is being taken back, and is not to be had meanwhile."""
     act = record.unresolved_act
     taken_back = record.operation is Operation.CREDIT and act is not None and act.kind is ActKind.REVERSAL
@@ -266,7 +271,7 @@ def _freed(act: ActRecord) -> int:
 
 
 def _parked(books: Books, card_id: str) -> bool:
-    return any(record.open is not None for record in books.records if record.card_id == card_id)
+    return any(record.unresolved is not None for record in books.records if record.card_id == card_id)
 
 
 def _grouped(books: Books, what: str) -> Iterator[tuple[tuple[str, str], list[Answer]]]:

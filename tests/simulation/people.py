@@ -13,13 +13,13 @@ from app.ledger.errors import (
     TransactionNotFound,
     Unresolved,
 )
-from app.ledger.service import AuthorizationRequest, ChangeRequest, Entry, LedgerService
+from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService, Movement
 from app.ledger.transaction import Operation
 from mappers.base import BackendUnavailable, OutcomeUnknown, Refused
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from tests.simulation.kinds import Kind
-from tests.simulation.money import BRL, CARDS, Money
+from tests.simulation.money import CARDS, Money
 from tests.simulation.scheduler import Actor
 from tests.simulation.weather import HUB_TIMEOUT_MS, MONEY_DEADLINE_SECONDS
 from tests.simulation.wires import Surroundings
@@ -144,7 +144,7 @@ class Order:
         self._handle("a")
 
     def _authorize(self) -> bool:
-        request = AuthorizationRequest(self._card_id, self._operation, BRL.to_decimal(self._amount), self.name)
+        request = AuthorizationRequest(self._card_id, self._operation, self._amount, self.name)
         for _ in range(self._rng.randrange(1, 6)):
             answer = self._ask(
                 "authorize",
@@ -203,7 +203,7 @@ class Order:
                     lambda deadline, read=read: read(provider, self._card_id, self._transaction, deadline),  # type: ignore[misc]
                 )
                 if answer.received and answer.word == "done":
-                    sums.append(sum(BRL.to_minor(entry.value) for entry in answer.value))
+                    sums.append(sum(entry.amount for entry in answer.value))
             if len(sums) == 2:
                 return self._amount, sums[0], sums[1]
             self._scheduler.sleep(self._town.gap())
@@ -211,7 +211,7 @@ class Order:
 
     def _post(self, what: str, request_id: str, amount: int) -> Answer:
         service, provider = self._town.ledger, self._town.provider
-        request = ChangeRequest(self._card_id, self._transaction, BRL.to_decimal(amount), request_id)
+        request = ChangeRequest(self._card_id, self._transaction, amount, request_id)
         use_case = service.settle if what == "settle" else service.cancel
         return self._ask(what, request_id, amount, lambda deadline: use_case(provider, request, deadline))
 
@@ -248,5 +248,5 @@ class Order:
 
 def entries(answer: Answer) -> dict[str, int]:
     """Return the list in an answer: oid -> minor units."""
-    listed: list[Entry] = answer.value
-    return {entry.oid: BRL.to_minor(entry.value) for entry in listed}
+    listed: list[Movement] = answer.value
+    return {entry.oid: entry.amount for entry in listed}

@@ -34,7 +34,7 @@ class Safety:
 
 _FENCE = Edit(
     RECORD,
-    "local mine = number('attempt') == arg.attempt and get('open') == tostring(act)",
+    "local mine = number('attempt') == arg.attempt and get('unresolved') == tostring(act)",
     "local mine = true",
 )
 
@@ -67,12 +67,18 @@ SAFETIES = (
     Safety(
         "an attempt that may send is not taken for one that did not",
         "vauchar",
-        (Edit(LEASE, "set(act_field(act, 'clean'), '')", ""),),
+        (Edit(LEASE, "set(act_field(act, 'nothing_sent'), '')", ""),),
     ),
     Safety(
         "no trace of it counts only when nothing is on its way",
         "vauchar",
-        (Edit(LEASE, "answer_with_lease('leased', quiet, clean)", "answer_with_lease('leased', 0, clean)"),),
+        (
+            Edit(
+                LEASE,
+                "answer_with_lease('leased', in_flight_until, nothing_sent)",
+                "answer_with_lease('leased', 0, nothing_sent)",
+            ),
+        ),
     ),
     Safety(
         "a refusal counts only when nothing is on its way",
@@ -90,7 +96,7 @@ SAFETIES = (
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
-        (_FENCE, Edit(LEASE, "if number('lease') > now then return answer('held') end", "")),
+        (_FENCE, Edit(LEASE, "if number('lease_until') > now then return answer('held') end", "")),
         first_seed=440,
     ),
     Safety(

@@ -10,8 +10,9 @@ from typing import Any
 import redis
 
 from app.ledger import executor
+from app.ledger.caller import Caller
 from app.ledger.storage import keys
-from app.ledger.storage.commands import Outcome
+from app.ledger.storage.answers import Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Address
 from mappers.base import Mapper
@@ -84,15 +85,17 @@ class ForgetfulStorage(Storage):
         self._client = client
         self._unwritten: dict[str, tuple[dict[str, str], float]] = {}
 
-    def _run(self, script: str, address: Address, **arguments: Any) -> Outcome:
+    def _run(  # type: ignore[override]
+        self, answers: Any, script: str, address: Address, caller: Caller | None = None, **arguments: Any
+    ) -> Result[Any]:
         transaction, _, due, *_ = keys.for_scripts(address)
         before = self._client.hgetall(transaction)
         if script == "record" and address.id in self._unwritten:
             fields, score = self._unwritten.pop(address.id)
             self._client.hset(transaction, mapping=fields)
             self._client.zadd(due, {address.id: score})
-        outcome = super()._run(script, address, **arguments)
-        if script in ("open", "append") and outcome.word == "opened":
+        result = super()._run(answers, script, address, caller, **arguments)
+        if script in ("open", "append") and result.answer == "opened":
             score = self._client.zscore(due, address.id)
             self._unwritten[address.id] = self._client.hgetall(transaction), score or 0
             self._client.delete(transaction)
@@ -100,4 +103,4 @@ class ForgetfulStorage(Storage):
                 self._client.hset(transaction, mapping=before)
             else:
                 self._client.zrem(due, address.id)
-        return outcome
+        return result

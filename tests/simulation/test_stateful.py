@@ -18,7 +18,7 @@ from mappers.deadline import Deadline
 from tests.simulation.house import PROVIDER, House, house
 from tests.simulation.invariants import ALWAYS, AT_REST, AT_THE_END, broken
 from tests.simulation.kinds import KINDS
-from tests.simulation.money import BRL, CARDS, FIRST_BALANCE
+from tests.simulation.money import CARDS, FIRST_BALANCE
 from tests.simulation.paper import Change, Payment
 from tests.simulation.people import LATER, NO, Answer, entries
 from tests.simulation.safeties import SAFETIES
@@ -205,7 +205,7 @@ class Machine(RuleBasedStateMachine):
 
     def ask_to_pay(self, payment: Payment, mishap: Mishap) -> Answer:
         operation = Operation.CREDIT if payment.credit else Operation.DEBIT
-        request = AuthorizationRequest(CARD, operation, BRL.to_decimal(payment.amount), payment.request_id)
+        request = AuthorizationRequest(CARD, operation, payment.amount, payment.request_id)
         service, provider = self.house.ledger, self.house.provider
         answer = Answer("authorize", "", payment.request_id, payment.amount, self.house.scheduler.now)
         self.ask(answer, lambda deadline: service.authorize(provider, request, deadline), mishap)
@@ -216,7 +216,7 @@ class Machine(RuleBasedStateMachine):
 
     def ask_to_change(self, payment: Payment, change: Change, mishap: Mishap) -> Answer:
         service, provider = self.house.ledger, self.house.provider
-        request = ChangeRequest(CARD, payment.id or "", BRL.to_decimal(change.amount), change.request_id)
+        request = ChangeRequest(CARD, payment.id or "", change.amount, change.request_id)
         use_case = service.settle if change.what == "settle" else service.cancel
         answer = Answer(change.what, payment.id or "", change.request_id, change.amount, self.house.scheduler.now)
         self.ask(answer, lambda deadline: use_case(provider, request, deadline), mishap)

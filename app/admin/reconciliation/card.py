@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from app.admin.reconciliation.run import Difference, Kind, Run, milliseconds, words
+from app.ledger.caller import Caller
 from app.ledger.errors import LedgerError, LedgerUnavailable
-from app.ledger.storage.commands import Change, Lease
-from app.ledger.transaction import KNOWN_TO_VTEX, Part, Reason, Record, State, done_steps
+from app.ledger.storage.answers import Lease
+from app.ledger.storage.intents import NewAct
+from app.ledger.transaction import KNOWN_TO_VTEX, Part, Reason, State, Transaction, done_steps
 from mappers.base import ActKind, CardNotFound, DoneStep, Entry, MapperError, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
+
+CALLER = Caller.background("reconcile")
 
 NOTHING = "nothing"
 NO_CARD = "no such card"
@@ -81,7 +85,7 @@ class CardComparison:
 
     # What differs.
 
-    def _found(self, records: Iterable[Record]) -> Iterator[Difference]:
+    def _found(self, records: Iterable[Transaction]) -> Iterator[Difference]:
         """Yield what differs between these records and the statement."""
         records = list(records)
         expected = self._expected(records)
@@ -100,11 +104,11 @@ class CardComparison:
                 name = entry.origin.transaction_id if entry.origin else None
                 yield self._difference("extra", name, key, NOTHING, self._words(entry))
         for record in records:
-            held = record.state is State.AUTHORIZED and not record.captured and record.open is None
+            held = record.state is State.AUTHORIZED and not record.captured and record.unresolved is None
             if held and self._void_of(record):
                 yield self._difference("state", record.id, None, str(record.state), "voided by itself")
 
-    def _expected(self, records: Iterable[Record]) -> dict[str, tuple[Record, DoneStep]]:
+    def _expected(self, records: Iterable[Transaction]) -> dict[str, tuple[Transaction, DoneStep]]:
         """Return the steps that the statement must show, by key.
 
         What is unresolved may be changing what is shown of the transaction's earlier steps: it waits until it is not.
@@ -112,7 +116,7 @@ class CardComparison:
         return {
             step.key: (record, step)
             for record in records
-            if record.open is None
+            if record.unresolved is None
             for step in self._provider.mapper.on_record([step for act in record.acts for step in done_steps(act)])
         }
 
@@ -126,19 +130,19 @@ class CardComparison:
         opened = [_oid(key).partition("-r")[0] for key in self._told]  # an opening's key begins with its transaction
         return list(dict.fromkeys([*self._ids, *of_card, *noted, *opened]))
 
-    def _entry(self, found: Difference, record: Record | None) -> Entry | None:
+    def _entry(self, found: Difference, record: Transaction | None) -> Entry | None:
         """Return what the statement tells of it, if anything."""
         if found.key is not None:
             return self._told.get(found.key)
         return self._void_of(record) if record else None
 
-    def _void_of(self, record: Record) -> Entry | None:
+    def _void_of(self, record: Transaction) -> Entry | None:
         """Return what tells that the backend let a hold run out: that of the act which opens the transaction now."""
         oid = record.acts[record.opened_by].oid
         voided = (entry for entry in self._by_itself if entry.verb is Verb.VOID)
         return next((entry for entry in voided if entry.origin and entry.origin.oid == oid), None)
 
-    def _counts(self, found: Difference, entry: Entry | None, record: Record | None) -> bool:
+    def _counts(self, found: Difference, entry: Entry | None, record: Transaction | None) -> bool:
         """Tell whether a difference is one of those that this run is about."""
         moments = [milliseconds(entry.date)] if entry else []
         if found.kind == "extra" and not self._run.includes(record.date if record else moments[0]):
@@ -148,7 +152,7 @@ class CardComparison:
             moments += [event["at"] for event in events if event.get("act") == _oid(found.key)]
         return not any(self._run.is_for_the_next(self._provider, moment) for moment in moments)
 
-    def _told_of(self, found: Difference, entry: Entry | None, record: Record | None) -> Iterator[Difference]:
+    def _told_of(self, found: Difference, entry: Entry | None, record: Transaction | None) -> Iterator[Difference]:
         if found.kind == "extra" and entry is not None and entry.origin is not None and record is None:
             if lost := self._run.lost(self._provider, entry):
                 yield lost
@@ -159,36 +163,30 @@ class CardComparison:
 
     # What is provably right.
 
-    def _resolve(self, record: Record, lease: Lease | None = None) -> bool:
+    def _resolve(self, record: Transaction, lease: Lease | None = None) -> bool:
         try:
-            resolved = self._run.parts.executor.resolve(
-                self._provider,
-                record,
-                Deadline.after(self._run.seconds),
-                lease,
-                waited_for=False,
-                patient=False,
-                by="reconcile",
-            )
+            deadline = Deadline.after(self._run.seconds)
+            resolved = self._run.parts.executor.resolve(self._provider, record, deadline, CALLER, lease)
         except LedgerUnavailable:
             raise
         except (MapperError, LedgerError):
             return False
-        return resolved.open is None
+        return resolved.unresolved is None
 
-    def _expire(self, record: Record) -> bool:
+    def _expire(self, record: Transaction) -> bool:
         """Void in the ledger what the backend has voided; tell whether it is done."""
-        change = Change(
+        new = NewAct(
             kind=ActKind.REVERSAL,
             amount=record.rest,
-            request_id=f"{Reason.EXPIRED}-{len(record.acts)}",
+            number=len(record.acts),
+            caller=CALLER,
             one_step_at_a_time=self._provider.mapper.one_step_at_a_time,
             reason=Reason.EXPIRED,
             only=Part.RESERVED,  # what was settled in this very moment is not to be given back
         )
-        outcome = self._run.parts.storage.append(record.address, change)
+        result = self._run.parts.storage.append(record.address, new)
         # Without a lease nothing was written, or somebody else is at it.
-        return outcome.lease is not None and self._resolve(outcome.the_record(), outcome.lease)
+        return result.lease is not None and self._resolve(result.transaction, result.lease)
 
     # In words.
 
@@ -200,18 +198,18 @@ class CardComparison:
     def _words(self, what: DoneStep | Entry) -> str:
         return words(self._provider, what)
 
-    def _read(self, ids: Sequence[str]) -> list[Record]:
+    def _read(self, ids: Sequence[str]) -> list[Transaction]:
         storage = self._run.parts.storage
         return [record for start in range(0, len(ids), ROWS) for record in storage.load_many(ids[start : start + ROWS])]
 
 
-def _matters(record: Record) -> bool:
+def _matters(record: Transaction) -> bool:
     """Tell whether VTEX knows of it: what was refused, on a card that never was, has nothing to be compared."""
     return record.state in KNOWN_TO_VTEX
 
 
-def _keys_of_unresolved(records: Iterable[Record]) -> set[str]:
-    unresolved = (record for record in records if record.open is not None)
+def _keys_of_unresolved(records: Iterable[Transaction]) -> set[str]:
+    unresolved = (record for record in records if record.unresolved is not None)
     return {step.key for record in unresolved for act in record.acts for step in done_steps(act)}
 
 

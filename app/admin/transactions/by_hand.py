@@ -10,9 +10,10 @@ from typing import Self
 
 from app.admin.transactions.views import ActView, Summary, act_view, patience, provider_named, summary
 from app.ledger import names
+from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, LedgerError, TransactionNotFound
 from app.ledger.service import ChangeRequest
-from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Part, Record, State
+from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Decision, Part, State, Transaction
 from app.parts import Parts
 from mappers.base import ActKind
 
@@ -34,7 +35,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ByHandResult:
     """What became of it. An act that is "accepted" is on record, and the service finishes it by itself."""
 
     request_id: str
@@ -43,7 +44,7 @@ class Done:
     transaction: Summary
 
 
-def settle(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
+def settle(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
     """Take `value` (major units; None: all) of what is reserved.
 
     Raises NotPossible, AmountExceeded, InvalidAmount and what LedgerService.settle raises; so do the others.
@@ -51,59 +52,57 @@ def settle(parts: Parts, record: Record, value: Decimal | None, order: Order) ->
     return _change(parts, record, ActKind.CAPTURE, value, order, _reserved)
 
 
-def cancel(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
+def cancel(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
     """Give `value` (None: all) back: first what is reserved, then what was settled."""
     return _change(parts, record, ActKind.REVERSAL, value, order, _not_given_back)
 
 
-def refund(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
+def refund(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
     """Give back `value` (None: all) of what was settled; not while anything is reserved, as that would go first."""
     return _change(parts, record, ActKind.REVERSAL, value, order, _refundable, Part.SETTLED)
 
 
-def void(parts: Parts, record: Record, value: Decimal | None, order: Order) -> Done:
+def void(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
     """Give back `value` (None: all) of what is reserved."""
     return _change(parts, record, ActKind.REVERSAL, value, order, _reserved, Part.RESERVED)
 
 
-def retry(parts: Parts, record: Record, actor: str) -> Record:
+def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
     """Finish or undo what is unresolved now, instead of when the sweeper next looks; return the transaction after it.
 
     An authorization is not started: nobody may want it any more. Raises NotPossible, and what Executor.resolve raises.
     """
     provider = provider_named(parts, record.provider_id)
     _expect_unresolved(record)
-    return parts.executor.resolve(provider, record, patience(parts), waited_for=False, patient=False, by=actor)
+    return parts.executor.resolve(provider, record, patience(parts), Caller.background(actor))
 
 
-def decide(parts: Parts, record: Record, *, happened: bool, reference: str, actor: str) -> Record:
+def decide(parts: Parts, record: Transaction, *, happened: bool, reference: str, actor: str) -> Transaction:
     """Go on by a person's word where the backend cannot tell; return the transaction after it.
 
     `reference` is the backend's own id of what happened: later refunds need it.
     Raises NotPossible, and what LedgerService.decide raises.
     """
     provider = provider_named(parts, record.provider_id)
-    late = record.open is None and record.id in parts.index.parked()
+    late = record.unresolved is None and record.id in parts.index.parked()
     if not late:
         _expect_unresolved(record)
     if not late and (record.unresolved_act is None or record.unresolved_act.state is not ActState.PARKED):
         raise NotPossible(
             "this is not left for a person yet: the backend is still to be asked, as resolve without a decision does"
         )
-    return parts.ledger.decide(
-        provider, record.address, patience(parts), happened=happened, actor=actor, reference=reference
-    )
+    return parts.ledger.decide(provider, record.address, patience(parts), Decision(actor, happened, reference))
 
 
 def _change(
     parts: Parts,
-    record: Record,
+    record: Transaction,
     kind: ActKind,
     value: Decimal | None,
     order: Order,
-    available: Callable[[Record], int],
+    available: Callable[[Transaction], int],
     only: Part | None = None,
-) -> Done:
+) -> ByHandResult:
     provider = provider_named(parts, record.provider_id)
     oid = names.act_id(record.id, kind, order.request_id)
     known = record.act_named(oid)
@@ -116,19 +115,18 @@ def _change(
         amount = most if value is None else provider.currency.to_minor(value)
         if amount > most:
             raise AmountExceeded(f"at most {provider.currency.to_decimal(most)} {provider.currency.code}")
-    request = ChangeRequest(
-        record.card_id, record.id, provider.currency.to_decimal(amount), order.request_id, actor=order.actor, only=only
-    )
+    caller = Caller.person(order.actor)
+    request = ChangeRequest(record.card_id, record.id, amount, order.request_id, only=only, caller=caller)
     change = parts.ledger.settle if kind is ActKind.CAPTURE else parts.ledger.cancel
     change(provider, request, patience(parts))
     after = parts.storage.load(record.id)
     act = after.act_named(oid) if after else None
     if after is None or act is None:
         raise TransactionNotFound("it is done, but Redis has just lost it: look at the backend")
-    return Done(order.request_id, order.actor, act_view(act, provider.currency), summary(parts, after))
+    return ByHandResult(order.request_id, order.actor, act_view(act, provider.currency), summary(parts, after))
 
 
-def _expect_open(record: Record) -> None:
+def _expect_open(record: Transaction) -> None:
     if record.state in KNOWN_TO_VTEX:
         return
     if record.state is State.PENDING:
@@ -136,18 +134,18 @@ def _expect_open(record: Record) -> None:
     raise NotPossible(f"it is {record.state}: no money moved, so there is nothing to settle or to give back")
 
 
-def _expect_unresolved(record: Record) -> None:
-    if record.open is None:
+def _expect_unresolved(record: Transaction) -> None:
+    if record.unresolved is None:
         raise NotPossible("nothing of it is unresolved")
 
 
-def _reserved(record: Record) -> int:
+def _reserved(record: Transaction) -> int:
     if record.rest == 0:
         raise NotPossible("nothing is reserved any more: all of it was settled or given back")
     return record.rest
 
 
-def _refundable(record: Record) -> int:
+def _refundable(record: Transaction) -> int:
     if record.rest:
         raise NotPossible(
             "a part of it is still reserved, and VTEX's rule gives that back first: void it before the refund, or "
@@ -159,7 +157,7 @@ def _refundable(record: Record) -> int:
     return left
 
 
-def _not_given_back(record: Record) -> int:
+def _not_given_back(record: Transaction) -> int:
     left = record.amount - record.voided - record.refunded
     if left == 0:
         raise NotPossible("nothing is left to give back")

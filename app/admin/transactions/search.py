@@ -12,7 +12,7 @@ from app.admin.transactions.views import Summary, patience, provider_named, summ
 from app.ledger.errors import LedgerError, TransactionNotFound
 from app.ledger.storage import keys
 from app.ledger.storage.index import Row
-from app.ledger.transaction import Record, State
+from app.ledger.transaction import State, Transaction
 from app.parts import Parts
 from mappers.base import CardNotFound, Query
 
@@ -91,7 +91,7 @@ def find(
     transaction after the other, newest first. Raises LedgerUnavailable; for a card TransactionNotFound (there is no
     such provider) and what asking its backend may raise.
     """
-    found: list[Record] = []
+    found: list[Transaction] = []
     for records in _candidates(parts, wanted, after, limit + 1 if wanted == Wanted() else ROWS):
         progress(len(records))
         found += [record for record in records if _fits(record, wanted)]
@@ -102,7 +102,7 @@ def find(
     return Page(tuple(summary(parts, record) for record in shown), Cursor(*_place(shown[-1])) if more else None)
 
 
-def one(parts: Parts, name: str) -> Record:
+def one(parts: Parts, name: str) -> Transaction:
     """Return the transaction of this id, or the only one of this order or requestId.
 
     Raises TransactionNotFound, Ambiguous, LedgerUnavailable.
@@ -126,7 +126,7 @@ def find_card(parts: Parts, provider_id: str, code: str) -> str:
 # Where they are looked for.
 
 
-def _candidates(parts: Parts, wanted: Wanted, after: Cursor | None, size: int) -> Iterator[list[Record]]:
+def _candidates(parts: Parts, wanted: Wanted, after: Cursor | None, size: int) -> Iterator[list[Transaction]]:
     ids = _indexed(parts, wanted)
     row = Row(after.date, after.id) if after else None
     if ids is not None:
@@ -156,12 +156,12 @@ def _named(parts: Parts, name: str) -> list[str]:
     return list(dict.fromkeys([name, *parts.index.of_order(name), *parts.index.of_request(name)]))
 
 
-def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Record]:
+def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Transaction]:
     for start in range(0, len(ids), ROWS):
         yield from parts.storage.load_many(ids[start : start + ROWS])
 
 
-def _fits(record: Record, wanted: Wanted) -> bool:
+def _fits(record: Transaction, wanted: Wanted) -> bool:
     if wanted.name not in (None, record.id, record.request_id, record.memo.order_id):
         return False
     if wanted.provider_id not in (None, record.provider_id) or wanted.card_id not in (None, record.card_id):
@@ -170,9 +170,9 @@ def _fits(record: Record, wanted: Wanted) -> bool:
         case None | Filter.PARKED:
             return True
         case Filter.UNRESOLVED:
-            return record.open is not None
+            return record.unresolved is not None
     return str(record.state) == str(wanted.standing)
 
 
-def _place(record: Record) -> tuple[int, str]:
+def _place(record: Transaction) -> tuple[int, str]:
     return record.date, record.id

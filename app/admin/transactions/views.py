@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.ledger.errors import TransactionNotFound
-from app.ledger.transaction import ActRecord, Operation, Record, State, done_steps
+from app.ledger.transaction import ActRecord, Operation, State, Transaction, done_steps
 from app.parts import Parts
 from mappers.base import ActKind, Undecidable
 from mappers.deadline import Deadline
@@ -90,7 +90,7 @@ class Story:
     events: tuple[Event, ...]
 
 
-def show(parts: Parts, record: Record) -> Story:
+def show(parts: Parts, record: Transaction) -> Story:
     """Return a transaction with its history, as Redis has it: no backend is asked. Raises LedgerUnavailable."""
     currency = currency_of(parts, record.provider_id, record.currency)
     numbers = {act.oid: act.number for act in record.acts}
@@ -98,13 +98,13 @@ def show(parts: Parts, record: Record) -> Story:
         transaction=summary(parts, record),
         description=record.memo.description,
         holds=record.holds,
-        expires=_date(record.expires) if record.expires and record.state is State.AUTHORIZED else None,
+        expires=_date(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
         acts=tuple(act_view(act, currency) for act in record.acts),
         events=tuple(_event(row, numbers) for row in parts.storage.events(record.id)),
     )
 
 
-def summary(parts: Parts, record: Record) -> Summary:
+def summary(parts: Parts, record: Transaction) -> Summary:
     """Return a transaction in a line."""
     currency = currency_of(parts, record.provider_id, record.currency)
     unresolved_act = record.unresolved_act

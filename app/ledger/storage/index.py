@@ -14,7 +14,7 @@ from redis.client import Pipeline
 from app.ledger import names
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
-from app.ledger.transaction import Address, Record
+from app.ledger.transaction import Address, Transaction
 
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
@@ -130,7 +130,7 @@ class Index:
         answers = self._connection.pipeline(fill) if asked else []
         return {name for (name, _), there in zip(asked, answers, strict=True) if there}
 
-    def postpone(self, record: Record, delay: timedelta) -> None:
+    def postpone(self, record: Transaction, delay: timedelta) -> None:
         """Look at a transaction again later; for what cannot be worked on now."""
         key = keys.for_scripts(record.address)[2]
         at = self._connection.now_milliseconds() + int(delay.total_seconds() * 1000)

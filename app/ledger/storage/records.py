@@ -1,4 +1,4 @@
-"""How a record is written as the fields of a Redis hash, and read back."""
+"""How a transaction is written as the fields of a Redis hash, and read back; FORMAT.md lists the fields."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
-from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, Record, State
+from app.ledger.errors import LedgerUnavailable
+from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
 from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
 
+# Of the format in which transactions are written. FORMAT.md says what each version had.
+VERSION = 1
 
-def load_record(transaction_id: str, fields: Mapping[str, str]) -> Record:
-    opened = fields.get("open", "")
-    return Record(
+
+def load_transaction(transaction_id: str, fields: Mapping[str, str]) -> Transaction:
+    """Return a stored transaction. Raises LedgerUnavailable for a format that this version does not know."""
+    if fields.get("version") != str(VERSION):
+        raise LedgerUnavailable(
+            f"transaction {transaction_id} is stored in format {fields.get('version', 'unknown')}, and this giftbridge "
+            f"reads format {VERSION}: use the giftbridge that wrote it"
+        )
+    first = fields["unresolved"]
+    return Transaction(
         id=transaction_id,
         provider_id=fields["provider"],
         card_id=fields["card"],
         operation=Operation(fields["operation"]),
-        request_id=fields["request"],
+        request_id=fields["request_id"],
         amount=int(fields["amount"]),
         currency=fields["currency"],
         holds=Holds(fields["holds"]),
@@ -27,17 +37,17 @@ def load_record(transaction_id: str, fields: Mapping[str, str]) -> Record:
         date=int(fields["date"]),
         acts=tuple(_load_act(number, fields) for number in range(int(fields["acts"]))),
         opened_by=int(fields["opened_by"]),
-        open=int(opened) if opened else None,
+        unresolved=int(first) if first else None,
         captured=int(fields["captured"]),
         voided=int(fields["voided"]),
         refunded=int(fields["refunded"]),
         attempt=int(fields["attempt"]),
-        lease_until=int(fields["lease"]),
-        quiet_until=int(fields["quiet"]),
-        expires=int(fields.get("expires", "0")),
+        lease_until=int(fields["lease_until"]),
+        in_flight_until=int(fields["in_flight_until"]),
+        expires_at=int(fields.get("expires_at", "0")),
         acknowledged=fields["acknowledged"] == "1",
         memo=_load_memo(fields["memo"]),
-        authorization_ttl=timedelta(milliseconds=int(fields["ttl"])),
+        authorization_ttl=timedelta(milliseconds=int(fields["authorization_ttl"])),
     )
 
 
@@ -51,23 +61,23 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         oid=written["oid"],
         amount=written["amount"],
         state=ActState(fields[own + "state"]),
-        request_id=written["request"],
+        request_id=written["request_id"],
         reason=Reason(written["reason"]),
         date=int(fields[own + "date"]),
         voided=int(fields[own + "voided"]),
         refunded=int(fields[own + "refunded"]),
         steps=tuple(_load_step(step) for step in json.loads(steps)) if steps else (),
         error=_load_error(error) if error else None,
-        clean=fields.get(own + "clean") == "1",
+        nothing_sent=fields.get(own + "nothing_sent") == "1",
         actor=written.get("actor"),
-        decided=Decision(**json.loads(decided)) if (decided := fields.get(own + "decided")) else None,
+        decision=Decision(**json.loads(decision)) if (decision := fields.get(own + "decision")) else None,
     )
 
 
 def dump_act(kind: ActKind, oid: str, amount: int, request_id: str, reason: Reason, actor: str | None) -> str:
     """Return what of an act never changes."""
     return json.dumps(
-        {"kind": kind, "oid": oid, "amount": amount, "request": request_id, "reason": reason, "actor": actor}
+        {"kind": kind, "oid": oid, "amount": amount, "request_id": request_id, "reason": reason, "actor": actor}
     )
 
 
@@ -75,13 +85,14 @@ def dump_decision(decision: Decision) -> str:
     return json.dumps(asdict(decision))
 
 
-def dump_record(record: Record) -> dict[str, str]:
-    """Return a whole record as the fields that `load_record` reads."""
+def dump_transaction(record: Transaction) -> dict[str, str]:
+    """Return a whole transaction as the fields that `load_transaction` reads."""
     fields: dict[str, str | int] = {
+        "version": VERSION,
         "provider": record.provider_id,
         "card": record.card_id,
         "operation": record.operation,
-        "request": record.request_id,
+        "request_id": record.request_id,
         "amount": record.amount,
         "currency": record.currency,
         "holds": record.holds,
@@ -89,17 +100,17 @@ def dump_record(record: Record) -> dict[str, str]:
         "date": record.date,
         "acts": len(record.acts),
         "opened_by": record.opened_by,
-        "open": "" if record.open is None else record.open,
+        "unresolved": "" if record.unresolved is None else record.unresolved,
         "captured": record.captured,
         "voided": record.voided,
         "refunded": record.refunded,
         "attempt": record.attempt,
-        "lease": record.lease_until,
-        "quiet": record.quiet_until,
-        "expires": record.expires,
+        "lease_until": record.lease_until,
+        "in_flight_until": record.in_flight_until,
+        "expires_at": record.expires_at,
         "acknowledged": "1" if record.acknowledged else "",
         "memo": dump_memo(record.memo),
-        "ttl": int((record.authorization_ttl or timedelta()).total_seconds() * 1000),
+        "authorization_ttl": milliseconds(record.authorization_ttl or timedelta()),
     }
     for act in record.acts:
         own = f"a{act.number}"
@@ -111,8 +122,8 @@ def dump_record(record: Record) -> dict[str, str]:
             f"{own}.refunded": act.refunded,
             f"{own}.steps": dump_steps(act.steps),
             f"{own}.steps_done": steps_done(act.steps),
-            f"{own}.clean": "1" if act.clean else "",
-            f"o:{act.oid}": act.number,
+            f"{own}.nothing_sent": "1" if act.nothing_sent else "",
+            f"oid:{act.oid}": act.number,
         }
     return {name: str(value) for name, value in fields.items()}
 
@@ -159,3 +170,7 @@ def _load_memo(written: str) -> Memo:
         customer=Customer(**customer) if customer else None,
         cart=Cart(cart["total"], tuple(CartItem(**item) for item in cart["items"])) if cart else None,
     )
+
+
+def milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)

@@ -1,4 +1,4 @@
-"""Redis knows how records lie in Redis, and changes each in one atomic script."""
+"""Transactions in Redis, each changed in one atomic script."""
 
 from __future__ import annotations
 
@@ -6,39 +6,64 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib import resources
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from redis.client import Pipeline
 
 from app.ledger import names
+from app.ledger.caller import Caller
 from app.ledger.storage import keys
-from app.ledger.storage.commands import Change, Lease, LedgerTimes, Opening, Outcome
+from app.ledger.storage.answers import (
+    AppendAnswer,
+    ForgetAnswer,
+    Lease,
+    LeaseAnswer,
+    OpenAnswer,
+    RecordAnswer,
+    RestoreAnswer,
+    Result,
+)
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
 from app.ledger.storage.records import (
     dump_act,
     dump_decision,
     dump_error,
     dump_memo,
-    dump_record,
     dump_steps,
-    load_record,
+    dump_transaction,
+    load_transaction,
+    milliseconds,
     steps_done,
 )
-from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Record
+from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction
 from mappers.base import ActKind, MapperError
 
-_SCRIPTS = ("open", "append", "lease", "record", "forget", "restore")
+# Which words each script may answer.
+ANSWERS = {
+    "open": OpenAnswer,
+    "append": AppendAnswer,
+    "lease": LeaseAnswer,
+    "record": RecordAnswer,
+    "forget": ForgetAnswer,
+    "restore": RestoreAnswer,
+}
+
+A = TypeVar("A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer)
 
 
 class Storage:
-    """Transactions in Redis. Every method raises LedgerUnavailable when Redis cannot be reached in time."""
+    """Transactions in Redis. Every method raises LedgerUnavailable when Redis cannot be reached in time.
+
+    What a script was told and what its answers mean stands in its first lines.
+    """
 
     def __init__(self, connection: Connection, times: LedgerTimes) -> None:
         self._connection = connection
         self._times = times
         folder = resources.files("app.ledger.storage") / "lua"
         prelude = (folder / "prelude.lua").read_text()
-        self._scripts = {name: connection.script(prelude + (folder / f"{name}.lua").read_text()) for name in _SCRIPTS}
+        self._scripts = {name: connection.script(prelude + (folder / f"{name}.lua").read_text()) for name in ANSWERS}
 
     @property
     def lease_seconds(self) -> float:
@@ -46,106 +71,96 @@ class Storage:
 
     # Money: one script each.
 
-    def open(self, opening: Opening) -> Outcome:
-        """Find or open a transaction: `found`, `conflict`, `card busy` or `opened` (then with a lease)."""
-        oid = opening.id
+    def open(self, new: NewTransaction) -> Result[OpenAnswer]:
+        """Find or open a transaction."""
+        oid = new.id
         return self._run(
+            OpenAnswer,
             "open",
-            Address(opening.provider_id, opening.card_id, opening.id),
-            kind=opening.kind,
-            amount=opening.amount,
-            holds=opening.holds,
-            one_step_at_a_time=opening.one_step_at_a_time,
+            Address(new.provider_id, new.card_id, new.id),
+            new.caller,
+            kind=new.kind,
+            amount=new.amount,
+            holds=new.holds,
+            one_step_at_a_time=new.one_step_at_a_time,
             oid=oid,
-            act=dump_act(opening.kind, oid, opening.amount, opening.request_id, Reason.REQUEST, opening.actor),
-            by=opening.actor,
-            correlation=opening.correlation_id,
-            index=keys.index_entries(opening.id, opening.request_id, opening.memo.order_id),
+            act=dump_act(new.kind, oid, new.amount, new.request_id, Reason.REQUEST, new.caller.name),
+            index=keys.index_entries(new.id, new.request_id, new.memo.order_id),
             fields={
-                "provider": opening.provider_id,
-                "card": opening.card_id,
-                "operation": opening.operation,
-                "request": opening.request_id,
-                "amount": str(opening.amount),
-                "currency": opening.currency,
-                "holds": opening.holds,
-                "memo": dump_memo(opening.memo),
-                "ttl": str(_milliseconds(opening.authorization_ttl)),
+                "provider": new.provider_id,
+                "card": new.card_id,
+                "operation": new.operation,
+                "request_id": new.request_id,
+                "amount": str(new.amount),
+                "currency": new.currency,
+                "holds": new.holds,
+                "memo": dump_memo(new.memo),
+                "authorization_ttl": str(milliseconds(new.authorization_ttl)),
             },
         )
 
-    def append(self, address: Address, change: Change) -> Outcome:
-        """Add a settlement or cancellation.
-
-        Nothing was written: `missing`, `not due`, `found`, `conflict`, `busy`, `closed`, `exceeded`, `other part`,
-        `card busy`.
-        It was: `accepted`, `queued`, or `opened` (then with a lease).
-        """
-        oid = change.oid(address.id)
+    def append(self, address: Address, new: NewAct) -> Result[AppendAnswer]:
+        """Add a settlement or cancellation, or find it."""
+        oid = new.oid(address.id)
+        actor = new.caller.name if new.asked_for else None
         return self._run(
+            AppendAnswer,
             "append",
             address,
-            kind=change.kind,
-            amount=change.amount,
-            one_step_at_a_time=change.one_step_at_a_time,
-            accept=change.accept,
-            only_if_due=change.only_if_due,
-            only=change.only,
-            by_caller=change.reason in (Reason.REQUEST, Reason.BY_HAND),
+            new.caller,
+            kind=new.kind,
+            amount=new.amount,
+            one_step_at_a_time=new.one_step_at_a_time,
+            accept=new.accept,
+            only_if_due=new.only_if_due,
+            only=new.only,
+            by_caller=new.asked_for,
             oid=oid,
-            act=dump_act(change.kind, oid, change.amount, change.request_id, change.reason, change.actor),
-            by=change.actor or (None if change.reason is Reason.REQUEST else change.reason),
-            correlation=change.correlation_id,
+            act=dump_act(new.kind, oid, new.amount, new.request_id, new.reason, actor),
         )
 
     def take_lease(
-        self,
-        record: Record,
-        *,
-        one_step_at_a_time: bool,
-        by: str | None = None,
-        correlation_id: str | None = None,
-        decision: Decision | None = None,
-    ) -> Outcome:
-        """Take over the first unresolved act: `missing`, `nothing`, `held`, `card busy`, `leased` (with a lease).
+        self, record: Transaction, caller: Caller, *, one_step_at_a_time: bool, decision: Decision | None = None
+    ) -> Result[LeaseAnswer]:
+        """Take the lease of the first unresolved act.
 
-        `decision` is what a person found about a parked act; it is open again then.
+        `decision` is what a person found about a parked act; it is pending again then.
         """
         return self._run(
+            LeaseAnswer,
             "lease",
             record.address,
+            caller,
             one_step_at_a_time=one_step_at_a_time,
-            by=by,
-            correlation=correlation_id,
             unpark=decision is not None,
-            decided=decision and dump_decision(decision),
+            decision=decision and dump_decision(decision),
             detail=decision and str(decision),
         )
 
-    def progress(self, record: Record, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep]) -> Outcome:
-        """Write that a step is done and the next is about to run: `ok`, or `stale` (another attempt took over)."""
+    def progress(
+        self, record: Transaction, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep]
+    ) -> Result[RecordAnswer]:
+        """Write that a step is done and the next is about to run."""
         return self._record("progress", record, act, lease, steps)
 
     def finish(
         self,
-        record: Record,
+        record: Transaction,
         act: ActRecord,
         lease: Lease,
         steps: Sequence[PlannedStep],
         *,
         remainder_ttl: timedelta,
         read_lag: timedelta,
-        waited_for: bool,
         epoch: int = 0,
         balance: int = 0,
-    ) -> Outcome:
-        """Write that an act happened: `ok`, `late` (it had been refused), `stale`.
+    ) -> Result[RecordAnswer]:
+        """Write that an act happened.
 
         For an authorization that the ledger itself holds, `balance` (minor units) was read at the backend after the
-        card's `epoch` was: `moved` asks to read both again, `short` says the card cannot pay. What was taken less than
-        `read_lag` ago may not show in it yet.
+        card's `epoch` was. What was taken less than `read_lag` ago may not show in it yet.
         """
-        undo_oid = names.act_id(record.id, ActKind.REVERSAL, f"{Reason.LATE}-{act.number}")
+        undo_oid = names.own_act_id(record.id, Reason.LATE, act.number)
         return self._record(
             "done",
             record,
@@ -154,45 +169,42 @@ class Storage:
             steps,
             epoch=epoch,
             balance=balance,
-            waited_for=waited_for,
+            wanted=lease.caller.wants_it,
             closed_as=record.closed_as,
-            authorization_ttl=_milliseconds(record.authorization_ttl or timedelta()),
-            remainder_ttl=_milliseconds(remainder_ttl),
-            read_lag=_milliseconds(read_lag),
-            undo=dump_act(ActKind.REVERSAL, undo_oid, record.amount, f"{Reason.LATE}-{act.number}", Reason.LATE, None),
+            authorization_ttl=milliseconds(record.authorization_ttl or timedelta()),
+            remainder_ttl=milliseconds(remainder_ttl),
+            read_lag=milliseconds(read_lag),
+            undo=dump_act(ActKind.REVERSAL, undo_oid, record.amount, "", Reason.LATE, None),
             undo_oid=undo_oid,
         )
 
     def refuse(
         self,
-        record: Record,
+        record: Transaction,
         act: ActRecord,
         lease: Lease,
         steps: Sequence[PlannedStep],
         error: MapperError,
         *,
         abandoned: bool = False,
-    ) -> Outcome:
-        """Write that an act certainly did not happen: `ok` or `stale`."""
+    ) -> Result[RecordAnswer]:
+        """Write that an act certainly did not happen."""
         return self._record(
             "refused", record, act, lease, steps, error=dump_error(error), abandoned=abandoned, detail=str(error)
         )
 
     def park(
         self,
-        record: Record,
+        record: Transaction,
         act: ActRecord,
         lease: Lease,
         steps: Sequence[PlannedStep],
         error: MapperError,
         retry: timedelta,
         *,
-        clean: bool,
-    ) -> Outcome:
-        """Leave an act for a person, with the evidence: `ok` or `stale`.
-
-        `clean`: certainly nothing was sent for its open step.
-        """
+        nothing_sent: bool,
+    ) -> Result[RecordAnswer]:
+        """Leave an act for a person, with the evidence. `nothing_sent`: certainly nothing, for its open step."""
         return self._record(
             "parked",
             record,
@@ -200,27 +212,27 @@ class Storage:
             lease,
             steps,
             error=dump_error(error),
-            retry=_milliseconds(retry),
-            clean=clean,
+            retry=milliseconds(retry),
+            nothing_sent=nothing_sent,
             detail=str(error),
         )
 
     def leave_unknown(
         self,
-        record: Record,
+        record: Transaction,
         act: ActRecord,
         lease: Lease,
         steps: Sequence[PlannedStep],
         *,
         retry: timedelta,
-        quiet_in: timedelta | None,
-        clean: bool,
-        wait_for_quiet: bool,
+        in_flight: timedelta | None,
+        nothing_sent: bool,
+        wait_until_arrived: bool,
         detail: str,
-    ) -> Outcome:
-        """Give the lease back without an outcome: `ok` or `stale`.
+    ) -> Result[RecordAnswer]:
+        """Give the lease back without an outcome.
 
-        `quiet_in`: when nothing of ours can arrive any more, counted from now; None keeps the lease's own estimate.
+        `in_flight`: nothing that was sent arrives later than this from now; None keeps the lease's own estimate.
         """
         return self._record(
             "unknown",
@@ -228,25 +240,25 @@ class Storage:
             act,
             lease,
             steps,
-            retry=_milliseconds(retry),
-            quiet_in=None if quiet_in is None else _milliseconds(quiet_in),
-            quiet_was=lease.quiet_was,
-            clean=clean,
-            wait_for_quiet=wait_for_quiet,
+            retry=milliseconds(retry),
+            in_flight=None if in_flight is None else milliseconds(in_flight),
+            in_flight_before=lease.in_flight_until,
+            nothing_sent=nothing_sent,
+            wait_until_arrived=wait_until_arrived,
             detail=detail,
         )
 
     # Reading.
 
-    def load(self, transaction_id: str) -> Record | None:
-        """Return a transaction, or None when Redis has none of that id."""
+    def load(self, transaction_id: str) -> Transaction | None:
+        """Return a transaction, or None where Redis has none of that id."""
         key = keys.of_transaction(transaction_id)
         if key is None:
             return None
         fields = self._connection.call(lambda client: client.hgetall(key))
-        return load_record(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
+        return load_transaction(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
 
-    def load_many(self, transaction_ids: Sequence[str]) -> list[Record]:
+    def load_many(self, transaction_ids: Sequence[str]) -> list[Transaction]:
         """Return those of the transactions that Redis has, in one round trip."""
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
 
@@ -255,7 +267,7 @@ class Storage:
                 pipeline.hgetall(key)
 
         rows = self._connection.pipeline(fill) if found else []
-        return [load_record(name, fields) for (name, _), fields in zip(found, rows, strict=True) if fields]
+        return [load_transaction(name, fields) for (name, _), fields in zip(found, rows, strict=True) if fields]
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
@@ -276,71 +288,76 @@ class Storage:
         reserved, taking = (int(field or 0) for field in cast("list[str | None]", fields))
         return reserved, taking
 
-    def forget(self, record: Record) -> bool:
+    def forget(self, record: Transaction) -> bool:
         """Delete a transaction that has been over for longer than the retention; tell whether it was."""
-        return self._run("forget", record.address, index=_index(record)).word == "forgotten"
+        result = self._run(ForgetAnswer, "forget", record.address, index=_index(record))
+        return result.answer is ForgetAnswer.FORGOTTEN
 
-    def restore(self, record: Record) -> Record:
+    def restore(self, record: Transaction) -> Transaction:
         """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself."""
-        fields = dump_record(record)
-        return self._run("restore", record.address, fields=fields, index=_index(record)).the_record()
+        fields = dump_transaction(record)
+        return self._run(RestoreAnswer, "restore", record.address, fields=fields, index=_index(record)).transaction
 
     # Inside.
 
-    def _run(self, script: str, address: Address, **arguments: Any) -> Outcome:
-        times = self._times
+    def _run(
+        self, answers: type[A], script: str, address: Address, caller: Caller | None = None, **arguments: Any
+    ) -> Result[A]:
+        caller = caller or Caller.vtex()
         arguments |= {
             "id": address.id,
             "card": address.card_id,
-            "lease": _milliseconds(times.lease),
-            "abandon_after": _milliseconds(times.abandon_after),
-            "retention": _milliseconds(times.retention),
+            "lease": milliseconds(self._times.lease),
+            "abandon_after": milliseconds(self._times.abandon_after),
+            "retention": milliseconds(self._times.retention),
+            "by": caller.name,
+            "correlation": caller.correlation_id,
         }
         payload = json.dumps({name: value for name, value in arguments.items() if value is not None})
-        answer = self._scripts[script](keys.for_scripts(address), payload)
-        return _outcome(address.id, answer, arguments.get("by"), arguments.get("correlation"))
+        reply = self._scripts[script](keys.for_scripts(address), payload)
+        return _result(answers(reply[0]), address.id, reply, caller)
 
     def _record(
-        self, outcome: str, record: Record, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep], **more: Any
-    ) -> Outcome:
+        self,
+        outcome: str,
+        record: Transaction,
+        act: ActRecord,
+        lease: Lease,
+        steps: Sequence[PlannedStep],
+        **more: Any,
+    ) -> Result[RecordAnswer]:
         return self._run(
+            RecordAnswer,
             "record",
             record.address,
+            lease.caller,
             outcome=outcome,
             number=act.number,
             oid=act.oid,
             attempt=lease.attempt,
-            by=lease.by,
-            correlation=lease.correlation_id,
             steps=dump_steps(steps) if steps else None,
             steps_done=steps_done(steps),
             **more,
         )
 
 
-def _index(record: Record) -> list[str]:
+def _index(record: Transaction) -> list[str]:
     return keys.index_entries(record.id, record.request_id, record.memo.order_id)
 
 
-def _milliseconds(duration: timedelta) -> int:
-    return int(duration.total_seconds() * 1000)
-
-
-def _outcome(transaction_id: str, answer: list[Any], by: str | None, correlation_id: str | None) -> Outcome:
-    word, now, flat, (epoch, _reserved, busy) = answer[:4]
+def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) -> Result[A]:
+    _, now, flat, (epoch, _reserved, busy), *given = reply
     fields = dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else flat
-    record = load_record(transaction_id, fields) if fields else None
+    found = load_transaction(transaction_id, fields) if fields else None
     lease = None
-    if record is not None and word in ("opened", "leased"):
-        quiet_was, clean = answer[4:6]
+    if found is not None and given:
+        in_flight_until, nothing_sent = given
         lease = Lease(
-            attempt=record.attempt,
-            conclusive=quiet_was <= now,
-            clean=clean == "1",
-            quiet_was=quiet_was,
+            attempt=found.attempt,
+            nothing_sent=nothing_sent == "1",
+            silence_is_final=in_flight_until <= now,
+            in_flight_until=in_flight_until,
             epoch=int(epoch),
-            by=by,
-            correlation_id=correlation_id,
+            caller=caller,
         )
-    taken_by = busy.rpartition(":tx:")[2] if busy else None
-    return Outcome(word, record, lease, int(epoch), taken_by)
+    return Result(answer, found, lease, int(epoch), busy.rpartition(":tx:")[2] if busy else None)

@@ -1,6 +1,11 @@
--- Adds a settlement or a cancellation, if the caps allow it; finds it, if it is there already.
--- Answers: missing | not due | found | conflict | busy | closed | exceeded | other part | card busy, and nothing was
--- written;
+-- Adds a settlement or a cancellation where the caps allow it; finds it where it is there already.
+--
+-- Arguments: kind, amount, one_step_at_a_time, accept (promise it to VTEX and run it later), only_if_due,
+--   only (the one part of the money a cancellation may give back: reserved | settled), by_caller, oid, act (JSON),
+--   by, correlation.
+-- Answers, nothing was written: missing | not due | found | conflict (another amount) | busy (another act is
+--   unresolved) | closed | exceeded (over the cap) | other part | card busy.
+-- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
 -- accepted | queued (behind what was promised) | opened (then with a lease), and it was.
 local state = get('state')
 if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
@@ -9,16 +14,16 @@ if arg.only_if_due then
   if not score or tonumber(score) > now then return answer('not due') end
 end
 
-local act = redis.call('HGET', transaction, 'o:' .. arg.oid)
+local act = redis.call('HGET', transaction, 'oid:' .. arg.oid)
 if act then
   act = tonumber(act)
   if cjson.decode(get('a' .. act)).amount ~= arg.amount then return answer('conflict') end
   -- A refused one may be tried again: the card may hold enough by now.
   if get(act_field(act, 'state')) ~= 'refused' then return answer('found') end
 end
-local open = get('open')
-if open ~= '' then
-  for other = tonumber(open), number('acts') - 1 do
+local first = get('unresolved')
+if first ~= '' then
+  for other = tonumber(first), number('acts') - 1 do
     local other_state = get(act_field(other, 'state'))
     if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
   end
@@ -47,21 +52,21 @@ if act and not something_happened(act) then
   redis.call('HDEL', transaction, act_field(act, 'steps'), act_field(act, 'steps_done'))
 end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
-local clean = get(act_field(new, 'overtaken')) == '' and '1' or ''
+local nothing_sent = get(act_field(new, 'overtaken')) == '' and '1' or ''
 begin(new, arg.accept and 'accepted' or 'pending', voided, refunded)
 if arg.kind == 'reversal' then set_aside(new, voided, refunded) end
-if arg.accept or open ~= '' then set(act_field(new, 'clean'), clean) end
+if arg.accept or first ~= '' then set(act_field(new, 'nothing_sent'), nothing_sent) end
 if arg.accept then
   set(act_field(new, 'promised'), '1')
   arm()
   note('accepted')
   return answer('accepted')
 end
-if open == '' then
+if first == '' then
   take_card(arg.kind, refunded)
   take_lease()
 end
 arm()
 note('opened')
-if open ~= '' then return answer('queued') end
-return answer_with_lease('opened', 0, clean)
+if first ~= '' then return answer('queued') end
+return answer_with_lease('opened', 0, nothing_sent)

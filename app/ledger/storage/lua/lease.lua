@@ -1,9 +1,13 @@
--- Takes over the first unresolved act, when nobody is at it.
--- Answers: missing | nothing | seen to | held | card busy | leased (then with a lease).
+-- Takes the lease of the first unresolved act, where nobody has it.
+--
+-- Arguments: one_step_at_a_time, by, correlation; of a person who decides about a parked act also unpark, decision
+--   (JSON) and detail.
+-- Answers: missing | nothing (is unresolved, or to be decided) | seen to (a late success was noted by a person) |
+--   held (by another attempt) | card busy | leased (with a lease).
 if get('state') == '' then return answer('missing') end
-local open = get('open')
-if open == '' then
-  -- A success that came too late to count has nothing open: a person only says that it was seen to.
+local first = get('unresolved')
+if first == '' then
+  -- A success that came too late to count has nothing unresolved: a person only says that it was seen to.
   if arg.unpark and redis.call('SREM', parked, arg.id) == 1 then
     set('late', '')
     note('seen to')
@@ -11,8 +15,8 @@ if open == '' then
   end
   return answer('nothing')
 end
-if number('lease') > now then return answer('held') end
-local act = tonumber(open)
+if number('lease_until') > now then return answer('held') end
+local act = tonumber(first)
 local is_parked = get(act_field(act, 'state')) == 'parked'
 if arg.unpark and not is_parked then return answer('nothing') end
 local kind = cjson.decode(get('a' .. act)).kind
@@ -23,15 +27,15 @@ if arg.unpark or not is_parked then
 end
 if arg.unpark then
   set(act_field(act, 'state'), get(act_field(act, 'promised')) == '1' and 'accepted' or 'pending')
-  set(act_field(act, 'decided'), arg.decided)
+  set(act_field(act, 'decision'), arg.decision)
   no_longer_parked()
   note('decided')
 end
-local quiet, clean = number('quiet'), get(act_field(act, 'clean'))
+local in_flight_until, nothing_sent = number('in_flight_until'), get(act_field(act, 'nothing_sent'))
 -- A lease that was not given back: whoever had it may have died, or may be asleep and go on later.
-if number('lease') > 0 then set(act_field(act, 'overtaken'), '1') end
+if number('lease_until') > 0 then set(act_field(act, 'overtaken'), '1') end
 -- From here on this attempt may send: whoever comes after it must ask.
-set(act_field(act, 'clean'), '')
+set(act_field(act, 'nothing_sent'), '')
 take_lease()
 arm()
-return answer_with_lease('leased', quiet, clean)
+return answer_with_lease('leased', in_flight_until, nothing_sent)

@@ -1,8 +1,11 @@
 -- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
--- Answers: found | conflict | card busy | opened (then with a lease).
+--
+-- Arguments: kind, amount, holds, one_step_at_a_time, oid, act (JSON: what of the act never changes),
+--   fields (of a new transaction), index (rows under which it can be found), by, correlation.
+-- Answers: found | conflict (another amount) | card busy | opened (with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
-if state ~= '' and not (state == 'abandoned' and get('open') == '') then
+if state ~= '' and not (state == 'abandoned' and get('unresolved') == '') then
   if get('acknowledged') == '' and state ~= 'pending' then
     set('acknowledged', '1')
     arm()
@@ -13,7 +16,7 @@ if card_is_taken(arg.kind, 0) then return answer('card busy') end
 
 if state == '' then
   for field, value in pairs(arg.fields) do set(field, value) end
-  set('date', now, 'acts', 0, 'open', '')
+  set('version', 1, 'date', now, 'acts', 0, 'unresolved', '')
   redis.call('ZADD', all, now, arg.id)
   for _, row in ipairs(arg.index) do redis.call('ZADD', index, 0, row) end
 end

@@ -1,6 +1,12 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
--- All keys belong to one card and carry its bucket's hash tag, so they live in one cluster slot.
--- Time is that of Redis; amounts are integers of the smallest unit, below 10^14, which Lua and cjson carry exactly.
+--
+-- Keys: transaction, card, due, events, of_card, all, parked, index. All carry the hash tag of one card's bucket, so
+--   they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
+-- Argument: one JSON object. Always in it: id, card, lease, abandon_after, retention (milliseconds).
+-- Answer: {answer, now, the transaction's fields, {epoch, reserved, busy}}; with a lease also in_flight_until and
+--   nothing_sent as they were before.
+-- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
+--   carry exactly.
 local transaction, card, due, events, of_card, all, parked, index = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
@@ -38,11 +44,11 @@ local function answer(status)
     {on_card('epoch'), on_card('reserved'), redis.call('HGET', card, 'busy') or ''}}
 end
 
--- The answer of a script that gives the right to run an act: also until when what was sent for it before may still
--- arrive (0: nothing can), and '1' when nothing was.
-local function answer_with_lease(status, quiet, clean)
+-- The answer of a script that gives a lease: also until when what was sent for the act before may still arrive
+-- (0: nothing can), and '1' where nothing was sent.
+local function answer_with_lease(status, in_flight_until, nothing_sent)
   local result = answer(status)
-  result[5], result[6] = quiet, clean
+  result[5], result[6] = in_flight_until, nothing_sent
   return result
 end
 
@@ -87,18 +93,18 @@ end
 -- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then.
 local function take_lease()
   add(transaction, 'attempt', 1)
-  set('lease', now + arg.lease, 'quiet', now + arg.lease)
+  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
 end
 
 -- Puts the transaction into the due queue for the next moment somebody must look at it.
 local function arm()
-  local open, state, at = get('open'), get('state'), nil
-  if open ~= '' then
-    at = math.max(number('lease'), number('retry'))
+  local first, state, at = get('unresolved'), get('state'), nil
+  if first ~= '' then
+    at = math.max(number('lease_until'), number('retry_at'))
   elseif state == 'authorized' and get('acknowledged') == '' then
     at = now + arg.abandon_after
   elseif state == 'authorized' and get('operation') == 'Debit' then
-    at = number('expires')
+    at = number('expires_at')
   else
     at = now + arg.retention
   end
@@ -118,10 +124,10 @@ end
 -- Adds an unresolved act. Its amounts count against the caps from here on.
 local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
-    act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'clean'), '',
-    'o:' .. arg.oid, act)
+    act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'nothing_sent'), '',
+    'oid:' .. arg.oid, act)
   if act >= number('acts') then set('acts', act + 1) end
-  if get('open') == '' then set('open', act) end
+  if get('unresolved') == '' then set('unresolved', act) end
 end
 
 -- Whether it is the ledger that holds the transaction's money, not the backend.
@@ -146,25 +152,25 @@ local function set_aside(act, voided, refunded)
   elseif refunded > 0 then
     kept = number('captured') - number('refunded')
   end
-  set(act_field(act, 'kept'), kept)
+  set(act_field(act, 'set_aside'), kept)
   add(card, 'reserved', kept)
   add(card, 'taking', kept)
 end
 
 local function no_longer_aside(act)
-  local kept = number(act_field(act, 'kept'))
+  local kept = number(act_field(act, 'set_aside'))
   add(card, 'reserved', -kept)
   add(card, 'taking', -kept)
-  set(act_field(act, 'kept'), 0)
+  set(act_field(act, 'set_aside'), 0)
 end
 
 -- The act is resolved: the next promised one, if any, is now the first unresolved.
 local function move_on()
-  local open = ''
+  local first = ''
   for act = 0, number('acts') - 1 do
-    if unresolved(get(act_field(act, 'state'))) then open = act break end
+    if unresolved(get(act_field(act, 'state'))) then first = act break end
   end
-  set('open', open, 'lease', 0, 'quiet', 0, 'retry', 0)
+  set('unresolved', first, 'lease_until', 0, 'in_flight_until', 0, 'retry_at', 0)
   free_card()
   arm()
 end
@@ -172,9 +178,9 @@ end
 -- A balance that is read within the backend's read lag may still hold what was just taken.
 local function not_shown_yet(amount)
   if arg.read_lag == 0 then return end
-  if on_card('lag_until') <= now then redis.call('HSET', card, 'lagging', 0) end
+  if on_card('lagging_until') <= now then redis.call('HSET', card, 'lagging', 0) end
   add(card, 'lagging', amount)
-  redis.call('HSET', card, 'lag_until', now + arg.read_lag)
+  redis.call('HSET', card, 'lagging_until', now + arg.read_lag)
 end
 
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.

@@ -1,10 +1,19 @@
 -- Writes what became of an act's step. A success is accepted from any attempt, anything else only from the attempt
 -- that holds the lease.
--- Answers: missing | stale | ok | moved | short | late.
+--
+-- Arguments: outcome (progress | done | refused | parked | unknown), number (of the act), attempt, oid, steps (JSON),
+--   steps_done, by, correlation, detail; and
+--   done: epoch and balance (read for a reservation), wanted, closed_as, authorization_ttl, remainder_ttl, read_lag,
+--     undo and undo_oid (the act that undoes an opening which was refused before);
+--   refused: error (JSON), abandoned; parked: error, retry, nothing_sent;
+--   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
+--     left), nothing_sent, wait_until_arrived.
+-- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
+--   moved (the card's epoch: read the balance again) | short (the card cannot pay).
 if get('state') == '' then return answer('missing') end
 local act = arg.number
 local state = get(act_field(act, 'state'))
-local mine = number('attempt') == arg.attempt and get('open') == tostring(act)
+local mine = number('attempt') == arg.attempt and get('unresolved') == tostring(act)
 local information = cjson.decode(get('a' .. act))
 local kind, amount = information.kind, information.amount
 local voided, refunded = number(act_field(act, 'voided')), number(act_field(act, 'refunded'))
@@ -12,7 +21,7 @@ local opens = kind == 'debit' or kind == 'credit'
 local holds = get('holds')
 
 local function keep_steps()
-  if mine then set(act_field(act, 'decided'), '') end
+  if mine then set(act_field(act, 'decision'), '') end
   -- An attempt that was overtaken knows of fewer steps than the one that overtook it, or of an older look.
   local known = number(act_field(act, 'steps_done'))
   if arg.steps and (arg.steps_done > known or mine and arg.steps_done == known) then
@@ -25,7 +34,7 @@ if arg.outcome == 'progress' then
   keep_steps()
   note('step done')
   if not mine then return answer('stale') end
-  set('lease', now + arg.lease, 'quiet', now + arg.lease)
+  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
   arm()
   return answer('ok')
 end
@@ -37,7 +46,7 @@ if arg.outcome == 'done' then
     if not mine then return answer('stale') end
     if on_card('epoch') ~= arg.epoch then return answer('moved') end
     local free = arg.balance - on_card('reserved')
-    local lagging = on_card('lag_until') > now and on_card('lagging') or 0
+    local lagging = on_card('lagging_until') > now and on_card('lagging') or 0
     if amount > free - lagging then
       -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
       return answer(amount <= free + on_card('taking') and 'moved' or 'short')
@@ -66,7 +75,7 @@ if arg.outcome == 'done' then
       count('reversal', 0, number('amount'), 0, 1)
       set_aside(number('acts'), number('amount'), 0)
       begin(number('acts'), 'pending', number('amount'), 0)
-      set('lease', 0, 'quiet', 0, 'retry', 0)
+      set('lease_until', 0, 'in_flight_until', 0, 'retry_at', 0)
       note('opened')
     elseif get('state') == 'authorized' and number('captured') + number('voided') == number('amount') then
       set('state', 'closed')
@@ -76,16 +85,16 @@ if arg.outcome == 'done' then
   end
 
   keep_steps()
-  set(act_field(act, 'state'), 'done', act_field(act, 'done'), now)
+  set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
   if state == 'parked' then no_longer_parked() end
   if opens then
-    set('state', 'authorized', 'expires', now + arg.authorization_ttl)
-    if arg.waited_for then set('acknowledged', '1') end
+    set('state', 'authorized', 'expires_at', now + arg.authorization_ttl)
+    if arg.wanted then set('acknowledged', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
     no_longer_aside(act)
     convert(kind, amount, voided, refunded)
-    if kind == 'capture' then set('expires', now + arg.remainder_ttl) end
+    if kind == 'capture' then set('expires_at', now + arg.remainder_ttl) end
     if number('captured') + number('voided') == number('amount') then
       set('state', arg.closed_as)
       if arg.closed_as == 'abandoned' then redis.call('ZREM', of_card, arg.id) end
@@ -111,18 +120,19 @@ if arg.outcome == 'refused' then
   move_on()
   note(arg.abandoned and 'abandoned' or 'refused')
 elseif arg.outcome == 'parked' then
-  set('lease', 0, 'quiet', 0, 'retry', now + arg.retry)
+  set('lease_until', 0, 'in_flight_until', 0, 'retry_at', now + arg.retry)
   set(act_field(act, 'state'), 'parked', act_field(act, 'error'), arg.error,
-    act_field(act, 'clean'), arg.clean and get(act_field(act, 'overtaken')) == '' and '1' or '')
+    act_field(act, 'nothing_sent'), arg.nothing_sent and get(act_field(act, 'overtaken')) == '' and '1' or '')
   redis.call('SADD', parked, arg.id)
   free_card()
   arm()
   note('parked')
 else -- unknown: whoever comes next asks, or repeats
-  local quiet = number('quiet')
-  if arg.quiet_in then quiet = math.max(arg.quiet_was, now + arg.quiet_in) end
-  set('lease', 0, 'quiet', quiet, 'retry', math.max(now + arg.retry, arg.wait_for_quiet and quiet or 0),
-    act_field(act, 'clean'), arg.clean and '1' or '')
+  local in_flight_until = number('in_flight_until')
+  if arg.in_flight then in_flight_until = math.max(arg.in_flight_before, now + arg.in_flight) end
+  local retry_at = math.max(now + arg.retry, arg.wait_until_arrived and in_flight_until or 0)
+  set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', retry_at,
+    act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
   arm()
   note('unknown')
 end

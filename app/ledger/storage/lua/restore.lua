@@ -1,4 +1,7 @@
--- Writes a transaction that Redis had lost and the backend still knew. Answers: found | restored.
+-- Writes a transaction that Redis had lost and the backend still knew.
+--
+-- Arguments: fields (of the whole transaction), index (its rows).
+-- Answers: found (it is back already) | restored.
 if get('state') ~= '' then return answer('found') end
 for field, value in pairs(arg.fields) do set(field, value) end
 redis.call('ZADD', all, arg.fields.date, arg.id)

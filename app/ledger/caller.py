@@ -1,0 +1,40 @@
+"""Who wants something of a transaction, and what an attempt may do for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever an act is resolved for.
+
+    `name` (None: VTEX) and `correlation_id` go into the transaction's history. `wants_it`: an authorization is started
+    only for those who want it. `may_wait`: it waits for another attempt until its deadline; else it leaves at once.
+    """
+
+    name: str | None = None
+    correlation_id: str | None = None
+    wants_it: bool = True
+    may_wait: bool = True
+
+    @classmethod
+    def vtex(cls, correlation_id: str | None = None) -> Self:
+        """The Hub, with a request of its own."""
+        return cls(correlation_id=correlation_id)
+
+    @classmethod
+    def person(cls, name: str) -> Self:
+        """Somebody who acts by hand and waits for the outcome."""
+        return cls(name)
+
+    @classmethod
+    def bystander(cls) -> Self:
+        """The Hub, with a request that another transaction keeps waiting."""
+        return cls(wants_it=False)
+
+    @classmethod
+    def background(cls, name: str) -> Self:
+        """Work that nobody waits for: the sweeper, a reconciliation, a repair."""
+        return cls(name, wants_it=False, may_wait=False)

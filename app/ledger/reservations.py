@@ -1,0 +1,70 @@
+"""Money that the ledger holds is reserved against the backend's balance, which may move while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.ledger.storage.answers import RecordAnswer, Result
+from app.ledger.storage.storage import Storage
+from app.ledger.transaction import ActRecord, Operation, Transaction
+from mappers.base import BackendUnavailable, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper
+from mappers.deadline import Deadline
+
+# A balance that moved while it was read is read again, less often while money of the card stays on its way.
+FIRST_REREAD_SECONDS = 0.01
+LONGEST_REREAD_SECONDS = 0.5
+
+
+def is_reserved_here(record: Transaction, act: ActRecord) -> bool:
+    """Tell whether `act` reserves money in the ledger."""
+    return record.holds is Holds.LEDGER and act.opens and record.operation is Operation.DEBIT
+
+
+def reserve(
+    write: Callable[[int, int], Result[RecordAnswer]],
+    read_balance: Callable[[], int],
+    epoch: int,
+    deadline: Deadline,
+    sleep: Callable[[float], None],
+) -> Result[RecordAnswer]:
+    """Reserve against a balance that did not move: `write` is given the card's epoch and the balance read after it.
+
+    Raises InsufficientFunds; BackendUnavailable where the balance kept changing, and what `read_balance` raises.
+    """
+    pause = FIRST_REREAD_SECONDS
+    while True:
+        result = write(epoch, read_balance())
+        if result.answer is RecordAnswer.SHORT:
+            raise InsufficientFunds("the card does not hold enough")
+        if result.answer is not RecordAnswer.MOVED:
+            return result
+        if deadline.remaining_seconds() <= pause:
+            raise BackendUnavailable("the card's balance kept changing; repeat the request")
+        sleep(pause)
+        pause = min(2 * pause, LONGEST_REREAD_SECONDS)
+        epoch = result.epoch
+
+
+def spendable_balance(mapper: Mapper, card_id: str, deadline: Deadline) -> int:
+    """Return the card's balance in minor units. Raises CardUnusable where it cannot pay, and what get_card raises."""
+    card = mapper.get_card(card_id, deadline)
+    if card.status is not CardStatus.ACTIVE:
+        raise CardUnusable(f"the card is {card.status}")
+    return card.balance
+
+
+def expect_unreserved(
+    storage: Storage, mapper: Mapper, record: Transaction, act: ActRecord, deadline: Deadline
+) -> None:
+    """Make sure that a credit is not taken back from what the ledger holds for others; its amount is set aside.
+
+    Raises InsufficientFunds; BackendUnavailable where it may be possible in a moment.
+    """
+    if record.holds is not Holds.LEDGER or record.operation is not Operation.CREDIT or act.opens:
+        return
+    reserved, taking = storage.standing(record.provider_id, record.card_id)
+    lacking = reserved - spendable_balance(mapper, record.card_id, deadline)
+    if lacking > taking - act.voided - act.refunded:
+        raise InsufficientFunds("what the card holds is reserved for other orders")
+    if lacking > 0:
+        raise BackendUnavailable("the card is being used at this moment; repeat the request")

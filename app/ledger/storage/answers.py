@@ -1,0 +1,102 @@
+"""What the scripts answer. Their first lines say what each word means; a test compares these with those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from app.ledger.caller import Caller
+from app.ledger.errors import LedgerUnavailable
+from app.ledger.transaction import Transaction
+
+
+class OpenAnswer(StrEnum):
+    FOUND = "found"
+    CONFLICT = "conflict"
+    CARD_BUSY = "card busy"
+    OPENED = "opened"
+
+
+class AppendAnswer(StrEnum):
+    MISSING = "missing"
+    NOT_DUE = "not due"
+    FOUND = "found"
+    CONFLICT = "conflict"
+    BUSY = "busy"
+    CLOSED = "closed"
+    EXCEEDED = "exceeded"
+    OTHER_PART = "other part"
+    CARD_BUSY = "card busy"
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    OPENED = "opened"
+
+
+class LeaseAnswer(StrEnum):
+    MISSING = "missing"
+    NOTHING = "nothing"
+    SEEN_TO = "seen to"
+    HELD = "held"
+    CARD_BUSY = "card busy"
+    LEASED = "leased"
+
+
+class RecordAnswer(StrEnum):
+    MISSING = "missing"
+    STALE = "stale"
+    OK = "ok"
+    LATE = "late"
+    MOVED = "moved"
+    SHORT = "short"
+
+
+class ForgetAnswer(StrEnum):
+    NOT_DUE = "not due"
+    FORGOTTEN = "forgotten"
+
+
+class RestoreAnswer(StrEnum):
+    FOUND = "found"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run a transaction's first unresolved act until its time is over, and what is known of it so far.
+
+    `nothing_sent`: certainly nothing was sent for the act's next step. `silence_is_final`: nothing that was sent can
+    still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
+    sent may arrive, in milliseconds of Redis's clock. `epoch`: that of the card, before anything else is read.
+    """
+
+    attempt: int
+    nothing_sent: bool
+    silence_is_final: bool
+    in_flight_until: int
+    epoch: int
+    caller: Caller
+
+
+A = TypeVar("A", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[A]):
+    """A script's answer, the transaction after it, and how its card stands.
+
+    `lease` is there where the answer gives one. `card_taken_by`: the transaction whose step keeps the card busy.
+    """
+
+    answer: A
+    found: Transaction | None
+    lease: Lease | None
+    epoch: int
+    card_taken_by: str | None
+
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction after the script. Raises LedgerUnavailable where Redis has lost it meanwhile."""
+        if self.found is None:
+            raise LedgerUnavailable("Redis has lost the transaction meanwhile: repeat the request")
+        return self.found

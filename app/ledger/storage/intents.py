@@ -1,0 +1,75 @@
+"""What is written before anything is sent: a new transaction, a new act, and how long things last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from app.ledger import names
+from app.ledger.caller import Caller
+from app.ledger.transaction import Operation, Part, Reason
+from mappers.base import ActKind, Holds, Memo
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTimes:
+    """How long things last in the ledger; each is a setting."""
+
+    lease: timedelta = timedelta(seconds=30)
+    abandon_after: timedelta = timedelta(minutes=15)
+    retention: timedelta = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTransaction:
+    """A transaction to be opened. `amount` is in minor units."""
+
+    provider_id: str
+    card_id: str
+    operation: Operation
+    request_id: str
+    amount: int
+    currency: str
+    holds: Holds
+    memo: Memo
+    authorization_ttl: timedelta
+    one_step_at_a_time: bool
+    caller: Caller = field(default_factory=Caller.vtex)
+
+    @property
+    def id(self) -> str:
+        return names.transaction_id(self.provider_id, self.card_id, self.operation, self.request_id)
+
+    @property
+    def kind(self) -> ActKind:
+        return ActKind.DEBIT if self.operation is Operation.DEBIT else ActKind.CREDIT
+
+
+@dataclass(frozen=True, slots=True)
+class NewAct:
+    """A settlement or cancellation to be added to a transaction. `amount` is in minor units.
+
+    `request_id` names what VTEX or a person asked for. What the ledger does by itself has none: its `reason` and
+    `number`, that of the act it will be, name it.
+    """
+
+    kind: ActKind
+    amount: int
+    one_step_at_a_time: bool
+    request_id: str = ""
+    reason: Reason = Reason.REQUEST
+    number: int = 0
+    accept: bool = False
+    only_if_due: bool = False
+    only: Part | None = None
+    caller: Caller = field(default_factory=Caller.vtex)
+
+    @property
+    def asked_for(self) -> bool:
+        """Tell whether VTEX or a person asked for it."""
+        return self.reason in (Reason.REQUEST, Reason.BY_HAND)
+
+    def oid(self, transaction_id: str) -> str:
+        if self.asked_for:
+            return names.act_id(transaction_id, self.kind, self.request_id)
+        return names.own_act_id(transaction_id, self.reason, self.number)
