@@ -24,7 +24,7 @@ from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Record
 from app.parts import Parts
 from app.settings import Settings
-from mappers.base import Act, ActKind, Holds, Step, Transaction, Verb
+from mappers.base import Act, ActKind, Holds, Step, TransactionFacts, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from providers.provider import Policy, Provider
@@ -110,7 +110,7 @@ class House:
     def look_before_capturing(self) -> None:
         """Let the mapper plan as those do that must know the balance before they take money."""
 
-        def look_first(act: Act, transaction: Transaction) -> list[Step]:
+        def look_first(act: Act, transaction: TransactionFacts) -> list[Step]:
             steps = list(ModelMapper.plan(self.mapper, act, transaction))
             return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
 
