@@ -32,7 +32,6 @@ from mappers.types import (
     CartItem,
     Customer,
     DoneStep,
-    Entry,
     Holds,
     IssuedCard,
     Memo,
@@ -40,8 +39,9 @@ from mappers.types import (
     Origin,
     Query,
     Receipt,
+    StatementLine,
     Step,
-    Transaction,
+    TransactionFacts,
     Verb,
 )
 
@@ -58,7 +58,6 @@ __all__ = [
     "Conflict",
     "Customer",
     "DoneStep",
-    "Entry",
     "Holds",
     "InsufficientFunds",
     "InvalidOptions",
@@ -74,8 +73,9 @@ __all__ = [
     "Receipt",
     "Refused",
     "Secret",
+    "StatementLine",
     "Step",
-    "Transaction",
+    "TransactionFacts",
     "Undecidable",
     "Unsupported",
     "Verb",
@@ -136,7 +136,7 @@ class Mapper(ABC):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         """Yield what the backend has on record of ours: on one card, or on all of them where it can list them.
 
         Serves reconciliation, and the recovery of a transaction Redis has lost. One card's entries come oldest
@@ -149,7 +149,7 @@ class Mapper(ABC):
         """Return which of a transaction's done steps a statement must show; a LOOK leaves no trace. Pure."""
         return [step for step in done if step.verb is not Verb.LOOK]
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the backend calls that `act` needs, in order; none where the ledger alone can do it. Pure.
 
         The default suits a backend that holds, captures and voids any amount under its own keys.
@@ -187,7 +187,7 @@ class Mapper(ABC):
         return [step for step in steps if step.amount > 0]
 
     @staticmethod
-    def _hold(transaction: Transaction) -> str:
+    def _hold(transaction: TransactionFacts) -> str:
         hold = transaction.last(Verb.HOLD)
         return hold.receipt.reference if hold else ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mappers import registry
-from mappers.base import Act, ActKind, Mapper, Transaction, Unsupported, option_names
+from mappers.base import Act, ActKind, Mapper, TransactionFacts, Unsupported, option_names
 from mappers.money import Currency
 
 # The origin of a mapper that no package brings.
@@ -84,7 +84,7 @@ def _adds_value(mapper_class: type[Mapper]) -> bool | None:
     mapper = mapper_class.__new__(mapper_class)
     Mapper.__init__(mapper, "describe", currency, holds, None)
     try:
-        mapper.plan(Act(ActKind.CREDIT, 1), Transaction("describe", "describe", 1, holds, credit=True))
+        mapper.plan(Act(ActKind.CREDIT, 1), TransactionFacts("describe", "describe", 1, holds, credit=True))
     except Unsupported:
         return False
     except Exception:  # noqa: BLE001 - a plan that wants options or a backend says nothing without them

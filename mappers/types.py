@@ -150,7 +150,7 @@ class Receipt:
 
     `reference` is the backend's id of what the step made (a redemption, a transaction), needed to act on it later.
     `balance` is the card's balance after it in minor units, where the backend says. `data` is small, holds no
-    secret, and comes back in `Step.earlier` and `Transaction.done`.
+    secret, and comes back in `Step.earlier` and `TransactionFacts.done`.
     """
 
     reference: str = ""
@@ -226,7 +226,7 @@ class DoneStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StatementLine:
     """One movement the backend has on record under a key of ours, or that ended something of ours.
 
     `key` is None for what the backend did by itself (a hold it let run out). `origin` is there where the backend keeps
@@ -253,7 +253,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
+class TransactionFacts:
     """What a mapper may know of a transaction when it plans: settled facts only. Amounts in minor units.
 
     `captured`, `voided` and `refunded` are the sums of the acts done before this one; `done` are all their steps.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mappers.base import Act, ActKind, Holds, Step, Transaction, Verb
+from mappers.base import Act, ActKind, Holds, Step, TransactionFacts, Verb
 
 
-def plan(act: Act, transaction: Transaction, *, refund_whole: bool) -> list[Step]:
+def plan(act: Act, transaction: TransactionFacts, *, refund_whole: bool) -> list[Step]:
     """Return the calls `act` needs: the first capture takes the whole hold, what is not wanted goes back later.
 
     `refund_whole` says that the backend can undo what took the money: when all of it goes back at once, the REFUND's
@@ -39,6 +39,6 @@ def plan(act: Act, transaction: Transaction, *, refund_whole: bool) -> list[Step
     return [step for step in steps if step.amount > 0]
 
 
-def _hold(transaction: Transaction) -> str:
+def _hold(transaction: TransactionFacts) -> str:
     hold = transaction.last(Verb.HOLD)
     return hold.receipt.reference if hold else ""

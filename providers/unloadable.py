@@ -10,15 +10,15 @@ from mappers.base import (
     Act,
     BackendUnavailable,
     Card,
-    Entry,
     Holds,
     IssuedCard,
     Mapper,
     NewCard,
     Query,
     Receipt,
+    StatementLine,
     Step,
-    Transaction,
+    TransactionFacts,
 )
 from mappers.deadline import Deadline
 
@@ -56,10 +56,10 @@ class Unloadable(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         self._turn_away()
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         self._turn_away()
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:

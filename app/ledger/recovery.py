@@ -24,7 +24,7 @@ from app.ledger.transaction import (
     planned,
     wanted,
 )
-from mappers.base import ActKind, CardNotFound, Entry, Holds, Mapper, Origin, Unsupported, Verb
+from mappers.base import ActKind, CardNotFound, Holds, Mapper, Origin, StatementLine, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -60,7 +60,7 @@ class Recovery:
         ]
         return [record.id for record in restored if record is not None and record.state in KNOWN_TO_VTEX]
 
-    def _entries(self, provider: Provider, card_id: str, deadline: Deadline) -> list[Entry]:
+    def _entries(self, provider: Provider, card_id: str, deadline: Deadline) -> list[StatementLine]:
         if provider.policy.holds is not Holds.NATIVE:
             return []
         try:
@@ -68,7 +68,7 @@ class Recovery:
         except (Unsupported, CardNotFound):
             return []
 
-    def _restore(self, provider: Provider, address: Address, entries: list[Entry]) -> Transaction | None:
+    def _restore(self, provider: Provider, address: Address, entries: list[StatementLine]) -> Transaction | None:
         record = rebuild(provider, address, entries)
         if record is None:
             return None
@@ -76,7 +76,7 @@ class Recovery:
         return self._storage.restore(record)
 
 
-def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> Transaction | None:
+def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLine]) -> Transaction | None:
     """Return the transaction that these entries of the backend tell of, or None when they do not tell how it began.
 
     Acts without a backend call of their own (a later settlement, where the first one captured all) left no trace.
@@ -95,12 +95,12 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[Entry]) -> T
     return _with_state(provider, record)
 
 
-def _belongs(entry: Entry, transaction_id: str) -> bool:
+def _belongs(entry: StatementLine, transaction_id: str) -> bool:
     return entry.origin is not None and entry.origin.transaction_id == transaction_id
 
 
 def _with_act(
-    provider: Provider, address: Address, record: Transaction | None, oid: str, told: dict[str, Entry]
+    provider: Provider, address: Address, record: Transaction | None, oid: str, told: dict[str, StatementLine]
 ) -> Transaction | None:
     first = next(iter(told.values()))
     origin = first.origin
@@ -148,13 +148,15 @@ def _reason(origin: Origin) -> Reason:
     return next((reason for reason in Reason if reason == origin.reason), Reason.REQUEST)
 
 
-def _as_told(mapper: Mapper, record: Transaction, act: ActRecord, told: dict[str, Entry]) -> Iterable[PlannedStep]:
+def _as_told(
+    mapper: Mapper, record: Transaction, act: ActRecord, told: dict[str, StatementLine]
+) -> Iterable[PlannedStep]:
     for number, step in enumerate(planned(mapper.plan(wanted(act), record.view(act))), start=1):
         entry = told.get(names.step_key(act.oid, number))
         yield replace(step, receipt=entry.receipt) if entry else step
 
 
-def _opened(provider: Provider, address: Address, entry: Entry) -> Transaction:
+def _opened(provider: Provider, address: Address, entry: StatementLine) -> Transaction:
     origin = entry.origin
     assert origin is not None  # noqa: S101 - the caller looked
     return Transaction(
@@ -176,7 +178,7 @@ def _opened(provider: Provider, address: Address, entry: Entry) -> Transaction:
     )
 
 
-def _voided_by_the_backend(record: Transaction, entry: Entry) -> Transaction:
+def _voided_by_the_backend(record: Transaction, entry: StatementLine) -> Transaction:
     """Add the void of a hold that the backend let run out."""
     number = len(record.acts)
     act = ActRecord(
@@ -208,5 +210,5 @@ def _with_state(provider: Provider, record: Transaction) -> Transaction:
     return replace(record, expires_at=last + int(ttl / timedelta(milliseconds=1)))
 
 
-def _milliseconds(entry: Entry) -> int:
+def _milliseconds(entry: StatementLine) -> int:
     return int(entry.date.timestamp() * 1000)

@@ -198,11 +198,11 @@ class Transaction:
         """Return the acts of one kind that VTEX may be shown, oldest first."""
         return [act for act in self.acts[self.opened_by :] if act.kind is kind and act.certain]
 
-    def view(self, act: ActRecord) -> money.Transaction:
+    def view(self, act: ActRecord) -> money.TransactionFacts:
         """Return what a mapper may know when it plans `act`: the facts settled before it."""
         before = [other for other in self.acts[self.opened_by :] if other.number != act.number]
         counted = [other for other in before if other.state is ActState.DONE]
-        return money.Transaction(
+        return money.TransactionFacts(
             id=self.id,
             card_id=self.card_id,
             amount=self.amount,

@@ -15,12 +15,12 @@ from mappers.base import (
     BackendUnavailable,
     CardNotFound,
     DoneStep,
-    Entry,
     Holds,
     InsufficientFunds,
     Mapper,
     Origin,
     Receipt,
+    StatementLine,
     Step,
     Unsupported,
     Verb,
@@ -42,7 +42,7 @@ PAGE_SECONDS = 15
 CLOCK_SECONDS = 5
 
 
-def entries_of(mapper: Mapper, card_id: str | None, since: datetime | None = None) -> list[Entry]:
+def entries_of(mapper: Mapper, card_id: str | None, since: datetime | None = None) -> list[StatementLine]:
     try:
         return list(mapper.statement(PAGE_SECONDS, card_id, since))
     except Unsupported as error:
@@ -141,7 +141,9 @@ class StatementTests(Fixtures):
             list(mapper.statement(READ_SECONDS, card_id))
 
     @staticmethod
-    def _told(mapper: Mapper, card_id: str, done: Sequence[DoneStep], since: datetime | None = None) -> list[Entry]:
+    def _told(
+        mapper: Mapper, card_id: str, done: Sequence[DoneStep], since: datetime | None = None
+    ) -> list[StatementLine]:
         """Return the card's statement, once it tells the steps done: exactly those that it must, oldest first."""
         expected = {step.key: (step.verb, step.amount, step.receipt) for step in mapper.on_record(done)}
         deadline = Deadline.after(mapper.read_lag_seconds + SLACK_SECONDS)

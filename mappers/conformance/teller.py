@@ -20,7 +20,7 @@ from mappers.base import (
     Origin,
     Receipt,
     Step,
-    Transaction,
+    TransactionFacts,
 )
 
 # Everything a store may tell about an order, some of it awkward.
@@ -50,7 +50,7 @@ class Teller:
     ) -> None:
         self._mapper = mapper
         self._attempt = attempt
-        self.transaction = Transaction(
+        self.transaction = TransactionFacts(
             _name(), card_id, amount, holds or mapper.holds, credit=credit, hold_for=timedelta(days=7), memo=MEMO
         )
         self.steps: list[Step] = []

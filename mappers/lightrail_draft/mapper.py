@@ -26,7 +26,7 @@ from mappers.base import (
     Receipt,
     Secret,
     Step,
-    Transaction,
+    TransactionFacts,
     Undecidable,
     Unsupported,
     Verb,
@@ -171,7 +171,7 @@ class LightrailDraft(Mapper):
 
     # Money
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         return plan(act, transaction, refund_whole=False)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:

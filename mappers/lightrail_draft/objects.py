@@ -70,7 +70,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BalanceChange:
     """What a transaction did to one value store, in minor units."""
 
     store_id: str
@@ -86,7 +86,7 @@ class Posting:
     kind: str
     currency: str
     hold: Hold
-    changes: tuple[Change, ...]
+    changes: tuple[BalanceChange, ...]
 
 
 def value_store(body: Any) -> ValueStore:
@@ -158,8 +158,8 @@ def anything(body: Any) -> Any:
     return body
 
 
-def _change(step: Mapping[str, Any]) -> Change:
-    return Change(
+def _change(step: Mapping[str, Any]) -> BalanceChange:
+    return BalanceChange(
         _text(step, "valueStoreId"),
         _whole(step.get("valueChange"), "valueChange"),
         _whole(step.get("valueAfter"), "valueAfter"),

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from mappers.lightrail_draft.sandbox_model import ApiError, Json, Model, required, stamp
+from mappers.lightrail_draft.sandbox_model import ApiError, Json, SandboxState, required, stamp
 from mappers.sandbox import create_sandbox
 
 DEFAULT_PORT = 28730
@@ -59,8 +59,8 @@ _FILTERS = ("programId", "currency")
 _CHANGEABLE = ("active", "frozen", "startDate", "endDate", "redemptionRule", "valueRule", "uses", "metadata")
 
 
-def _seeded() -> Model:
-    model = Model()
+def _seeded() -> SandboxState:
+    model = SandboxState()
     for name, given in _PROGRAMS.items():
         model.create_program({"programId": name, "name": name, "access": "secureCode"} | given)
     for number, (code, (_, given)) in enumerate(_CARDS.items(), 1):
@@ -76,7 +76,7 @@ def _body() -> Any:
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its Model."""
+    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     app = create_sandbox("lightrail_draft")
     model = _seeded()
     app.extensions["backend"] = model
@@ -87,7 +87,7 @@ def create_app() -> Flask:
     return app
 
 
-def _add_guards(app: Flask, model: Model) -> None:
+def _add_guards(app: Flask, model: SandboxState) -> None:
     def refuse(error: ApiError) -> tuple[Response, int]:
         body = {"message": str(error), "statusCode": error.status} | ({"messageCode": error.code} if error.code else {})
         return jsonify(body), error.status
@@ -120,7 +120,7 @@ def _page(rows: list[Json]) -> Response:
     return response
 
 
-def _add_programs(app: Flask, model: Model) -> None:
+def _add_programs(app: Flask, model: SandboxState) -> None:
     @app.post("/v2/programs")
     def create_program() -> Json:
         return model.create_program(_body())
@@ -136,7 +136,7 @@ def _add_programs(app: Flask, model: Model) -> None:
         return model.programs[program_id]
 
 
-def _add_stores(app: Flask, model: Model) -> None:
+def _add_stores(app: Flask, model: SandboxState) -> None:
     def found(store_id: str) -> Json:
         if store_id not in model.stores:
             raise ApiError(404, f"ValueStore with valueStoreId '{store_id}' not found.", "ValueStoreNotFound")
@@ -179,7 +179,7 @@ def _add_stores(app: Flask, model: Model) -> None:
         return {}
 
 
-def _add_transactions(app: Flask, model: Model) -> None:
+def _add_transactions(app: Flask, model: SandboxState) -> None:
     @app.post("/v2/transactions/debit")
     def debit() -> Json:
         return model.debit(_body())

@@ -45,7 +45,7 @@ def amount(value: Any, lowest: int = 1) -> int:
 
 
 @dataclass
-class Model:
+class SandboxState:
     """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
 
     stores: dict[str, Json] = field(default_factory=dict)

@@ -19,7 +19,6 @@ from mappers.base import (
     CardUnusable,
     Cart,
     Conflict,
-    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -32,8 +31,9 @@ from mappers.base import (
     Receipt,
     Refused,
     Secret,
+    StatementLine,
     Step,
-    Transaction,
+    TransactionFacts,
     Undecidable,
     Unsupported,
 )
@@ -206,7 +206,7 @@ class LightrailV1(Mapper):
 
     # Money
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         return plan(act, transaction, refund_whole=True)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
@@ -235,7 +235,7 @@ class LightrailV1(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         """Yield one card's entries; of all cards, Lightrail V1 lists no transactions."""
         if card_id is None:
             raise Unsupported("Lightrail V1 lists transactions card by card only")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from flask import Flask, Response, jsonify, request
 
 from mappers.lightrail_v1.sandbox_cards import ApiError, Card, Json, stamp
-from mappers.lightrail_v1.sandbox_model import Model
+from mappers.lightrail_v1.sandbox_model import SandboxState
 from mappers.lightrail_v1.sandbox_seeds import CUSTOMERS, PROGRAM, SEEDS, seeded
 from mappers.sandbox import create_sandbox
 
@@ -26,7 +26,7 @@ MAXIMUM_LIMIT = 1000
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its Model."""
+    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     app = create_sandbox("lightrail_v1")
     model = seeded()
     app.extensions["backend"] = model
@@ -37,7 +37,7 @@ def create_app() -> Flask:
     return app
 
 
-def _add_guards(app: Flask, model: Model) -> None:
+def _add_guards(app: Flask, model: SandboxState) -> None:
     def refuse(error: ApiError) -> tuple[Response, int]:
         body = {"status": error.status, "message": str(error)} | ({"messageCode": error.code} if error.code else {})
         return jsonify(body), error.status
@@ -77,7 +77,7 @@ def _page(name: str, rows: Iterable[Json], *filters: str) -> Json:
     return {name: page, "pagination": counts | {"totalCount": len(found)}}
 
 
-def _finders(model: Model) -> dict[str, Callable[[str], Card]]:
+def _finders(model: SandboxState) -> dict[str, Callable[[str], Card]]:
     """Return how a card is found by what stands in the path: its id, or its code."""
 
     def by_id(card_id: str) -> Card:
@@ -94,7 +94,7 @@ def _finders(model: Model) -> dict[str, Callable[[str], Card]]:
     return {"cards": by_id, "codes": by_code}
 
 
-def _add_cards(app: Flask, model: Model) -> None:
+def _add_cards(app: Flask, model: SandboxState) -> None:
     find = _finders(model)["cards"]
 
     @app.post("/v1/cards")
@@ -160,7 +160,7 @@ def _add_cards(app: Flask, model: Model) -> None:
         return model.once("transaction", request.path, body, make)
 
 
-def _add_transactions(app: Flask, model: Model) -> None:
+def _add_transactions(app: Flask, model: SandboxState) -> None:
     finders = _finders(model)
     access = {"cards": "CARDID", "codes": "RAWCODE"}
 
@@ -211,7 +211,7 @@ def _add_transactions(app: Flask, model: Model) -> None:
         return model.once("transaction", request.path, body, lambda: {"transaction": act(card, transaction_id, body)})
 
 
-def _add_registers(app: Flask, model: Model) -> None:
+def _add_registers(app: Flask, model: SandboxState) -> None:
     """Add contacts, programs and the key's own page."""
 
     @app.post("/v1/contacts")

@@ -55,7 +55,7 @@ class Rule:
 
 
 @dataclass
-class Store:
+class ValueStore:
     """A value store: the card's principal, or a promotion attached to it."""
 
     id: str
@@ -86,7 +86,7 @@ class Card:
 
     json: Json
     code: str | None
-    stores: list[Store]
+    stores: list[ValueStore]
     transactions: list[Json] = field(default_factory=list)
 
     @property
@@ -94,7 +94,7 @@ class Card:
         return str(self.json["cardId"])
 
     @property
-    def principal(self) -> Store:
+    def principal(self) -> ValueStore:
         return self.stores[0]
 
     def details(self, now: datetime) -> Json:

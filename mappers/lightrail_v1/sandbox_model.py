@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mappers.lightrail_v1.sandbox_cards import ApiError, Card, Json, Rule, Store, moment, required, stamp
+from mappers.lightrail_v1.sandbox_cards import ApiError, Card, Json, Rule, ValueStore, moment, required, stamp
 
 # Value stores, and what a transaction adds to each.
-Moves = list[tuple[Store, int]]
+Moves = list[tuple[ValueStore, int]]
 
 
 @dataclass
-class Model:
+class SandboxState:
     """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -95,7 +95,7 @@ class Model:
         }  # fmt: skip
         start, expires = moment(body.get("startDate")), moment(body.get("expires"))
         inactive = body.get("inactive") is True
-        principal = Store(self.name("value"), "PRINCIPAL", 0, program_id, start, expires, inactive=inactive)
+        principal = ValueStore(self.name("value"), "PRINCIPAL", 0, program_id, start, expires, inactive=inactive)
         card = Card(shown, code, [principal])
         if value:
             self._record(card, "INITIAL_VALUE", [(principal, value)], body, "CARDID")
@@ -111,7 +111,7 @@ class Model:
         if not program["active"] or currency != program["currency"] or not fits:
             raise ApiError(400, f"Failed to create card: it does not fit the Program '{program_id}'.")
 
-    def attach(self, card: Card, body: Json) -> Store:
+    def attach(self, card: Card, body: Json) -> ValueStore:
         """Attach a promotion."""
         program_id = required(body, "programId", str)
         program = self.programs.get(program_id)
@@ -119,7 +119,7 @@ class Model:
             raise ApiError(400, "The programId must be of a Promotion Program in the card's currency.")
         start, expires = moment(body.get("startDate")), moment(body.get("expires"))
         rules = self.rules.get(program_id, ())
-        store = Store(self.name("value"), "ATTACHED", 0, program_id, start, expires, rules)
+        store = ValueStore(self.name("value"), "ATTACHED", 0, program_id, start, expires, rules)
         card.stores.append(store)
         self._record(card, "INITIAL_VALUE", [(store, body.get("initialValue", 0))], body, "CARDID")
         return store
@@ -193,7 +193,7 @@ class Model:
         moves = [(store, -part) for store, part in self._moves(card, taken)]
         return self._record(card, kind, moves, body, "CARDID", parent=taken["transactionId"])
 
-    def switch(self, card: Card, kind: str, body: Json, stores: Iterable[Store] | None = None) -> Json:
+    def switch(self, card: Card, kind: str, body: Json, stores: Iterable[ValueStore] | None = None) -> Json:
         """FREEZE, UNFREEZE, ACTIVATE or CANCELLATION of a card, or of some of its stores."""
         before = self._available(card)
         for store in card.stores if stores is None else stores:
@@ -208,7 +208,7 @@ class Model:
         made["value"] = self._available(card) - before
         return made
 
-    def _usable(self, store: Store) -> Store:
+    def _usable(self, store: ValueStore) -> ValueStore:
         state = store.state(self.now())
         if state != "ACTIVE":
             # Which messageCode the real server gives is not documented.

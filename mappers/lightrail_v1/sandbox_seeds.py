@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mappers.lightrail_v1.sandbox_cards import Json, Rule
-from mappers.lightrail_v1.sandbox_model import Model
+from mappers.lightrail_v1.sandbox_model import SandboxState
 
 PROGRAM = "program-gift-cards"
 
@@ -51,9 +51,9 @@ def _program(program_id: str, currency: str, store_type: str = "PRINCIPAL", **li
     }  # fmt: skip
 
 
-def seeded() -> Model:
+def seeded() -> SandboxState:
     """Return a fresh model with all of it."""
-    model = Model()
+    model = SandboxState()
     programs = [
         _program(PROGRAM, "BRL"),
         _program("program-large", "BRL", codeValueMin=1000, codeValueMax=50000),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mappers.base import ActKind, Entry, Memo, Origin, Receipt, Step, Unsupported, Verb
+from mappers.base import ActKind, Memo, Origin, Receipt, StatementLine, Step, Unsupported, Verb
 from mappers.http import segment
 from mappers.lightrail_v1.objects import Posting
 from mappers.money import Currency
@@ -76,7 +76,7 @@ def receipt(posting: Posting) -> Receipt:
     return Receipt(posting.id)
 
 
-def entry(posting: Posting, card_id: str, ours: set[str]) -> Entry | None:
+def entry(posting: Posting, card_id: str, ours: set[str]) -> StatementLine | None:
     """Return the entry of what we made, or of what ended one of `ours` (transaction ids); None for all else."""
     mine = OURS in posting.metadata
     verb, origin = _verb(posting), _origin(posting.metadata.get(OURS))
@@ -85,7 +85,7 @@ def entry(posting: Posting, card_id: str, ours: set[str]) -> Entry | None:
     if verb is Verb.CREDIT and origin and origin.act is ActKind.REVERSAL:
         verb = Verb.REFUND
     key = posting.key if mine else None
-    return Entry(key, verb, abs(posting.value), card_id, receipt(posting), posting.created, origin)
+    return StatementLine(key, verb, abs(posting.value), card_id, receipt(posting), posting.created, origin)
 
 
 def _verb(posting: Posting) -> Verb | None:

@@ -14,7 +14,6 @@ from mappers.base import (
     CardNotFound,
     CardUnusable,
     Conflict,
-    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -26,8 +25,9 @@ from mappers.base import (
     Receipt,
     Refused,
     Secret,
+    StatementLine,
     Step,
-    Transaction,
+    TransactionFacts,
     Unsupported,
     Verb,
 )
@@ -169,12 +169,12 @@ class LightrailV2(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         """Yield our transactions, and what others ended of ours. Entries a little before `since` may come, too."""
         statement = Statement(self._client, self.currency, page_seconds)
         return statement.of_account(since) if card_id is None else statement.of_card(card_id, since)
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs: only whole holds can be captured, and only whole captures reversed."""
         return plan(act, transaction, refund_whole=True)
 

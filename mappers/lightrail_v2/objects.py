@@ -34,7 +34,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BalanceChange:
     """What a transaction did to one value, in minor units."""
 
     value_id: str
@@ -53,7 +53,7 @@ class Posting:
     kind: str
     currency: str
     pending: bool
-    changes: tuple[Change, ...]
+    changes: tuple[BalanceChange, ...]
     created: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -145,8 +145,8 @@ def _moves(step: Mapping[str, Any]) -> bool:
     return _text(step, "rail") == "lightrail" and step.get("balanceChange", 0) is not None
 
 
-def _change(row: Mapping[str, Any]) -> Change:
-    return Change(_text(row, "valueId"), _integer(row, "balanceChange"), _integer(row, "balanceAfter"))
+def _change(row: Mapping[str, Any]) -> BalanceChange:
+    return BalanceChange(_text(row, "valueId"), _integer(row, "balanceChange"), _integer(row, "balanceAfter"))
 
 
 def parse_posting(row: Any) -> Posting:

@@ -10,7 +10,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from mappers.lightrail_v2 import sandbox_checks as check
-from mappers.lightrail_v2.sandbox_model import ApiError, Entry, Json, Model, masked, stamp
+from mappers.lightrail_v2.sandbox_model import ApiError, Json, SandboxState, StoredTransaction, masked, stamp
 from mappers.lightrail_v2.sandbox_pages import page, place
 from mappers.sandbox import create_sandbox
 
@@ -46,8 +46,8 @@ SEEDS = {code: description for code, (description, _) in _CARDS.items()}
 _CURRENCIES = (("BRL", "R$", 2), ("USD", "$", 2), ("JPY", "¥", 0), ("XXX", "pts", 0))
 
 
-def _seeded() -> Model:
-    model = Model()
+def _seeded() -> SandboxState:
+    model = SandboxState()
     now = stamp(model.now())
     for code, symbol, digits in _CURRENCIES:
         model.currencies[code] = {"code": code, "name": code, "symbol": symbol, "decimalPlaces": digits}
@@ -81,7 +81,7 @@ def _page(rows: Iterable[Json]) -> Page:
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its Model."""
+    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     app = create_sandbox("lightrail_v2")
     model = _seeded()
     app.extensions["backend"] = model
@@ -92,7 +92,7 @@ def create_app() -> Flask:
     return app
 
 
-def _add_guards(app: Flask, model: Model) -> None:
+def _add_guards(app: Flask, model: SandboxState) -> None:
     def refuse(error: ApiError) -> tuple[Response, int]:
         body = {"message": str(error), "statusCode": error.status} | ({"messageCode": error.code} if error.code else {})
         return jsonify(body), error.status
@@ -120,7 +120,7 @@ def _add_guards(app: Flask, model: Model) -> None:
     app.register_error_handler(405, lambda _: refuse(ApiError(404, "Not Found")))
 
 
-def _add_values(app: Flask, model: Model) -> None:
+def _add_values(app: Flask, model: SandboxState) -> None:
     def found(value_id: str) -> Json:
         if value_id not in model.values:
             raise ApiError(404, f"Value with id '{value_id}' not found.", "ValueNotFound")
@@ -153,11 +153,11 @@ def _add_values(app: Flask, model: Model) -> None:
         return _shown(found(value_id))
 
 
-def _add_transactions(app: Flask, model: Model) -> None:
+def _add_transactions(app: Flask, model: SandboxState) -> None:
     def answer(json: Json) -> tuple[Json, int]:
         return json, 200 if json.get("simulated") else 201
 
-    def visible(transaction_id: str) -> Entry:
+    def visible(transaction_id: str) -> StoredTransaction:
         entry = model.transactions.get(transaction_id)
         if entry is None or not model.visible(entry):
             raise ApiError(404, f"Transaction with id '{transaction_id}' not found.", "TransactionNotFound")
@@ -217,7 +217,7 @@ def _add_transactions(app: Flask, model: Model) -> None:
         )
 
 
-def _add_registers(app: Flask, model: Model) -> None:
+def _add_registers(app: Flask, model: SandboxState) -> None:
     """Add what values belong to: currencies, programs, contacts."""
 
     def add(kind: str, rows: dict[str, Json], schema: dict[str, check.Check], key: str, *required: str) -> None:

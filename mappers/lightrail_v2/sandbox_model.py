@@ -38,7 +38,7 @@ def masked(value: Json) -> str | None:
 
 
 @dataclass
-class Entry:
+class StoredTransaction:
     """A transaction: its JSON, the exact second it was written, the first of its chain, and whether it reserves."""
 
     json: Json
@@ -52,13 +52,13 @@ class Entry:
 
 
 @dataclass
-class Model:
+class SandboxState:
     """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     read_lag_seconds: float = 0.0
     values: dict[str, Json] = field(default_factory=dict)
-    transactions: dict[str, Entry] = field(default_factory=dict)
+    transactions: dict[str, StoredTransaction] = field(default_factory=dict)
     currencies: dict[str, Json] = field(default_factory=dict)
     programs: dict[str, Json] = field(default_factory=dict)
     contacts: dict[str, Json] = field(default_factory=dict)
@@ -204,11 +204,11 @@ class Model:
         json = self._json(body["id"], "reverse", value, amount, metadata=body.get("metadata"))
         return self._execute(json, body, target.root)
 
-    def chain(self, root: str) -> list[Entry]:
+    def chain(self, root: str) -> list[StoredTransaction]:
         """Return a transaction with what followed it, oldest first."""
         return [entry for entry in self.transactions.values() if entry.root == root]
 
-    def visible(self, entry: Entry) -> bool:
+    def visible(self, entry: StoredTransaction) -> bool:
         """Tell whether reads, which may come from a replica, show `entry` yet."""
         return entry.created + timedelta(seconds=self.read_lag_seconds) <= self.now()
 
@@ -242,13 +242,13 @@ class Model:
                 raise ApiError(409, f"Value '{value['id']}' cannot be transacted against.", code)
         return value
 
-    def _entry(self, transaction_id: str) -> Entry:
+    def _entry(self, transaction_id: str) -> StoredTransaction:
         entry = self.transactions.get(transaction_id)
         if entry is None:
             raise ApiError(404, f"Transaction with id '{transaction_id}' not found.", "TransactionNotFound")
         return entry
 
-    def _pending(self, transaction_id: str, wanted: str) -> Entry:
+    def _pending(self, transaction_id: str, wanted: str) -> StoredTransaction:
         entry = self._entry(transaction_id)
         if not entry.json["pending"]:
             raise ApiError(409, f"Transaction '{transaction_id}' is not pending.", "TransactionNotPending")
@@ -260,7 +260,7 @@ class Model:
                 raise ApiError(409, message, f"Transaction{done}")
         return entry
 
-    def _value_of(self, entry: Entry) -> Json:
+    def _value_of(self, entry: StoredTransaction) -> Json:
         return self.values[entry.json["steps"][0]["valueId"]]
 
     @staticmethod
@@ -304,4 +304,4 @@ class Model:
     def _insert(self, json: Json, root: str, void_after: datetime | None = None) -> None:
         if json["id"] in self.transactions:
             raise ApiError(409, f"A Transaction with id '{json['id']}' already exists.", "TransactionExists")
-        self.transactions[json["id"]] = Entry(json, self.now(), root, void_after)
+        self.transactions[json["id"]] = StoredTransaction(json, self.now(), root, void_after)

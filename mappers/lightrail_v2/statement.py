@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from mappers.base import BackendUnavailable, CardNotFound, Entry, Receipt, Verb
+from mappers.base import BackendUnavailable, CardNotFound, Receipt, StatementLine, Verb
 from mappers.deadline import Deadline
 from mappers.lightrail_v2 import notes
 from mappers.lightrail_v2.client import Client
@@ -43,11 +43,11 @@ class Statement:
         self._page_seconds = page_seconds
         self._roots: dict[str, Posting] = {}
 
-    def of_account(self, since: datetime | None) -> Iterator[Entry]:
+    def of_account(self, since: datetime | None) -> Iterator[StatementLine]:
         """Yield the entries of all cards, oldest first."""
         yield from _in_order(self._entries(self._client.transactions(self._page_seconds, since=since)))
 
-    def of_card(self, card_id: str, since: datetime | None) -> Iterator[Entry]:
+    def of_card(self, card_id: str, since: datetime | None) -> Iterator[StatementLine]:
         """Yield one card's entries, oldest first. Raises CardNotFound."""
         # Captures are in no card's list: they are found through the holds that may still have been open.
         opened_since = since and since - LONGEST_HOLD
@@ -60,13 +60,13 @@ class Statement:
             self._roots |= dict.fromkeys(chain, hold)
         yield from _in_order(sorted(self._entries(rows.values()), key=lambda entry: entry.date))
 
-    def _entries(self, rows: Iterable[Posting]) -> Iterator[Entry]:
+    def _entries(self, rows: Iterable[Posting]) -> Iterator[StatementLine]:
         for row in rows:
             # The account may have other currencies, with other providers.
             if row.currency == self._currency.code and (entry := self._entry(row)):
                 yield entry
 
-    def _entry(self, row: Posting) -> Entry | None:
+    def _entry(self, row: Posting) -> StatementLine | None:
         """Return what a transaction did, None where it neither is ours nor ended something of ours."""
         if _is_ours(row):
             key, noted = row.id, notes.read(row.metadata)
@@ -82,7 +82,7 @@ class Statement:
         if row.created is None:
             raise BackendUnavailable("Lightrail lists a transaction without its date")
         card_id, amount = moved
-        return Entry(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin)
+        return StatementLine(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin)
 
     def _root(self, row: Posting) -> Posting:
         """Return the transaction that `row`'s chain began with."""
@@ -120,6 +120,6 @@ def _verb(row: Posting, noted: notes.Notes) -> Verb | None:
     return ENDINGS.get(row.kind)
 
 
-def _in_order(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _in_order(entries: Iterable[StatementLine]) -> Iterator[StatementLine]:
     for _, second in groupby(entries, key=lambda entry: entry.date):
         yield from sorted(second, key=lambda entry: ORDER.index(entry.verb))

@@ -17,7 +17,6 @@ from mappers.base import (
     CardUnusable,
     Conflict,
     Customer,
-    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -26,6 +25,7 @@ from mappers.base import (
     NewCard,
     Query,
     Receipt,
+    StatementLine,
     Step,
     Verb,
     mask_code,
@@ -75,16 +75,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RecordedStep:
     """A step that was done, with what was answered."""
 
     step: Step
     receipt: Receipt
     date: datetime
 
-    def entry(self) -> Entry:
+    def entry(self) -> StatementLine:
         step = self.step
-        return Entry(step.key, step.verb, step.amount, step.card_id, self.receipt, self.date, step.origin)
+        return StatementLine(step.key, step.verb, step.amount, step.card_id, self.receipt, self.date, step.origin)
 
 
 class Memory(Mapper):
@@ -104,7 +104,7 @@ class Memory(Mapper):
             raise InvalidOptions("seed", 'seed must be "demo" (a few cards to start with) or "empty"')
         self._lock = threading.Lock()
         self._accounts: dict[str, Account] = {}
-        self._done: dict[str, Done] = {}
+        self._done: dict[str, RecordedStep] = {}
         for code, units, status, owner in SEEDS if options.seed == "demo" else ():
             balance = currency.to_minor(Decimal(units))
             card = Card(_card_id(code), balance, currency.code, status, mask_code(code), owner=owner)
@@ -146,7 +146,7 @@ class Memory(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         with self._lock:
             if card_id is not None:
                 self._account(card_id)
@@ -161,7 +161,7 @@ class Memory(Mapper):
             account = self._account(step.card_id)
             self._apply(step, account)
             receipt = Receipt(step.key, account.card.balance)
-            self._done[step.key] = Done(step, receipt, datetime.now(UTC))
+            self._done[step.key] = RecordedStep(step, receipt, datetime.now(UTC))
             return receipt
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:

@@ -16,7 +16,6 @@ from mappers.base import (
     CardStatus,
     CardUnusable,
     DoneStep,
-    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -27,8 +26,9 @@ from mappers.base import (
     Query,
     Receipt,
     Secret,
+    StatementLine,
     Step,
-    Transaction,
+    TransactionFacts,
     Undecidable,
     Unsupported,
     Verb,
@@ -121,14 +121,14 @@ class Vauchar(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         """Yield the redemptions of ours that stand on one card, all of them; Vauchar lists no account's redemptions."""
         if card_id is None:
             raise Unsupported("Vauchar lists redemptions card by card: ask for one card")
         listed = self._client.redemptions(card_id, Deadline.after(page_seconds), breaker=False)
         return iter(entries(card_id, listed, self.currency))
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs. A look goes before whatever moves money: the answer may get lost."""
         match act.kind:
             case ActKind.CREDIT:
@@ -143,7 +143,7 @@ class Vauchar(Mapper):
         return []
 
     @staticmethod
-    def _give_back(amount: int, transaction: Transaction) -> list[Step]:
+    def _give_back(amount: int, transaction: TransactionFacts) -> list[Step]:
         choice = choose(standing(transaction.done), amount)
         steps: list[Step] = []
         for taken in (*choice.whole, *([choice.cut] if choice.cut else [])):

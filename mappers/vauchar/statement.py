@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mappers.base import BackendUnavailable, Entry, Receipt, Unsupported, Verb
+from mappers.base import BackendUnavailable, Receipt, StatementLine, Unsupported, Verb
 from mappers.money import Currency, InvalidAmount
 from mappers.vauchar.client import Redemption, Redemptions
 from mappers.vauchar.judgment import KEY_PREFIX
 
 
-def entries(card_id: str, listed: Redemptions, currency: Currency) -> list[Entry]:
+def entries(card_id: str, listed: Redemptions, currency: Currency) -> list[StatementLine]:
     """Return a DEBIT for each redemption that still stands under a key of ours, oldest first.
 
     A deleted redemption leaves no trace: neither it nor its deletion is here. Raises Unsupported where the list may be
@@ -29,7 +29,7 @@ def _oldest_first(redemptions: Sequence[Redemption]) -> list[Redemption]:
     return sorted(redemptions, key=lambda redemption: redemption.created)
 
 
-def _entry(card_id: str, redemption: Redemption, currency: Currency) -> Entry:
+def _entry(card_id: str, redemption: Redemption, currency: Currency) -> StatementLine:
     if not redemption.created:
         raise BackendUnavailable("Vauchar lists a redemption of ours without its date")
     try:
@@ -38,4 +38,4 @@ def _entry(card_id: str, redemption: Redemption, currency: Currency) -> Entry:
     except (InvalidAmount, OverflowError, ValueError, OSError) as error:
         raise BackendUnavailable(f"A redemption of ours at Vauchar cannot be read: {error}") from error
     receipt = Receipt(redemption.id, data={"echoed": True})
-    return Entry(redemption.transaction_id, Verb.DEBIT, amount, card_id, receipt, date)
+    return StatementLine(redemption.transaction_id, Verb.DEBIT, amount, card_id, receipt, date)

@@ -16,7 +16,6 @@ from mappers.base import (
     CardUnusable,
     Conflict,
     DoneStep,
-    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -28,8 +27,9 @@ from mappers.base import (
     Receipt,
     Refused,
     Secret,
+    StatementLine,
     Step,
-    Transaction,
+    TransactionFacts,
     Undecidable,
     Unsupported,
     Verb,
@@ -128,13 +128,13 @@ class Voucherify(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         """Yield what is on record of one card. No list has the additions of a whole project."""
         if card_id is None:
             raise Unsupported("Voucherify lists transactions card by card: ask for one card")
         return Statement(self._client, self.currency, page_seconds).of_card(card_id, since)
 
-    def plan(self, act: Act, transaction: Transaction) -> Sequence[Step]:
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs; what goes back is a whole redemption rolled back, or else value added."""
         steps = super().plan(act, transaction)
         return [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from mappers.base import Entry, Receipt, Verb
+from mappers.base import Receipt, StatementLine, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from mappers.voucherify import notes
@@ -42,14 +42,14 @@ class Statement:
         self._page_seconds = page_seconds
         self._redeemed: dict[str, dict[str, Any]] = {}
 
-    def of_card(self, card_id: str, since: datetime | None) -> Iterator[Entry]:
+    def of_card(self, card_id: str, since: datetime | None) -> Iterator[StatementLine]:
         """Yield one card's entries, oldest first. Raises CardNotFound."""
         for movement in sorted(self._client.movements(card_id, self._deadline), key=lambda movement: movement.created):
             entry = self._entry(card_id, movement)
             if entry and (since is None or entry.date >= since):
                 yield entry
 
-    def _entry(self, card_id: str, movement: Movement) -> Entry | None:
+    def _entry(self, card_id: str, movement: Movement) -> StatementLine | None:
         """Return what a transaction did, None where it neither is ours nor ended something of ours."""
         key: str | None
         match movement.kind:
@@ -73,7 +73,7 @@ class Statement:
             case _:
                 return None
         amount = minor(abs(movement.amount), self._currency)
-        return Entry(key, verb, amount, card_id, receipt, movement.created, note.origin if note else None)
+        return StatementLine(key, verb, amount, card_id, receipt, movement.created, note.origin if note else None)
 
     def _metadata(self, redemption_id: str) -> dict[str, Any]:
         found = self._client.redemption(redemption_id, self._deadline()) if redemption_id else None

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from mappers.base import Secret
 from mappers.sandbox import CONTROL, create_sandbox
 from providers.hub.client import EDIT, PATH, VIEW
-from providers.hub.sandbox_model import Account, Hub, Outcome, parse, render
+from providers.hub.sandbox_model import Account, Hub, HubResult, parse, render
 
 DEFAULT_PORT = 28750
 APP_KEY = "vtexappkey-demo"
@@ -92,17 +92,17 @@ class _Views:
         return None
 
 
-def _probe(account: Account, provider_id: str, _: dict[str, Any]) -> Outcome:
+def _probe(account: Account, provider_id: str, _: dict[str, Any]) -> HubResult:
     account.probe(provider_id)
     found = [probe for probe in account.probes if probe.provider_id == provider_id][-2:]
-    return Outcome(200, {probe.what: probe.status for probe in found})
+    return HubResult(200, {probe.what: probe.status for probe in found})
 
 
-def _moved(kind: str) -> Callable[[Account, str, dict[str, Any]], Outcome]:
+def _moved(kind: str) -> Callable[[Account, str, dict[str, Any]], HubResult]:
     return lambda account, provider_id, wanted: account.moves(provider_id, wanted["card"], wanted["transaction"], kind)
 
 
-_ACTS: dict[str, Callable[[Account, str, dict[str, Any]], Outcome]] = {
+_ACTS: dict[str, Callable[[Account, str, dict[str, Any]], HubResult]] = {
     "probe": _probe,
     "search": lambda account, provider_id, wanted: account.search(
         provider_id, wanted.get("code"), wanted.get("client")

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class HubResult:
     """What the store sees of something the Hub did at a provider.
 
     `status` is 401 for a call cut at its time limit, as the merchant is told. `posted` says whether money was asked to
@@ -117,17 +117,17 @@ class Account:
             if any(200 <= probe.status < 300 for probe in probes):
                 self.flagged.add(provider_id)
 
-    def search(self, provider_id: str, code: str | None, client: Mapping[str, Any] | None = None) -> Outcome:
+    def search(self, provider_id: str, code: str | None, client: Mapping[str, Any] | None = None) -> HubResult:
         """Look for a shopper's cards, as the payment page does."""
         try:
             deadline = Deadline.after(HUB_SECONDS)
-            return _outcome(self._caller(provider_id).search(code, deadline=deadline, client=client))
+            return _result(self._caller(provider_id).search(code, deadline=deadline, client=client))
         except NoReply:
-            return Outcome(401)
+            return HubResult(401)
 
     def pay(
         self, provider_id: str, card_id: str, value: Decimal, request_id: str | None = None, order_id: str = "v1-01"
-    ) -> Outcome:
+    ) -> HubResult:
         """Show the card and reserve `value` of it for an order; `body["id"]` is the transaction."""
         card = self._call(provider_id, "GET", card_path(card_id), seconds=CARD_SECONDS)
         if not card.ok:
@@ -144,10 +144,10 @@ class Account:
         paid = self._call(provider_id, "POST", f"{card_path(card_id)}/transactions", body)
         if paid.ok and provider_id in self.flagged:
             self.refund(provider_id, card_id, paid.body["id"], value)
-            return Outcome(paid.status, paid.body, posted=True, canceled=True)
+            return HubResult(paid.status, paid.body, posted=True, canceled=True)
         return paid
 
-    def settle(self, provider_id: str, card_id: str, transaction_id: str, value: Decimal) -> Outcome:
+    def settle(self, provider_id: str, card_id: str, transaction_id: str, value: Decimal) -> HubResult:
         """Settle `value` more: read the list, and post what it lacks of everything wanted so far."""
         listed = self.moves(provider_id, card_id, transaction_id, "settlements")
         if not listed.ok:
@@ -156,34 +156,34 @@ class Account:
             self._settle_wanted[transaction_id] += value
             left = self._settle_wanted[transaction_id] - _total(listed.body)
         if left <= 0:
-            return Outcome(200, listed.body)
+            return HubResult(200, listed.body)
         return self._post(provider_id, card_id, transaction_id, "settlements", left)
 
-    def refund(self, provider_id: str, card_id: str, transaction_id: str, value: Decimal) -> Outcome:
+    def refund(self, provider_id: str, card_id: str, transaction_id: str, value: Decimal) -> HubResult:
         """Cancel or refund `value`; swallowed when it equals the sum of the earlier ones."""
         listed = self.moves(provider_id, card_id, transaction_id, "cancellations")
         if not listed.ok:
             return listed
         if listed.body and _total(listed.body) == value:
-            return Outcome(200, listed.body)
+            return HubResult(200, listed.body)
         return self._post(provider_id, card_id, transaction_id, "cancellations", value)
 
-    def moves(self, provider_id: str, card_id: str, transaction_id: str, kind: str) -> Outcome:
+    def moves(self, provider_id: str, card_id: str, transaction_id: str, kind: str) -> HubResult:
         """Return the list of `settlements` or `cancellations`."""
         return self._call(provider_id, "GET", f"{transaction_path(card_id, transaction_id)}/{kind}")
 
-    def _post(self, provider_id: str, card_id: str, transaction_id: str, kind: str, value: Decimal) -> Outcome:
+    def _post(self, provider_id: str, card_id: str, transaction_id: str, kind: str, value: Decimal) -> HubResult:
         body = {"value": value, "requestId": secrets.token_hex(16).upper()}
         return self._call(provider_id, "POST", f"{transaction_path(card_id, transaction_id)}/{kind}", body)
 
     def _call(
         self, provider_id: str, method: str, path: str, body: Json | None = None, seconds: float = HUB_SECONDS
-    ) -> Outcome:
+    ) -> HubResult:
         try:
             reply = self._caller(provider_id).call(method, path, body, deadline=Deadline.after(seconds))
         except NoReply:
-            return Outcome(401, posted=method == "POST")
-        return _outcome(reply, posted=method == "POST")
+            return HubResult(401, posted=method == "POST")
+        return _result(reply, posted=method == "POST")
 
     def _caller(self, provider_id: str) -> ServiceCaller:
         with self._lock:
@@ -222,12 +222,12 @@ def render(value: Any) -> str:
     return encode(value)
 
 
-def _outcome(reply: Reply, *, posted: bool = False) -> Outcome:
+def _result(reply: Reply, *, posted: bool = False) -> HubResult:
     try:
-        return Outcome(reply.status, reply.json(), posted)
+        return HubResult(reply.status, reply.json(), posted)
     except ValueError:
         # The Hub's own failure with an answer that is not JSON.
-        return Outcome(500, None, posted)
+        return HubResult(500, None, posted)
 
 
 def _total(moves: list[Json]) -> Decimal:

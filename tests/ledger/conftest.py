@@ -24,8 +24,7 @@ from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import Operation, Transaction
 from app.parts import Parts
 from app.settings import Settings
-from mappers.base import Act, ActKind, Holds, Step, Verb
-from mappers.base import Transaction as TransactionFacts
+from mappers.base import Act, ActKind, Holds, Step, TransactionFacts, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from providers.provider import Policy, Provider

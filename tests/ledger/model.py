@@ -15,7 +15,6 @@ from mappers.base import (
     CardStatus,
     CardUnusable,
     Conflict,
-    Entry,
     Holds,
     InsufficientFunds,
     Mapper,
@@ -23,6 +22,7 @@ from mappers.base import (
     OutcomeUnknown,
     Query,
     Receipt,
+    StatementLine,
     Step,
     Undecidable,
     Verb,
@@ -43,7 +43,7 @@ class ModelBackend:
     done: dict[str, Receipt] = field(default_factory=dict)
     effects: Counter[str] = field(default_factory=Counter)
     calls: list[tuple[str, Verb, str]] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[StatementLine] = field(default_factory=list)
     frozen: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -73,7 +73,7 @@ class ModelBackend:
         self.effects[step.key] += 1
         receipt = Receipt(reference=step.key, balance=self.balances[step.card_id])
         now = datetime.now(UTC)
-        self.entries.append(Entry(step.key, step.verb, step.amount, step.card_id, receipt, now, step.origin))
+        self.entries.append(StatementLine(step.key, step.verb, step.amount, step.card_id, receipt, now, step.origin))
         self.done[step.key] = receipt
         return receipt
 
@@ -186,7 +186,7 @@ class ModelMapper(Mapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         yield from [entry for entry in self.backend.entries if card_id in (None, entry.card_id)]
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:

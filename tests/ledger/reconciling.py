@@ -14,7 +14,7 @@ from app.ledger import names
 from app.ledger.service import AuthorizationRequest
 from app.ledger.storage import keys
 from app.ledger.transaction import Operation
-from mappers.base import Entry, OutcomeUnknown
+from mappers.base import OutcomeUnknown, StatementLine
 from tests.ledger.conftest import House
 from tests.ledger.model import lost_after
 from tests.money import minor
@@ -77,7 +77,7 @@ def meanwhile(house: House, happens: Callable[[], object]) -> None:
     """Let something happen once, while the next statement is asked for."""
     statement = house.mapper.statement
 
-    def ask(page_seconds: float, card_id: str | None = None, since: datetime | None = None) -> Iterator[Entry]:
+    def ask(page_seconds: float, card_id: str | None = None, since: datetime | None = None) -> Iterator[StatementLine]:
         house.mapper.statement = statement  # type: ignore[method-assign]
         happens()
         return statement(page_seconds, card_id, since)

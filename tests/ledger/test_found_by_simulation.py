@@ -14,7 +14,7 @@ from mappers.base import (
     OutcomeUnknown,
     Receipt,
     Step,
-    Transaction,
+    TransactionFacts,
     Verb,
 )
 from tests.ledger.conftest import House, MakeHouse
@@ -78,7 +78,7 @@ def test_what_a_refund_puts_back_only_to_take_it_again_is_not_reserved_meanwhile
     """Where only whole redemptions are given back, a part is kept by redeeming again: until then the balance lies."""
     house = once_only
 
-    def whole_only(act: Act, transaction: Transaction) -> list[Step]:
+    def whole_only(act: Act, transaction: TransactionFacts) -> list[Step]:
         if act.refunded:
             kept = transaction.captured - act.refunded
             return [transaction.step(Verb.REFUND, transaction.captured), transaction.step(Verb.DEBIT, kept)]

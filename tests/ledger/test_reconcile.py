@@ -10,7 +10,7 @@ import pytest
 from app.ledger.storage.answers import AppendAnswer, Result
 from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import Address, State
-from mappers.base import BackendUnavailable, Entry, Holds, Receipt, Verb
+from mappers.base import BackendUnavailable, Holds, Receipt, StatementLine, Verb
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, unavailable
 from tests.ledger.reconciling import answers_are_lost, differences, found_by, lose, pay, reconciliation
@@ -51,7 +51,7 @@ def test_what_the_backend_has_lost_is_missing(house: House) -> None:
 
 def test_what_the_ledger_never_heard_of_is_extra(house: House) -> None:
     pay(house)
-    stray = Entry("gb-stray-1", Verb.DEBIT, 100, CARD, Receipt(), house.backend.entries[0].date)
+    stray = StatementLine("gb-stray-1", Verb.DEBIT, 100, CARD, Receipt(), house.backend.entries[0].date)
     house.backend.entries.append(stray)
     (found,) = differences(house)
     assert (found.kind, found.key, found.backend) == ("extra", "gb-stray-1", "debit 1.00 BRL")
@@ -231,7 +231,7 @@ def test_what_was_lost_before_is_not_looked_for(house: House) -> None:
 def test_what_the_ledger_never_heard_of_is_not_looked_for_where_it_is_older(house: House) -> None:
     pay(house)
     since = house.backend.entries[0].date - timedelta(days=1)
-    stray = Entry("gb-stray-1", Verb.DEBIT, 100, CARD, Receipt(), since - timedelta(days=1))
+    stray = StatementLine("gb-stray-1", Verb.DEBIT, 100, CARD, Receipt(), since - timedelta(days=1))
     house.backend.entries.append(stray)
     assert differences(house, since=since) == []
 

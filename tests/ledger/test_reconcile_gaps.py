@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.ledger.service import ChangeRequest
-from mappers.base import BackendUnavailable, CardNotFound, Entry, Holds, Mapper, MapperError, Unsupported
+from mappers.base import BackendUnavailable, CardNotFound, Holds, Mapper, MapperError, StatementLine, Unsupported
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import CARD, ModelMapper, unavailable
 from tests.ledger.reconciling import differences, found_by, pay, pay_with, reconciliation
@@ -29,7 +29,7 @@ class Troubled(ModelMapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         self.asked[card_id] += 1
         if error := self.errors.get(card_id):
             raise error

@@ -12,7 +12,7 @@ import pytest
 from app.ledger import names
 from app.ledger.storage import keys
 from app.ledger.transaction import Operation
-from mappers.base import ActKind, Entry, Origin, Receipt, Verb
+from mappers.base import ActKind, Origin, Receipt, StatementLine, Verb
 from tests.ledger.conftest import House, MakeHouse
 from tests.ledger.model import ModelMapper
 from tests.ledger.reconciling import found_by, pay_with, reconciliation
@@ -39,7 +39,7 @@ class CountingMapper(ModelMapper):
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[StatementLine]:
         self.statements += 1
         cards = range(self.cards) if card_id is None else [int(card_id.partition("-")[2])]
         for card in cards:
@@ -47,10 +47,10 @@ class CountingMapper(ModelMapper):
                 self.entries += 1
                 yield self._entry(f"card-{card}", f"order-{number}")
 
-    def _entry(self, card_id: str, request_id: str) -> Entry:
+    def _entry(self, card_id: str, request_id: str) -> StatementLine:
         name = names.transaction_id(self.provider_id, card_id, Operation.DEBIT, request_id)
         origin = Origin(name, request_id, ActKind.DEBIT, name, AMOUNT)
-        return Entry(f"{name}-1", Verb.HOLD, AMOUNT, card_id, Receipt(f"{name}-1"), DATE, origin)
+        return StatementLine(f"{name}-1", Verb.HOLD, AMOUNT, card_id, Receipt(f"{name}-1"), DATE, origin)
 
 
 def many(house: House, count: int) -> CountingMapper:

@@ -21,7 +21,7 @@ from mappers.base import (
     OutcomeUnknown,
     Receipt,
     Step,
-    Transaction,
+    TransactionFacts,
     Verb,
 )
 from tests.ledger.conftest import House, MakeHouse
@@ -190,7 +190,7 @@ def test_an_overtaken_attempt_does_not_wipe_out_the_steps_of_the_one_that_overto
     """The first attempt stalls in its first step; the second does two of three and dies; then the first wakes up."""
     transaction = house.authorize("40.00")
 
-    def in_three(act: Act, transaction: Transaction) -> list[Step]:
+    def in_three(act: Act, transaction: TransactionFacts) -> list[Step]:
         return [transaction.step(Verb.VOID, 1_000, house.mapper._hold(transaction)) for _ in range(3)]
 
     def dies(step: Step, run: Run) -> Receipt:

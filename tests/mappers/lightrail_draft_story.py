@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mappers.base import Act, ActKind, DoneStep, Holds, Secret, Transaction
+from mappers.base import Act, ActKind, DoneStep, Holds, Secret, TransactionFacts
 from mappers.deadline import Deadline
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_draft.sandbox import DEMO_OPTIONS
@@ -27,7 +27,7 @@ class Story:
     def __init__(self, sandbox, mapper, code="VS-ACTIVE-100", amount=1000, *, credit=False):
         self.sandbox, self.mapper, self.code = sandbox, mapper, code
         self.model = sandbox.app.extensions["backend"]
-        self.transaction = Transaction("gb-0", self.card["valueStoreId"], amount, mapper.holds, credit)
+        self.transaction = TransactionFacts("gb-0", self.card["valueStoreId"], amount, mapper.holds, credit)
         self.number = 0
 
     @property

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mappers.base import Act, ActKind, Cart, CartItem, Customer, DoneStep, Holds, Memo, Origin, Secret, Transaction
+from mappers.base import Act, ActKind, Cart, CartItem, Customer, DoneStep, Holds, Memo, Origin, Secret, TransactionFacts
 from mappers.deadline import Deadline
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v1.sandbox import DEMO_OPTIONS
@@ -32,7 +32,7 @@ class Story:
         self.mapper, self.model = mapper, sandbox.app.extensions["backend"]
         self.card = self.model.by_code(code)
         memo = Memo("v1-01", "Order v1-01", ANA, cart)
-        self.transaction = Transaction("gb-0", self.card.id, amount, mapper.holds, credit, memo=memo)
+        self.transaction = TransactionFacts("gb-0", self.card.id, amount, mapper.holds, credit, memo=memo)
         self.number = 0
 
     def do(self, kind, amount, voided=0, refunded=0):

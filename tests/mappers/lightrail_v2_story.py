@@ -9,7 +9,7 @@ from mappers.base import (
     DoneStep,
     Holds,
     Secret,
-    Transaction,
+    TransactionFacts,
 )
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
@@ -36,7 +36,7 @@ class Story:
         self.sandbox, self.mapper, self.code = sandbox, mapper, code
         self.model = sandbox.app.extensions["backend"]
         card = self.model.by_code(code)["id"]
-        self.transaction = Transaction("gb-0", card, amount, mapper.holds, credit, hold_for=timedelta(days=30))
+        self.transaction = TransactionFacts("gb-0", card, amount, mapper.holds, credit, hold_for=timedelta(days=30))
         self.number = 0
 
     @property

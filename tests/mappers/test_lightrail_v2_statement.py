@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mappers.base import ActKind, CardNotFound, Entry, Holds, Origin, Receipt, Verb
+from mappers.base import ActKind, CardNotFound, Holds, Origin, Receipt, StatementLine, Verb
 from mappers.lightrail_v2 import client
 from mappers.lightrail_v2.sandbox import create_app
 from mappers.sandbox import running
@@ -65,7 +65,7 @@ def test_entries_are_what_run_answered_then(story, ask):
     step = replace(story.step(ActKind.DEBIT, 1000), origin=ORIGIN)
     receipt = story.mapper.run(step, soon())
     [entry] = ask(story)
-    assert entry == Entry(step.key, Verb.HOLD, 1000, story.card["id"], receipt, entry.date, ORIGIN)
+    assert entry == StatementLine(step.key, Verb.HOLD, 1000, story.card["id"], receipt, entry.date, ORIGIN)
     assert datetime.now(UTC) - entry.date < timedelta(seconds=60)
 
 

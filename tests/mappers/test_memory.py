@@ -13,13 +13,13 @@ from mappers.base import (
     CardUnusable,
     Conflict,
     Customer,
-    Entry,
     Holds,
     InsufficientFunds,
     InvalidOptions,
     NewCard,
     Origin,
     Query,
+    StatementLine,
     Step,
     Verb,
 )
@@ -165,7 +165,7 @@ def test_the_statement_tells_what_was_done_with_its_notes():
     receipt = mapper.run(step, SOON)
     mapper.run(step, SOON)
     [entry] = mapper.statement(5)
-    assert entry == Entry("a", Verb.HOLD, 100, step.card_id, receipt, entry.date, ORIGIN)
+    assert entry == StatementLine("a", Verb.HOLD, 100, step.card_id, receipt, entry.date, ORIGIN)
 
 
 def test_the_statement_is_of_one_card_or_of_all():

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 import responses
 
-from mappers.base import BackendUnavailable, CardNotFound, Entry, Holds, Receipt, Unsupported, Verb
+from mappers.base import BackendUnavailable, CardNotFound, Holds, Receipt, StatementLine, Unsupported, Verb
 from mappers.sandbox import running
 from mappers.vauchar import sandbox as vauchar
 from tests.mappers.vauchar_story import CODE, Story
@@ -33,7 +33,7 @@ def test_a_redemption_under_a_key_of_ours_is_a_debit(wire):
     wire.get(REDEMPTIONS_URL, json=listing({"transaction_id": KEY}))
     receipt = Receipt(REDEMPTION_ID, data={"echoed": True})
     date = datetime.fromtimestamp(1480616933, UTC)
-    assert told() == [Entry(KEY, Verb.DEBIT, 5000, CARD_ID, receipt, date)]
+    assert told() == [StatementLine(KEY, Verb.DEBIT, 5000, CARD_ID, receipt, date)]
 
 
 def test_entries_are_what_run_answered_then_oldest_first(story):

@@ -14,7 +14,7 @@ from mappers.base import (
     OutcomeUnknown,
     Receipt,
     Step,
-    Transaction,
+    TransactionFacts,
     Undecidable,
     Unsupported,
     Verb,
@@ -81,7 +81,7 @@ def test_a_card_that_moves_while_a_deletion_is_judged_is_to_be_asked_again(wire)
 def test_a_breaker_turns_away_new_payments_only(wire, holds, kind):
     call = wire.post(REDEMPTIONS_URL, status=500)
     vauchar = mapper(holds=holds)
-    planned = vauchar.plan(Act(kind, 5000), Transaction("gb-1", CARD_ID, 5000, holds))[-1]
+    planned = vauchar.plan(Act(kind, 5000), TransactionFacts("gb-1", CARD_ID, 5000, holds))[-1]
     step = dataclasses.replace(planned, key=KEY, earlier=(LOOK,), origin=Origin("gb-1", "order-1", kind, "gb-1", 5000))
     for _ in range(20):
         with pytest.raises((OutcomeUnknown, BackendUnavailable)):

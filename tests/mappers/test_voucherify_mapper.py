@@ -17,7 +17,7 @@ from mappers.base import (
     Origin,
     Query,
     Receipt,
-    Transaction,
+    TransactionFacts,
     Unsupported,
     Verb,
 )
@@ -56,7 +56,7 @@ def soon():
 
 
 def transaction(*done, holds=Holds.LEDGER, **fields):
-    return Transaction("gb-1", "v_1", 1000, holds, done=done, **fields)
+    return TransactionFacts("gb-1", "v_1", 1000, holds, done=done, **fields)
 
 
 def taken(amount, redemption_id="r_1"):

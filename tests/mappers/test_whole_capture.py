@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mappers.base import Act, ActKind, DoneStep, Holds, Receipt, Transaction, Verb
+from mappers.base import Act, ActKind, DoneStep, Holds, Receipt, TransactionFacts, Verb
 from mappers.whole_capture import plan
 
 BOTH = pytest.mark.parametrize("refund_whole", [True, False], ids=["can undo", "cannot undo"])
@@ -17,7 +17,7 @@ def done(verb, amount=1000, reference=None):
 
 
 def planned(act, *done_before, refund_whole=True, holds=Holds.NATIVE, **fields):
-    transaction = Transaction("gb-0", "card", 1000, holds, done=done_before, **fields)
+    transaction = TransactionFacts("gb-0", "card", 1000, holds, done=done_before, **fields)
     return [(step.verb, step.amount, step.reference) for step in plan(act, transaction, refund_whole=refund_whole)]
 
 
@@ -113,7 +113,7 @@ class Ledger:
 
     def __init__(self, amount, holds, refund_whole, *, credit):
         self.till = Till(refund_whole)
-        self.transaction = Transaction("gb-0", "card", amount, holds, credit)
+        self.transaction = TransactionFacts("gb-0", "card", amount, holds, credit)
         self.act(Act(ActKind.CREDIT if credit else ActKind.DEBIT, amount))
 
     def act(self, act, *, refused=False):

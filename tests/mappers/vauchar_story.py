@@ -7,7 +7,7 @@ from mappers.base import (
     ActKind,
     DoneStep,
     OutcomeUnknown,
-    Transaction,
+    TransactionFacts,
     Undecidable,
 )
 from mappers.deadline import Deadline
@@ -33,7 +33,7 @@ class Story:
         self.card = self.backend.by_code(code)
         self.name = name
         self.acts = 0
-        self.transaction = Transaction(f"gb-{name}", self.card.id, 0, holds)
+        self.transaction = TransactionFacts(f"gb-{name}", self.card.id, 0, holds)
 
     @property
     def balance(self):

@@ -11,7 +11,7 @@ from app.ledger.errors import LedgerError, LedgerUnavailable
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import KNOWN_TO_VTEX, Part, Reason, State, Transaction, done_steps
-from mappers.base import ActKind, CardNotFound, DoneStep, Entry, MapperError, Verb
+from mappers.base import ActKind, CardNotFound, DoneStep, MapperError, StatementLine, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -34,8 +34,8 @@ class CardComparison:
         self._ids = ids
         self._records = self._read(ids)
         self._gone = False
-        self._told: dict[str, Entry] = {}
-        self._by_itself: list[Entry] = []
+        self._told: dict[str, StatementLine] = {}
+        self._by_itself: list[StatementLine] = []
 
     def unresolved(self, *, repair: bool) -> Iterator[Difference]:
         """Yield what the ledger does not know, unless somebody is likely to be at it. `repair` resolves it."""
@@ -130,19 +130,19 @@ class CardComparison:
         opened = [_oid(key).partition("-r")[0] for key in self._told]  # an opening's key begins with its transaction
         return list(dict.fromkeys([*self._ids, *of_card, *noted, *opened]))
 
-    def _entry(self, found: Difference, record: Transaction | None) -> Entry | None:
+    def _entry(self, found: Difference, record: Transaction | None) -> StatementLine | None:
         """Return what the statement tells of it, if anything."""
         if found.key is not None:
             return self._told.get(found.key)
         return self._void_of(record) if record else None
 
-    def _void_of(self, record: Transaction) -> Entry | None:
+    def _void_of(self, record: Transaction) -> StatementLine | None:
         """Return what tells that the backend let a hold run out: that of the act which opens the transaction now."""
         oid = record.acts[record.opened_by].oid
         voided = (entry for entry in self._by_itself if entry.verb is Verb.VOID)
         return next((entry for entry in voided if entry.origin and entry.origin.oid == oid), None)
 
-    def _counts(self, found: Difference, entry: Entry | None, record: Transaction | None) -> bool:
+    def _counts(self, found: Difference, entry: StatementLine | None, record: Transaction | None) -> bool:
         """Tell whether a difference is one of those that this run is about."""
         moments = [milliseconds(entry.date)] if entry else []
         if found.kind == "extra" and not self._run.includes(record.date if record else moments[0]):
@@ -152,7 +152,9 @@ class CardComparison:
             moments += [event["at"] for event in events if event.get("act") == _oid(found.key)]
         return not any(self._run.is_for_the_next(self._provider, moment) for moment in moments)
 
-    def _told_of(self, found: Difference, entry: Entry | None, record: Transaction | None) -> Iterator[Difference]:
+    def _told_of(
+        self, found: Difference, entry: StatementLine | None, record: Transaction | None
+    ) -> Iterator[Difference]:
         if found.kind == "extra" and entry is not None and entry.origin is not None and record is None:
             if lost := self._run.lost(self._provider, entry):
                 yield lost
@@ -195,7 +197,7 @@ class CardComparison:
     ) -> Difference:
         return Difference(self._provider.id, self._card_id, transaction, key, kind, ledger, backend)
 
-    def _words(self, what: DoneStep | Entry) -> str:
+    def _words(self, what: DoneStep | StatementLine) -> str:
         return words(self._provider, what)
 
     def _read(self, ids: Sequence[str]) -> list[Transaction]:

@@ -11,7 +11,7 @@ from app.admin.reconciliation.card import CardComparison
 from app.admin.reconciliation.run import Difference, Run, milliseconds
 from app.ledger import names
 from app.parts import Parts
-from mappers.base import BackendUnavailable, Entry, Mapper, MapperError, OutcomeUnknown, Unsupported
+from mappers.base import BackendUnavailable, Mapper, MapperError, OutcomeUnknown, StatementLine, Unsupported
 from providers.provider import Provider
 
 # A backend that is down would make a million cards wait for their deadlines, one after the other.
@@ -128,7 +128,7 @@ class Reconciliation:
         except MapperError as error:
             yield _not_compared(provider.id, LOST, str(error))
 
-    def _lost(self, provider: Provider, entries: Iterable[Entry]) -> Iterator[Difference]:
+    def _lost(self, provider: Provider, entries: Iterable[StatementLine]) -> Iterator[Difference]:
         run = self._run
         noted = [(entry, entry.origin.transaction_id) for entry in entries if entry.key and entry.origin]
         known = run.parts.index.known(dict.fromkeys(name for _, name in noted))

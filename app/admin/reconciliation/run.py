@@ -10,7 +10,7 @@ from app.ledger import names
 from app.ledger.errors import LedgerError, LedgerUnavailable
 from app.ledger.transaction import Address, Operation
 from app.parts import Parts
-from mappers.base import DoneStep, Entry, MapperError, Origin
+from mappers.base import DoneStep, MapperError, Origin, StatementLine
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -68,7 +68,7 @@ class Run:
         """Tell whether what was opened then (in milliseconds) is to be compared."""
         return self.since is None or moment >= milliseconds(self.since)
 
-    def lost(self, provider: Provider, entry: Entry) -> Difference | None:
+    def lost(self, provider: Provider, entry: StatementLine) -> Difference | None:
         """Return a transaction that Redis has lost, by the first entry that tells of it.
 
         None when it was told of before, or is another provider's on the same account: with that one it is found.
@@ -106,5 +106,5 @@ def milliseconds(date: datetime) -> int:
     return int(date.timestamp() * 1000)
 
 
-def words(provider: Provider, what: DoneStep | Entry) -> str:
+def words(provider: Provider, what: DoneStep | StatementLine) -> str:
     return f"{what.verb} {provider.currency.to_decimal(what.amount)} {provider.currency.code}"

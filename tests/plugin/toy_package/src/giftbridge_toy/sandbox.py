@@ -79,7 +79,7 @@ class Card:
         self.holds[hold] -= amount
 
 
-class Model:
+class SandboxState:
     """An account at Toy. Every method is atomic."""
 
     def __init__(self) -> None:
@@ -145,9 +145,9 @@ class Model:
 
 
 def create_app() -> Flask:
-    """Return a sandbox with the cards of SEEDS; its Model is `app.extensions["backend"]`."""
+    """Return a sandbox with the cards of SEEDS; its SandboxState is `app.extensions["backend"]`."""
     app = create_sandbox("toy")
-    model = Model()
+    model = SandboxState()
     app.extensions["backend"] = model
     for code, text in SEEDS.items():
         state, balance, currency = text.replace(",", "").split()
@@ -163,7 +163,7 @@ def _authenticate() -> None:
         raise ApiError(401, "unauthorized")
 
 
-def _add_routes(app: Flask, model: Model) -> None:
+def _add_routes(app: Flask, model: SandboxState) -> None:
     @app.get("/account")
     def account() -> Json:
         return {"name": "Toy"}
