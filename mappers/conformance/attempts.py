@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from mappers.base import Mapper, MapperError, Receipt, Step, Verb
-from mappers.conformance.teller import Teller
+from mappers.conformance.driver import Driver
 from mappers.deadline import Deadline
 
 # ruff: noqa: S101 - these are tests
@@ -54,10 +54,10 @@ def ask_until_it_shows(mapper: Mapper, step: Step) -> Receipt:
     return receipt
 
 
-def pay(teller: Teller) -> None:
+def pay(driver: Driver) -> None:
     """Open a payment and take all of it."""
-    teller.open()
-    teller.capture(teller.transaction.amount)
+    driver.open()
+    driver.capture(driver.transaction.amount)
 
 
 def error_of(action: Callable[[], object]) -> MapperError | None:

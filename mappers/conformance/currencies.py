@@ -9,8 +9,8 @@ import pytest
 
 from mappers.base import CardStatus, Holds, Mapper, Query
 from mappers.conformance.attempts import assert_balance, pay, run_twice, soon
+from mappers.conformance.driver import Driver
 from mappers.conformance.fixtures import Fixtures, MakeMapper
-from mappers.conformance.teller import Teller
 from mappers.money import Currency
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class CurrencyTests(Fixtures):
     ) -> None:
         amount = {"the smallest unit": 1, "an odd amount": full // 5 - 1, "all of it": full}[share]
         mapper = make_mapper(holds)
-        teller = Teller(mapper, card_id, amount, partial(run_twice, mapper))
-        pay(teller)
+        driver = Driver(mapper, card_id, amount, partial(run_twice, mapper))
+        pay(driver)
         assert_balance(mapper, card_id, full - amount)
-        teller.reverse(amount)
+        driver.reverse(amount)
         assert_balance(mapper, card_id, full)
 
     def test_a_card_in_a_currency_that_is_not_the_provider_s_cannot_pay(

@@ -26,7 +26,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.conformance.attempts import SLACK_SECONDS, ask_until_it_shows, run, soon
-from mappers.conformance.fixtures import Fixtures, MakeMapper, Tell, secrets_of
+from mappers.conformance.fixtures import Fixtures, MakeMapper, RunScenario, secrets_of
 from mappers.deadline import Deadline
 from mappers.http.breaker import FAILURES_TO_OPEN
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # ruff: noqa: S101 - these are tests
 
 # Each verb of every kind of hold is in one of these.
-TELLING_STORIES = ("cancel all", "settle a part, cancel and refund all at once", "a bit of everything")
+TELLING_SCENARIOS = ("cancel all", "settle a part, cancel and refund all at once", "a bit of everything")
 
 # Faults that leave the outcome of a write unknown, and whether it then happened.
 SPOILED = {"drop_before": False, "drop_after": True, "status": False, "status_after": True, "junk": True}
@@ -95,10 +95,10 @@ def run_too_slowly(mapper: Mapper, step: Step, sandbox: Sandbox, kind: str) -> N
 class FailureTests(Fixtures):
     """No failure may be taken for a refusal, and none may be repeated blindly."""
 
-    @pytest.mark.parametrize("story", TELLING_STORIES)
+    @pytest.mark.parametrize("scenario", TELLING_SCENARIOS)
     @pytest.mark.parametrize("kind", SPOILED)
     def test_an_unclear_answer_is_unknown_and_asking_tells(
-        self, kind: str, story: str, holds: Holds, tell: Tell, sandbox: Sandbox
+        self, kind: str, scenario: str, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
         def attempt(mapper: Mapper, step: Step) -> Receipt:
             if step.verb is Verb.LOOK:
@@ -112,11 +112,11 @@ class FailureTests(Fixtures):
             assert mapper.ask(step, soon()) is None
             return run(mapper, step)
 
-        tell(story, holds, attempt)
+        run_scenario(scenario, holds, attempt)
 
     @pytest.mark.parametrize("kind", SLOW)
     def test_a_slow_answer_is_unknown_at_the_deadline_and_asking_tells(
-        self, kind: str, holds: Holds, tell: Tell, sandbox: Sandbox
+        self, kind: str, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
         slowed: list[Step] = []
 
@@ -127,10 +127,10 @@ class FailureTests(Fixtures):
             run_too_slowly(mapper, step, sandbox, kind)
             return ask_until_it_shows(mapper, step)
 
-        tell("settle all, refund in parts", holds, attempt)
+        run_scenario("settle all, refund in parts", holds, attempt)
 
     def test_too_many_requests_is_unavailable_for_as_long_as_the_backend_says(
-        self, holds: Holds, tell: Tell, sandbox: Sandbox
+        self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
         def attempt(mapper: Mapper, step: Step) -> Receipt:
             if step.verb is Verb.LOOK:
@@ -141,10 +141,10 @@ class FailureTests(Fixtures):
             assert caught.value.retry_after_seconds == 7
             return run(mapper, step)
 
-        tell("a bit of everything", holds, attempt)
+        run_scenario("a bit of everything", holds, attempt)
 
     def test_what_settles_or_gives_back_is_tried_however_often_it_failed(
-        self, holds: Holds, tell: Tell, sandbox: Sandbox
+        self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
         """Only a new payment may be turned away while the backend seems dead."""
 
@@ -156,9 +156,11 @@ class FailureTests(Fixtures):
                     run(mapper, step)
             return run(mapper, step)
 
-        tell("settle a part, cancel and refund all at once", holds, attempt)
+        run_scenario("settle a part, cancel and refund all at once", holds, attempt)
 
-    def test_credentials_refused_while_paying_are_no_refusal(self, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
+    def test_credentials_refused_while_paying_are_no_refusal(
+        self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
+    ) -> None:
         def attempt(mapper: Mapper, step: Step) -> Receipt:
             if step.verb is Verb.LOOK:
                 return run(mapper, step)
@@ -166,9 +168,11 @@ class FailureTests(Fixtures):
                 run(mapper, step)
             return run(mapper, step)
 
-        tell("a bit of everything", holds, attempt)
+        run_scenario("a bit of everything", holds, attempt)
 
-    def test_a_step_is_not_started_without_time_for_it(self, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
+    def test_a_step_is_not_started_without_time_for_it(
+        self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
+    ) -> None:
         def attempt(mapper: Mapper, step: Step) -> Receipt:
             before = len(sandbox.requests)
             with pytest.raises(BackendUnavailable):
@@ -176,7 +180,7 @@ class FailureTests(Fixtures):
             assert len(sandbox.requests) == before
             return run(mapper, step)
 
-        tell("a bit of everything", holds, attempt)
+        run_scenario("a bit of everything", holds, attempt)
 
     @pytest.mark.parametrize("kind", UNREADABLE)
     @pytest.mark.parametrize("question", ["find", "get_card", "ping"])
@@ -196,7 +200,9 @@ class FailureTests(Fixtures):
         self._ask(question, mapper, card_id, card_code)(soon())
 
     @pytest.mark.parametrize("kind", UNREADABLE)
-    def test_what_cannot_be_asked_is_not_told(self, kind: Any, holds: Holds, tell: Tell, sandbox: Sandbox) -> None:
+    def test_what_cannot_be_asked_is_not_told(
+        self, kind: Any, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
+    ) -> None:
         asked: list[Step] = []
 
         def attempt(mapper: Mapper, step: Step) -> Receipt:
@@ -209,7 +215,7 @@ class FailureTests(Fixtures):
                 sandbox.faults.clear()
             return receipt
 
-        tell("settle all", holds, attempt)
+        run_scenario("settle all", holds, attempt)
 
     def test_wrong_credentials_are_unavailable_rather_than_no_such_card(
         self, options: Any, make_mapper: MakeMapper, card_id: str, card_code: str, sandbox: Sandbox

@@ -12,7 +12,7 @@ import pytest
 
 from mappers.base import Holds, Mapper, Query, Receipt, Secret, Step
 from mappers.conformance.attempts import Attempt, assert_balance, soon
-from mappers.conformance.teller import Teller
+from mappers.conformance.driver import Driver
 from mappers.money import Currency
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 # ruff: noqa: S101 - these are tests
 
 MakeMapper = Callable[[Holds], Mapper]
-Tell = Callable[[str, Holds, Attempt], None]
+RunScenario = Callable[[str, Holds, Attempt], None]
 
 # What happens to a payment of four units: "+2" settles two of them, "-1" cancels one.
-STORIES = {
+SCENARIOS = {
     "settle all": "+4",
     "settle in parts": "+1 +3",
     "settle a part, cancel the rest": "+1 -3",
@@ -69,7 +69,7 @@ class Fixtures:
 
     @pytest.fixture
     def backend(self) -> Sandbox | None:
-        """The running stand-in that `options` point to, so that it can be told to misbehave."""
+        """The running sandbox that `options` point to, so that it can be told to misbehave."""
         return None
 
     @pytest.fixture
@@ -97,14 +97,14 @@ class Fixtures:
     @pytest.fixture
     def sandbox(self, backend: Sandbox | None) -> Sandbox:
         if backend is None:
-            pytest.skip("there is no stand-in backend to break")
+            pytest.skip("there is no sandbox backend to break")
         return backend
 
     @pytest.fixture
-    def tell(self, make_mapper: MakeMapper, card_id: str, card_code: str, full: int) -> Tell:
-        """Return a function that opens a payment, follows a story, and sees after each step where the money is."""
+    def run_scenario(self, make_mapper: MakeMapper, card_id: str, card_code: str, full: int) -> RunScenario:
+        """Return a function that opens a payment, follows a scenario, and sees after each step where the money is."""
 
-        def tell(story: str, holds: Holds, attempt: Attempt) -> None:
+        def run_scenario(scenario: str, holds: Holds, attempt: Attempt) -> None:
             def checked(step: Step) -> Receipt:
                 receipt = attempt(mapper, step)
                 assert dict(receipt.data) == json.loads(json.dumps(dict(receipt.data))), "the ledger keeps it as JSON"
@@ -114,14 +114,14 @@ class Fixtures:
                 return receipt
 
             mapper, unit = make_mapper(holds), full // 10 - 1
-            teller = Teller(mapper, card_id, 4 * unit, checked)
-            teller.open()
-            assert_balance(mapper, card_id, full + teller.change)
-            for part in map(int, STORIES[story].split()):
-                teller.settle_or_cancel(part * unit)
-                assert_balance(mapper, card_id, full + teller.change)
+            driver = Driver(mapper, card_id, 4 * unit, checked)
+            driver.open()
+            assert_balance(mapper, card_id, full + driver.change)
+            for part in map(int, SCENARIOS[scenario].split()):
+                driver.settle_or_cancel(part * unit)
+                assert_balance(mapper, card_id, full + driver.change)
 
-        return tell
+        return run_scenario
 
     @pytest.fixture(autouse=True)
     def nothing_secret_is_logged(

@@ -34,8 +34,8 @@ from mappers.conformance.attempts import (
     run_twice,
     soon,
 )
-from mappers.conformance.fixtures import STORIES, Fixtures, MakeMapper, Tell
-from mappers.conformance.teller import Teller
+from mappers.conformance.driver import Driver
+from mappers.conformance.fixtures import SCENARIOS, Fixtures, MakeMapper, RunScenario
 
 # ruff: noqa: S101 - these are tests
 
@@ -47,17 +47,21 @@ SHARES = ("the smallest unit", "an odd amount", "what floats miss", "all of it")
 class PaymentTests(Fixtures):
     """What a card held at first is, to the smallest unit, what it holds now and what was taken from it."""
 
-    @pytest.mark.parametrize("story", STORIES)
-    def test_money_is_conserved(self, story: str, holds: Holds, tell: Tell) -> None:
-        tell(story, holds, run)
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_money_is_conserved(self, scenario: str, holds: Holds, run_scenario: RunScenario) -> None:
+        run_scenario(scenario, holds, run)
 
-    @pytest.mark.parametrize("story", STORIES)
-    def test_what_is_repeated_under_one_key_happens_once(self, story: str, holds: Holds, tell: Tell) -> None:
-        tell(story, holds, run_twice)
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_what_is_repeated_under_one_key_happens_once(
+        self, scenario: str, holds: Holds, run_scenario: RunScenario
+    ) -> None:
+        run_scenario(scenario, holds, run_twice)
 
-    @pytest.mark.parametrize("story", STORIES)
-    def test_asking_tells_what_happened_and_what_did_not(self, story: str, holds: Holds, tell: Tell) -> None:
-        tell(story, holds, ask_and_run)
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_asking_tells_what_happened_and_what_did_not(
+        self, scenario: str, holds: Holds, run_scenario: RunScenario
+    ) -> None:
+        run_scenario(scenario, holds, ask_and_run)
 
     @pytest.mark.parametrize("share", SHARES)
     def test_a_payment_takes_its_amount_exactly_and_gives_it_back(
@@ -65,10 +69,10 @@ class PaymentTests(Fixtures):
     ) -> None:
         amount = dict(zip(SHARES, (1, full // 5 - 1, full * 199 // 1000, full), strict=True))[share]
         mapper = make_mapper(holds)
-        teller = Teller(mapper, card_id, amount, partial(run_twice, mapper))
-        pay(teller)
+        driver = Driver(mapper, card_id, amount, partial(run_twice, mapper))
+        pay(driver)
         assert_balance(mapper, card_id, full - amount)
-        teller.reverse(amount)
+        driver.reverse(amount)
         assert_balance(mapper, card_id, full)
 
     def test_a_code_finds_what_is_left_on_its_card(
@@ -76,7 +80,7 @@ class PaymentTests(Fixtures):
     ) -> None:
         mapper = make_mapper(holds)
         for left in (full - 1, full - 2):
-            pay(Teller(mapper, card_id, 1, partial(run, mapper)))
+            pay(Driver(mapper, card_id, 1, partial(run, mapper)))
             assert_balance(mapper, card_id, left)
             assert [card.balance for card in mapper.find(Query(code=card_code), soon())] == [left]
 
@@ -85,13 +89,13 @@ class PaymentTests(Fixtures):
     ) -> None:
         mapper = make_mapper(holds)
         with pytest.raises(InsufficientFunds):
-            pay(Teller(mapper, card_id, full + 1, partial(run, mapper)))
+            pay(Driver(mapper, card_id, full + 1, partial(run, mapper)))
         assert_balance(mapper, card_id, full)
 
     def test_an_unknown_card_pays_nothing(self, holds: Holds, make_mapper: MakeMapper) -> None:
         mapper = make_mapper(holds)
         with pytest.raises(CardNotFound):
-            pay(Teller(mapper, "no-such-card", 1, partial(run, mapper)))
+            pay(Driver(mapper, "no-such-card", 1, partial(run, mapper)))
 
     def test_a_card_that_cannot_be_used_pays_nothing(
         self, holds: Holds, make_mapper: MakeMapper, unusable_card_code: str
@@ -100,7 +104,7 @@ class PaymentTests(Fixtures):
         [card] = mapper.find(Query(code=unusable_card_code), soon())
         assert card.status is not CardStatus.ACTIVE
         with pytest.raises(CardUnusable):
-            pay(Teller(mapper, card.id, 1, partial(run, mapper)))
+            pay(Driver(mapper, card.id, 1, partial(run, mapper)))
         assert_balance(mapper, card.id, card.balance)
 
     def test_no_more_is_captured_than_was_held(
@@ -109,26 +113,26 @@ class PaymentTests(Fixtures):
         if holds is Holds.LEDGER:
             pytest.skip("only the ledger knows what is held")
         mapper = make_mapper(holds)
-        teller = Teller(mapper, card_id, full // 2, partial(run, mapper))
-        teller.open()
+        driver = Driver(mapper, card_id, full // 2, partial(run, mapper))
+        driver.open()
         with suppress(Refused):
-            teller.capture(full // 2 + 1)
+            driver.capture(full // 2 + 1)
         assert_balance(mapper, card_id, full - full // 2)
 
     def test_two_equal_payments_are_two(self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int) -> None:
         mapper = make_mapper(holds)
         for paid in (1, 2):
-            pay(Teller(mapper, card_id, full // 4, partial(run, mapper)))
+            pay(Driver(mapper, card_id, full // 4, partial(run, mapper)))
             assert_balance(mapper, card_id, full - paid * (full // 4))
 
     def test_a_repeat_long_after_changes_nothing(
         self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
     ) -> None:
         mapper = self._repeatable(make_mapper(holds))
-        teller = Teller(mapper, card_id, full, partial(run, mapper))
-        pay(teller)
-        teller.reverse(full // 2)
-        for step in teller.steps:
+        driver = Driver(mapper, card_id, full, partial(run, mapper))
+        pay(driver)
+        driver.reverse(full // 2)
+        for step in driver.steps:
             assert run(mapper, step).reference
             assert_balance(mapper, card_id, full // 2)
 
@@ -137,24 +141,24 @@ class PaymentTests(Fixtures):
     ) -> None:
         for holds_now in self.mapper_class.supported_holds:
             mapper = make_mapper(holds_now)
-            teller = Teller(mapper, card_id, 4, partial(run, mapper), holds=holds)
-            teller.open()
-            assert_balance(mapper, card_id, full + teller.change)
+            driver = Driver(mapper, card_id, 4, partial(run, mapper), holds=holds)
+            driver.open()
+            assert_balance(mapper, card_id, full + driver.change)
             for amount in (3, -4):
-                teller.settle_or_cancel(amount)
-                assert_balance(mapper, card_id, full + teller.change)
+                driver.settle_or_cancel(amount)
+                assert_balance(mapper, card_id, full + driver.change)
 
     def test_money_can_be_added_and_taken_back(self, mapper: Mapper, card_id: str, full: int) -> None:
-        teller = Teller(mapper, card_id, full // 5 - 1, partial(run_twice, mapper), credit=True)
+        driver = Driver(mapper, card_id, full // 5 - 1, partial(run_twice, mapper), credit=True)
         try:
-            mapper.plan(Act(ActKind.CREDIT, teller.transaction.amount), teller.transaction)
+            mapper.plan(Act(ActKind.CREDIT, driver.transaction.amount), driver.transaction)
         except Unsupported as error:
             pytest.skip(str(error))
-        teller.open()
-        for amount in (0, 1, -2, -teller.transaction.amount + 2):
+        driver.open()
+        for amount in (0, 1, -2, -driver.transaction.amount + 2):
             if amount:
-                teller.settle_or_cancel(amount)
-            assert_balance(mapper, card_id, full + teller.change)
+                driver.settle_or_cancel(amount)
+            assert_balance(mapper, card_id, full + driver.change)
         assert_balance(mapper, card_id, full)
 
     def test_racing_attempts_under_one_key_move_money_once(
@@ -168,9 +172,9 @@ class PaymentTests(Fixtures):
             assert all(error is None or isinstance(error, OutcomeUnknown) for error in errors)
             return ask_until_it_shows(mapper, step)
 
-        teller = Teller(mapper, card_id, full, race)
-        pay(teller)
-        teller.reverse(full // 4)
+        driver = Driver(mapper, card_id, full, race)
+        pay(driver)
+        driver.reverse(full // 4)
         assert_balance(mapper, card_id, full // 4)
 
     def test_racing_payments_never_take_more_than_the_card_holds(
@@ -180,9 +184,9 @@ class PaymentTests(Fixtures):
         if mapper.one_step_at_a_time:
             pytest.skip("the ledger keeps the steps on one card apart")
         amount = full * 3 // 10
-        tellers = [Teller(mapper, card_id, amount, partial(run, mapper)) for _ in range(8)]
+        drivers = [Driver(mapper, card_id, amount, partial(run, mapper)) for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
-            errors = list(pool.map(lambda teller: error_of(lambda: pay(teller)), tellers))
+            errors = list(pool.map(lambda driver: error_of(lambda: pay(driver)), drivers))
         assert [type(error) for error in errors if error] == [InsufficientFunds] * 5
         assert_balance(mapper, card_id, full - 3 * amount)
 

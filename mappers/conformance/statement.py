@@ -26,9 +26,9 @@ from mappers.base import (
     Verb,
 )
 from mappers.conformance.attempts import SLACK_SECONDS, pay, run
+from mappers.conformance.driver import Driver
 from mappers.conformance.failures import READ_SECONDS, UNREADABLE, in_time
-from mappers.conformance.fixtures import STORIES, Fixtures, MakeMapper
-from mappers.conformance.teller import Teller
+from mappers.conformance.fixtures import SCENARIOS, Fixtures, MakeMapper
 from mappers.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def entries_of(mapper: Mapper, card_id: str | None, since: datetime | None = Non
         pytest.skip(str(error))
 
 
-class Scribe:
+class Recorder:
     """Runs steps as parts of acts, and keeps what was sent."""
 
     def __init__(self, mapper: Mapper) -> None:
@@ -64,57 +64,57 @@ class Scribe:
 class StatementTests(Fixtures):
     """The ledger and its backend can be compared step by step, and a lost ledger be written again."""
 
-    @pytest.mark.parametrize("story", STORIES)
+    @pytest.mark.parametrize("scenario", SCENARIOS)
     def test_a_statement_tells_every_step_once(
-        self, story: str, holds: Holds, make_mapper: MakeMapper, card_id: str, card_code: str, full: int
+        self, scenario: str, holds: Holds, make_mapper: MakeMapper, card_id: str, card_code: str, full: int
     ) -> None:
         mapper, unit = make_mapper(holds), full // 10 - 1
-        scribe, started = Scribe(mapper), datetime.now(UTC)
-        teller = Teller(mapper, card_id, 4 * unit, scribe)
-        teller.open()
-        for part in map(int, STORIES[story].split()):
-            teller.settle_or_cancel(part * unit)
-        entries = self._told(mapper, card_id, teller.transaction.done)
+        recorder, started = Recorder(mapper), datetime.now(UTC)
+        driver = Driver(mapper, card_id, 4 * unit, recorder)
+        driver.open()
+        for part in map(int, SCENARIOS[scenario].split()):
+            driver.settle_or_cancel(part * unit)
+        entries = self._told(mapper, card_id, driver.transaction.done)
         clock = timedelta(seconds=CLOCK_SECONDS)
         assert all(started - clock <= entry.date <= datetime.now(UTC) + clock for entry in entries)
-        steps = [scribe.sent[entry.key or ""] for entry in entries]
+        steps = [recorder.sent[entry.key or ""] for entry in entries]
         assert all(entry.origin in (None, step.origin) for entry, step in zip(entries, steps, strict=True))
         made = [entry.receipt.reference for entry in entries]
         assert all(step.reference not in made[place:] for place, step in enumerate(steps)), "what is acted on is first"
         assert card_code not in repr(entries)
 
     def test_a_statement_tells_what_was_added_and_taken_back(self, mapper: Mapper, card_id: str, full: int) -> None:
-        teller = Teller(mapper, card_id, full // 5, Scribe(mapper), credit=True)
+        driver = Driver(mapper, card_id, full // 5, Recorder(mapper), credit=True)
         try:
-            teller.open()
+            driver.open()
         except Unsupported as error:
             pytest.skip(str(error))
-        teller.reverse(full // 10)
-        self._told(mapper, card_id, teller.transaction.done)
+        driver.reverse(full // 10)
+        self._told(mapper, card_id, driver.transaction.done)
 
     def test_a_statement_tells_what_happened_twice_under_two_keys(
         self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
     ) -> None:
         mapper = make_mapper(holds)
-        tellers = [Teller(mapper, card_id, full // 4, Scribe(mapper)) for _ in range(2)]
-        for teller in tellers:
-            pay(teller)
-        self._told(mapper, card_id, [step for teller in tellers for step in teller.transaction.done])
+        drivers = [Driver(mapper, card_id, full // 4, Recorder(mapper)) for _ in range(2)]
+        for driver in drivers:
+            pay(driver)
+        self._told(mapper, card_id, [step for driver in drivers for step in driver.transaction.done])
 
     def test_what_was_refused_is_in_no_statement(
         self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
     ) -> None:
         mapper = make_mapper(holds)
-        teller = Teller(mapper, card_id, full + 1, Scribe(mapper))
+        driver = Driver(mapper, card_id, full + 1, Recorder(mapper))
         with pytest.raises(InsufficientFunds):
-            pay(teller)
+            pay(driver)
         assert entries_of(mapper, card_id) == []
 
     def test_a_statement_may_begin_later(self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int) -> None:
         mapper, started = make_mapper(holds), datetime.now(UTC)
-        teller = Teller(mapper, card_id, full // 4, Scribe(mapper))
-        pay(teller)
-        self._told(mapper, card_id, teller.transaction.done, started - timedelta(seconds=CLOCK_SECONDS))
+        driver = Driver(mapper, card_id, full // 4, Recorder(mapper))
+        pay(driver)
+        self._told(mapper, card_id, driver.transaction.done, started - timedelta(seconds=CLOCK_SECONDS))
 
     def test_an_unknown_card_has_no_statement(self, mapper: Mapper) -> None:
         with pytest.raises(CardNotFound):
@@ -124,17 +124,17 @@ class StatementTests(Fixtures):
         self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
     ) -> None:
         mapper = make_mapper(holds)
-        teller = Teller(mapper, card_id, full // 4, Scribe(mapper))
-        pay(teller)
+        driver = Driver(mapper, card_id, full // 4, Recorder(mapper))
+        pay(driver)
         entries_of(mapper, None)
-        of_card = self._told(mapper, card_id, teller.transaction.done)
+        of_card = self._told(mapper, card_id, driver.transaction.done)
         assert [entry for entry in entries_of(mapper, None) if entry.card_id == card_id] == of_card
 
     @pytest.mark.parametrize("kind", UNREADABLE)
     def test_a_statement_that_cannot_be_read_is_unavailable_and_in_time(
         self, kind: Any, mapper: Mapper, card_id: str, full: int, sandbox: Sandbox
     ) -> None:
-        pay(Teller(mapper, card_id, full // 4, Scribe(mapper)))
+        pay(Driver(mapper, card_id, full // 4, Recorder(mapper)))
         entries_of(mapper, card_id)
         sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
         with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):

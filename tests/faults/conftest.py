@@ -1,4 +1,4 @@
-"""One stage for all cells that a test process plays."""
+"""One harness for all cells that a test process runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.stage import Stage, staged
+from tests.faults.harness import Harness, running_harness
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("stage")) as stage:
-        yield stage
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    with running_harness(tmp_path_factory.mktemp("harness")) as harness:
+        yield harness

@@ -28,7 +28,7 @@ class Operation(StrEnum):
 
 
 class Backend(StrEnum):
-    """Who holds the money: a provider of the stage."""
+    """Who holds the money: a provider of the harness."""
 
     NATIVE = "native"  # Lightrail V2
     LEDGER = "ledger"  # Vauchar, reserved by us
@@ -54,7 +54,7 @@ IN_DETAIL = (Backend.NATIVE, Backend.LEDGER, Backend.UPFRONT)
 
 
 class Point(StrEnum):
-    """Where in an operation the fault strikes, in the order of time."""
+    """Where in an operation the fault happens, in the order of time."""
 
     BEFORE_INTENT = "before the intent"
     AFTER_INTENT = "after the intent"
@@ -69,7 +69,7 @@ class Fault(StrEnum):
 
     SIGKILL = "SIGKILL"  # of the service's process
     REDIS_KILLED = "Redis killed"  # and started again on the same files
-    REDIS_HANGS = "Redis hangs"  # and works off afterwards what it was told meanwhile
+    REDIS_HANGS = "Redis hangs"  # and carries out afterwards what it was sent meanwhile
     TIMEOUT = "timeout"  # before the send: the request arrives late
     RESET = "reset"
     ERROR = "500"
@@ -175,7 +175,7 @@ class Cell:
 
     @property
     def in_detail(self) -> bool:
-        """Whether the short form plays it at every point, too; of the others only what is their own, the calls."""
+        """Whether the short form has it at every point, too; of the others it has the calls only."""
         return self.backend in IN_DETAIL and self.operation not in (Operation.REFUND, Operation.CANCEL_CREDIT)
 
     @property
@@ -249,7 +249,7 @@ def short_form() -> list[Cell]:
             others = [one for one in family if one != swept]
             chosen += [swept, others[number % len(others)]]
         elif cell.fault in (Fault.REDIS_KILLED, Fault.REDIS_HANGS):
-            # Redis hears the same of every operation.
+            # Redis is sent the same for every operation.
             rivals.setdefault((cell.operation.opens, bool(cell.steps), cell.point, cell.fault), []).append(cell)
         elif cell.fault in SLOW:
             rivals.setdefault((cell.operation, cell.point, cell.fault), []).append(cell)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tests.faults.expected import Outcome, expected_outcome
 from tests.faults.matrix import Cell, Fault, Operation, Point, Recovery, cells
-from tests.faults.promises import Word, promised
 
-# Where backends or steps differ a cell has several words.
-ORDER = list(Word)
+# Where backends or steps differ, a field of the table has several outcomes.
+ORDER = list(Outcome)
 
 
 def table() -> str:
@@ -22,18 +22,20 @@ def table() -> str:
     for point in Point:
         for fault in Fault:
             if found := by_row.get((point, fault)):
-                words = tuple(_words(cell for cell in found if cell.operation is operation) for operation in Operation)
-                grouped.setdefault((point, words), []).append(fault)
+                outcomes = tuple(
+                    _outcomes(cell for cell in found if cell.operation is operation) for operation in Operation
+                )
+                grouped.setdefault((point, outcomes), []).append(fault)
     shown: set[Point] = set()
-    for (point, words), faults in grouped.items():
-        rows.append(["" if point in shown else point, ", ".join(faults), *words])
+    for (point, outcomes), faults in grouped.items():
+        rows.append(["" if point in shown else point, ", ".join(faults), *outcomes])
         shown.add(point)
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _words(found: Iterable[Cell]) -> str:
-    words = {promised(cell) for cell in found}
-    return " or ".join(word for word in ORDER if word in words) or "-"
+def _outcomes(found: Iterable[Cell]) -> str:
+    outcomes = {expected_outcome(cell) for cell in found}
+    return " or ".join(one for one in ORDER if one in outcomes) or "-"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Every cell of the fault matrix ends as promised: money moved exactly once or not at all, and the lists say so."""
+"""Every cell of the fault matrix ends as expected: money moved exactly once or not at all, and the lists say so."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.faults.expected import AUTHORIZED, PART, Outcome, expected_money, expected_outcome
+from tests.faults.harness import CellResult, Harness
 from tests.faults.matrix import STEPS, Cell, Fault, Operation, Recovery, cells, short_form
-from tests.faults.promises import AUTHORIZED, PART, Word, money, promised
-from tests.faults.stage import Ending, Stage
 
 SHORT = set(short_form())
 GIVES_BACK = set(Operation) - {Operation.AUTHORIZE, Operation.CREDIT, Operation.SETTLE}
@@ -15,24 +15,24 @@ GIVES_BACK = set(Operation) - {Operation.AUTHORIZE, Operation.CREDIT, Operation.
 @pytest.mark.parametrize(
     "cell", [pytest.param(cell, id=str(cell), marks=() if cell in SHORT else pytest.mark.long) for cell in cells()]
 )
-def test_money_moves_once_or_not_at_all(stage: Stage, cell: Cell) -> None:
-    word = promised(cell)
-    ending = stage.play(cell)
-    _expect_nothing_left_over(ending)
-    assert ending.money == money(cell.operation, cell.backend, done=word is Word.DONE)
-    assert ending.summary.spendable == ending.money.spendable
-    _expect_the_lists_to_agree(cell.operation, ending, word)
-    _expect_no_broken_word(cell, ending, word)
+def test_money_moves_once_or_not_at_all(harness: Harness, cell: Cell) -> None:
+    outcome = expected_outcome(cell)
+    result = harness.run_cell(cell)
+    _expect_nothing_left_over(result)
+    assert result.money == expected_money(cell.operation, cell.backend, done=outcome is Outcome.DONE)
+    assert result.summary.spendable == result.money.spendable
+    _expect_the_lists_to_agree(cell.operation, result, outcome)
+    _expect_no_broken_answer(cell, result, outcome)
 
 
-def _expect_nothing_left_over(ending: Ending) -> None:
-    summary = ending.summary
+def _expect_nothing_left_over(result: CellResult) -> None:
+    summary = result.summary
     assert (summary.unresolved, summary.parked, summary.busy, summary.taking) == (False, False, False, 0)
     assert summary.spends_the_rest
 
 
-def _expect_the_lists_to_agree(operation: Operation, ending: Ending, word: Word) -> None:
-    done, summary = word is Word.DONE, ending.summary
+def _expect_the_lists_to_agree(operation: Operation, result: CellResult, outcome: Outcome) -> None:
+    done, summary = outcome is Outcome.DONE, result.summary
     assert summary.listed is (done or not operation.opens)
     settled = operation in (Operation.REFUND, Operation.REFUND_PART) or (operation is Operation.SETTLE and done)
     assert summary.settlements == ([AUTHORIZED] if settled else [])
@@ -41,12 +41,12 @@ def _expect_the_lists_to_agree(operation: Operation, ending: Ending, word: Word)
     assert summary.cancellations == (given_back if done else [])
 
 
-def _expect_no_broken_word(cell: Cell, ending: Ending, word: Word) -> None:
+def _expect_no_broken_answer(cell: Cell, result: CellResult, outcome: Outcome) -> None:
     """What was answered stays true, and who comes back gets the same answer."""
-    first, again = ending.first, ending.summary.answer
+    first, again = result.first, result.summary.answer
     assert (first is None) is (cell.fault is Fault.SIGKILL)
     if first and first.id:
-        assert word is Word.DONE
+        assert outcome is Outcome.DONE
     if cell.recovery in (Recovery.RETRY, Recovery.LATE):
         assert again
         assert again.error is None
@@ -56,7 +56,7 @@ def _expect_no_broken_word(cell: Cell, ending: Ending, word: Word) -> None:
         assert again.error is None
 
 
-def test_the_matrix_knows_every_step(stage: Stage) -> None:
+def test_the_matrix_knows_every_step(harness: Harness) -> None:
     for (operation, backend), steps in STEPS.items():
-        undisturbed = stage.undisturbed(operation, backend)
-        assert undisturbed.steps[-1] == steps, (operation, backend)
+        without_fault = harness.without_fault(operation, backend)
+        assert without_fault.steps[-1] == steps, (operation, backend)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.faults.expected import AUTHORIZED, PART
+from tests.faults.harness import CellResult, Harness
 from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
-from tests.faults.promises import AUTHORIZED, PART
-from tests.faults.stage import Ending, Stage
 
 # Each ends with a redemption, the only thing that Vauchar may fail to tell apart.
 REDEMPTIONS = [
@@ -30,9 +30,9 @@ LOST_ANSWERS = [
 
 
 @pytest.fixture
-def vauchar(stage: Stage) -> Iterator[Any]:
+def vauchar(harness: Harness) -> Iterator[Any]:
     """An account that does not keep the transaction_id it is sent."""
-    model = stage.stands[Backend.LEDGER].model
+    model = harness.sandboxes[Backend.LEDGER].model
     model.echo_transaction_id = False
     yield model
     model.echo_transaction_id = True
@@ -41,19 +41,19 @@ def vauchar(stage: Stage) -> Iterator[Any]:
 @pytest.mark.parametrize(("point", "fault"), LOST_ANSWERS, ids=str)
 @pytest.mark.parametrize(("operation", "backend", "step", "amount"), REDEMPTIONS)
 def test_two_redemptions_that_look_alike_are_told_apart_by_a_person(
-    stage: Stage, vauchar: Any, operation: Operation, backend: Backend, step: int, amount: Decimal, point: Point,
+    harness: Harness, vauchar: Any, operation: Operation, backend: Backend, step: int, amount: Decimal, point: Point,
     fault: Fault,
 ) -> None:  # fmt: skip
-    """The account keeps no ids, and a till redeems the same amount before anybody has looked."""
+    """The account keeps no ids, and a shop redeems the same amount before anybody has looked."""
     recovery = Recovery.RETRY if operation.opens else Recovery.READ
     cell = Cell(operation, backend, point, step, fault, recovery)
-    ending = stage.play(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
-    _expect_parked(ending)
-    assert ending.money.redeemed - amount == (AUTHORIZED if amount == AUTHORIZED else AUTHORIZED - PART)
+    result = harness.run_cell(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
+    _expect_parked(result)
+    assert result.money.redeemed - amount == (AUTHORIZED if amount == AUTHORIZED else AUTHORIZED - PART)
 
 
-def _expect_parked(ending: Ending) -> None:
-    summary = ending.summary
+def _expect_parked(result: CellResult) -> None:
+    summary = result.summary
     assert (summary.unresolved, summary.parked, summary.busy) == (True, True, False)
     assert summary.answer
     assert "a person must" in str(summary.answer.error)
@@ -64,10 +64,10 @@ def _expect_parked(ending: Ending) -> None:
     ("point", "fault"), [*LOST_ANSWERS, (Point.BEFORE_SEND, Fault.SIGKILL), (Point.BEFORE_SEND, Fault.RESET)], ids=str
 )
 def test_another_amount_redeemed_elsewhere_confuses_nobody(
-    stage: Stage, vauchar: Any, point: Point, fault: Fault, amount: Decimal
+    harness: Harness, vauchar: Any, point: Point, fault: Fault, amount: Decimal
 ) -> None:
     cell = Cell(Operation.SETTLE, Backend.LEDGER, point, 2, fault, Recovery.READ)
-    ending = stage.play(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
-    assert (ending.summary.unresolved, ending.summary.parked) == (False, False)
-    assert ending.summary.settlements == [AUTHORIZED]
-    assert ending.money.redeemed == AUTHORIZED + amount
+    result = harness.run_cell(cell, meanwhile=lambda card: vauchar.redeem(card, amount))
+    assert (result.summary.unresolved, result.summary.parked) == (False, False)
+    assert result.summary.settlements == [AUTHORIZED]
+    assert result.money.redeemed == AUTHORIZED + amount

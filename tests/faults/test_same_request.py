@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mappers.base import Verb
+from tests.faults.expected import expected_money
+from tests.faults.harness import Harness
 from tests.faults.matrix import Cell, Fault, Point, Recovery, cells
-from tests.faults.promises import money
-from tests.faults.stage import Stage
 
 FAULTS = (Fault.RESET, Fault.ERROR, Fault.JUNK)
 
@@ -30,9 +30,9 @@ def healed_at_once() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("cell", list(healed_at_once()))
-def test_an_answer_lost_once_is_found_by_the_same_request(stage: Stage, cell: Cell) -> None:
-    ending = stage.play(cell, once=True)
-    assert ending.first
-    assert ending.first.error is None
-    assert ending.summary.answer == ending.first
-    assert ending.money == money(cell.operation, cell.backend, done=True)
+def test_an_answer_lost_once_is_found_by_the_same_request(harness: Harness, cell: Cell) -> None:
+    result = harness.run_cell(cell, once=True)
+    assert result.first
+    assert result.first.error is None
+    assert result.summary.answer == result.first
+    assert result.money == expected_money(cell.operation, cell.backend, done=True)

@@ -1,4 +1,4 @@
-"""README's table is the matrix that the tests play."""
+"""README's table is the matrix that the tests run."""
 
 from __future__ import annotations
 

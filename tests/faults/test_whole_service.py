@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 import requests
 
+from tests.faults.fork_server import ROOT, TIMEOUT_SECONDS
+from tests.faults.harness import Harness
 from tests.faults.matrix import Backend
-from tests.faults.nursery import PATIENCE_SECONDS, ROOT
-from tests.faults.stage import Stage
 
 HEADERS = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
 
@@ -61,10 +61,10 @@ class Service:
         """Kill every process of it, Redis's too, so that none can say good-bye."""
         self._process.send_signal(signal.SIGSTOP)
         pid = self._process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.killpg(int(child), signal.SIGKILL)
+        for process_id in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.killpg(int(process_id), signal.SIGKILL)
         self._process.kill()
-        self._process.wait(PATIENCE_SECONDS)
+        self._process.wait(TIMEOUT_SECONDS)
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def served(folder: Path, providers: Path) -> Iterator[Service]:
         yield Service(url, process)
     finally:
         process.terminate()
-        process.wait(PATIENCE_SECONDS)
+        process.wait(TIMEOUT_SECONDS)
 
 
 def _ready(url: str) -> bool:
@@ -97,24 +97,24 @@ def _ready(url: str) -> bool:
 
 def until(condition: Callable[[], object]) -> None:
     """Wait for `condition`."""
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    give_up = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < give_up, "it never came true"
         time.sleep(0.02)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the service's processes in /proc")
-def test_killed_and_started_again_it_finishes_what_was_under_way(stage: Stage, tmp_path: Path) -> None:
+def test_killed_and_started_again_it_finishes_what_was_under_way(harness: Harness, tmp_path: Path) -> None:
     """One operation is repeated, one is read and one is left to the sweeper; the backend had done all three."""
-    cards = {backend: stage.new_card(backend) for backend in (Backend.NATIVE, Backend.LEDGER, Backend.UPFRONT)}
-    committed, let_go = threading.Semaphore(0), threading.Event()
+    cards = {backend: harness.new_card(backend) for backend in (Backend.NATIVE, Backend.LEDGER, Backend.UPFRONT)}
+    committed, release = threading.Semaphore(0), threading.Event()
 
     def hold() -> None:
         committed.release()
-        let_go.wait(PATIENCE_SECONDS)
+        release.wait(TIMEOUT_SECONDS)
 
     with ThreadPoolExecutor(3) as pool:
-        with served(tmp_path, stage.providers) as service:
+        with served(tmp_path, harness.providers) as service:
             to_settle = service.authorized("ledger", cards[Backend.LEDGER], Decimal(40))
             to_cancel = service.authorized("upfront", cards[Backend.UPFRONT], Decimal(40))
             calls: list[tuple[Backend, str, str]] = [
@@ -123,12 +123,12 @@ def test_killed_and_started_again_it_finishes_what_was_under_way(stage: Stage, t
                 (Backend.UPFRONT, f"{to_cancel}/cancellations", "cancel"),
             ]
             for backend, path, name in calls:
-                stage.stands[backend].gate.arm(reads=False, after=hold)
+                harness.sandboxes[backend].interceptor.arm(reads=False, after=hold)
                 pool.submit(service.post, backend, path, Decimal(40), name)
-                assert committed.acquire(timeout=PATIENCE_SECONDS)
+                assert committed.acquire(timeout=TIMEOUT_SECONDS)
             service.kill()
-        let_go.set()
-    with served(tmp_path, stage.providers) as service:
+        release.set()
+    with served(tmp_path, harness.providers) as service:
         until(lambda: service.get("ledger", f"{to_settle}/settlements"))
         until(lambda: service.get("upfront", cards[Backend.UPFRONT])["balance"] == 100)
         until(lambda: service.post("native", calls[0][1], Decimal(40), "authorize").status_code == 200)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 PARTS = ("app", "mappers", "providers", "tests", "pyproject.toml", "wsgi.py", "README.md")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".hypothesis")
 
-# A mutation may loop for ever; then its test has noticed.
+# A mutation may loop without end; then its test has noticed.
 TIMEOUT_SECONDS = 180
 
 # What pytest ends with when tests failed. Any other code but 0 says that it did not come to test anything.

@@ -187,7 +187,7 @@ MUTATIONS = [
         FOUND + "what_is_sent_again_is_looked_at_again",
     ),
     Mutation(
-        "a refused act that was taken from a sleeper is asked for",
+        "a refused act that was taken from a stalled attempt is asked for",
         LUA + "append.lua",
         "get(act_field(new, 'overtaken')) == '' and '1' or ''",
         "'1'",
@@ -251,7 +251,7 @@ MUTATIONS = [
         SAFETIES + "no_trace_of_it_is_not_believed_while_reads_may_lag_behind",
     ),
     Mutation(
-        "a refusal is not believed while the first attempt may still arrive",
+        "a refusal does not count while the first attempt may still arrive",
         LEDGER + "attempt.py",
         "            if certain:\n                self._nothing_sent = True\n                raise\n",
         "            raise\n",

@@ -152,7 +152,7 @@ MUTATIONS = [
         HTTP + "a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once",
     ),
     Mutation(
-        "Lightrail's 409 is looked up before it is believed",
+        "Lightrail's 409 is looked up before it counts",
         "mappers/lightrail_v2/mapper.py",
         "if rejected.status == 409:",
         "if False:",

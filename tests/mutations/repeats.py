@@ -20,7 +20,7 @@ MUTATIONS = [
         ATTACK + "a_refused_settlement_is_tried_again_although_another_act_was_in_the_way",
     ),
     Mutation(
-        "a person's word does not turn a promise into a wish",
+        "a person's decision does not undo the promise to settle",
         LUA + "lease.lua",
         "get(act_field(act, 'promised')) == '1' and 'accepted' or 'pending'",
         "'pending'",
@@ -48,14 +48,14 @@ MUTATIONS = [
         ATTACK + "what_is_left_when_a_cancellation_behind_a_promise_is_refused_goes_back_in_the_end",
     ),
     Mutation(
-        "a sleeper's look is not written over a newer one",
+        "a stalled attempt's look is not written over a newer one",
         LUA + "record.lua",
         "(arg.steps_done > known or mine and arg.steps_done == known)",
         "arg.steps_done >= known",
         ATTACK + "a_sleepers_look_does_not_replace_the_look_of_the_one_that_sent",
     ),
     Mutation(
-        "after a look it is still asked for what a sleeper may have sent",
+        "after a look it is still asked for what a stalled attempt may have sent",
         LEDGER + "attempt.py",
         "self._nothing_sent = self._nothing_sent or step.verb is not Verb.LOOK",
         "self._nothing_sent = True",

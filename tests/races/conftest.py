@@ -1,4 +1,4 @@
-"""One stage for all races of a test process, empty at the start of each."""
+"""One harness for all races of a test process, empty at the start of each."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.harness import Harness, running_harness
 from tests.faults.matrix import IN_DETAIL, Backend
-from tests.faults.stage import Stage, staged
-from tests.races.runner import Place
+from tests.races.runner import Target
 
 
 @pytest.fixture(scope="session")
-def stage_for_races(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("races")) as stage:
-        yield stage
+def harness_for_races(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    with running_harness(tmp_path_factory.mktemp("races")) as harness:
+        yield harness
 
 
 @pytest.fixture
-def stage(stage_for_races: Stage) -> Stage:
-    stage_for_races.client.flushall()
-    return stage_for_races
+def harness(harness_for_races: Harness) -> Harness:
+    harness_for_races.client.flushall()
+    return harness_for_races
 
 
 @pytest.fixture(
@@ -31,5 +31,5 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def place(stage: Stage, backend: Backend) -> Place:
-    return Place(stage.providers, stage.storage.url, backend)
+def target(harness: Harness, backend: Backend) -> Target:
+    return Target(harness.providers, harness.storage.url, backend)

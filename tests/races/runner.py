@@ -24,17 +24,19 @@ from mappers.base import MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
-from tests.faults.tills import TILLS
+from tests.faults.sandbox_accounts import SANDBOX_ACCOUNTS
 from tests.money import minor
 
 PROCESSES = 4
 DEADLINE_SECONDS = 14.0
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 PASSES = 3
 
 # Processes are forked from a server that has everything imported and no threads.
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload([__name__, *sorted({f"mappers.{till.mapper}.mapper" for till in TILLS.values()})])
+context.set_forkserver_preload(
+    [__name__, *sorted({f"mappers.{account.mapper}.mapper" for account in SANDBOX_ACCOUNTS.values()})]
+)
 
 
 class Kind(StrEnum):
@@ -58,15 +60,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Result:
-    """`word` is "done", or the kind of error."""
+    """`outcome` is "done", or the kind of error."""
 
     call: Call
-    word: str
+    outcome: str
     id: str | None = None
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """Where the calls go."""
 
     providers: Path
@@ -81,29 +83,29 @@ class Place:
         return build(settings, registry, self.redis_url), provider
 
 
-def race(place: Place, calls: Sequence[Call], processes: int = PROCESSES) -> list[Result]:
+def race(target: Target, calls: Sequence[Call], processes: int = PROCESSES) -> list[Result]:
     """Make all calls at once, dealt out to `processes`, each in a thread of its own; return what became of them."""
-    gate = context.Barrier(len(calls))
+    barrier = context.Barrier(len(calls))
     pipes, running = [], []
     for number in range(processes):
         ours, theirs = context.Pipe()
-        process = context.Process(target=_run, args=(place, calls[number::processes], gate, theirs), daemon=True)
+        process = context.Process(target=_run, args=(target, calls[number::processes], barrier, theirs), daemon=True)
         process.start()
         theirs.close()
         pipes.append(ours)
         running.append(process)
     results: list[Result] = []
     for pipe, process in zip(pipes, running, strict=True):
-        assert pipe.poll(PATIENCE_SECONDS), "a process does not come back"
+        assert pipe.poll(TIMEOUT_SECONDS), "a process does not come back"
         results += pipe.recv()
-        process.join(PATIENCE_SECONDS)
+        process.join(TIMEOUT_SECONDS)
         pipe.close()
     return results
 
 
-def one_by_one(place: Place, calls: Sequence[Call]) -> list[Result]:
+def one_by_one(target: Target, calls: Sequence[Call]) -> list[Result]:
     """Make the calls in this process, one after another."""
-    parts, provider = place.service()
+    parts, provider = target.service()
     # Whoever asks again does so at once: nothing here changes meanwhile.
     parts.executor._sleep = lambda _: None
     try:
@@ -112,12 +114,12 @@ def one_by_one(place: Place, calls: Sequence[Call]) -> list[Result]:
         parts.connection.close()
 
 
-def _run(place: Place, calls: Sequence[Call], gate: Barrier, pipe: Pipe) -> None:
+def _run(target: Target, calls: Sequence[Call], barrier: Barrier, pipe: Pipe) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    parts, provider = place.service()
+    parts, provider = target.service()
 
     def make(call: Call) -> Result:
-        gate.wait(PATIENCE_SECONDS)
+        barrier.wait(TIMEOUT_SECONDS)
         return _make(parts, provider, call)
 
     with ThreadPoolExecutor(len(calls)) as pool:

@@ -1,4 +1,4 @@
-"""Plays schedules from the command line: `python -m tests.simulation --help`."""
+"""Runs schedules from the command line: `python -m tests.simulation --help`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.simulation.house import house
 from tests.simulation.kinds import KINDS
-from tests.simulation.many import a_redis, play
+from tests.simulation.runner import run_schedules, running_redis
 from tests.simulation.safeties import SAFETIES
 from tests.simulation.schedule import first_miss, replay
+from tests.simulation.system import build_system
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when nothing was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--schedules", type=int, default=1_000, help="how many to play in all (default 1000)")
+    parser.add_argument("--schedules", type=int, default=1_000, help="how many to run in all (default 1000)")
     parser.add_argument("--start", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--kind", choices=list(KINDS), help="one kind of backend; all of them in turn without it")
-    parser.add_argument("--seed", type=int, help="play this one alone, and tell all that happens in it")
+    parser.add_argument("--seed", type=int, help="run this one alone, and print all that happens in it")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument("--safeties", action="store_true", help="measure how soon each safety is missed")
     options = parser.parse_args(arguments)
@@ -28,15 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _measure_safeties(options.start, options.schedules)
     kinds = [options.kind] if options.kind else list(KINDS)
     if options.seed is not None:
-        return _tell(kinds[0], options.seed)
-    violation = play(kinds, options.start, options.schedules, options.processes)
+        return _print_trace(kinds[0], options.seed)
+    violation = run_schedules(kinds, options.start, options.schedules, options.processes)
     print(violation or f"{options.schedules} schedules, nothing broken: {', '.join(kinds)}")
     return 1 if violation else 0
 
 
-def _tell(kind: str, seed: int) -> int:
-    with a_redis() as url, house(KINDS[kind], url) as one:
-        violation = replay(one, seed)
+def _print_trace(kind: str, seed: int) -> int:
+    with running_redis() as url, build_system(KINDS[kind], url) as system:
+        violation = replay(system, seed)
     print(violation)
     return 1 if violation.broken else 0
 
@@ -45,7 +45,7 @@ def _measure_safeties(start: int, limit: int) -> int:
     """Print, as a table, how many schedules it takes to miss each safety."""
     print("| without this | kind | missed after | what breaks |\n|---|---|---|---|")
     missed = 0
-    with a_redis() as url:
+    with running_redis() as url:
         for safety in SAFETIES:
             found = first_miss(safety, url, range(start, start + limit))
             missed += found is not None

@@ -1,4 +1,4 @@
-"""A Redis to simulate on: real, of its own, and in no hurry to reach the disk."""
+"""A real Redis for the simulation that does not wait for the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true of the money, stated once: at every moment, once everything has come to rest, and in the end."""
+"""The invariants of the money, stated once: at every moment, once everything is resolved, and in the end."""
 
 from __future__ import annotations
 
@@ -10,63 +10,63 @@ from app.ledger.errors import AmountExceeded, RequestConflict
 from app.ledger.names import step_key
 from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, State, Transaction, done_steps
 from mappers.base import ActKind, Holds, Refused, Verb
+from tests.simulation.backend_model import CARDS, FIRST_BALANCE, BackendModel
 from tests.simulation.kinds import Kind
-from tests.simulation.money import CARDS, FIRST_BALANCE, Money
-from tests.simulation.people import Answer, entries
+from tests.simulation.workload import Answer, entries
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Snapshot:
     """Everything there is to compare: what the ledger wrote, what the backend has, and what VTEX was told."""
 
     kind: Kind
     records: Sequence[Transaction]
     due: Mapping[str, float]
     cards: Mapping[str, Mapping[str, str]]  # what the ledger keeps of each card
-    money: Money
+    backend: BackendModel
     answers: Sequence[Answer]
 
 
-Rule = Callable[[Books], Iterator[str]]
+Rule = Callable[[Snapshot], Iterator[str]]
 
 
-def broken(rules: Sequence[Rule], books: Books) -> list[str]:
+def broken(rules: Sequence[Rule], snapshot: Snapshot) -> list[str]:
     """Return every violation of `rules`, each with the name of its rule."""
-    return [f"{rule.__name__.replace('_', ' ')}: {what}" for rule in rules for what in rule(books)]
+    return [f"{rule.__name__.replace('_', ' ')}: {what}" for rule in rules for what in rule(snapshot)]
 
 
 # At every moment.
 
 
-def a_step_has_at_most_one_effect(books: Books) -> Iterator[str]:
-    times = Counter(effect.key for effect in books.money.effects if effect.ours)
+def a_step_has_at_most_one_effect(snapshot: Snapshot) -> Iterator[str]:
+    times = Counter(effect.key for effect in snapshot.backend.effects if effect.ours)
     yield from (f"{key} took effect {count} times" for key, count in times.items() if count > 1)
 
 
-def every_effect_was_written_down_before(books: Books) -> Iterator[str]:
-    acts = {act.oid for record in books.records for act in record.acts}
-    for effect in books.money.effects:
+def every_effect_was_written_down_before(snapshot: Snapshot) -> Iterator[str]:
+    acts = {act.oid for record in snapshot.records for act in record.acts}
+    for effect in snapshot.backend.effects:
         if effect.key.rpartition("-")[0] not in acts:
             yield f"{effect.key} moved {effect.change}, and no act is on record for it"
 
 
-def caps_hold(books: Books) -> Iterator[str]:
-    for record in books.records:
+def caps_hold(snapshot: Snapshot) -> Iterator[str]:
+    for record in snapshot.records:
         sums = (record.captured, record.voided, record.refunded)
         if min(sums) < 0 or record.captured + record.voided > record.amount or record.refunded > record.captured:
             yield f"{record.id} of {record.amount}: captured, voided, refunded are {sums}"
 
 
-def whatever_is_not_over_is_in_the_due_queue(books: Books) -> Iterator[str]:
-    for record in books.records:
-        if record.id not in books.due:
+def whatever_is_not_over_is_in_the_due_queue(snapshot: Snapshot) -> Iterator[str]:
+    for record in snapshot.records:
+        if record.id not in snapshot.due:
             yield f"{record.id} ({record.state}) waits for nobody"
 
 
-def what_is_reserved_is_the_sum_of_open_holds(books: Books) -> Iterator[str]:
-    for card_id, card in books.cards.items():
+def what_is_reserved_is_the_sum_of_open_holds(snapshot: Snapshot) -> Iterator[str]:
+    for card_id, card in snapshot.cards.items():
         reserved = int(card.get("reserved", 0))
-        holds = sum(_reserved(record) for record in books.records if record.card_id == card_id)
+        holds = sum(_reserved(record) for record in snapshot.records if record.card_id == card_id)
         if reserved != holds:
             yield f"{reserved} of {card_id} are reserved, its open holds are {holds}"
 
@@ -79,117 +79,119 @@ ALWAYS: Sequence[Rule] = (
     what_is_reserved_is_the_sum_of_open_holds,
 )
 
-# Once everything has come to rest.
+# Once everything is resolved.
 
 
-def nothing_is_unresolved_but_what_nobody_can_tell(books: Books) -> Iterator[str]:
-    for record in books.records:
+def nothing_is_unresolved_but_what_nobody_can_tell(snapshot: Snapshot) -> Iterator[str]:
+    for record in snapshot.records:
         act = record.unresolved_act
         if act is None:
             continue
         # What was added, or put back for a moment, may not be taken again when it is spent or the card is suspended.
-        again = record.operation is Operation.CREDIT or (act.kind is ActKind.REVERSAL and books.money.refused_payments)
+        again = record.operation is Operation.CREDIT or (
+            act.kind is ActKind.REVERSAL and snapshot.backend.refused_payments
+        )
         if act.state is not ActState.PARKED:
             yield f"{act.oid} is {act.state}"
-        elif not (again or books.kind.may_park or books.money.holds_expired):
+        elif not (again or snapshot.kind.may_park or snapshot.backend.holds_expired):
             yield f"{act.oid} ({act.kind}) is parked: {act.error}"
 
 
-def no_card_is_busy(books: Books) -> Iterator[str]:
-    for card_id, card in books.cards.items():
-        if card.get("busy") or (int(card.get("taking", 0)) != 0 and not _parked(books, card_id)):
+def no_card_is_busy(snapshot: Snapshot) -> Iterator[str]:
+    for card_id, card in snapshot.cards.items():
+        if card.get("busy") or (int(card.get("taking", 0)) != 0 and not _parked(snapshot, card_id)):
             yield f"{card_id} is marked busy by {card.get('busy')}, taking {card.get('taking')}"
 
 
-def the_backend_agrees_with_each_transaction(books: Books) -> Iterator[str]:
+def the_backend_agrees_with_each_transaction(snapshot: Snapshot) -> Iterator[str]:
     moved: dict[str, int] = defaultdict(int)
-    for effect in books.money.effects:
+    for effect in snapshot.backend.effects:
         moved[effect.key.rpartition("-")[0]] -= effect.change
-    for record in books.records:
+    for record in snapshot.records:
         taken = sum(moved[oid] for oid in {act.oid for act in record.acts})
         if record.unresolved is None and taken != _taken(record):
             yield f"{record.id} ({record.state}): {taken} left the card, {_taken(record)} should have"
 
 
-def the_backend_agrees_with_each_card(books: Books) -> Iterator[str]:
+def the_backend_agrees_with_each_card(snapshot: Snapshot) -> Iterator[str]:
     for card_id in CARDS:
-        if _parked(books, card_id):
+        if _parked(snapshot, card_id):
             continue
-        taken = sum(_taken(record) for record in books.records if record.card_id == card_id)
-        balance = FIRST_BALANCE - taken - books.money.spent_elsewhere[card_id]
-        if balance != books.money.balance[card_id]:
-            yield f"{card_id} has {books.money.balance[card_id]}, and should have {balance}"
+        taken = sum(_taken(record) for record in snapshot.records if record.card_id == card_id)
+        balance = FIRST_BALANCE - taken - snapshot.backend.spent_elsewhere[card_id]
+        if balance != snapshot.backend.balance[card_id]:
+            yield f"{card_id} has {snapshot.backend.balance[card_id]}, and should have {balance}"
 
 
-def the_backend_holds_what_is_authorized_and_untouched(books: Books) -> Iterator[str]:
+def the_backend_holds_what_is_authorized_and_untouched(snapshot: Snapshot) -> Iterator[str]:
     wanted: Counter[str] = Counter()
-    for record in books.records:
+    for record in snapshot.records:
         untouched = record.captured == record.voided == 0 and record.state is State.AUTHORIZED
         # A part is given back of what was captured whole; that it was, stays true where the part is refused.
         untouched &= all(step.verb is not Verb.CAPTURE for act in record.acts for step in done_steps(act))
         if record.holds is Holds.NATIVE and record.operation is Operation.DEBIT and untouched:
             wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.amount
-    if wanted != Counter(books.money.holds) and not books.money.holds_expired:
-        yield f"the backend holds {books.money.holds}, and should hold {dict(wanted)}"
+    if wanted != Counter(snapshot.backend.holds) and not snapshot.backend.holds_expired:
+        yield f"the backend holds {snapshot.backend.holds}, and should hold {dict(wanted)}"
 
 
-def what_is_reserved_can_be_paid(books: Books) -> Iterator[str]:
-    for card_id, card in books.cards.items():
-        reserved, balance = int(card.get("reserved", 0)), books.money.balance[card_id]
+def what_is_reserved_can_be_paid(snapshot: Snapshot) -> Iterator[str]:
+    for card_id, card in snapshot.cards.items():
+        reserved, balance = int(card.get("reserved", 0)), snapshot.backend.balance[card_id]
         # What a person must decide about was to be taken back, and nobody was promised it.
-        reserved -= sum(_set_aside(record) for record in books.records if record.card_id == card_id)
-        if reserved > balance and not books.kind.elsewhere:
+        reserved -= sum(_set_aside(record) for record in snapshot.records if record.card_id == card_id)
+        if reserved > balance and not snapshot.kind.elsewhere:
             yield f"{reserved} of {card_id} are reserved, and it has {balance}"
 
 
-def what_vtex_was_told_of_a_payment_is_true(books: Books) -> Iterator[str]:
-    by_id = {record.id: record for record in books.records}
-    for request, answers in _grouped(books, "authorize"):
-        words = {answer.word for answer in answers} - {"later"}
-        ids = {answer.value for answer in answers if answer.word == "done"}
-        if len(words) > 1 or len(ids) > 1:
-            yield f"{request} was answered {words} {ids}"
-        record = next((one for one in books.records if one.request_id == request[1]), None)
-        if "refused" in words and record is not None and record.state is not State.REFUSED:
+def what_vtex_was_told_of_a_payment_is_true(snapshot: Snapshot) -> Iterator[str]:
+    by_id = {record.id: record for record in snapshot.records}
+    for request, answers in _grouped(snapshot, "authorize"):
+        outcomes = {answer.outcome for answer in answers} - {"retry"}
+        ids = {answer.value for answer in answers if answer.outcome == "done"}
+        if len(outcomes) > 1 or len(ids) > 1:
+            yield f"{request} was answered {outcomes} {ids}"
+        record = next((one for one in snapshot.records if one.request_id == request[1]), None)
+        if "refused" in outcomes and record is not None and record.state is not State.REFUSED:
             yield f"{request} was refused to VTEX, and is {record.state}"
         for told in ids:
             if told not in by_id or by_id[told].state not in KNOWN_TO_VTEX or by_id[told].amount != answers[0].amount:
                 yield f"{told} was approved to VTEX, and is {by_id.get(told)}"
 
 
-def what_vtex_was_told_of_a_change_is_true(books: Books) -> Iterator[str]:
-    by_id = {record.id: record for record in books.records}
-    credits_ = {record.id for record in books.records if record.operation is Operation.CREDIT}
+def what_vtex_was_told_of_a_change_is_true(snapshot: Snapshot) -> Iterator[str]:
+    by_id = {record.id: record for record in snapshot.records}
+    credits_ = {record.id for record in snapshot.records if record.operation is Operation.CREDIT}
     for what in ("settle", "cancel"):
-        for (transaction, request), answers in _grouped(books, what):
-            oids = {answer.value.oid for answer in answers if answer.word == "done"}
-            amounts = {answer.amount for answer in answers if answer.word == "done"}
+        for (transaction, request), answers in _grouped(snapshot, what):
+            oids = {answer.value.oid for answer in answers if answer.outcome == "done"}
+            amounts = {answer.amount for answer in answers if answer.outcome == "done"}
             if len(oids) > 1 or len(amounts) > 1:
                 yield f"{what} {request} was answered {oids} {amounts}"
             for oid in oids:
                 listed = [act for act in _listed(by_id.get(transaction), what) if act.oid == oid]
                 if [act.amount for act in listed] != list(amounts):
                     yield f"{what} {request} was done for VTEX, and is listed as {listed}"
-            excused = transaction in credits_ or books.kind.elsewhere
-            excused |= books.money.holds_expired or books.money.refused_payments
+            excused = transaction in credits_ or snapshot.kind.elsewhere
+            excused |= snapshot.backend.holds_expired or snapshot.backend.refused_payments
             yield from _unjust_refusals(answers, excused=excused)
 
 
-def no_list_ever_missed_or_made_up_anything(books: Books) -> Iterator[str]:
-    by_id = {record.id: record for record in books.records}
+def no_list_ever_missed_or_made_up_anything(snapshot: Snapshot) -> Iterator[str]:
+    by_id = {record.id: record for record in snapshot.records}
     for what, change in (("settlements", "settle"), ("cancellations", "cancel")):
-        for answer in (one for one in books.answers if one.what == what and one.word == "done"):
+        for answer in (one for one in snapshot.answers if one.what == what and one.outcome == "done"):
             shown = entries(answer)
             final = {act.oid: act.amount for act in _listed(by_id.get(answer.transaction), change)}
             if not shown.items() <= final.items():
                 yield f"{answer.transaction}: a list showed {shown}, in the end it is {final}"
-            for told in books.answers:
-                same = told.transaction == answer.transaction and (told.what, told.word) == (change, "done")
+            for told in snapshot.answers:
+                same = told.transaction == answer.transaction and (told.what, told.outcome) == (change, "done")
                 if same and told.answered_at < answer.asked_at and told.value.oid not in shown:
                     yield f"{answer.transaction}: a list did not show {told.value.oid}, done before"
 
 
-AT_REST: Sequence[Rule] = (
+WHEN_RESOLVED: Sequence[Rule] = (
     *ALWAYS,
     nothing_is_unresolved_but_what_nobody_can_tell,
     no_card_is_busy,
@@ -205,17 +207,17 @@ AT_REST: Sequence[Rule] = (
 # When every authorization's time is over.
 
 
-def nothing_is_held_any_more(books: Books) -> Iterator[str]:
-    if books.money.holds and not any(record.unresolved is not None for record in books.records):
-        yield f"the backend holds {books.money.holds}"
-    for record in books.records:
+def nothing_is_held_any_more(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.backend.holds and not any(record.unresolved is not None for record in snapshot.records):
+        yield f"the backend holds {snapshot.backend.holds}"
+    for record in snapshot.records:
         if record.unresolved is None and _reserved(record):
             yield f"{record.id} reserves {_reserved(record)}"
 
 
-def what_vtex_was_never_told_took_nothing(books: Books) -> Iterator[str]:
-    told = {answer.value for answer in books.answers if answer.what == "authorize" and answer.word == "done"}
-    for record in books.records:
+def what_vtex_was_never_told_took_nothing(snapshot: Snapshot) -> Iterator[str]:
+    told = {answer.value for answer in snapshot.answers if answer.what == "authorize" and answer.outcome == "done"}
+    for record in snapshot.records:
         if (
             record.id not in told
             and record.unresolved is None
@@ -225,7 +227,7 @@ def what_vtex_was_never_told_took_nothing(books: Books) -> Iterator[str]:
             yield f"{record.id} ({record.state}) took {_taken(record)}, and VTEX was never told"
 
 
-AT_THE_END: Sequence[Rule] = (*AT_REST, nothing_is_held_any_more, what_vtex_was_never_told_took_nothing)
+AT_THE_END: Sequence[Rule] = (*WHEN_RESOLVED, nothing_is_held_any_more, what_vtex_was_never_told_took_nothing)
 
 # Inside.
 
@@ -270,13 +272,13 @@ def _freed(act: ActRecord) -> int:
     return act.amount if act.kind is ActKind.CAPTURE else act.voided
 
 
-def _parked(books: Books, card_id: str) -> bool:
-    return any(record.unresolved is not None for record in books.records if record.card_id == card_id)
+def _parked(snapshot: Snapshot, card_id: str) -> bool:
+    return any(record.unresolved is not None for record in snapshot.records if record.card_id == card_id)
 
 
-def _grouped(books: Books, what: str) -> Iterator[tuple[tuple[str, str], list[Answer]]]:
+def _grouped(snapshot: Snapshot, what: str) -> Iterator[tuple[tuple[str, str], list[Answer]]]:
     groups: dict[tuple[str, str], list[Answer]] = defaultdict(list)
-    for answer in books.answers:
+    for answer in snapshot.answers:
         if answer.what == what:
             groups[answer.transaction, answer.request_id].append(answer)
     yield from groups.items()
@@ -284,8 +286,8 @@ def _grouped(books: Books, what: str) -> Iterator[tuple[tuple[str, str], list[An
 
 def _unjust_refusals(answers: Sequence[Answer], *, excused: bool) -> Iterator[str]:
     """Money that is authorized can be settled and given back, whatever happens in between."""
-    done = next((answer for answer in answers if answer.word == "done"), None)
-    for answer in (one for one in answers if one.word == "refused"):
+    done = next((answer for answer in answers if answer.outcome == "done"), None)
+    for answer in (one for one in answers if one.outcome == "refused"):
         taken_back = done and done.answered_at < answer.asked_at and done.amount == answer.amount
         excuses = (AmountExceeded, RequestConflict, Refused) if excused else (AmountExceeded, RequestConflict)
         if taken_back or not isinstance(answer.error, excuses):

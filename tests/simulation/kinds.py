@@ -17,14 +17,14 @@ from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
-from tests.simulation.lightrail_draft import LightrailDraftMoney
-from tests.simulation.lightrail_v1 import LightrailV1Money
-from tests.simulation.lightrail_v2 import LightrailV2Money
-from tests.simulation.money import BRL, Call, Money
+from tests.simulation.backend_model import BRL, BackendModel, Call
+from tests.simulation.lightrail_draft import LightrailDraftModel
+from tests.simulation.lightrail_v1 import LightrailV1Model
+from tests.simulation.lightrail_v2 import LightrailV2Model
 from tests.simulation.scheduler import Actor
-from tests.simulation.vauchar import VaucharMoney
-from tests.simulation.voucherify import VoucherifyMoney
-from tests.simulation.wires import Surroundings, Wire
+from tests.simulation.transport import Environment, Transport
+from tests.simulation.vauchar import VaucharModel
+from tests.simulation.voucherify import VoucherifyModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +35,29 @@ class Kind:
     holds: Holds
     mapper: type[Mapper]
     options: Any
-    money: Callable[[Surroundings], Money]
+    backend: Callable[[Environment], BackendModel]
     elsewhere: bool = False
     credits: bool = True
     may_park: str = ""
 
 
 _KEY = Secret("simulated")
-_V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY), money=LightrailV1Money)
-_V2 = partial(Kind, mapper=LightrailV2, options=LightrailV2Options(_KEY), money=LightrailV2Money)
+_V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY), backend=LightrailV1Model)
+_V2 = partial(Kind, mapper=LightrailV2, options=LightrailV2Options(_KEY), backend=LightrailV2Model)
 _LIGHTRAIL_DRAFT = partial(
     Kind,
     mapper=LightrailDraft,
     options=LightrailDraftOptions(_KEY),
-    money=LightrailDraftMoney,
+    backend=LightrailDraftModel,
 )
 _VOUCHERIFY = partial(
     Kind,
     mapper=Voucherify,
     options=VoucherifyOptions("simulated", _KEY),
-    money=VoucherifyMoney,
+    backend=VoucherifyModel,
 )
 _VAUCHAR = partial(Kind, mapper=Vauchar, options=VaucharOptions("simulated", _KEY), credits=False)
-_SHOWS_KEYS, _SHOWS_NONE = partial(VaucharMoney, echoes=True), partial(VaucharMoney, echoes=False)
+_SHOWS_KEYS, _SHOWS_NONE = partial(VaucharModel, echoes=True), partial(VaucharModel, echoes=False)
 
 KINDS = {
     kind.name: kind
@@ -67,21 +67,21 @@ KINDS = {
         _V2("v2", Holds.NATIVE),
         _V2("v2-elsewhere", Holds.NATIVE, elsewhere=True),
         _V2("v2-upfront", Holds.UPFRONT),
-        _VAUCHAR("vauchar", Holds.LEDGER, money=_SHOWS_KEYS),
-        _VAUCHAR("vauchar-silent", Holds.LEDGER, money=_SHOWS_NONE),
-        _VAUCHAR("vauchar-upfront", Holds.UPFRONT, money=_SHOWS_KEYS),
-        _VAUCHAR("vauchar-upfront-silent", Holds.UPFRONT, money=_SHOWS_NONE),
+        _VAUCHAR("vauchar", Holds.LEDGER, backend=_SHOWS_KEYS),
+        _VAUCHAR("vauchar-silent", Holds.LEDGER, backend=_SHOWS_NONE),
+        _VAUCHAR("vauchar-upfront", Holds.UPFRONT, backend=_SHOWS_KEYS),
+        _VAUCHAR("vauchar-upfront-silent", Holds.UPFRONT, backend=_SHOWS_NONE),
         _VAUCHAR(
             "vauchar-elsewhere",
             Holds.LEDGER,
-            money=_SHOWS_KEYS,
+            backend=_SHOWS_KEYS,
             elsewhere=True,
             may_park="whether the account shows our keys is not known before it showed one",
         ),
         _VAUCHAR(
             "vauchar-silent-elsewhere",
             Holds.LEDGER,
-            money=_SHOWS_NONE,
+            backend=_SHOWS_NONE,
             elsewhere=True,
             may_park="a payment in a shop and one of ours may look the same",
         ),
@@ -95,13 +95,13 @@ KINDS = {
 
 
 class SimulatedHttp:
-    """Takes the place of a mapper's HttpBackend: every call goes over the wire to the model."""
+    """Takes the place of a mapper's HttpBackend: every call goes through the simulated transport to the model."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._wire = Wire(around)
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._transport = Transport(environment)
         self._keys: dict[Actor | None, str] = {}
-        self.money: Money
+        self.backend: BackendModel
 
     def call(
         self,
@@ -115,25 +115,25 @@ class SimulatedHttp:
         operation: str = "",
         breaker: bool = True,
     ) -> Answer:
-        key = self._keys.get(self._around.actor, "")
+        key = self._keys.get(self._environment.actor, "")
         parts = tuple(unquote(part) for part in path.split("/")[1:])
         call = Call(method, parts, query or {}, body, key if moves_money else "")
-        over = self._wire.write if moves_money else self._wire.read
-        return over(f"{method} {path} {key}".strip(), lambda: self.money.answer(call), deadline)
+        send = self._transport.write if moves_money else self._transport.read
+        return send(f"{method} {path} {key}".strip(), lambda: self.backend.answer(call), deadline)
 
     def listen(self, run: Callable[[Step, Deadline], Receipt]) -> Callable[[Step, Deadline], Receipt]:
-        """Remember the key of the step that is run: some backends never hear of it."""
+        """Remember the key of the step that is run: some backends never get it."""
 
         def listening(step: Step, deadline: Deadline) -> Receipt:
-            self._keys[self._around.actor] = step.key
+            self._keys[self._environment.actor] = step.key
             return run(step, deadline)
 
         return listening
 
 
-def build(kind: Kind, mapper_class: type[Mapper], around: Surroundings) -> tuple[Mapper, SimulatedHttp]:
+def build(kind: Kind, mapper_class: type[Mapper], environment: Environment) -> tuple[Mapper, SimulatedHttp]:
     """Return the real mapper of a kind, and what its calls go to."""
-    http = SimulatedHttp(around)
+    http = SimulatedHttp(environment)
     with mock.patch.dict(mapper_class.__init__.__globals__, HttpBackend=lambda *_arguments, **_options: http):
         mapper = mapper_class("sim", BRL, kind.holds, kind.options)
     mapper.run = http.listen(mapper.run)  # type: ignore[method-assign]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.money import Call, Money
-from tests.simulation.wires import Surroundings
+from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.transport import Environment
 
 ENDED = {"capture": "captured", "void": "void"}
 
@@ -29,11 +29,11 @@ class Posting:
     ended_at: int = 0
 
 
-class LightrailDraftMoney(Money):
+class LightrailDraftModel(BackendModel):
     """Transactions by id; capture and void have none. The card is looked at first, then its value, then the id."""
 
-    def __init__(self, around: Surroundings) -> None:
-        super().__init__(around)
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
         self._postings: dict[str, Posting] = {}
 
     def answer(self, call: Call) -> Answer:
@@ -77,7 +77,7 @@ class LightrailDraftMoney(Money):
         if call.body.get("pending"):
             json["pending"] = "pending"
             self.holds[call.key] = -change
-        self._postings[name] = Posting(json, call.key, self.now + self.around.weather.lag())
+        self._postings[name] = Posting(json, call.key, self.now + self.environment.faults.lag())
         return json
 
     def _end(self, call: Call, name: str, ending: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class LightrailDraftMoney(Money):
             raise _Rejected(409, "TransactionCaptured" if hold.ended == "captured" else "TransactionVoided")
         if "pending" not in hold.json:
             raise _Rejected(409, "TransactionNotPending")
-        hold.ended, hold.ended_at = ENDED[ending], self.now + self.around.weather.lag()
+        hold.ended, hold.ended_at = ENDED[ending], self.now + self.environment.faults.lag()
         amount = self.holds.pop(hold.key)
         card_id = hold.json["steps"][0]["valueStoreId"]
         self.move(card_id, call.key, amount if ending == "void" else 0)

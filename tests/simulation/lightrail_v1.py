@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.money import Call, Money
-from tests.simulation.wires import Surroundings
+from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.transport import Environment
 
 # Path below a transaction -> the transactionType it makes, and what that does to the card's value.
 ENDINGS = {"capture": ("DRAWDOWN", 0), "void": ("PENDING_VOID", 1), "refund": ("DRAWDOWN_REFUND", 1)}
@@ -24,11 +24,11 @@ class Made:
     ended: bool = False
 
 
-class LightrailV1Money(Money):
+class LightrailV1Model(BackendModel):
     """Transactions by their userSuppliedId."""
 
-    def __init__(self, around: Surroundings) -> None:
-        super().__init__(around)
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
         self.made: dict[str, Made] = {}
 
     def answer(self, call: Call) -> Answer:
@@ -88,7 +88,7 @@ class LightrailV1Money(Money):
             "dateCreated": "2026-01-01T00:00:00.000Z",
             "metadata": call.body.get("metadata"),
         }
-        self.made[name] = Made(asked, json, call.key, self.now + self.around.weather.lag())
+        self.made[name] = Made(asked, json, call.key, self.now + self.environment.faults.lag())
         return Answer(201, {"transaction": json}, {})
 
     def _details(self, card_id: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.money import Call, Money
-from tests.simulation.wires import Surroundings
+from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.transport import Environment
 
 AUTOMATIC_VOID_DELAY_MS = 10 * 60 * 1000
 
@@ -36,15 +36,15 @@ class Entry:
         return str(self.json["transactionType"])
 
 
-class LightrailV2Money(Money):
-    """Transactions by id. The balance is looked at before the id: a repeat may hear InsufficientBalance."""
+class LightrailV2Model(BackendModel):
+    """Transactions by id. The balance is looked at before the id: a repeat may be answered InsufficientBalance."""
 
-    def __init__(self, around: Surroundings) -> None:
-        super().__init__(around)
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
         self.entries: dict[str, Entry] = {}
 
     def answer(self, call: Call) -> Answer:
-        self.settle_down()
+        self.catch_up()
         try:
             if call.method == "POST":
                 return Answer(201, self._post(call), {})
@@ -86,7 +86,7 @@ class LightrailV2Money(Money):
                 return self._add(call.key, body, "reverse", first.card_id, first.amount, root=root)
         raise _Rejected(404, "")
 
-    def settle_down(self) -> None:
+    def catch_up(self) -> None:
         for name, entry in list(self.entries.items()):
             overdue = entry.void_at is not None and entry.void_at + AUTOMATIC_VOID_DELAY_MS <= self.now
             if overdue and entry.key in self.holds:
@@ -135,7 +135,7 @@ class LightrailV2Money(Money):
             "pending": bool(pending),
             "metadata": body.get("metadata"),
         }
-        entry = Entry(json, root or name, card_id, abs(change), key, self.now + self.around.weather.lag())
+        entry = Entry(json, root or name, card_id, abs(change), key, self.now + self.environment.faults.lag())
         self.entries[name] = entry
         if pending:
             entry.void_at = self.now + _milliseconds(pending)

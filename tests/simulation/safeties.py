@@ -1,4 +1,4 @@
-"""The safeties, and what each becomes when it is switched off: a change of the code's own text."""
+"""The safeties, and the mutant that each is proved by: a change of the code's own text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Safety:
     """`kind` names a kind of backend that needs it. Without `edits`, the harness itself takes it away.
 
     `bounded`: whether the backend keeps its bounds meanwhile. `first_seed`: where the tests begin to look; the README
-    tells how long it takes from seed 0.
+    says how long it takes from seed 0.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A schedule is a seed: play it, let everything come to rest, and compare the books."""
+"""A schedule is a seed: run it, let everything be resolved, and check the invariants."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from app.ledger.storage import keys
-from tests.simulation.house import PROVIDER, House, house
-from tests.simulation.invariants import AT_REST, AT_THE_END, Books, broken
+from tests.simulation.backend_model import CARDS
+from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, Snapshot, broken
 from tests.simulation.kinds import KINDS
-from tests.simulation.money import CARDS
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import MAXIMUM_MOVES, START
+from tests.simulation.system import PROVIDER, System, build_system
 
 LONGEST_LINE = 200
 
@@ -33,33 +33,33 @@ class Violation:
         return "\n".join((head, *self.trace, *(f"BROKEN {what}" for what in self.broken)))
 
 
-def books(of: House) -> Books:
+def snapshot(system: System) -> Snapshot:
     """Take everything there is to compare, at this moment."""
-    cards = {card_id: of.client.hgetall(keys.of_card(PROVIDER, card_id)) for card_id in CARDS}
-    return Books(of.kind, of.records(), of.due(), cards, of.money, of.town.answers)
+    cards = {card_id: system.client.hgetall(keys.of_card(PROVIDER, card_id)) for card_id in CARDS}
+    return Snapshot(system.kind, system.records(), system.due(), cards, system.backend, system.workload.answers)
 
 
-def run(it: House, seed: int) -> list[str]:
-    """Play one schedule and return what it broke."""
-    it.reset(seed)
-    it.play()
-    found = [f"an actor died of {failure!r}" for failure in it.scheduler.failures]
-    if it.scheduler.moves > MAXIMUM_MOVES:
+def run(system: System, seed: int) -> list[str]:
+    """Run one schedule and return what it broke."""
+    system.reset(seed)
+    system.run()
+    found = [f"an actor failed with {failure!r}" for failure in system.scheduler.failures]
+    if system.scheduler.moves > MAXIMUM_MOVES:
         return [*found, "it does not end"]
-    if not it.resolve_everything():
-        found.append("it does not come to rest")
-    found += broken(AT_REST, books(it))
-    if not it.expire_everything():
+    if not system.resolve_everything():
+        found.append("not everything is resolved")
+    found += broken(WHEN_RESOLVED, snapshot(system))
+    if not system.expire_everything():
         found.append("not everything expires")
-    found += broken(AT_THE_END, books(it))
-    return list(dict.fromkeys([*it.bookkeeper.found, *found]))
+    found += broken(AT_THE_END, snapshot(system))
+    return list(dict.fromkeys([*system.checker.found, *found]))
 
 
-def first_violation(it: House, seeds: range) -> Violation | None:
-    """Play schedules until one breaks something; play that one again to tell what happened."""
+def first_violation(system: System, seeds: range) -> Violation | None:
+    """Run schedules until one breaks something; run that one again for its trace."""
     for seed in seeds:
-        if run(it, seed):
-            return replay(it, seed)
+        if run(system, seed):
+            return replay(system, seed)
     return None
 
 
@@ -67,24 +67,26 @@ def first_miss(safety: Safety, url: str, seeds: range) -> tuple[int, list[str]] 
     """Return the first seed that breaks something only without `safety`, and what it breaks."""
     kind, left = KINDS[safety.kind], iter(seeds)
     while True:
-        with house(kind, url, safety, bounded=safety.bounded) as without:
+        with build_system(kind, url, safety, bounded=safety.bounded) as without:
             found = next(((seed, broken) for seed in left if (broken := run(without, seed))), None)
         if found is None:
             return None
-        with house(kind, url, bounded=safety.bounded) as whole:
-            if not run(whole, found[0]):
+        with build_system(kind, url, bounded=safety.bounded) as complete:
+            if not run(complete, found[0]):
                 return found
 
 
-def replay(it: House, seed: int) -> Violation:
-    """Play one schedule with its trace."""
-    it.scheduler.tracing = True
+def replay(system: System, seed: int) -> Violation:
+    """Run one schedule with its trace."""
+    system.scheduler.tracing = True
     try:
-        found = run(it, seed)
+        found = run(system, seed)
     finally:
-        it.scheduler.tracing = False
-    trace = (f"{(moment - START) / 1000:12.3f} {actor:16} {_short(what)}" for moment, actor, what in it.scheduler.trace)
-    return Violation(it.kind.name, seed, tuple(found), tuple(trace))
+        system.scheduler.tracing = False
+    trace = (
+        f"{(moment - START) / 1000:12.3f} {actor:16} {_short(what)}" for moment, actor, what in system.scheduler.trace
+    )
+    return Violation(system.kind.name, seed, tuple(found), tuple(trace))
 
 
 def _short(what: str) -> str:

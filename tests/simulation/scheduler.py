@@ -1,4 +1,4 @@
-"""The scheduler owns time and every interleaving: actors run one at a time, and only when it lets them."""
+"""The scheduler decides about time and every interleaving: actors run one at a time, in the order of a seed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Crashed(BaseException):
 
 
 class Actor:
-    """Somebody who acts: a worker with a request, a sweeper, VTEX, a shopper. Runs in a thread when it is its turn."""
+    """One that acts: a worker with a request, a sweeper, VTEX, a shopper. Runs in a thread when it is its turn."""
 
-    def __init__(self, name: str, body: Body, *, mortal: bool) -> None:
+    def __init__(self, name: str, body: Body, *, may_crash: bool) -> None:
         self.name = name
         self.body = body
-        self.mortal = mortal  # may crash and stall
+        self.may_crash = may_crash  # may crash and stall
         self.ticket = 0  # only the newest wake-up counts
         self.idle = False  # sleeps only until there may be something to do
         self.thread: _Thread | None = None
@@ -76,7 +76,7 @@ class Scheduler:
         self.trace: list[tuple[int, str, str]] = []
         self.failures: list[BaseException] = []
         self.moves = 0
-        self.living = 0  # actors that the schedule lasts for
+        self.active = 0  # actors that the schedule lasts for
         self._heap: list[tuple[int, int, int, Actor | None, int, Body | None]] = []
         self._number = 0
 
@@ -104,15 +104,17 @@ class Scheduler:
         self._push(milliseconds, actor)
 
     def at(self, milliseconds: int, action: Body) -> None:
-        """Let something happen later, whoever is alive then."""
+        """Let something happen later, whoever has crashed by then."""
         self._number += 1
         heappush(self._heap, (self.now + milliseconds, self.rng.getrandbits(16), self._number, None, 0, action))
 
-    def spawn(self, name: str, body: Body, milliseconds: int = 0, *, mortal: bool = True, counts: bool = True) -> Actor:
+    def spawn(
+        self, name: str, body: Body, milliseconds: int = 0, *, may_crash: bool = True, counts: bool = True
+    ) -> Actor:
         """Start an actor. The schedule lasts until the last one that counts is over."""
-        actor = Actor(name, body, mortal=mortal)
+        actor = Actor(name, body, may_crash=may_crash)
         if counts:
-            self.living += 1
+            self.active += 1
             actor.body = lambda: self._live(body)
         self._push(milliseconds, actor)
         return actor
@@ -137,7 +139,7 @@ class Scheduler:
         try:
             body()
         finally:
-            self.living -= 1
+            self.active -= 1
 
     def _push(self, milliseconds: int, actor: Actor) -> None:
         actor.ticket += 1
@@ -158,7 +160,7 @@ class Scheduler:
         """Return the thread whose turn it is, after everything that needs none has happened."""
         while self._heap:
             moment, _, _, actor, ticket, action = heappop(self._heap)
-            if self.living or actor is None or not actor.idle:
+            if self.active or actor is None or not actor.idle:
                 self.now = max(self.now, moment)
             self.moves += 1
             self.current = actor
@@ -181,7 +183,7 @@ class Scheduler:
                     actor.body()
             except Crashed:
                 self.note("crashed")
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the schedule tells of it
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the schedule reports it
                 self.failures.append(error)
             actor.ticket += 1
             _Thread.idle.append(thread)

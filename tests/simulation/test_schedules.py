@@ -1,78 +1,80 @@
-"""Whatever happens in whatever order, the books agree: thousands of schedules of every kind of backend."""
+"""Whatever happens in whatever order, the ledger agrees with the backend: thousands of schedules of every kind."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.simulation.house import house
+from tests.simulation.faults import BackendFault, RedisFault
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import SAFETIES, Safety
 from tests.simulation.schedule import first_miss, first_violation, replay, run
-from tests.simulation.weather import Backend, Storage
+from tests.simulation.system import build_system
 
 SCHEDULES = 32
 BLOCKS = 4
 
 # Each safety is missed soon after its `first_seed`. Where the code has changed since, the schedules have, too: then it
 # may take longer, and `first_seed` should be looked for again.
-PATIENCE = 3_000
+MAXIMUM_SCHEDULES = 3_000
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_happens_the_books_agree(kind: str, block: int, redis_url: str) -> None:
-    with house(KINDS[kind], redis_url) as one:
-        violation = first_violation(one, range(block * SCHEDULES, (block + 1) * SCHEDULES))
+def test_whatever_happens_the_ledger_agrees_with_the_backend(kind: str, block: int, redis_url: str) -> None:
+    with build_system(KINDS[kind], redis_url) as system:
+        violation = first_violation(system, range(block * SCHEDULES, (block + 1) * SCHEDULES))
     assert violation is None, f"\n{violation}"
 
 
 @pytest.mark.parametrize("safety", SAFETIES, ids=lambda safety: safety.name)
 def test_without_a_safety_something_breaks(safety: Safety, redis_url: str) -> None:
-    seeds = range(safety.first_seed, safety.first_seed + PATIENCE)
-    assert first_miss(safety, redis_url, seeds), f"nothing broke in {PATIENCE} schedules without: {safety.name}"
+    seeds = range(safety.first_seed, safety.first_seed + MAXIMUM_SCHEDULES)
+    assert first_miss(safety, redis_url, seeds), (
+        f"nothing broke in {MAXIMUM_SCHEDULES} schedules without: {safety.name}"
+    )
 
 
-def test_a_breach_that_heals_by_itself_is_seen(redis_url: str) -> None:
-    """Each change of the money is looked at: once everything has come to rest, what was set aside is no more."""
+def test_a_violation_that_heals_by_itself_is_seen(redis_url: str) -> None:
+    """Each change of the money is looked at: once everything is resolved, nothing is set aside any more."""
     safety = next(one for one in SAFETIES if one.name == "what a refund puts back for a moment is set aside")
-    with house(KINDS[safety.kind], redis_url, safety) as one:
-        found = next(found for seed in range(PATIENCE) if (found := run(one, seed)))
-        assert found == list(one.bookkeeper.found)
+    with build_system(KINDS[safety.kind], redis_url, safety) as system:
+        found = next(found for seed in range(MAXIMUM_SCHEDULES) if (found := run(system, seed)))
+        assert found == list(system.checker.found)
 
 
 def test_a_schedule_happens_again_just_as_it_did(redis_url: str) -> None:
-    with house(KINDS["vauchar"], redis_url) as one:
-        first, second = replay(one, 3), replay(one, 3)
+    with build_system(KINDS["vauchar"], redis_url) as system:
+        first, second = replay(system, 3), replay(system, 3)
     assert first.trace == second.trace
     assert len(first.trace) > 10
 
 
-def test_the_weather_brings_everything_it_may(redis_url: str) -> None:
+def test_every_fault_is_injected(redis_url: str) -> None:
     """What never happens proves nothing: every fault comes, and every event a transaction may have."""
     seen: set[str] = set()
     events: set[str] = set()
-    with house(KINDS["vauchar-silent-elsewhere"], redis_url) as one:
+    with build_system(KINDS["vauchar-silent-elsewhere"], redis_url) as system:
         for seed in range(80):
-            seen.update(word for line in replay(one, seed).trace for word in WATCHED if word in line)
-            events |= one.events()
+            seen.update(word for line in replay(system, seed).trace for word in WATCHED if word in line)
+            events |= system.events()
     assert seen == set(WATCHED)
     assert events >= {"opened", "step done", "done", "refused", "abandoned", "unknown"}
 
 
 WATCHED = (
-    *(fate.value for fate in (*Storage, *Backend) if fate not in (Storage.FINE, Backend.FINE)),
+    *(fault.value for fault in (*RedisFault, *BackendFault) if fault not in (RedisFault.NONE, BackendFault.NONE)),
     "crashed",
-    "stands still",
-    "hears nothing",
+    "stalls",
+    "does not receive",
     "elsewhere",
     "suspends",
 )
 
 
 def test_a_promise_to_settle_is_simulated_too(redis_url: str) -> None:
-    with house(KINDS["v1"], redis_url) as one:
+    with build_system(KINDS["v1"], redis_url) as system:
         for seed in range(20):
-            run(one, seed)
-            if "accepted" in one.events():
+            run(system, seed)
+            if "accepted" in system.events():
                 return
     pytest.fail("no settlement was accepted before it was done")

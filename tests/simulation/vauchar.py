@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.money import BRL, Call, Money
-from tests.simulation.wires import Surroundings
+from tests.simulation.backend_model import BRL, BackendModel, Call
+from tests.simulation.transport import Environment
 
 
 @dataclass(slots=True)
@@ -21,11 +21,11 @@ class Redemption:
     sent: str
 
 
-class VaucharMoney(Money):
+class VaucharModel(BackendModel):
     """Cards and redemptions. Nothing is idempotent. `echoes`: the account shows the transaction_id it was sent."""
 
-    def __init__(self, around: Surroundings, *, echoes: bool) -> None:
-        super().__init__(around)
+    def __init__(self, environment: Environment, *, echoes: bool) -> None:
+        super().__init__(environment)
         self._echoes = echoes
         self._redemptions: dict[str, Redemption] = {}
         self._made = 0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.money import Call, Money
-from tests.simulation.wires import Surroundings
+from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.transport import Environment
 
 Json = dict[str, Any]
 
@@ -26,16 +26,18 @@ class Redemption:
     undone_at: int = 0
 
 
-class VoucherifyMoney(Money):
+class VoucherifyModel(BackendModel):
     """Vouchers, redemptions and the transactions of each voucher. Nothing is idempotent, but a rollback comes once.
 
     What the reference leaves open is drawn for each account: whether redemptions have parents, whether transactions
     name their order, and whether they are young enough to be rolled back.
     """
 
-    def __init__(self, around: Surroundings) -> None:
-        super().__init__(around)
-        self._parents, self._names_orders, self._rolls_back = (around.scheduler.rng.random() < 0.5 for _ in range(3))
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._parents, self._names_orders, self._rolls_back = (
+            environment.scheduler.rng.random() < 0.5 for _ in range(3)
+        )
         self._redemptions: dict[str, Redemption] = {}
         self._not_shown_yet: list[tuple[int, str, int]] = []  # shown from, of card, by how much its balance changed
         self._transactions: list[tuple[int, str, Json]] = []  # shown from, of card
@@ -113,7 +115,7 @@ class VoucherifyMoney(Money):
 
     def _shows_at(self) -> int:
         """Return the moment from which reads show what happens now."""
-        return self.now + self.around.weather.lag()
+        return self.now + self.environment.faults.lag()
 
     def _shown(self, redemption: Redemption) -> Json:
         undone = bool(redemption.rollback) and redemption.undone_at <= self.now

@@ -1,4 +1,4 @@
-"""The teller does with a mapper what the ledger does, for one transaction, in memory and without any of its safety."""
+"""A driver does with a mapper what the ledger does, for one transaction, in memory and without any of its safety."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEMO = Memo(
 )
 
 
-class Teller:
+class Driver:
     """Acts on one transaction: plans each act, and gets its steps done by `attempt` under keys like the ledger's.
 
     `holds` is what the transaction was opened with, by default what the mapper is set to now.

@@ -1,4 +1,4 @@
-"""The backends' stand-ins as the stage has them: each behind a gate, at which a call of the service can be met."""
+"""An interceptor before each backend's sandbox: it can stop a call before or after it is carried out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 from mappers.sandbox import Sandbox
 
 
-class Gate:
-    """Stands before a stand-in and does something before or after the next call of a kind is carried out."""
+class Interceptor:
+    """WSGI middleware that does something before or after the next call of a kind is carried out."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app.wsgi_app
@@ -53,11 +53,11 @@ class Gate:
 
 
 @dataclass
-class Stand:
-    """One backend's stand-in."""
+class InterceptedSandbox:
+    """One backend's sandbox, behind its interceptor."""
 
     sandbox: Sandbox
-    gate: Gate
+    interceptor: Interceptor
 
     @property
     def model(self) -> Any:

@@ -1,4 +1,4 @@
-"""The nursery as its parent sees it: a process that forks a fresh one of the service for each job."""
+"""The fork server, from the harness's side: a process that forks a fresh worker for each job."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 # Longer than anything here takes on a machine that has other things to do.
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
-class Nursery:
-    """The process that forks a fresh one for each job; it is started with the first."""
+class ForkServer:
+    """A process that forks a fresh worker for each job; it is started with the first."""
 
     def __init__(self, providers: Path) -> None:
         self._providers = providers
@@ -27,7 +27,7 @@ class Nursery:
             ours, theirs = socket.socketpair()
             with theirs:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.faults.child", str(theirs.fileno()), str(self._providers)],
+                    [sys.executable, "-m", "tests.faults.worker", str(theirs.fileno()), str(self._providers)],
                     cwd=ROOT,
                     pass_fds=[theirs.fileno()],
                 )
@@ -35,9 +35,9 @@ class Nursery:
         return self._running[0]
 
     def close(self) -> None:
-        """End it; a process that waits to be told to go on ends with it."""
+        """End it; a worker that waits to be told to go on ends with it."""
         if self._running is not None:
             pipe, process = self._running
             pipe.close()
-            process.wait(PATIENCE_SECONDS)
+            process.wait(TIMEOUT_SECONDS)
             self._running = None

@@ -18,8 +18,8 @@ from mappers.base import MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
+from tests.faults.expected import AUTHORIZED, PART
 from tests.faults.matrix import Operation
-from tests.faults.promises import AUTHORIZED, PART
 from tests.money import major, minor
 
 DEADLINE_SECONDS = 10.0
@@ -43,7 +43,7 @@ EARLIER = {
 }
 
 
-class Chore(StrEnum):
+class SweeperTask(StrEnum):
     """What the sweeper does although nobody asks for it."""
 
     EXPIRE = "expire"
@@ -53,11 +53,11 @@ class Chore(StrEnum):
     @property
     def operation(self) -> Operation:
         """What VTEX would have had to ask for."""
-        return Operation.SETTLE if self is Chore.KEEP_THE_PROMISE else Operation.CANCEL
+        return Operation.SETTLE if self is SweeperTask.KEEP_THE_PROMISE else Operation.CANCEL
 
 
 @dataclass(frozen=True)
-class Answered:
+class Answer:
     """What the operation answered: its id, or the kind of error and its message."""
 
     id: str | None
@@ -68,7 +68,7 @@ class Answered:
 class Summary:
     """What the service knows after a recovery."""
 
-    answer: Answered | None
+    answer: Answer | None
     state: str | None = None
     steps: tuple[tuple[str, ...], ...] = ()
     unresolved: bool = False
@@ -84,28 +84,28 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Where:
-    """Which card, and how Redis is reached."""
+class Target:
+    """Which card of which provider, and how Redis is reached."""
 
     redis_url: str
     provider: str
     card: str
 
 
-class Workshop:
+class ServiceDriver:
     """The service in this process, and what VTEX asks it about one card."""
 
-    def __init__(self, registry: Registry, where: Where) -> None:
+    def __init__(self, registry: Registry, target: Target) -> None:
         settings = Settings(redis_timeout_seconds=REDIS_TIMEOUT_SECONDS, money_deadline_seconds=5)
-        self.parts: Parts = build(settings, registry, where.redis_url)
+        self.parts: Parts = build(settings, registry, target.redis_url)
         # Whoever asks again does so at once: what is asked needs no time here to change.
         self.parts.executor._sleep = lambda _: None
-        provider = registry.get(where.provider)
+        provider = registry.get(target.provider)
         assert provider is not None
         self.provider: Provider = provider
-        # The stand-ins' reads do not lag, and who asks again at once must not wait for that to be over.
+        # The sandboxes' reads do not lag, and who asks again at once must not wait for that to be over.
         provider.mapper.read_lag_seconds = 0.0  # type: ignore[misc]
-        self.card = where.card
+        self.card = target.card
         self.parts.connection.now_milliseconds()  # a Redis that hangs takes no new connections
 
     def transaction_id(self, operation: Operation) -> str:
@@ -114,37 +114,37 @@ class Workshop:
         request_id = REQUEST if operation.opens else f"before-{opening}"
         return names.transaction_id(self.provider.id, self.card, kind, request_id)
 
-    def call(self, operation: Operation, target: Operation, request_id: str = REQUEST) -> str:
-        """Make one call of VTEX's. `target` is the operation it all is about."""
+    def call(self, operation: Operation, about: Operation, request_id: str = REQUEST) -> str:
+        """Make one call of VTEX's. `about` is the operation that the cell is about."""
         ledger, deadline = self.parts.ledger, Deadline.after(DEADLINE_SECONDS)
         if operation.opens:
             kind = Kind.CREDIT if operation is Operation.CREDIT else Kind.DEBIT
             request = AuthorizationRequest(self.card, kind, minor(AUTHORIZED), request_id)
             return ledger.authorize(self.provider, request, deadline)
         value = PART if operation in (Operation.CANCEL_PART, Operation.REFUND_PART) else AUTHORIZED
-        change = ChangeRequest(self.card, self.transaction_id(target), minor(value), request_id)
+        change = ChangeRequest(self.card, self.transaction_id(about), minor(value), request_id)
         use_case = ledger.settle if operation is Operation.SETTLE else ledger.cancel
         return use_case(self.provider, change, deadline).oid
 
-    def prepare(self, target: Operation) -> None:
-        for earlier in EARLIER[target]:
-            self.call(earlier, target, f"before-{earlier}")
+    def prepare(self, about: Operation) -> None:
+        for earlier in EARLIER[about]:
+            self.call(earlier, about, f"before-{earlier}")
 
-    def leave_to_the_sweeper(self, chore: Chore) -> None:
-        """Bring the card to where a chore is due, with nobody who asks for it."""
-        self.call(Operation.AUTHORIZE, chore.operation, f"before-{Operation.AUTHORIZE}")
-        value = {Chore.VOID_THE_REST: PART, Chore.KEEP_THE_PROMISE: AUTHORIZED}.get(chore)
+    def leave_to_the_sweeper(self, task: SweeperTask) -> None:
+        """Bring the card to where a task is due, with nobody who asks for it."""
+        self.call(Operation.AUTHORIZE, task.operation, f"before-{Operation.AUTHORIZE}")
+        value = {SweeperTask.VOID_THE_REST: PART, SweeperTask.KEEP_THE_PROMISE: AUTHORIZED}.get(task)
         if value is not None:
-            settle = "accept" if chore is Chore.KEEP_THE_PROMISE else "capture"
+            settle = "accept" if task is SweeperTask.KEEP_THE_PROMISE else "capture"
             provider = replace(self.provider, policy=replace(self.provider.policy, settle=settle))
-            change = ChangeRequest(self.card, self.transaction_id(chore.operation), minor(value), "before-settle")
+            change = ChangeRequest(self.card, self.transaction_id(task.operation), minor(value), "before-settle")
             self.parts.ledger.settle(provider, change, Deadline.after(DEADLINE_SECONDS))
 
-    def answer(self, operation: Operation) -> Answered:
+    def answer(self, operation: Operation) -> Answer:
         try:
-            return Answered(self.call(operation, operation))
+            return Answer(self.call(operation, operation))
         except (MapperError, LedgerError) as error:
-            return Answered(None, f"{type(error).__name__}: {error}")
+            return Answer(None, f"{type(error).__name__}: {error}")
 
     def record(self, operation: Operation) -> Transaction | None:
         return self.parts.storage.load(self.transaction_id(operation))
@@ -156,14 +156,14 @@ def unfinished(record: Transaction | None) -> bool:
     )
 
 
-def summarize(workshop: Workshop, operation: Operation, answer: Answered | None) -> Summary:
-    parts, provider, card = workshop.parts, workshop.provider, workshop.card
+def summarize(driver: ServiceDriver, operation: Operation, answer: Answer | None) -> Summary:
+    parts, provider, card = driver.parts, driver.provider, driver.card
     deadline = Deadline.after(DEADLINE_SECONDS)
-    record = workshop.record(operation)
+    record = driver.record(operation)
     client: Any = parts.connection._client
     settlements: list[Decimal] = []
     cancellations: list[Decimal] = []
-    transaction_id = workshop.transaction_id(operation)
+    transaction_id = driver.transaction_id(operation)
     unresolved = record is not None and record.unresolved is not None
     listed = transaction_id in parts.ledger.transactions(provider, card, deadline)
     if listed and not unresolved:

@@ -1,4 +1,4 @@
-"""The money on paper: what a shopkeeper would write down of each payment, knowing nothing of how it is kept."""
+"""The reference model: the sums of each payment, without any ledger, hold or backend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Change:
 
 @dataclass
 class Payment:
-    """A transaction as its owner would keep it on paper. `id` is None until VTEX is told."""
+    """The sums of one transaction. `id` is None until VTEX is told."""
 
     request_id: str
     amount: int

@@ -1,4 +1,4 @@
-"""Many schedules: several processes that play batches of them, and a bar that tells how far they are."""
+"""The runner of many schedules: several processes that run batches of them, and a progress bar."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 import redis
 
 from app.server.embedded import EmbeddedRedis
-from tests.simulation.house import house
 from tests.simulation.kinds import KINDS
 from tests.simulation.schedule import Violation, first_violation
+from tests.simulation.system import build_system
 
 BATCH = 50
 DATABASES = 16  # of one Redis; each process has one to itself
 BAR_WIDTH = 40
 
-# A kind, and the seeds to play of it.
-Work = tuple[str, range]
+# A kind, and the seeds to run of it.
+Batch = tuple[str, range]
 
 
 @contextmanager
-def a_redis() -> Iterator[str]:
+def running_redis() -> Iterator[str]:
     """Start a Redis for schedules only: it need not survive anything, so it does not wait for the disk."""
     with tempfile.TemporaryDirectory(prefix="simulation-") as directory, EmbeddedRedis(Path(directory)) as storage:
         with redis.Redis.from_url(storage.url) as client:
@@ -36,17 +36,17 @@ def a_redis() -> Iterator[str]:
         yield storage.url
 
 
-def play(kinds: Sequence[str], start: int, schedules: int, processes: int) -> Violation | None:
-    """Play schedules of each kind in turn; stop at the first that breaks something, and return it."""
+def run_schedules(kinds: Sequence[str], start: int, schedules: int, processes: int) -> Violation | None:
+    """Run schedules of each kind in turn; stop at the first that breaks something, and return it."""
     processes = min(processes, DATABASES)
     progress = Progress(schedules)
     context = multiprocessing.get_context("spawn")
-    places: SimpleQueue[str] = context.SimpleQueue()
-    with a_redis() as url, context.Pool(processes, _take_place, (places,)) as pool:
+    urls: SimpleQueue[str] = context.SimpleQueue()
+    with running_redis() as url, context.Pool(processes, _take_redis_url, (urls,)) as pool:
         for number in range(processes):
-            places.put(f"{url}?db={number}")
-        for played, violation in pool.imap_unordered(_play, _batches(kinds, start, schedules)):
-            progress.add(played)
+            urls.put(f"{url}?db={number}")
+        for done, violation in pool.imap_unordered(_run_batch, _batches(kinds, start, schedules)):
+            progress.add(done)
             if violation is not None:
                 break
         progress.end()
@@ -61,8 +61,8 @@ class Progress:
         self._done = 0
         self._started = time.monotonic()
 
-    def add(self, played: int) -> None:
-        self._done += played
+    def add(self, done: int) -> None:
+        self._done += done
         rate = self._done / max(time.monotonic() - self._started, 0.001)
         filled = BAR_WIDTH * self._done // self._total
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
@@ -74,7 +74,7 @@ class Progress:
         sys.stderr.write("\n")
 
 
-def _batches(kinds: Sequence[str], start: int, schedules: int) -> Iterator[Work]:
+def _batches(kinds: Sequence[str], start: int, schedules: int) -> Iterator[Batch]:
     left = schedules
     for first in count(start, BATCH):
         for kind in kinds:
@@ -84,15 +84,15 @@ def _batches(kinds: Sequence[str], start: int, schedules: int) -> Iterator[Work]
             left -= BATCH
 
 
-def _play(work: Work) -> tuple[int, Violation | None]:
-    kind, seeds = work
-    with house(KINDS[kind], _place[0]) as one:
-        return len(seeds), first_violation(one, seeds)
+def _run_batch(batch: Batch) -> tuple[int, Violation | None]:
+    kind, seeds = batch
+    with build_system(KINDS[kind], _redis_url[0]) as system:
+        return len(seeds), first_violation(system, seeds)
 
 
-# Where this process of the pool plays.
-_place: list[str] = []
+# The Redis database of this process of the pool.
+_redis_url: list[str] = []
 
 
-def _take_place(places: SimpleQueue[str]) -> None:
-    _place.append(places.get())
+def _take_redis_url(urls: SimpleQueue[str]) -> None:
+    _redis_url.append(urls.get())

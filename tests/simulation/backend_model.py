@@ -1,4 +1,4 @@
-"""The money at a model backend: balances, holds, and every effect that any call ever had."""
+"""What every model of a backend keeps: balances, holds, and every effect that any call ever had."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from mappers.http import Answer
 from mappers.money import Currency
-from tests.simulation.wires import Surroundings
+from tests.simulation.transport import Environment
 
 CARDS = ("card-1", "card-2")
 FIRST_BALANCE = 10_000
@@ -30,7 +30,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request. `key` is the step's that it is made for; the backend itself may never hear of it."""
+    """One HTTP request. `key` is the step's that it is made for; the backend itself may never get it."""
 
     method: str
     path: tuple[str, ...]
@@ -39,11 +39,11 @@ class Call:
     key: str
 
 
-class Money(ABC):
+class BackendModel(ABC):
     """What a model backend has in common with the others. Subclasses say what a repeat does, and what is shown."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self.around = around
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
         self.balance = dict.fromkeys(CARDS, FIRST_BALANCE)
         self.effects: list[Effect] = []
         self.holds: dict[str, int] = {}  # open ones: key -> minor units
@@ -58,7 +58,7 @@ class Money(ABC):
 
     @property
     def now(self) -> int:
-        return self.around.scheduler.now
+        return self.environment.scheduler.now
 
     def move(self, card_id: str, key: str, change: int, *, ours: bool = True) -> None:
         self.balance[card_id] += change
@@ -80,5 +80,5 @@ class Money(ABC):
         self.refused_payments |= self.suspended == card_id
         return self.suspended != card_id
 
-    def settle_down(self) -> None:
+    def catch_up(self) -> None:
         """Do what the backend would have done by itself by now."""

@@ -1,4 +1,4 @@
-"""The weather knows what goes wrong in one schedule, and how often: drawn from its seed, so that no two are alike."""
+"""The fault injector: what goes wrong in one schedule, and how often, drawn from its seed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LATEST_ARRIVAL_MS = LEASE_SECONDS * 1000 // 2 - READ_LAG_MS
 LONGEST_STALL_MS = 2 * 60 * 60 * 1000
 
 
-class Storage(StrEnum):
+class RedisFault(StrEnum):
     """What may happen to one command to Redis."""
 
-    FINE = "fine"
+    NONE = "no fault"
     DOWN = "Redis is down"
     LOST = "Redis did it, its answer is lost"
 
 
-class Backend(StrEnum):
+class BackendFault(StrEnum):
     """What may happen to one call to the backend."""
 
-    FINE = "fine"
+    NONE = "no fault"
     REFUSED = "connection refused"
     LOST_BEFORE = "reset before the effect"
     LOST_AFTER = "reset after the effect"
@@ -42,22 +42,22 @@ class Backend(StrEnum):
     ERROR_AFTER = "500 after the effect"
 
 
-class Weather:
+class FaultInjector:
     """Each fault's rate in this schedule is none, rare or frequent."""
 
     def __init__(self, rng: Random, *, bounded: bool = True) -> None:
-        """`bounded`: the backend does what it is told in time. Where it does not, processes stand still a lot, too."""
+        """`bounded`: the backend does what it is told in time. Where it does not, processes stall a lot, too."""
         self._rng = rng
         self._latest = LATEST_ARRIVAL_MS if bounded else 4 * LEASE_SECONDS * 1000
         self._crash = self._rate(0.02, 0.08)
         self._stall = self._rate(0.01, 0.05)
         self._slow = self._rate(0.1, 0.4)
         self._answer_lost = self._rate(0.1, 0.4)
-        self._storage = {Storage.DOWN: self._rate(0.02, 0.08), Storage.LOST: self._rate(0.02, 0.08)}
-        self._writes = {kind: self._rate(0.05, 0.25) for kind in Backend if kind is not Backend.FINE}
+        self._commands_fail = {RedisFault.DOWN: self._rate(0.02, 0.08), RedisFault.LOST: self._rate(0.02, 0.08)}
+        self._writes = {kind: self._rate(0.05, 0.25) for kind in BackendFault if kind is not BackendFault.NONE}
         self._reads = self._rate(0.03, 0.25)
         if not bounded:
-            self._crash, self._stall, self._writes = 0.0, 0.1, {Backend.LATE: 0.3}
+            self._crash, self._stall, self._writes = 0.0, 0.1, {BackendFault.LATE: 0.3}
         self.read_lag = rng.choice((0, 0, READ_LAG_MS))
 
     def _rate(self, rare: float, frequent: float) -> float:
@@ -67,7 +67,7 @@ class Weather:
         return self._happens(self._crash)
 
     def stall(self) -> int:
-        """Return for how long a process stands still now, in milliseconds; mostly not at all."""
+        """Return for how long a process stalls now, in milliseconds; mostly not at all."""
         if not self._happens(self._stall):
             return 0
         return self._rng.choice((6_000, 16_000, 31_000, 61_000, LONGEST_STALL_MS)) + self._rng.randrange(5_000)
@@ -89,11 +89,11 @@ class Weather:
     def loses_the_answer(self) -> bool:
         return self._happens(self._answer_lost)
 
-    def storage(self) -> Storage:
-        return self._one_of(self._storage, Storage.FINE)
+    def redis_command(self) -> RedisFault:
+        return self._one_of(self._commands_fail, RedisFault.NONE)
 
-    def backend_write(self) -> Backend:
-        return self._one_of(self._writes, Backend.FINE)
+    def backend_write(self) -> BackendFault:
+        return self._one_of(self._writes, BackendFault.NONE)
 
     def read_fails(self) -> bool:
         return self._happens(self._reads)
@@ -109,28 +109,28 @@ class Weather:
 
 
 @dataclass(frozen=True, slots=True)
-class Mishap:
-    """The one thing that goes wrong in a call: at which point it crashes, or what befalls a command or a write."""
+class PlannedFault:
+    """The one fault of a call, none by default: a crash, or what happens to a Redis command or a backend call."""
 
     crash_at: int = 0
-    storage: Storage = Storage.FINE
+    redis: RedisFault = RedisFault.NONE
     redis_at: int = 0
-    backend: Backend = Backend.FINE
+    backend: BackendFault = BackendFault.NONE
     read_fails: bool = False
 
 
-class Calm(Weather):
-    """Nothing goes wrong but one mishap."""
+class PlannedFaultInjector(FaultInjector):
+    """Injects one planned fault and no other."""
 
-    def __init__(self, mishap: Mishap) -> None:
+    def __init__(self, fault: PlannedFault) -> None:
         super().__init__(Random(0))
-        self._mishap = mishap
+        self._fault = fault
         self._points = self._commands = 0
         self.read_lag = 0
 
     def crashes(self) -> bool:
         self._points += 1
-        return self._points == self._mishap.crash_at
+        return self._points == self._fault.crash_at
 
     def stall(self) -> int:
         return 0
@@ -138,14 +138,14 @@ class Calm(Weather):
     def latency(self) -> int:
         return 5
 
-    def storage(self) -> Storage:
+    def redis_command(self) -> RedisFault:
         self._commands += 1
-        return self._mishap.storage if self._commands == self._mishap.redis_at else Storage.FINE
+        return self._fault.redis if self._commands == self._fault.redis_at else RedisFault.NONE
 
-    def backend_write(self) -> Backend:
-        fate, self._mishap = self._mishap.backend, replace(self._mishap, backend=Backend.FINE)
-        return fate
+    def backend_write(self) -> BackendFault:
+        fault, self._fault = self._fault.backend, replace(self._fault, backend=BackendFault.NONE)
+        return fault
 
     def read_fails(self) -> bool:
-        fails, self._mishap = self._mishap.read_fails, replace(self._mishap, read_fails=False)
+        fails, self._fault = self._fault.read_fails, replace(self._fault, read_fails=False)
         return fails

@@ -1,4 +1,4 @@
-"""How a safety is switched off in the house: by a change of the code's own text, or by taking the intent away."""
+"""Mutants of the system, each without one safety: by a change of the code's own text, or by not writing the intent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXECUTOR = "app/ledger/executor.py"
 
 
 class Outdated(Exception):
-    """The code has no longer the text that switching a safety off would change: say in safeties.py what it is now."""
+    """The code has no longer the text that the mutant would change: say in safeties.py what it is now."""
 
 
 def check(safety: Safety) -> None:
@@ -77,8 +77,8 @@ def _module(file: str, text: str) -> ModuleType:
     return module
 
 
-class ForgetfulStorage(Storage):
-    """Keeps an opening act to itself until something became of it: nothing is on disk before it is sent."""
+class StorageWithoutIntents(Storage):
+    """Writes an opening act only with its result: nothing is on disk before it is sent."""
 
     def __init__(self, client: redis.Redis, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -1,4 +1,4 @@
-"""VTEX and the shopper: what they ask for, when they repeat it, and when they give up."""
+"""The workload: what VTEX and shoppers ask for, when they repeat it, and when they give up."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from app.ledger.transaction import Operation
 from mappers.base import BackendUnavailable, OutcomeUnknown, Refused
 from mappers.deadline import Deadline
 from providers.provider import Provider
+from tests.simulation.backend_model import CARDS, BackendModel
+from tests.simulation.faults import HUB_TIMEOUT_MS, MONEY_DEADLINE_SECONDS
 from tests.simulation.kinds import Kind
-from tests.simulation.money import CARDS, Money
 from tests.simulation.scheduler import Actor
-from tests.simulation.weather import HUB_TIMEOUT_MS, MONEY_DEADLINE_SECONDS
-from tests.simulation.wires import Surroundings
+from tests.simulation.transport import Environment
 
-NO = (Refused, AmountExceeded, RequestConflict, TransactionNotFound)
-LATER = (BackendUnavailable, OutcomeUnknown, Unresolved, LedgerUnavailable)
+REFUSALS = (Refused, AmountExceeded, RequestConflict, TransactionNotFound)
+RETRYABLE = (BackendUnavailable, OutcomeUnknown, Unresolved, LedgerUnavailable)
 
 SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
 # Ours are multiples of this, those of shops are not: where nothing but the amount tells them apart, nobody can.
@@ -34,7 +34,7 @@ ELSEWHERE = (7, 1_013, 2_539)
 
 
 @dataclass(frozen=True, slots=True)
-class Mood:
+class Profile:
     """How many orders there are, of how much, and how long everybody waits before the next thing (from, to)."""
 
     orders: tuple[int, ...]
@@ -44,13 +44,13 @@ class Mood:
 
 _SOON, _LATER = ((0, SECOND), (0, SECOND), (SECOND, 20 * SECOND)), ((20 * SECOND, MINUTE), (10 * MINUTE, 20 * MINUTE))
 _AMOUNTS = (1_000, 2_500, 4_000, 6_000, 10_000)
-_RUSH = Mood((3, 4, 5), (4_000, 6_000, 10_000), ((0, SECOND // 4), (0, SECOND // 2), (0, 4 * SECOND)))
-MOODS = (
+_RUSH = Profile((3, 4, 5), (4_000, 6_000, 10_000), ((0, SECOND // 4), (0, SECOND // 2), (0, 4 * SECOND)))
+PROFILES = (
     _RUSH,
     _RUSH,
-    Mood((1, 2, 2, 3), _AMOUNTS, _SOON),
-    Mood((1, 2, 3), _AMOUNTS, _SOON + _LATER),
-    Mood((1, 2), _AMOUNTS, _SOON + _LATER + ((DAY, 4 * DAY), (DAY, 4 * DAY))),
+    Profile((1, 2, 2, 3), _AMOUNTS, _SOON),
+    Profile((1, 2, 3), _AMOUNTS, _SOON + _LATER),
+    Profile((1, 2), _AMOUNTS, _SOON + _LATER + ((DAY, 4 * DAY), (DAY, 4 * DAY))),
 )
 
 
@@ -63,75 +63,75 @@ class Answer:
     request_id: str
     amount: int
     asked_at: int
-    word: str = "silence"  # done, refused, later
+    outcome: str = "no answer"  # done, refused, retry
     value: Any = None
     error: Exception | None = None
     received: bool = False
     answered_at: int = 0
 
     def __str__(self) -> str:
-        return f"{self.what} {self.request_id} {self.amount}: {self.word} {self.error or self.value or ''}"
+        return f"{self.what} {self.request_id} {self.amount}: {self.outcome} {self.error or self.value or ''}"
 
 
 @dataclass
-class Town:
-    """What everybody in one schedule shares. `answers` is everything the service ever said, in order."""
+class Workload:
+    """What all actors of one schedule share. `answers` is everything the service ever answered, in order."""
 
-    around: Surroundings
+    environment: Environment
     ledger: LedgerService
     provider: Provider
-    money: Money
+    backend: BackendModel
     kind: Kind
     answers: list[Answer] = field(default_factory=list)
     workers: int = 0
 
     def __post_init__(self) -> None:
-        self._rng = self.around.scheduler.rng
-        self.mood = self._rng.choice(MOODS)
+        self._rng = self.environment.scheduler.rng
+        self.profile = self._rng.choice(PROFILES)
 
     def gap(self) -> int:
         """Return how long somebody waits before the next thing, in milliseconds."""
-        return self._rng.randrange(*self._rng.choice(self.mood.gaps))
+        return self._rng.randrange(*self._rng.choice(self.profile.gaps))
 
     def start(self) -> None:
         """Let everybody begin at about the same time."""
-        scheduler = self.around.scheduler
-        for number in range(self._rng.choice(self.mood.orders)):
+        scheduler = self.environment.scheduler
+        for number in range(self._rng.choice(self.profile.orders)):
             order = Order(self, f"order-{number}", CARDS[self._rng.random() < 0.1])
-            scheduler.spawn(f"VTEX {order.name}", order.place, self.gap(), mortal=False)
+            scheduler.spawn(f"VTEX {order.name}", order.place, self.gap(), may_crash=False)
         if self.kind.elsewhere:
-            scheduler.spawn("shopper", self._shop, mortal=False)
+            scheduler.spawn("shopper", self._spend_elsewhere, may_crash=False)
         if self._rng.random() < 0.3:
-            scheduler.spawn("card owner", self._suspend, self.gap(), mortal=False)
+            scheduler.spawn("card owner", self._suspend, self.gap(), may_crash=False)
 
-    def _shop(self) -> None:
+    def _spend_elsewhere(self) -> None:
         """Spend the card elsewhere now and then."""
         for _ in range(self._rng.randrange(1, 5)):
-            self.around.scheduler.sleep(self.gap())
-            amount = self._rng.choice((*ELSEWHERE, self.money.balance[CARDS[0]]))
-            if amount % OURS and self.money.spend_elsewhere(CARDS[0], amount):
-                self.around.scheduler.note("spends", amount, "elsewhere")
+            self.environment.scheduler.sleep(self.gap())
+            amount = self._rng.choice((*ELSEWHERE, self.backend.balance[CARDS[0]]))
+            if amount % OURS and self.backend.spend_elsewhere(CARDS[0], amount):
+                self.environment.scheduler.note("spends", amount, "elsewhere")
 
     def _suspend(self) -> None:
         """Let the card pay nothing new for a while."""
         for suspended in (True, False) * self._rng.randrange(1, 5):
-            self.around.scheduler.note("suspends the card" if suspended else "lets it pay again")
-            self.money.suspend(CARDS[0] if suspended else None)
-            self.around.scheduler.sleep(self.gap())
+            self.environment.scheduler.note("suspends the card" if suspended else "lets it pay again")
+            self.backend.suspend(CARDS[0] if suspended else None)
+            self.environment.scheduler.sleep(self.gap())
 
 
 class Order:
     """One order as VTEX handles it: authorize, then GET, sum and POST, however often it takes."""
 
-    def __init__(self, town: Town, name: str, card_id: str) -> None:
+    def __init__(self, workload: Workload, name: str, card_id: str) -> None:
         self.name = name
-        self._town = town
-        self._scheduler = town.around.scheduler
+        self._workload = workload
+        self._scheduler = workload.environment.scheduler
         self._rng = self._scheduler.rng
         self._card_id = card_id
-        credit = town.kind.credits and self._rng.random() < 0.15
+        credit = workload.kind.credits and self._rng.random() < 0.15
         self._operation = Operation.CREDIT if credit else Operation.DEBIT
-        self._amount = self._rng.choice(town.mood.amounts)
+        self._amount = self._rng.choice(workload.profile.amounts)
         self._transaction = ""
         self._waiting: dict[Actor, Answer] = {}
 
@@ -140,7 +140,9 @@ class Order:
         if not self._authorize():
             return
         if self._rng.random() < 0.4:
-            self._scheduler.spawn(f"support {self.name}", lambda: self._handle("b"), self._town.gap(), mortal=False)
+            self._scheduler.spawn(
+                f"support {self.name}", lambda: self._handle("b"), self._workload.gap(), may_crash=False
+            )
         self._handle("a")
 
     def _authorize(self) -> bool:
@@ -150,19 +152,19 @@ class Order:
                 "authorize",
                 self.name,
                 self._amount,
-                lambda deadline: self._town.ledger.authorize(self._town.provider, request, deadline),
+                lambda deadline: self._workload.ledger.authorize(self._workload.provider, request, deadline),
             )
-            if answer.received and answer.word == "done":
+            if answer.received and answer.outcome == "done":
                 self._transaction = answer.value
                 return True
-            if answer.received and answer.word == "refused":
+            if answer.received and answer.outcome == "refused":
                 return False
-            self._scheduler.sleep(self._town.gap())
+            self._scheduler.sleep(self._workload.gap())
         return False
 
     def _handle(self, who: str) -> None:
         for number in range(self._rng.randrange(4)):
-            self._scheduler.sleep(self._town.gap())
+            self._scheduler.sleep(self._workload.gap())
             what = self._rng.choice(("settle", "settle", "cancel"))
             # VTEX's own examples reuse one requestId for both.
             self._change(what, f"{self.name}-{number}" if self._rng.random() < 0.2 else f"{self.name}-{who}{number}")
@@ -177,9 +179,9 @@ class Order:
             if amount <= 0:
                 return
             answer = self._post(what, request_id, amount)
-            if answer.received and answer.word != "later":
+            if answer.received and answer.outcome != "retry":
                 return
-            self._scheduler.sleep(self._town.gap())
+            self._scheduler.sleep(self._workload.gap())
             now = self._sums()
             if now is None or now != sums:
                 return
@@ -192,7 +194,7 @@ class Order:
 
     def _sums(self) -> tuple[int, int, int] | None:
         """Return what is authorized, settled and canceled; None after it was tried in vain."""
-        service, provider = self._town.ledger, self._town.provider
+        service, provider = self._workload.ledger, self._workload.provider
         for _ in range(3):
             sums = []
             for what, read in (("settlements", service.settlements), ("cancellations", service.cancellations)):
@@ -202,22 +204,22 @@ class Order:
                     0,
                     lambda deadline, read=read: read(provider, self._card_id, self._transaction, deadline),  # type: ignore[misc]
                 )
-                if answer.received and answer.word == "done":
+                if answer.received and answer.outcome == "done":
                     sums.append(sum(entry.amount for entry in answer.value))
             if len(sums) == 2:
                 return self._amount, sums[0], sums[1]
-            self._scheduler.sleep(self._town.gap())
+            self._scheduler.sleep(self._workload.gap())
         return None
 
     def _post(self, what: str, request_id: str, amount: int) -> Answer:
-        service, provider = self._town.ledger, self._town.provider
+        service, provider = self._workload.ledger, self._workload.provider
         request = ChangeRequest(self._card_id, self._transaction, amount, request_id)
         use_case = service.settle if what == "settle" else service.cancel
         return self._ask(what, request_id, amount, lambda deadline: use_case(provider, request, deadline))
 
     def _ask(self, what: str, request_id: str, amount: int, use_case: Callable[[Deadline], Any]) -> Answer:
         """Send one request to some worker, and wait for its answer as long as the Hub does."""
-        town, scheduler, weather = self._town, self._scheduler, self._town.around.weather
+        workload, scheduler, faults = self._workload, self._scheduler, self._workload.environment.faults
         me = scheduler.current
         assert me is not None
         answer = Answer(what, self._transaction, request_id, amount, scheduler.now)
@@ -226,23 +228,23 @@ class Order:
         def work() -> None:
             try:
                 answer.value = use_case(Deadline.after(MONEY_DEADLINE_SECONDS))
-                answer.word = "done"
-            except NO as error:
-                answer.word, answer.error = "refused", error
-            except LATER as error:
-                answer.word, answer.error = "later", error
+                answer.outcome = "done"
+            except REFUSALS as error:
+                answer.outcome, answer.error = "refused", error
+            except RETRYABLE as error:
+                answer.outcome, answer.error = "retry", error
             answer.answered_at = scheduler.now
-            town.answers.append(answer)
+            workload.answers.append(answer)
             scheduler.note("answers", answer)
-            if self._waiting.get(me) is answer and not weather.loses_the_answer():
-                scheduler.wake(me, weather.latency() % 200)
+            if self._waiting.get(me) is answer and not faults.loses_the_answer():
+                scheduler.wake(me, faults.latency() % 200)
                 answer.received = True
 
-        town.workers += 1
-        scheduler.spawn(f"worker {town.workers}", work, weather.latency())
+        workload.workers += 1
+        scheduler.spawn(f"worker {workload.workers}", work, faults.latency())
         scheduler.sleep(HUB_TIMEOUT_MS)
         del self._waiting[me]
-        scheduler.note("hears" if answer.received else "hears nothing of", answer)
+        scheduler.note("receives" if answer.received else "does not receive", answer)
         return answer
 
 

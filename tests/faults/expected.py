@@ -1,4 +1,4 @@
-"""The promises of the fault matrix: the word each cell must end with, and where the money must be then."""
+"""What the fault matrix expects of each cell: how its operation ends, and where the money is then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mappers.base import Holds, Verb
 from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
 
 
-class Word(StrEnum):
+class Outcome(StrEnum):
     """How an operation ends."""
 
     DONE = "done"
@@ -18,15 +18,15 @@ class Word(StrEnum):
     UNDONE = "undone"
 
 
-def promised(cell: Cell) -> Word:
-    """Return the state in which a cell must end."""
+def expected_outcome(cell: Cell) -> Outcome:
+    """Return how a cell's operation must end."""
     if cell.recovery in (Recovery.RETRY, Recovery.LATE):
-        return Word.DONE
+        return Outcome.DONE
     if not _intended(cell):
-        return Word.NOT_DONE
+        return Outcome.NOT_DONE
     if not cell.operation.opens or _answered(cell):
-        return Word.DONE
-    return Word.UNDONE if _committed(cell) else Word.NOT_DONE
+        return Outcome.DONE
+    return Outcome.UNDONE if _committed(cell) else Outcome.NOT_DONE
 
 
 def _intended(cell: Cell) -> bool:
@@ -63,7 +63,7 @@ def _last_result_is_next(cell: Cell) -> bool:
     return cell.last or (cell.point is Point.AFTER_RESULT and cell.step == len(cell.steps) - 1)
 
 
-# The money of the stage, in major units: what is on a new card, and what an operation moves.
+# The money that a cell moves, in major units: what is on a new card, and what an operation moves.
 START = Decimal(100)
 AUTHORIZED = Decimal(40)
 PART = Decimal(15)
@@ -71,7 +71,7 @@ PART = Decimal(15)
 
 @dataclass(frozen=True)
 class Money:
-    """Where the money of a card is: what a shopper can spend, and what is held for Redis, by whom."""
+    """Where the money of a card is: what a shopper can spend, and what is held, and by whom."""
 
     spendable: Decimal
     held: Decimal = Decimal(0)  # at a backend that holds natively
@@ -79,7 +79,7 @@ class Money:
     redeemed: Decimal = Decimal(0)  # at Vauchar, in redemptions that stand
 
 
-def money(operation: Operation, backend: Backend, *, done: bool) -> Money:
+def expected_money(operation: Operation, backend: Backend, *, done: bool) -> Money:
     """Return where a card's money must be, before or after an operation."""
     spent, all_of_it = START - AUTHORIZED, AUTHORIZED if backend.is_vauchar else Decimal(0)
     authorized = {

@@ -1,6 +1,6 @@
-"""A process that runs the service's own code: it stops at the point it is told, where it may be killed.
+"""A worker runs the service's own code and stops at the point that its job names, where it may be killed.
 
-The nursery has everything imported and forks a fresh process for each job, so that one costs milliseconds.
+The fork server has everything imported and forks a fresh process for each job, so that one costs milliseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,16 @@ from mappers.base import MapperError, Step
 from mappers.deadline import Deadline
 from providers.registry import Registry
 from tests.faults.matrix import Operation, Point, Recovery
-from tests.faults.workshop import DEADLINE_SECONDS, Answered, Chore, Summary, Where, Workshop, summarize, unfinished
+from tests.faults.service_driver import (
+    DEADLINE_SECONDS,
+    Answer,
+    ServiceDriver,
+    Summary,
+    SweeperTask,
+    Target,
+    summarize,
+    unfinished,
+)
 
 # What is left of a call's time where it is to run out: long enough to send.
 NEARLY_UP_SECONDS = 0.4
@@ -63,55 +72,55 @@ class Crashed:
 class Attempt:
     """Make an operation's call, and stop at a point of it."""
 
-    where: Where
+    target: Target
     operation: Operation
     point: Point | None = None
     step: int = 0
     time_runs_out: bool = False
     redis_hangs: bool = False
 
-    def run(self, registry: Registry, pipe: Pipe) -> Answered:
-        workshop = Workshop(registry, self.where)
-        workshop.prepare(self.operation)
-        Wires(self, workshop, pipe).lay()
-        return workshop.answer(self.operation)
+    def run(self, registry: Registry, pipe: Pipe) -> Answer:
+        driver = ServiceDriver(registry, self.target)
+        driver.prepare(self.operation)
+        StopPoint(self, driver, pipe).install()
+        return driver.answer(self.operation)
 
 
 @dataclass(frozen=True)
 class Sweeping(Attempt):
-    """Let the sweeper do a chore, and stop at a point of it; `again` after one that was killed at it."""
+    """Let the sweeper do a task, and stop at a point of it; `again` after one that was killed at it."""
 
-    chore: Chore = Chore.EXPIRE
+    task: SweeperTask = SweeperTask.EXPIRE
     again: bool = False
 
     def run(self, registry: Registry, pipe: Pipe) -> Summary:  # type: ignore[override]
-        workshop = Workshop(registry, self.where)
+        driver = ServiceDriver(registry, self.target)
         if not self.again:
-            workshop.leave_to_the_sweeper(self.chore)
-        Wires(self, workshop, pipe).lay()
+            driver.leave_to_the_sweeper(self.task)
+        StopPoint(self, driver, pipe).install()
         for _ in range(MOST_SWEEPS):
-            record = workshop.record(self.operation)
+            record = driver.record(self.operation)
             assert record is not None
             if record.unresolved is None and (record.state is not State.AUTHORIZED or record.captured == record.amount):
                 break
-            let_time_pass(workshop, record, all_of_it=True)
-            workshop.parts.sweeper.sweep_once()
-        return summarize(workshop, self.operation, None)
+            let_time_pass(driver, record, all_of_it=True)
+            driver.parts.sweeper.sweep_once()
+        return summarize(driver, self.operation, None)
 
 
-class Wires:
-    """Wrap Redis and the mapper of this process so that it stops where it shall."""
+class StopPoint:
+    """Wraps Redis and the mapper of this process so that it stops at the attempt's point."""
 
-    def __init__(self, attempt: Attempt, workshop: Workshop, pipe: Pipe) -> None:
+    def __init__(self, attempt: Attempt, driver: ServiceDriver, pipe: Pipe) -> None:
         self._attempt = attempt
-        self._storage: Any = workshop.parts.storage
-        self._mapper: Any = workshop.provider.mapper
-        self._client: Any = workshop.parts.connection._client
+        self._storage: Any = driver.parts.storage
+        self._mapper: Any = driver.provider.mapper
+        self._client: Any = driver.parts.connection._client
         self._pipe = pipe
         self._at_step = 0
         self._time: Deadline | None = None
 
-    def lay(self) -> None:
+    def install(self) -> None:
         for name in ("open", "append"):
             self._wrap_redis(name, Point.BEFORE_INTENT, Point.AFTER_INTENT, in_step=False)
         for name in ("progress", "finish"):
@@ -143,7 +152,7 @@ class Wires:
         setattr(self._storage, name, wrapped)
 
     def _stop_before_the_call(self) -> None:
-        # What happens after the commit is done by the backend's stand-in, which must be told which call it is.
+        # A fault after the commit is injected by the sandbox's interceptor, which must know which call it is.
         for point in (Point.BEFORE_SEND, Point.AFTER_COMMIT):
             self._stop_at(point, in_step=True)
 
@@ -168,65 +177,65 @@ class Wires:
 class Recover:
     """Come back to an operation in a fresh process: while its last attempt's lease lasts, or after that."""
 
-    where: Where
+    target: Target
     operation: Operation
     recovery: Recovery
     time_has_passed: bool = True
 
     def run(self, registry: Registry, pipe: Pipe) -> Summary:
-        workshop = Workshop(registry, self.where)
-        answer = self._come_back(workshop)
-        return summarize(workshop, self.operation, answer) if self.time_has_passed else Summary(answer)
+        driver = ServiceDriver(registry, self.target)
+        answer = self._come_back(driver)
+        return summarize(driver, self.operation, answer) if self.time_has_passed else Summary(answer)
 
-    def _come_back(self, workshop: Workshop) -> Answered | None:
+    def _come_back(self, driver: ServiceDriver) -> Answer | None:
         match self.recovery:
             case Recovery.RETRY:
-                self._let_time_pass(workshop)
-                return workshop.answer(self.operation)
+                self._let_time_pass(driver)
+                return driver.answer(self.operation)
             case Recovery.READ:
-                self._let_time_pass(workshop)
-                return self._read(workshop)
+                self._let_time_pass(driver)
+                return self._read(driver)
             case Recovery.SWEEP:
-                self._sweep(workshop)
+                self._sweep(driver)
                 return None
             case Recovery.LATE:
-                self._sweep(workshop)
-                return workshop.answer(self.operation) if self.time_has_passed else None
+                self._sweep(driver)
+                return driver.answer(self.operation) if self.time_has_passed else None
 
-    def _read(self, workshop: Workshop) -> Answered:
-        ledger, provider = workshop.parts.ledger, workshop.provider
+    def _read(self, driver: ServiceDriver) -> Answer:
+        ledger, provider = driver.parts.ledger, driver.provider
         read = ledger.settlements if self.operation is Operation.SETTLE else ledger.cancellations
-        transaction_id = workshop.transaction_id(self.operation)
+        transaction_id = driver.transaction_id(self.operation)
         try:
-            read(provider, workshop.card, transaction_id, Deadline.after(DEADLINE_SECONDS))
+            read(provider, driver.card, transaction_id, Deadline.after(DEADLINE_SECONDS))
         except (MapperError, LedgerError) as error:
-            return Answered(None, f"{type(error).__name__}: {error}")
-        return Answered(transaction_id)
+            return Answer(None, f"{type(error).__name__}: {error}")
+        return Answer(transaction_id)
 
-    def _sweep(self, workshop: Workshop) -> None:
+    def _sweep(self, driver: ServiceDriver) -> None:
         for _ in range(MOST_SWEEPS if self.time_has_passed else 1):
-            if not unfinished(workshop.record(self.operation)):
+            if not unfinished(driver.record(self.operation)):
                 return
-            self._let_time_pass(workshop)
-            workshop.parts.sweeper.sweep_once()
+            self._let_time_pass(driver)
+            driver.parts.sweeper.sweep_once()
 
-    def _let_time_pass(self, workshop: Workshop) -> None:
+    def _let_time_pass(self, driver: ServiceDriver) -> None:
         """Let the pause of a retry be over, and, where time has passed, the lease with what was sent under it."""
-        record = workshop.record(self.operation)
+        record = driver.record(self.operation)
         if record is not None and unfinished(record):
-            let_time_pass(workshop, record, all_of_it=self.time_has_passed)
+            let_time_pass(driver, record, all_of_it=self.time_has_passed)
 
 
-def let_time_pass(workshop: Workshop, record: Transaction, *, all_of_it: bool) -> None:
+def let_time_pass(driver: ServiceDriver, record: Transaction, *, all_of_it: bool) -> None:
     """Let a transaction be due; with all of its time, what was sent for it has arrived."""
-    client: Any = workshop.parts.connection._client
+    client: Any = driver.parts.connection._client
     tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
     if all_of_it:
         client.hset(f"{tag}:tx:{record.id}", mapping={"lease_until": 1, "in_flight_until": 0, "retry_at": 0})
     client.zadd(f"{tag}:due", {record.id: 0})
 
 
-def nurse(pipe: Pipe, providers: Path) -> None:
+def serve(pipe: Pipe, providers: Path) -> None:
     """Fork a process for each job that comes, until no more can come."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     # So that a call with that little time left is sent.
@@ -253,6 +262,6 @@ def nurse(pipe: Pipe, providers: Path) -> None:
 
 if __name__ == "__main__":
     # A job is unpickled as this module's own classes, not as those of __main__.
-    from tests.faults import child
+    from tests.faults import worker
 
-    child.nurse(Pipe(int(sys.argv[1])), Path(sys.argv[2]))
+    worker.serve(Pipe(int(sys.argv[1])), Path(sys.argv[2]))

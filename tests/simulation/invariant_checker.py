@@ -1,4 +1,4 @@
-"""The bookkeeper looks over every shoulder: after each change of the money, what must always be true is looked at."""
+"""The invariant checker: after each script that changed the money, it checks what must always be true."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import redis
 
 from app.ledger.storage.records import load_transaction
 from app.ledger.transaction import Transaction
-from tests.simulation.invariants import ALWAYS, Books, broken
+from tests.simulation.backend_model import BackendModel
+from tests.simulation.invariants import ALWAYS, Snapshot, broken
 from tests.simulation.kinds import Kind
-from tests.simulation.money import Money
-from tests.simulation.wires import Surroundings
+from tests.simulation.transport import Environment
 
 # What the scripts answer that changed the money on record: a transaction opened, an act appended, an outcome recorded.
 CHANGES = {"opened", "accepted", "queued", "ok", "late"}
 
 
-class Bookkeeper:
-    """Keeps books of one schedule by what the scripts answer, so that a look costs little and no breach can heal."""
+class InvariantChecker:
+    """Keeps a snapshot of a schedule by what the scripts answer: a check is cheap, and no violation heals unseen."""
 
-    def __init__(self, kind: Kind, client: redis.Redis, around: Surroundings) -> None:
+    def __init__(self, kind: Kind, client: redis.Redis, environment: Environment) -> None:
         self._kind = kind
         self._client = client
-        self._around = around
+        self._environment = environment
 
-    def begin(self, money: Money) -> None:
-        """Begin a schedule's books."""
-        self._money = money
+    def reset(self, backend: BackendModel) -> None:
+        """Begin a schedule with an empty snapshot."""
+        self._backend = backend
         self._records: dict[str, Transaction] = {}
         self._due: dict[str, float] = {}
         self._cards: dict[str, dict[str, str]] = {}
         self.found: dict[str, None] = {}  # in order
-        self._around.after_script = self._look
+        self._environment.after_script = self._check
 
-    def _look(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
-        """See what a script did: its answer has the transaction after it, and what of its card is reserved."""
+    def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
+        """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
         word, _, row, (_, reserved, _) = answer[:4]
         if word not in CHANGES:
             return
@@ -50,7 +50,7 @@ class Bookkeeper:
         else:
             self._due[identity] = score
         records = list(self._records.values())
-        for breach in broken(ALWAYS, Books(self._kind, records, self._due, self._cards, self._money, ())):
-            if breach not in self.found:
-                self._around.scheduler.note("BREAKS", breach)
-                self.found[breach] = None
+        for violation in broken(ALWAYS, Snapshot(self._kind, records, self._due, self._cards, self._backend, ())):
+            if violation not in self.found:
+                self._environment.scheduler.note("VIOLATES", violation)
+                self.found[violation] = None

@@ -1,4 +1,4 @@
-"""The stage of the fault matrix: the backends' stand-ins, Redis, and processes of the service that may be killed."""
+"""The harness of the fault matrix: sandboxes of the backends, Redis, and workers that may be killed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import redis
 from app.server.embedded import EmbeddedRedis
 from mappers.base import Holds, Verb
 from mappers.sandbox import running
-from tests.faults.child import Attempt, Crashed, Ended, Reached, Recover, Started
+from tests.faults.expected import START, Money
+from tests.faults.fork_server import TIMEOUT_SECONDS, ForkServer
+from tests.faults.interceptor import InterceptedSandbox, Interceptor
 from tests.faults.matrix import Backend, Cell, Fault, Operation, Point, Recovery
-from tests.faults.nursery import PATIENCE_SECONDS, Nursery
-from tests.faults.promises import START, Money
-from tests.faults.stands import Gate, Stand
-from tests.faults.tills import TILLS, Till
-from tests.faults.workshop import Answered, Summary, Where
+from tests.faults.sandbox_accounts import SANDBOX_ACCOUNTS, SandboxAccount
+from tests.faults.service_driver import Answer, Summary, Target
+from tests.faults.worker import Attempt, Crashed, Ended, Reached, Recover, Started
 
 # A drip that outlasts the call many times over.
 DRIP_SECONDS = 0.05
@@ -45,66 +45,76 @@ holds = "{holds}"
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a cell ended: what the call and the one who came back were answered, and where the money is now."""
+class CellResult:
+    """How a cell ended: what the call and the recovery were answered, and where the money is now."""
 
-    first: Answered | None  # None: killed
+    first: Answer | None  # None: killed
     summary: Summary
     money: Money
 
 
-class Stage:
-    """Plays cells, one after another."""
+class Harness:
+    """Runs cells, one after another."""
 
-    def __init__(self, nursery: Nursery, storage: EmbeddedRedis, stands: dict[Backend, Stand], providers: Path) -> None:
+    def __init__(
+        self,
+        fork_server: ForkServer,
+        storage: EmbeddedRedis,
+        sandboxes: dict[Backend, InterceptedSandbox],
+        providers: Path,
+    ) -> None:
         self.providers = providers
-        self._nursery = nursery
+        self._fork_server = fork_server
         self.storage = storage
-        self.stands = stands
+        self.sandboxes = sandboxes
         self.client = redis.Redis.from_url(storage.url, decode_responses=True)
 
-    def play(self, cell: Cell, *, meanwhile: Callable[[str], None] | None = None, once: bool = False) -> Ending:
-        """Let the fault of `cell` happen, do `meanwhile` to the card, come back, and tell how it ended.
+    def run_cell(self, cell: Cell, *, meanwhile: Callable[[str], None] | None = None, once: bool = False) -> CellResult:
+        """Inject the fault of `cell`, do `meanwhile` to the card, come back, and tell how it ended.
 
         `once`: after its fault the backend is well again.
         """
         if cell.fault is Fault.REDIS_HANGS:
             # It must know the scripts by now: all that it would do late with an unknown one is to say so.
-            self.run(Attempt(Where(self.storage.url, Backend.LEDGER, self.new_card(Backend.LEDGER)), Operation.SETTLE))
+            self.run(Attempt(Target(self.storage.url, Backend.LEDGER, self.new_card(Backend.LEDGER)), Operation.SETTLE))
         self.client.flushall()
         card = self.new_card(cell.backend)
         first = self._attempt(cell, card, once=once)
         if meanwhile:
             meanwhile(card)
         summary = self.recover(cell, card)
-        return Ending(first, summary, self.money(cell.backend, card, summary))
+        return CellResult(first, summary, self.money(cell.backend, card, summary))
 
-    def undisturbed(self, operation: Operation, backend: Backend) -> Summary:
+    def without_fault(self, operation: Operation, backend: Backend) -> Summary:
         """Let an operation run without a fault, and tell what the service knows of it."""
         self.client.flushall()
-        where = Where(self.storage.url, backend, self.new_card(backend))
-        self.run(Attempt(where, operation))
-        summary = self.run(Recover(where, operation, Recovery.SWEEP))
+        target = Target(self.storage.url, backend, self.new_card(backend))
+        self.run(Attempt(target, operation))
+        summary = self.run(Recover(target, operation, Recovery.SWEEP))
         assert isinstance(summary, Summary), summary
         return summary
 
     def recover(self, cell: Cell, card: str, *, time_has_passed: bool = True) -> Summary:
-        where = Where(self.storage.url, cell.backend, card)
-        summary = self.run(Recover(where, cell.operation, cell.recovery, time_has_passed))
+        target = Target(self.storage.url, cell.backend, card)
+        summary = self.run(Recover(target, cell.operation, cell.recovery, time_has_passed))
         assert isinstance(summary, Summary), summary
         return summary
 
     def new_card(self, backend: Backend, balance: Decimal = START) -> str:
         """Make a card at a backend; return its id."""
-        model = self.stands[backend].model
+        model = self.sandboxes[backend].model
         with model.lock:
-            return TILLS[backend].new_card(model, secrets.token_hex(6).upper(), balance)
+            return SANDBOX_ACCOUNTS[backend].new_card(model, secrets.token_hex(6).upper(), balance)
 
     def money(self, backend: Backend, card: str, summary: Summary) -> Money:
         """Return where the backend has a card's money, the rest that was spent at the end left out."""
-        model, till = self.stands[backend].model, TILLS[backend]
+        model, account = self.sandboxes[backend].model, SANDBOX_ACCOUNTS[backend]
         with model.lock:
-            balance, held, redeemed = till.balance(model, card), till.held(model, card), till.redeemed(model, card)
+            balance, held, redeemed = (
+                account.balance(model, card),
+                account.held(model, card),
+                account.redeemed(model, card),
+            )
         if backend.holds is Holds.LEDGER:
             return Money(balance - summary.reserved, reserved=summary.reserved, redeemed=redeemed)
         rest = summary.spendable if summary.spends_the_rest else Decimal(0)
@@ -113,23 +123,23 @@ class Stage:
         return Money(balance + rest, redeemed=redeemed - rest if backend.is_vauchar else redeemed)
 
     def run(self, job: Attempt | Recover, reached: Callable[[int], bool] | None = None) -> Any:
-        """Do a job in a fresh process. `reached` gets its id when it stops, and tells whether it is to go on.
+        """Do a job in a fresh worker. `reached` gets its process id when it stops, and tells whether it is to go on.
 
         Return what the job brought, None where its process was killed.
         """
         try:
             return self._follow(job, reached)
         except BaseException:
-            # Half told jobs must not become the next test's.
-            self._nursery.close()
+            # A job that was cut off must not become the next test's.
+            self._fork_server.close()
             raise
 
     def _follow(self, job: Attempt | Recover, reached: Callable[[int], bool] | None) -> Any:
         result, process_id, stopped = None, 0, False
-        pipe = self._nursery.pipe
+        pipe = self._fork_server.pipe
         pipe.send(job)
         while True:
-            assert pipe.poll(PATIENCE_SECONDS), f"nothing came of {job}"
+            assert pipe.poll(TIMEOUT_SECONDS), f"nothing came of {job}"
             match message := pipe.recv():
                 case Started():
                     process_id = message.process_id
@@ -148,35 +158,35 @@ class Stage:
                 case _:
                     result = message
 
-    def _attempt(self, cell: Cell, card: str, *, once: bool) -> Answered | None:
+    def _attempt(self, cell: Cell, card: str, *, once: bool) -> Answer | None:
         attempt = Attempt(
-            Where(self.storage.url, cell.backend, card),
+            Target(self.storage.url, cell.backend, card),
             cell.operation,
             cell.point,
             cell.step,
             time_runs_out=cell.fault in (Fault.TIMEOUT, Fault.SLOW_BODY),
             redis_hangs=cell.fault is Fault.REDIS_HANGS,
         )
-        stand, let_go = self.stands[cell.backend], threading.Event()
+        intercepted, release = self.sandboxes[cell.backend], threading.Event()
         try:
-            first = self.run(attempt, lambda process_id: self._strike(cell, process_id, let_go, once=once))
-            if stand.gate.armed:
+            first = self.run(attempt, lambda process_id: self._inject(cell, process_id, release, once=once))
+            if intercepted.interceptor.armed:
                 raise AssertionError(f"{cell}: no call came to the backend")
             if cell.fault is Fault.TIMEOUT and cell.point is Point.BEFORE_SEND:
                 # The request is still on its way when somebody comes back.
                 self.recover(cell, card, time_has_passed=False)
         finally:
-            let_go.set()
-            assert not cell_waits(cell) or stand.gate.passed.wait(PATIENCE_SECONDS)
-            stand.sandbox.faults.clear()
-            self._revive_redis()
-        assert isinstance(first, Answered | None), first
+            release.set()
+            assert not intercepts_a_call(cell) or intercepted.interceptor.passed.wait(TIMEOUT_SECONDS)
+            intercepted.sandbox.faults.clear()
+            self._restart_redis()
+        assert isinstance(first, Answer | None), first
         return first
 
-    def _strike(self, cell: Cell, process_id: int, let_go: threading.Event, *, once: bool) -> bool:
-        """Let the fault happen, or see to it that it does after the commit; tell whether the process goes on."""
+    def _inject(self, cell: Cell, process_id: int, release: threading.Event, *, once: bool) -> bool:
+        """Inject the fault now, or arm the interceptor to do so; tell whether the worker goes on."""
 
-        def strike() -> None:
+        def inject() -> None:
             match cell.fault:
                 case Fault.SIGKILL:
                     os.kill(process_id, signal.SIGKILL)
@@ -185,24 +195,24 @@ class Stage:
                 case Fault.REDIS_HANGS:
                     self._signal_redis(signal.SIGSTOP)
                 case Fault.TIMEOUT:
-                    let_go.wait(PATIENCE_SECONDS)
+                    release.wait(TIMEOUT_SECONDS)
                 case _:
                     self._plan(cell, once=once)
 
-        gate, reads = self.stands[cell.backend].gate, cell.verb in (Verb.LOOK, None)
+        interceptor, reads = self.sandboxes[cell.backend].interceptor, cell.verb in (Verb.LOOK, None)
         if cell.point is Point.AFTER_COMMIT:
-            # The stand-in's own faults are planned before the call, and happen after its effect.
+            # The sandbox's own faults are planned before the call, and happen after its effect.
             planned = cell.fault in (Fault.RESET, Fault.ERROR, Fault.JUNK, Fault.SLOW_BODY)
-            gate.arm(reads=reads, **{"before" if planned else "after": strike})
-        elif cell.point is Point.BEFORE_SEND and cell_waits(cell):
-            gate.arm(reads=reads, before=strike)
+            interceptor.arm(reads=reads, **{"before" if planned else "after": inject})
+        elif cell.point is Point.BEFORE_SEND and intercepts_a_call(cell):
+            interceptor.arm(reads=reads, before=inject)
         else:
-            strike()
+            inject()
         return cell.fault is not Fault.SIGKILL or cell.point is Point.AFTER_COMMIT
 
     def _plan(self, cell: Cell, *, once: bool) -> None:
         """Let the call that has just come fail, and every other one after it."""
-        faults, after = self.stands[cell.backend].sandbox.faults, cell.point is Point.AFTER_COMMIT
+        faults, after = self.sandboxes[cell.backend].sandbox.faults, cell.point is Point.AFTER_COMMIT
         match cell.fault:
             case Fault.RESET:
                 faults.add("drop_after" if after else "drop_before")
@@ -229,7 +239,7 @@ class Stage:
         assert process_id is not None
         os.kill(process_id, number)
 
-    def _revive_redis(self) -> None:
+    def _restart_redis(self) -> None:
         """Let Redis go on, or start it again on the same files."""
         try:
             self._signal_redis(signal.SIGCONT)
@@ -239,7 +249,7 @@ class Stage:
             self.client.ping()
 
 
-def cell_waits(cell: Cell) -> bool:
+def intercepts_a_call(cell: Cell) -> bool:
     """Tell whether the fault is one of a call that comes to the backend."""
     in_a_call = cell.point in (Point.BEFORE_SEND, Point.AFTER_COMMIT)
     elsewhere = (Fault.SIGKILL, Fault.REDIS_KILLED, Fault.REDIS_HANGS)
@@ -247,28 +257,30 @@ def cell_waits(cell: Cell) -> bool:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
-    """Set the stage up, with its files in `folder`, and clear it away again."""
+def running_harness(folder: Path) -> Iterator[Harness]:
+    """Set the harness up, with its files in `folder`, and clear it away again."""
     with ExitStack() as stack:
-        at = {till.mapper: stack.enter_context(_standing(till)) for till in TILLS.values()}
-        stands = {backend: at[till.mapper] for backend, till in TILLS.items()}
+        at = {account.mapper: stack.enter_context(_running_sandbox(account)) for account in SANDBOX_ACCOUNTS.values()}
+        sandboxes = {backend: at[account.mapper] for backend, account in SANDBOX_ACCOUNTS.items()}
         storage = stack.enter_context(EmbeddedRedis(folder))
         providers = folder / "providers.toml"
-        providers.write_text("".join(_provider(backend, stand) for backend, stand in stands.items()))
-        nursery = Nursery(providers)
-        stack.callback(nursery.close)
-        yield Stage(nursery, storage, stands, providers)
+        providers.write_text("".join(_provider(backend, intercepted) for backend, intercepted in sandboxes.items()))
+        fork_server = ForkServer(providers)
+        stack.callback(fork_server.close)
+        yield Harness(fork_server, storage, sandboxes, providers)
 
 
 @contextmanager
-def _standing(till: Till) -> Iterator[Stand]:
-    app = till.sandbox.create_app()
-    gate = Gate(app)
+def _running_sandbox(account: SandboxAccount) -> Iterator[InterceptedSandbox]:
+    app = account.sandbox.create_app()
+    interceptor = Interceptor(app)
     with running(app) as sandbox:
-        yield Stand(sandbox, gate)
+        yield InterceptedSandbox(sandbox, interceptor)
 
 
-def _provider(backend: Backend, stand: Stand) -> str:
-    till = TILLS[backend]
-    written = "\n".join(f'{name} = "{value}"' for name, value in till.sandbox.DEMO_OPTIONS(stand.sandbox.url).items())
-    return PROVIDERS.format(name=backend, mapper=till.mapper, options=written, holds=backend.holds)
+def _provider(backend: Backend, intercepted: InterceptedSandbox) -> str:
+    account = SANDBOX_ACCOUNTS[backend]
+    written = "\n".join(
+        f'{name} = "{value}"' for name, value in account.sandbox.DEMO_OPTIONS(intercepted.sandbox.url).items()
+    )
+    return PROVIDERS.format(name=backend, mapper=account.mapper, options=written, holds=backend.holds)

@@ -1,4 +1,4 @@
-"""The house under simulation: the real service, sweepers and scripts, in virtual time, before a model backend."""
+"""The system under simulation: the real service, sweepers and scripts, in virtual time, before a model backend."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from app.ledger.transaction import ActState, Operation, State, Transaction
 from mappers import deadline
 from mappers.base import Holds
 from providers.provider import Policy, Provider
-from tests.simulation.bookkeeper import Bookkeeper
+from tests.simulation.backend_model import BRL, BackendModel
+from tests.simulation.faults import LEASE_SECONDS, MONEY_DEADLINE_SECONDS
+from tests.simulation.invariant_checker import InvariantChecker
 from tests.simulation.kinds import Kind, SimulatedHttp, build
-from tests.simulation.money import BRL, Money
-from tests.simulation.people import Town
+from tests.simulation.mutants import StorageWithoutIntents, check, executor_module, mapper_class, scripts
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
-from tests.simulation.switch_off import ForgetfulStorage, check, executor_module, mapper_class, scripts
-from tests.simulation.weather import LEASE_SECONDS, MONEY_DEADLINE_SECONDS
-from tests.simulation.wires import SimulatedConnection, Surroundings, VirtualClock
+from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock
+from tests.simulation.workload import Workload
 
 PROVIDER = "sim"
 SWEEP_INTERVAL_MS = 5_000
 TIMES = LedgerTimes(lease=timedelta(seconds=LEASE_SECONDS))
 POLICY_TTL = timedelta(days=3)
 
-# Passes of the sweeper after which everything must have come to rest.
+# Passes of the sweeper after which everything must be resolved.
 MAXIMUM_PASSES = 300
 
 
@@ -59,42 +59,42 @@ class OneProvider:
 
 
 @dataclass
-class House:
-    """Everything of one kind; `reset` begins a schedule with an empty Redis, a new backend and its own weather."""
+class System:
+    """Everything of one kind; `reset` begins a schedule with an empty Redis, a new backend and faults of its own."""
 
     kind: Kind
     client: redis.Redis
-    around: Surroundings
+    environment: Environment
     storage: Storage
     executor: Executor
     ledger: LedgerService
     provider: Provider
     sweepers: list[Sweeper]
     http: SimulatedHttp
-    town: Town
-    bookkeeper: Bookkeeper
+    workload: Workload
+    checker: InvariantChecker
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def scheduler(self) -> Scheduler:
-        return self.around.scheduler
+        return self.environment.scheduler
 
     @property
-    def money(self) -> Money:
-        return self.http.money
+    def backend(self) -> BackendModel:
+        return self.http.backend
 
     def reset(self, seed: int) -> None:
         self.client.flushdb()
-        self.around.reset(seed)
-        self.http.money = self.kind.money(self.around)
+        self.environment.reset(seed)
+        self.http.backend = self.kind.backend(self.environment)
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
         object.__setattr__(self.provider.policy, "settle", "accept" if accepts else "capture")
-        self.town = Town(self.around, self.ledger, self.provider, self.money, self.kind)
-        self.bookkeeper.begin(self.money)
+        self.workload = Workload(self.environment, self.ledger, self.provider, self.backend, self.kind)
+        self.checker.reset(self.backend)
 
-    def play(self) -> None:
-        """Let a schedule happen, until everybody is done."""
-        self.town.start()
+    def run(self) -> None:
+        """Run a schedule until every actor is done."""
+        self.workload.start()
         for number in range(len(self.sweepers)):
             self._start_sweeper(number, 1)
         self.scheduler.run()
@@ -115,7 +115,7 @@ class House:
         """Return what happened to the transactions on record."""
         return {event["what"] for record in self.records() for event in self.storage.events(record.id)}
 
-    # Coming to rest, with nothing going wrong any more.
+    # Resolving everything, without any more faults.
 
     def resolve_everything(self) -> bool:
         """Sweep until nothing is unresolved but what is parked, and nobody's authorization is undone; tell whether."""
@@ -135,7 +135,7 @@ class House:
             if not moments:
                 return False
             self.scheduler.now = max(self.scheduler.now + SWEEP_INTERVAL_MS, int(min(moments)))
-            self.money.settle_down()
+            self.backend.catch_up()
             self.counts.update(self.sweepers[0].sweep_once().counts)
         return False
 
@@ -146,7 +146,7 @@ class House:
         self.scheduler.spawn(name, lambda: self._sweep(number, life), SWEEP_INTERVAL_MS, counts=False)
 
     def _sweep(self, number: int, life: int) -> None:
-        while self.scheduler.living:
+        while self.scheduler.active:
             try:
                 self.counts.update(self.sweepers[number].sweep_once().counts)
             except LedgerUnavailable:
@@ -182,11 +182,11 @@ def _drop(*_event: object) -> NoReturn:
 
 
 @contextmanager
-def virtual_time(around: Surroundings, executor: ModuleType) -> Iterator[None]:
+def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[None]:
     """Give deadlines the scheduler's time, and let the service be quiet and look less often while it waits."""
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
     with (
-        mock.patch.object(deadline, "time", VirtualClock(around)),
+        mock.patch.object(deadline, "time", VirtualClock(environment)),
         mock.patch.object(names, "BUCKETS", 1),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
@@ -197,26 +197,28 @@ def virtual_time(around: Surroundings, executor: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
-def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool = True) -> Iterator[House]:
-    """Build the house of one kind on a Redis of its own, all of it or without one safety. One at a time.
+def build_system(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool = True) -> Iterator[System]:
+    """Build the system of one kind on a Redis of its own, all of it or without one safety. One at a time.
 
     `bounded`: whether the backend keeps the stated bounds.
     """
     if without:
         check(without)
-    around = Surroundings(Scheduler(), bounded=bounded)
+    environment = Environment(Scheduler(), bounded=bounded)
     client = redis.Redis.from_url(url, decode_responses=True, single_connection_client=True)
-    connection = SimulatedConnection(client, around, scripts(without))
+    connection = SimulatedConnection(client, environment, scripts(without))
     module = executor_module(without)
     storage = (
-        ForgetfulStorage(client, connection, TIMES) if without and not without.edits else Storage(connection, TIMES)
+        StorageWithoutIntents(client, connection, TIMES)
+        if without and not without.edits
+        else Storage(connection, TIMES)
     )
     index = Index(connection)
-    mapper, http = build(kind, mapper_class(kind.mapper, without), around)
-    http.money = kind.money(around)
+    mapper, http = build(kind, mapper_class(kind.mapper, without), environment)
+    http.backend = kind.backend(environment)
     policy = Policy(kind.holds, authorization_ttl=POLICY_TTL, remainder_ttl=POLICY_TTL)
     provider = Provider(PROVIDER, "Simulated", BRL, mapper, (), policy)
-    executor: Executor = module.Executor(storage, sleep=around.sleep)
+    executor: Executor = module.Executor(storage, sleep=environment.sleep)
     ledger = LedgerService(storage, index, executor, Recovery(storage))
     sweepers = [
         Sweeper(
@@ -230,7 +232,7 @@ def house(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool 
         )
         for _ in range(2)
     ]
-    town = Town(around, ledger, provider, http.money, kind)
-    bookkeeper = Bookkeeper(kind, client, around)
-    with virtual_time(around, module), client:
-        yield House(kind, client, around, storage, executor, ledger, provider, sweepers, http, town, bookkeeper)
+    workload = Workload(environment, ledger, provider, http.backend, kind)
+    checker = InvariantChecker(kind, client, environment)
+    with virtual_time(environment, module), client:
+        yield System(kind, client, environment, storage, executor, ledger, provider, sweepers, http, workload, checker)

@@ -1,4 +1,4 @@
-"""The tills: what the stage does at each backend's stand-in itself, namely to make cards and to count their money."""
+"""What the harness does in each backend's sandbox itself: it makes cards and counts their money."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
-class Till:
-    """One mapper's stand-in. Each function gets its model; `new_card` a name and a balance too, the others a card."""
+class SandboxAccount:
+    """One mapper's sandbox. Each function gets its model; `new_card` a name and a balance too, the others a card."""
 
     mapper: str
     sandbox: ModuleType
@@ -78,30 +78,32 @@ def _taken(changes: Iterable[int]) -> Decimal:
     return -major(sum(changes))
 
 
-V1 = Till("lightrail_v1", lightrail_v1, _new_v1, lambda it, card: major(it.cards[card].principal.value), _held_v1)
-V2 = Till("lightrail_v2", lightrail_v2, _new_v2, lambda it, card: major(it.values[card]["balance"]), _held_v2)
-LIGHTRAIL_DRAFT = Till(
+V1 = SandboxAccount(
+    "lightrail_v1", lightrail_v1, _new_v1, lambda it, card: major(it.cards[card].principal.value), _held_v1
+)
+V2 = SandboxAccount("lightrail_v2", lightrail_v2, _new_v2, lambda it, card: major(it.values[card]["balance"]), _held_v2)
+LIGHTRAIL_DRAFT = SandboxAccount(
     "lightrail_draft",
     lightrail_draft,
     _new_store,
     lambda it, card: major(it.stores[card]["value"]),
     _held_at_store,
 )
-VAUCHAR = Till(
+VAUCHAR = SandboxAccount(
     "vauchar",
     vauchar,
     lambda it, name, balance: str(it.add(name, balance, "BRL").id),
     lambda it, card: Decimal(it.cards[card].balance),
     redeemed=lambda it, card: sum((one.value_used for one in it.cards[card].redemptions.values()), NOTHING),
 )
-VOUCHERIFY = Till(
+VOUCHERIFY = SandboxAccount(
     "voucherify",
     voucherify,
     lambda it, name, balance: str(it.add(minor(balance), name).id),
     lambda it, card: major(it.vouchers[card].balance),
 )
 
-TILLS = {
+SANDBOX_ACCOUNTS = {
     Backend.NATIVE: V2,
     Backend.LEDGER: VAUCHAR,
     Backend.UPFRONT: VAUCHAR,
