@@ -249,7 +249,7 @@ def test_no_secret_is_in_the_process_list(admin: Admin) -> None:
             except OSError:
                 continue
         thread.join(0.01)
-    ours = [line for line in seen if "giftbridge" in line]
+    ours = [line for line in seen if "\0giftbridge\0" in line]
     assert any("--app-token-stdin" in line for line in ours)
     for secret in (made["app_token"], hub_sandbox.APP_TOKEN, lightrail.API_KEY):
         assert not any(secret in line for line in ours)
