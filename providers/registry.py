@@ -25,10 +25,8 @@ from providers.unloadable import Unloadable
 
 log = structlog.get_logger()
 
+# An id is a whole path segment, and never begins with "-": below /-/ are the service's own pages.
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-# First path segments that are the service's own.
-RESERVED_IDS = frozenset({"health", "ready"})
 
 UNKNOWN = "unknown key"
 TABLE = "must be a table"
@@ -219,8 +217,6 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
         return None
     if not PROVIDER_ID.fullmatch(name):
         problems.add((name,), "a provider's id is 1 to 64 letters, digits, - and _, the first no - or _: rename it")
-    if name in RESERVED_IDS:
-        problems.add((name,), "this path is the service's own: choose another id")
     try:
         loaded = ProviderSchema().load(table)
     except ValidationError as error:
