@@ -1,4 +1,4 @@
-"""What a WSGI server serves: `wsgi:app`."""
+"""What a WSGI server of your own serves from a checkout: `wsgi:app`. `giftbridge serve` does without it."""
 
 from app import create_app
 

@@ -6,10 +6,10 @@ from flask import Flask
 
 from app import telemetry
 from app.parts import build
-from app.protocol.paths import CollapsedSlashes
 from app.protocol.routes import create_blueprint
 from app.server import health
 from app.server.embedded import redis_url
+from app.server.mounts import mount
 from app.settings import Settings
 from providers.registry import Registry
 from providers.watch import ProvidersFile
@@ -28,5 +28,5 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     telemetry.log_requests(app)
     app.register_blueprint(health.create_blueprint(parts.connection, redis_allow_unsafe=settings.redis_allow_unsafe))
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
-    app.wsgi_app = CollapsedSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    mount(app, {})
     return app

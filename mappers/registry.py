@@ -149,7 +149,7 @@ def _version(distribution: str) -> str | None:
 def _flaw(mapper: Any) -> str | None:
     """Return why a class that was imported cannot be a mapper, None where it can."""
     if not (isinstance(mapper, type) and issubclass(mapper, Mapper)):
-        return f"{mapper!r} is not a subclass of mappers.base.Mapper"
+        return f"{mapper!r} is not a subclass of giftbridge.mapper.Mapper"
     if inspect.isabstract(mapper):
         return f"{mapper.__name__} does not write {', '.join(sorted(mapper.__abstractmethods__))}"
     holds = getattr(mapper, "supported_holds", ())

@@ -7,13 +7,14 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import structlog
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 import mappers.registry
 from mappers.base import Holds, Mapper
@@ -25,10 +26,8 @@ from providers.unloadable import Unloadable
 
 log = structlog.get_logger()
 
+# An id is a whole path segment, and never begins with "-": below /-/ are the service's own pages.
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-# First path segments that are the service's own.
-RESERVED_IDS = frozenset({"health", "ready"})
 
 UNKNOWN = "unknown key"
 TABLE = "must be a table"
@@ -62,6 +61,18 @@ class Duration(Text):
             raise ValidationError(str(error)) from error
 
 
+class Stores(fields.Field[dict[str, datetime]]):
+    """Stores by account, each with a moment that means the same everywhere."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, datetime]:
+        moments = value.values() if isinstance(value, dict) else [None]
+        if not all(isinstance(moment, datetime) and moment.tzinfo is not None for moment in moments):
+            raise ValidationError("must be a table such as { mystore = 2026-01-31T10:00:00Z }")
+        return dict(value)
+
+
 class Strict(Schema):
     """A table that refuses keys it does not know."""
 
@@ -91,7 +102,23 @@ def service_url(text: str) -> None:
         raise ValidationError("must be https: only an address of this machine may be http")
 
 
-class CredentialSchema(Strict):
+class UseSchema(Strict):
+    """Which stores use a pair, by account: what `giftbridge providers register` keeps beside it."""
+
+    registered = Stores(load_default=dict)
+    pending = Stores(load_default=dict)
+
+
+def stores_of(pair: Mapping[str, Any]) -> dict[str, dict[str, datetime]]:
+    """Return `registered` and `pending` of a pair, whatever else is wrong with it. Raises ValueError."""
+    try:
+        loaded: dict[str, dict[str, datetime]] = UseSchema(unknown=EXCLUDE).load(pair)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{place[0]} {message}" for place, message in _flatten(error.messages))) from error
+    return loaded
+
+
+class CredentialSchema(UseSchema):
     """One [[<provider>.credentials]] table."""
 
     app_key = Text('app_key = "acme-key"', required=True, validate=header_value)
@@ -219,8 +246,6 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
         return None
     if not PROVIDER_ID.fullmatch(name):
         problems.add((name,), "a provider's id is 1 to 64 letters, digits, - and _, the first no - or _: rename it")
-    if name in RESERVED_IDS:
-        problems.add((name,), "this path is the service's own: choose another id")
     try:
         loaded = ProviderSchema().load(table)
     except ValidationError as error:

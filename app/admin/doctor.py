@@ -146,7 +146,7 @@ def _ledger(index: Index) -> Iterator[Check]:
 def _service(settings: Settings) -> Check:
     host, port = settings.address
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/ready"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/-/ready"
     try:
         reply = HttpClient().call("GET", url, headers={}, deadline=Deadline.after(READY_SECONDS))
         body = reply.json()

@@ -149,7 +149,3 @@ def sandbox_command(name: str, port: int | None) -> None:
 def demo_command(port: int) -> None:
     """Show everything at once on this machine: two stand-in backends, a fresh Redis, and the service before them."""
     sys.exit(run_demo(port))
-
-
-if __name__ == "__main__":
-    main()

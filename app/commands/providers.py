@@ -38,11 +38,10 @@ REFERENCE = re.compile(r"\$\{[^}]+\}")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An app key; `store` is the account that is registered with it."""
+    """An app key; `stores` are the accounts that are registered with it."""
 
     app_key: str
-    store: str | None
-    note: str
+    stores: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def list_command(as_json: bool) -> None:
         return
     rows = []
     for one in found:
-        keys = [pair.app_key + (f" ({pair.store})" if pair.store else "") for pair in one.app_keys]
+        keys = [pair.app_key + (f" ({', '.join(pair.stores)})" if pair.stores else "") for pair in one.app_keys]
         rows.append((one.id, one.mapper, one.currency, one.holds, one.service_url, ", ".join(keys)))
     print_table(COLUMNS, rows)
 
@@ -165,7 +164,7 @@ def rotate_command(provider_id: str, as_json: bool) -> None:
 @providers.command("revoke")
 @click.argument("provider_id", metavar="ID")
 @click.argument("app_key", metavar="KEY")
-@click.option("--yes", is_flag=True, help="Even if a Redis is registered with it: its payments fail from then on.")
+@click.option("--yes", is_flag=True, help="Even if a store is registered with it: its payments fail from then on.")
 @json_option
 def revoke_command(provider_id: str, app_key: str, yes: bool, as_json: bool) -> None:
     """Remove the app key KEY and its token: the service refuses them as soon as it has read the file.
@@ -196,7 +195,7 @@ def _described(file: ProviderFile) -> Iterator[Listed]:
             currency=provider.currency.code,
             holds=provider.policy.holds,
             service_url=provider.service_url,
-            app_keys=tuple(Key(pair.app_key, used.get(pair.app_key), pair.note) for pair in pairs),
+            app_keys=tuple(Key(pair.app_key, used.get(pair.app_key, ())) for pair in pairs),
         )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -22,6 +22,9 @@ from providers.registry import Registry
 log = structlog.get_logger(__name__)
 
 NAME = "protocol"
+
+# The first part of the service's own paths. No provider's id begins with it.
+OWN = "-"
 
 # The protocol's bounds of a redemption code. No card has another, so no backend is asked.
 CODE_MINIMUM_LENGTH = 6
@@ -45,8 +48,8 @@ class Limits(Protocol):
 def create_blueprint(registry: Registry, ledger: LedgerService, cards: CardService, settings: Limits) -> Blueprint:
     """Return the protocol for every provider in `registry`, each at /<provider-id>/giftcards.
 
-    It also makes every error of the application JSON and every answer uncacheable; a blueprint with other needs
-    registers its own error handlers and sets its own Cache-Control.
+    It also makes every error of its application JSON and every answer uncacheable. Pages for people are another
+    application, see `app.server.mounts`.
     """
     blueprint = Blueprint(NAME, __name__)
     blueprint.before_app_request(Entrance(registry, settings))
@@ -213,11 +216,8 @@ def _identified(view_args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provider_id() -> str | None:
-    """Return the provider whose path this is, also where no view takes it; None where it belongs to somebody else."""
+    """Return the provider whose path this is, also where no view takes it; None where it is the service's own."""
     if request.url_rule is not None:
         return request.view_args["provider_id"] if request.blueprint == NAME and request.view_args else None
     first, _, rest = request.path.lstrip("/").partition("/")
-    others = {
-        rule.rule.split("/")[1] for rule in current_app.url_map.iter_rules() if not rule.endpoint.startswith(f"{NAME}.")
-    }
-    return first if rest and first not in others else None
+    return first if rest and first != OWN else None

@@ -9,7 +9,8 @@ from app.settings import Settings
 
 _settings = Settings.from_environment()
 
-wsgi_app = "wsgi:app"
+# Not wsgi.py: outside of a checkout there is none, and another one may lie in the current folder.
+wsgi_app = "app:create_app()"
 bind = _settings.bind
 workers = _settings.workers
 

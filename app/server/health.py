@@ -9,16 +9,19 @@ from app.ledger.storage.connection import Connection
 
 
 def create_blueprint(connection: Connection, *, redis_allow_unsafe: bool) -> Blueprint:
-    """Return the routes `/health` (always 200) and `/ready` (200, or 503 with what to mend).
+    """Return the routes `/-/health` (always 200) and `/-/ready` (200, or 503 with what to mend).
 
-    A backend that is down makes neither fail: restarting the service would not help it.
+    `/health` and `/ready` are other names of them. A backend that is down makes neither fail: restarting the service
+    would not help it.
     """
     blueprint = Blueprint("health", __name__)
 
+    @blueprint.get("/-/health")
     @blueprint.get("/health")
     def health() -> Response:
         return jsonify(status="alive")
 
+    @blueprint.get("/-/ready")
     @blueprint.get("/ready")
     def ready() -> tuple[Response, int]:
         try:

@@ -62,7 +62,7 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
     """Run the service until it is told to stop; return its exit code.
 
     SIGTERM and SIGINT stop it after the calls at hand; a second one stops it at once. SIGHUP loads the code and the
-    configuration anew, if they are right. `when_ready` is called once, when /ready says so.
+    configuration anew, if they are right. `when_ready` is called once, when /-/ready says so.
     Raises InvalidProviders, CannotServe, EmbeddedRedisFailed.
     """
     telemetry.configure(settings)
@@ -149,7 +149,7 @@ def _ready(address: tuple[str, int]) -> bool:
     host, port = address
     connection = http.client.HTTPConnection(_reachable(host), port, timeout=TICK_SECONDS)
     try:
-        connection.request("GET", "/ready")
+        connection.request("GET", "/-/ready")
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -19,8 +19,7 @@
 `other_currencies` are tried as well: `card_code` then asks for the fixture `currency`, and gives a card in it.
 
 A test is skipped only where the mapper says Unsupported, where its attributes say that the ledger never does such a
-thing with it, or where there is no sandbox backend to break. For failures that show values, conftest.py needs
-`pytest.register_assert_rewrite("mappers.conformance")`.
+thing with it, or where there is no sandbox backend to break. Packages import it as `giftbridge.testing`.
 """
 
 from __future__ import annotations

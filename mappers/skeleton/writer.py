@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,8 +20,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FIRST_PORT = 28800
 PORTS = 1000
 
-IMPORT = re.compile(r"^from mappers\.[^(\n]+(?:\([^)]*\))?\n", re.MULTILINE)
-IMPORTS = re.compile(rf"{IMPORT.pattern}(?:\n?{IMPORT.pattern})*", re.MULTILINE)
+IMPORT = re.compile(r"^from (mappers\.\S+) import ([^(\n]+|\([^)]*\))\n", re.MULTILINE)
+IMPORTS = re.compile(r"(?:^from mappers\.[^(\n]+(?:\([^)]*\))?\n\n?)+", re.MULTILINE)
+
+# Where a package finds what a built-in mapper imports from these modules; all else is in `giftbridge.mapper`.
+FACADE = {"mappers.sandbox": "giftbridge.sandbox", "mappers.conformance": "giftbridge.testing"}
+LINE_LENGTH = 120
 
 IN_TREE_STEPS = """\
 Add this line to BUILT_IN in mappers/registry.py, so that providers can name it:
@@ -76,7 +81,8 @@ class Skeleton:
         words["getting_started"] = PACKAGE_START.format(**words) if package else ""
         paths = _package_paths(words) if package else _in_tree_paths(words)
         steps = PACKAGE_STEPS if package else IN_TREE_STEPS
-        rendered = {path: _rendered(template, words) for path, template in paths.items()}
+        imports = _from_facade if package else _in_order
+        rendered = {path: _rendered(template, words, imports) for path, template in paths.items()}
         return cls(rendered, steps.format(**words), in_tree=not package)
 
     def write(self, folder: Path) -> list[Path]:
@@ -114,16 +120,38 @@ def _package_paths(words: Mapping[str, str]) -> dict[Path, str]:
         own / "client.py": "client.py",
         own / "mapper.py": "mapper.py",
         own / "sandbox.py": "sandbox.py",
-        top / "tests" / "conftest.py": "conftest.py",
         top / "tests" / f"test_{words['name']}.py": "test.py",
     }
 
 
-def _rendered(template: str, words: Mapping[str, str]) -> str:
+def _rendered(template: str, words: Mapping[str, str], imports: Callable[[re.Match[str]], str]) -> str:
     source = files("mappers.skeleton") / "templates" / f"{template}.template"
-    return IMPORTS.sub(_in_order, Template(source.read_text("utf-8")).substitute(words))
+    return IMPORTS.sub(imports, Template(source.read_text("utf-8")).substitute(words))
 
 
 def _in_order(block: re.Match[str]) -> str:
     """Return imports in the order of their names: in this repository the new mapper's own stand among the others."""
-    return "".join(sorted(IMPORT.findall(block[0])))
+    lines = sorted(found[0] for found in IMPORT.finditer(block[0]))
+    return "".join(lines) + _end(block)
+
+
+def _from_facade(block: re.Match[str]) -> str:
+    """Return the same imports as a package writes them: it may import nothing of giftbridge but `giftbridge`."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for found in IMPORT.finditer(block[0]):
+        names[FACADE.get(found[1], "giftbridge.mapper")] |= set(re.findall(r"\w+", found[2]))
+    return "".join(_import(module, names[module]) for module in sorted(names)) + _end(block)
+
+
+def _import(module: str, names: Iterable[str]) -> str:
+    """Return an import as ruff sorts and formats it: constants, classes, functions."""
+    ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    line = f"from {module} import {', '.join(ordered)}\n"
+    if len(line) <= LINE_LENGTH:
+        return line
+    return f"from {module} import (\n" + "".join(f"    {name},\n" for name in ordered) + ")\n"
+
+
+def _end(block: re.Match[str]) -> str:
+    """Return the empty line after a block, which stays where it is."""
+    return "\n" if block[0].endswith("\n\n") else ""

@@ -192,7 +192,7 @@ def test_a_service_that_is_not_ready_says_why(service, empty_redis_url, monkeypa
 
 
 def test_something_else_at_our_address_is_told(hub_server, monkeypatch):
-    hub_server.faults.add("junk", path="/ready")
+    hub_server.faults.add("junk", path="/-/ready")
     monkeypatch.setenv("GIFTBRIDGE_BIND", hub_server.url.removeprefix("http://"))
     assert "something else" in only("service").problem
 

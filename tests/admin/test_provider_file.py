@@ -6,7 +6,9 @@ import os
 import stat
 import threading
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,9 @@ mapper = "memory"
 credentials = [{app_key = "inline-key", app_token = "inline-token"}]
 """
 
+MOMENT = datetime(2026, 1, 31, 10, tzinfo=UTC)
+LATER = MOMENT + timedelta(days=1)
+
 COMMENTS = [line.partition("#")[2].strip() for line in COMMENTED.splitlines() if "#" in line]
 
 
@@ -59,6 +64,12 @@ def text(file: ProviderFile) -> str:
 
 def keys(file: ProviderFile, provider_id: str = "acme") -> list[str]:
     return [pair["app_key"] for pair in tomllib.loads(text(file))[provider_id]["credentials"]]
+
+
+def uses(file: ProviderFile, provider_id: str, app_key: str) -> tuple[Mapping[str, datetime], Mapping[str, datetime]]:
+    """Return the stores of a pair, registered and pending."""
+    [pair] = [pair for pair in file.installed(provider_id) if pair.app_key == app_key]
+    return pair.registered, pair.pending
 
 
 def test_a_new_provider_is_appended_and_the_rest_stays_as_it_was(file):
@@ -117,8 +128,9 @@ def test_a_pair_is_stored_as_a_digest(file):
 
 
 def test_comments_survive_every_edit(file):
-    pair = file.add_credentials("acme", note="pending")
-    file.annotate("acme", pair.app_key, "known")
+    pair = file.add_credentials("acme", {"store": MOMENT})
+    for app_key in (pair.app_key, "second-key"):
+        file.record_registration("acme", app_key, "store", MOMENT)
     file.set_service_url("acme", "https://gift.example.com/acme")
     for app_key in ("second-key", "first-key"):
         file.remove_credentials("acme", app_key)
@@ -134,14 +146,32 @@ def test_a_service_url_is_set_and_changed(file):
     assert text(file).count("service_url") == 1
 
 
-def test_a_note_stands_beside_the_key(file):
-    pair = file.add_credentials("acme", note="pending: store")
-    file.annotate("acme", pair.app_key, "registered: store")
-    assert {installed.app_key: installed.note for installed in file.installed("acme")} == {
-        "first-key": "",
-        "second-key": "",
-        pair.app_key: "registered: store",
-    }
+@pytest.mark.parametrize("provider_id", ["acme", "other"])
+def test_the_stores_of_a_pair_are_kept_beside_it(file, provider_id):
+    [first, *_] = keys(file, provider_id)
+    fresh = file.add_credentials(provider_id, {"store": MOMENT}).app_key
+    assert uses(file, provider_id, fresh) == ({}, {"store": MOMENT})
+    file.record_registration(provider_id, fresh, "store", LATER)
+    assert uses(file, provider_id, fresh) == ({"store": LATER}, {})
+    for account in ("store", "second-store"):
+        file.record_registration(provider_id, first, account, MOMENT)
+    assert uses(file, provider_id, first) == ({"store": MOMENT, "second-store": MOMENT}, {})
+    file.registry()
+
+
+def test_stores_that_are_no_table_of_moments_are_refused(file):
+    for wrong in (
+        '"store"',
+        "2026-01-31T10:00:00Z",
+        "{ store = true }",
+        '{ store = "2026-01-31" }',
+        "{ store = 2026-01-31T10:00:00 }",
+    ):
+        file.path.write_text(COMMENTED.replace('"first-key"', f'"first-key"\nregistered = {wrong}'))
+        with pytest.raises(EditRefused, match="first-key: registered must be a table such as"):
+            file.installed("acme")
+        with pytest.raises(InvalidProviders, match="number 1, registered: must be a table such as"):
+            file.registry()
 
 
 def test_a_revoked_pair_is_not_let_in(file):

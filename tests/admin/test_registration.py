@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,12 @@ import requests
 from structlog.testing import capture_logs
 
 from app.admin.providers import probe, registration
+from app.admin.providers.credentials import InUse, revoke
 from app.admin.providers.plans import Change, RegistrationFailed, Step, plan_registration, plan_removal
 from app.admin.providers.probe import NotAccepted, Patience
 from app.admin.providers.registration import QUIET, Registered, open_hub, register, unregister
-from providers.hub.client import NATIVE, HubMisconfigured, HubRefused, HubUnavailable
+from providers.hub import sandbox as hub_sandbox
+from providers.hub.client import NATIVE, GiftCardHub, HubMisconfigured, HubRefused, HubUnavailable
 from tests.admin.conftest import FIRST, HOPELESS, IMPATIENT
 
 NATIVE_FIELDS = {
@@ -174,10 +177,18 @@ def test_registering_again_gives_the_hub_a_newer_pair(service, hub, account):
 def test_the_pair_the_hub_has_is_noted(service, hub):
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     done = run(service, hub, now=lambda: moment)
-    assert (
-        f'app_key = "{done.app_key}" # registered: store since 2026-01-02T03:04:05+00:00'
-        in service.file.path.read_text()
-    )
+    [pair] = [one for one in tomllib.loads(service.file.path.read_text())["acme"]["credentials"] if len(one) > 2]
+    assert (pair["app_key"], pair["registered"], "pending" in pair) == (done.app_key, {"store": moment}, False)
+
+
+def test_a_pair_registered_with_two_stores_is_kept_with_both(service, hub, hub_server):
+    run(service, hub, "first-token")
+    address = f"{hub_server.url}/{{account}}"
+    run(service, GiftCardHub(address, "second", hub_sandbox.APP_KEY, hub_sandbox.APP_TOKEN), "first-token")
+    [pair] = service.file.installed("acme")
+    assert set(pair.registered) == {"store", "second"}
+    with pytest.raises(InUse, match="store, second is registered with first-key"):
+        revoke(service.file, "acme", "first-key", even_if_used=False)
 
 
 def test_a_comment_somebody_wrote_stays(service, hub):
@@ -342,8 +353,7 @@ def test_cut_off_before_any_step_the_store_works_and_a_repeat_finishes(service, 
     done = run(service, hub, now=lambda: start + QUIET)
     assert account.registered["acme"]["appKey"] == done.app_key
     assert_the_store_works(service, account)
-    pending = [pair for pair in service.file.installed("acme") if pair.note.startswith("pending")]
-    assert pending == []
+    assert not any(pair.pending for pair in service.file.installed("acme"))
 
 
 def test_a_pair_that_a_run_may_still_be_giving_to_the_hub_stays(service, hub, account):
@@ -364,7 +374,7 @@ def test_a_pair_that_a_run_may_still_be_giving_to_the_hub_stays(service, hub, ac
 
 
 def test_pairs_of_another_store_stay(service, hub, account):
-    pair = service.file.add_credentials("acme", note="pending: otherstore since 2020-01-01T00:00:00+00:00")
+    pair = service.file.add_credentials("acme", {"otherstore": datetime(2020, 1, 1, tzinfo=UTC)})
     done = run(service, hub)
     assert done.removed == ()
     assert pair.app_key in done.others

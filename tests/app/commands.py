@@ -87,7 +87,7 @@ class Command:
         self.path = cwd / "output.txt"
         with self.path.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.commands.cli", *arguments],
+                [sys.executable, "-m", "giftbridge", *arguments],
                 cwd=cwd,
                 env=environment(**settings),
                 stdin=subprocess.DEVNULL,

@@ -48,8 +48,11 @@ def ready(url: str, *, redis_allow_unsafe: bool = False) -> tuple[int, dict[str,
     connection = Connection.to(url, timeout_seconds=2, connections=2)
     app = Flask(__name__)
     app.register_blueprint(health.create_blueprint(connection, redis_allow_unsafe=redis_allow_unsafe))
-    answer = app.test_client().get("/ready")
-    assert app.test_client().get("/health").status_code == 200
+    client = app.test_client()
+    answer = client.get("/-/ready")
+    assert client.get("/ready").get_json() == answer.get_json()
+    for path in ("/-/health", "/health"):
+        assert client.get(path).get_json() == {"status": "alive"}
     connection.close()
     return answer.status_code, answer.get_json()
 

@@ -55,7 +55,7 @@ class Admin:
     def process(self, *arguments: str, stdin: str = "") -> None:
         """Run a command as a process of its own."""
         done = subprocess.run(
-            [sys.executable, "-m", "app.commands.cli", *arguments],
+            [sys.executable, "-m", "giftbridge", *arguments],
             env=environment() | self.variables,
             input=stdin,
             capture_output=True,
@@ -249,7 +249,7 @@ def test_no_secret_is_in_the_process_list(admin: Admin) -> None:
             except OSError:
                 continue
         thread.join(0.01)
-    ours = [line for line in seen if "app.commands.cli" in line]
+    ours = [line for line in seen if "\0giftbridge\0" in line]
     assert any("--app-token-stdin" in line for line in ours)
     for secret in (made["app_token"], hub_sandbox.APP_TOKEN, lightrail.API_KEY):
         assert not any(secret in line for line in ours)

@@ -111,7 +111,7 @@ def test_providers_are_listed_with_their_keys(installation: Installation) -> Non
         ("acme", "lightrail_v2", "native"),
         ("vouch", "vauchar", "ledger"),
     ]
-    assert listed[0]["app_keys"] == [{"app_key": "first-key", "store": None, "note": "made by hand"}]
+    assert listed[0]["app_keys"] == [{"app_key": "first-key", "stores": []}]
     assert "first-key" in installation.run("providers", "list").stdout
 
 
@@ -127,8 +127,8 @@ def test_the_last_pair_stays(installation: Installation) -> None:
 
 def test_a_pair_that_a_store_uses_is_not_revoked_by_mistake(installation: Installation) -> None:
     used = installation.json("providers", "rotate", "acme")["app_key"]
-    note = f'"{used}" # registered: mystore since 2030-01-31T10:00:00+00:00'
-    installation.file.write_text(installation.file.read_text().replace(f'"{used}"', note))
+    known = f'"{used}"\nregistered = {{ mystore = 2030-01-31T10:00:00Z }}'
+    installation.file.write_text(installation.file.read_text().replace(f'"{used}"', known))
     refused = installation.run("providers", "revoke", "acme", used)
     assert (refused.exit_code, "mystore is registered with" in refused.stderr) == (1, True)
     assert installation.run("providers", "revoke", "acme", used, "--yes").exit_code == 0
@@ -138,10 +138,10 @@ def test_of_two_pairs_registered_with_a_store_it_uses_the_later(installation: In
     made = [installation.json("providers", "rotate", "acme")["app_key"] for _ in range(2)]
     text = installation.file.read_text()
     for day, key in enumerate(made, 1):
-        text = text.replace(f'"{key}"', f'"{key}" # registered: mystore since 2030-01-0{day}T10:00:00+00:00')
+        text = text.replace(f'"{key}"', f'"{key}"\nregistered = {{ mystore = 2030-01-0{day}T10:00:00Z }}')
     installation.file.write_text(text)
     keys = installation.json("providers", "list")["providers"][0]["app_keys"]
-    assert {one["app_key"]: one["store"] for one in keys} == {"first-key": None, made[0]: None, made[1]: "mystore"}
+    assert {one["app_key"]: one["stores"] for one in keys} == {"first-key": [], made[0]: [], made[1]: ["mystore"]}
     assert installation.run("providers", "revoke", "acme", made[0]).exit_code == 0
 
 

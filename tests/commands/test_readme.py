@@ -29,7 +29,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Complet
     folder = tmp_path_factory.mktemp("admin")
     tools = tmp_path_factory.mktemp("bin")
     command = tools / "giftbridge"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app.commands.cli "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m giftbridge "$@"\n')
     command.chmod(0o755)
     process = subprocess.Popen(
         ["sh", "-eu", "-c", script],

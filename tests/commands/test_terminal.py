@@ -29,7 +29,7 @@ class Terminal:
         self._ours = ours
         kept = {name: value for name, value in installation.environment.items() if name != "COLUMNS"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app.commands.cli", *arguments],
+            [sys.executable, "-m", "giftbridge", *arguments],
             cwd=installation.folder,
             env=environment() | kept | {"TERM": "xterm-256color"} | more,
             stdin=theirs,

@@ -76,7 +76,7 @@ def served(folder: Path, providers: Path) -> Iterator[Service]:
     files = {"GIFTBRIDGE_PROVIDERS": str(providers), "GIFTBRIDGE_DATA": str(folder)}
     with (folder / "out.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.commands.cli", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
+            [sys.executable, "-m", "giftbridge", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
             cwd=ROOT, env=kept | files | TIMES, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"

@@ -20,7 +20,7 @@ from tests.mutations.mutation import Mutation
 from tests.mutations.safeties import MUTATIONS
 
 ROOT = Path(__file__).parent.parent.parent
-PARTS = ("app", "mappers", "providers", "tests", "pyproject.toml", "wsgi.py", "README.md")
+PARTS = ("app", "giftbridge", "mappers", "providers", "tests", "pyproject.toml", "wsgi.py", "README.md")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".hypothesis")
 
 # A mutation may loop without end; then its test has noticed.

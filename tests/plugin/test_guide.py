@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "mappers/README.md").read_text()
 
 # What the guide's commands need of the repository.
-NEEDED = ("app", "mappers", "providers", "tests/conformance", "tests/conftest.py", "pyproject.toml")
+NEEDED = ("app", "giftbridge", "mappers", "providers", "tests/conformance", "tests/conftest.py", "pyproject.toml")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Path:
             shutil.copy(ROOT / name, copy / name)
     commands = copy / ".venv/bin"
     commands.mkdir(parents=True)
-    for command, module in (("python", ""), ("giftbridge", "-m app.commands.cli")):
+    for command, module in (("python", ""), ("giftbridge", "-m giftbridge")):
         script = f'#!/bin/sh\nPYTHONPATH={copy} PYTHONSAFEPATH=1 exec {sys.executable} {module} "$@"\n'
         (commands / command).write_text(script)
         (commands / command).chmod(0o755)

@@ -74,7 +74,7 @@ def test_two_packages_with_one_name_are_both_left_out(install: Install) -> None:
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("Acme", "NameError"),
         ("", "no attribute 'Acme'"),
-        ("Acme = 7", "7 is not a subclass of mappers.base.Mapper"),
+        ("Acme = 7", "7 is not a subclass of giftbridge.mapper.Mapper"),
         ("from mappers.base import Mapper\nclass Acme(Mapper): find = get_card = None", "does not write ask, run"),
         ("from mappers.memory.mapper import Memory\nclass Acme(Memory): supported_holds = ()", "supported_holds"),
         ("from mappers.memory.mapper import Memory\nclass Acme(Memory): Options = dict", "Options is not a dataclass"),

@@ -59,7 +59,7 @@ def running(arguments: list[str], environment: Mapping[str, str], log: Path) -> 
     """Run a giftbridge command until the context ends."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.commands.cli", *arguments],
+            [sys.executable, "-m", "giftbridge", *arguments],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -119,7 +119,7 @@ def _ready(url: str) -> bool:
 
 def test_it_is_listed_with_its_package_and_version(installed: Mapping[str, str]) -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "app.commands.cli", "mappers", "--json"], env=installed, check=True, capture_output=True
+        [sys.executable, "-m", "giftbridge", "mappers", "--json"], env=installed, check=True, capture_output=True
     )
     [toy] = [one for one in json.loads(listed.stdout) if one["name"] == "toy"]
     assert (toy["origin"], toy["version"], toy["problem"]) == ("giftbridge-toy", "0.1.0", None)

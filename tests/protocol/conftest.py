@@ -34,7 +34,7 @@ def application(ledger: FakeLedger, cards: FakeCards, settings: FakeSettings) ->
     application = Flask("protocol-under-test", static_folder=None)
     application.register_blueprint(create_blueprint(FakeRegistry(), ledger, cards, settings))
     application.add_url_rule("/health", "health", lambda: "ok")
-    application.add_url_rule("/console/cards", "console", lambda: "a page")
+    application.add_url_rule("/-/console/cards", "console", lambda: "a page")
     application.wsgi_app = CollapsedSlashes(application.wsgi_app)
     return application
 

@@ -220,11 +220,15 @@ def test_an_id_that_no_path_should_have_is_refused(write: WriteFile, acme: str, 
     )
 
 
-@pytest.mark.parametrize("name", ["health", "ready"])
-def test_an_id_that_the_service_needs_itself_is_refused(write: WriteFile, acme: str, name: str) -> None:
-    assert problems(write(acme.replace("[acme", f"[{name}").replace("[[acme", f"[[{name}")))[0].startswith(
-        f"[{name}]: this path is the service's own"
-    )
+@pytest.mark.parametrize("name", ["-", "-health", "a/b", "/acme"])
+def test_an_id_never_reaches_into_the_service_s_own_paths(write: WriteFile, acme: str, name: str) -> None:
+    found = problems(write(acme.replace("acme.", f'"{name}".').replace("[acme]", f'["{name}"]')))
+    assert any("a provider's id is" in problem for problem in found)
+
+
+@pytest.mark.parametrize("name", ["health", "ready", "console"])
+def test_no_other_id_is_reserved(write: WriteFile, acme: str, name: str) -> None:
+    assert only(Registry.load(write(acme.replace("[acme", f"[{name}").replace("[[acme", f"[[{name}")))).id == name
 
 
 def test_an_app_key_is_given_once(write: WriteFile, acme: str) -> None:

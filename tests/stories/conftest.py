@@ -135,7 +135,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         environment = _environment(folder, providers)
         with (folder / "out.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app.commands.cli", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
+                [sys.executable, "-m", "giftbridge", "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

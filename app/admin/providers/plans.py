@@ -29,7 +29,7 @@ class Step(StrEnum):
     DELETE = "remove from the Hub"
     VERIFY = "read back and compare"
     RESTORE = f"put {NATIVE} back as it was"
-    RECORD = "note in providers.toml which pair the Hub has"
+    RECORD = "write into providers.toml which pair the Hub has"
     TIDY = "remove pairs of interrupted runs"
 
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,18 @@ from app.admin.providers.files import EditRefused
 from app.admin.providers.tables import AnyTable, NewProvider, Pair
 from mappers.base import Secret
 from providers.problems import InvalidProviders, Problems, substitute
-from providers.registry import PROVIDER_ID, Registry
+from providers.registry import PROVIDER_ID, Registry, stores_of
 
 __all__ = ["EditRefused", "Installed", "NewProvider", "Pair", "ProviderFile"]
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A pair as the file has it: its key, and what the comment beside it says."""
+    """A pair as the file has it: its key, and since when it is, or was to be, registered with stores, by account."""
 
     app_key: str
-    note: str
+    registered: Mapping[str, datetime]
+    pending: Mapping[str, datetime]
 
 
 class ProviderFile:
@@ -65,12 +67,13 @@ class ProviderFile:
             files.replace(self._target, text, self._check)
         return pair
 
-    def add_credentials(self, provider_id: str, note: str | None = None) -> Pair:
-        """Add a fresh pair beside the ones there are. `note` becomes a comment beside its key."""
+    def add_credentials(self, provider_id: str, pending: Mapping[str, datetime] | None = None) -> Pair:
+        """Add a fresh pair beside the ones there are. `pending` are the stores it is about to be registered with."""
         pair = _fresh_pair(provider_id)
+        fields = tables.pair_fields(pair, pending)
         with self._editing(provider_id) as (table, data):
-            tables.append(tables.credentials(table, provider_id), pair, note)
-            data["credentials"].append(tables.pair_fields(pair))
+            tables.append(tables.credentials(table, provider_id), fields)
+            data["credentials"].append(fields)
         return pair
 
     def remove_credentials(self, provider_id: str, app_key: str) -> None:
@@ -85,10 +88,16 @@ class ProviderFile:
             tables.remove(credentials, keys.index(app_key))
             del data["credentials"][keys.index(app_key)]
 
-    def annotate(self, provider_id: str, app_key: str, note: str) -> None:
-        """Write a comment beside a pair's key, in place of the one there. An inline pair has no room for one."""
-        with self._editing(provider_id) as (table, _):
-            tables.annotate(tables.credentials(table, provider_id), app_key, note)
+    def record_registration(self, provider_id: str, app_key: str, account: str, moment: datetime) -> None:
+        """Write down that a store's Hub has this pair, which is then no longer pending."""
+        with self._editing(provider_id) as (table, data):
+            credentials = tables.credentials(table, provider_id)
+            for pair, plain in zip(credentials, data["credentials"], strict=True):
+                if plain.get("app_key") == app_key:
+                    plain["registered"] = plain.get("registered", {}) | {account: moment}
+                    tables.set_key(pair, "registered", plain["registered"])
+                    if plain.pop("pending", None) is not None:
+                        del pair["pending"]
 
     def set_service_url(self, provider_id: str, service_url: str) -> None:
         """Write the address at which the store reaches the provider."""
@@ -99,10 +108,8 @@ class ProviderFile:
     def installed(self, provider_id: str) -> list[Installed]:
         """Return a provider's pairs in the file's order."""
         document = _parse(self._read(), self.path)
-        return [
-            Installed(str(pair.get("app_key")), tables.note(pair))
-            for pair in tables.credentials(self._table(document, provider_id), provider_id)
-        ]
+        pairs = tables.credentials(self._table(document, provider_id), provider_id).unwrap()
+        return [self._installed(pair) for pair in pairs]
 
     def plain_pairs(self, provider_id: str) -> list[Pair]:
         """Return the pairs whose token the file has itself, or the environment for it."""
@@ -120,6 +127,13 @@ class ProviderFile:
         ]
 
     # Inside.
+
+    def _installed(self, pair: Mapping[str, Any]) -> Installed:
+        app_key = str(pair.get("app_key"))
+        try:
+            return Installed(app_key, **stores_of(pair))
+        except ValueError as error:
+            raise EditRefused(f"{self.path}: {app_key}: {error}: correct it") from error
 
     @contextmanager
     def _editing(self, provider_id: str) -> Iterator[tuple[AnyTable, dict[str, Any]]]:

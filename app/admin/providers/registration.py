@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,9 +22,6 @@ VERIFY_SECONDS = 10.0
 
 # What the Hub must show as it was sent. It need not show keys, and shows no token.
 VERIFIED = ("serviceUrl", "oauthProvider", "preAuthEnabled", "cancelEnabled", "appKey")
-
-_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
-_NOTE = re.compile(rf"(?P<word>pending|registered): (?P<account>\S+) since (?P<since>{_MOMENT})")
 
 Progress = Callable[[Step], None]
 
@@ -70,7 +66,7 @@ def register(
     pair = plan.pair
     if pair is None:
         progress(Step.INSTALL)
-        pair = file.add_credentials(provider_id, _note("pending", plan.account, now()))
+        pair = file.add_credentials(provider_id, {plan.account: _whole_second(now())})
     told = False
     try:
         progress(Step.ACCEPT)
@@ -168,9 +164,7 @@ def _shows(found: Registration | None, sent: Registration, names: Iterable[str])
 
 
 def _record(file: ProviderFile, plan: Plan, pair: Pair, now: datetime) -> None:
-    notes = {installed.app_key: installed.note for installed in file.installed(plan.provider_id)}
-    if plan.pair is None or not notes.get(pair.app_key):
-        file.annotate(plan.provider_id, pair.app_key, _note("registered", plan.account, now))
+    file.record_registration(plan.provider_id, pair.app_key, plan.account, _whole_second(now))
     if plan.wanted is not None and plan.wanted.service_url != plan.service_url:
         file.set_service_url(plan.provider_id, plan.service_url)
 
@@ -179,12 +173,12 @@ def _tidy(file: ProviderFile, plan: Plan, pair: Pair, now: datetime) -> Register
     """Remove the pairs that earlier, interrupted runs for this account left, now that the Hub has a newer one."""
     removed, interrupted, others = [], [], []
     for installed in file.installed(plan.provider_id):
-        note = _NOTE.fullmatch(installed.note)
         if installed.app_key == pair.app_key:
             continue
-        if note is None or note["word"] != "pending" or note["account"] != plan.account:
+        since = installed.pending.get(plan.account)
+        if since is None or installed.registered:
             others.append(installed.app_key)
-        elif now - datetime.fromisoformat(note["since"]) < QUIET:
+        elif now - since < QUIET:
             interrupted.append(installed.app_key)
         else:
             file.remove_credentials(plan.provider_id, installed.app_key)
@@ -192,5 +186,5 @@ def _tidy(file: ProviderFile, plan: Plan, pair: Pair, now: datetime) -> Register
     return Registered(pair.app_key, plan.pair is None, tuple(removed), tuple(interrupted), tuple(others))
 
 
-def _note(word: str, account: str, now: datetime) -> str:
-    return f"{word}: {account} since {now.isoformat(timespec='seconds')}"
+def _whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

@@ -7,11 +7,12 @@ import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import tomlkit
 from tomlkit.container import OutOfOrderTableProxy
-from tomlkit.items import AoT, Array, Comment, InlineTable, Table
+from tomlkit.items import AoT, Array, Comment, InlineTable, Item, Table
 from tomlkit.toml_document import TOMLDocument
 
 import mappers.registry
@@ -50,10 +51,10 @@ def credentials(table: AnyTable, provider_id: str) -> AoT | Array:
     return found
 
 
-def append(credentials: AoT | Array, pair: Pair, comment: str | None) -> None:
+def append(credentials: AoT | Array, fields: Mapping[str, Any]) -> None:
     """Add a pair after the last one, and above the comments below that: those belong to what comes next."""
     if isinstance(credentials, AoT):
-        table = _pair_table(pair, comment)
+        table = _pair_table(fields)
         last = credentials.body[-1].value.body
         below = last[_after_keys(last) :]
         if below:
@@ -62,7 +63,8 @@ def append(credentials: AoT | Array, pair: Pair, comment: str | None) -> None:
         credentials.append(table)
     else:
         inline = tomlkit.inline_table()
-        inline.update(pair_fields(pair))
+        for name, value in fields.items():
+            inline[name] = _item(value)
         credentials.append(inline)
 
 
@@ -84,41 +86,38 @@ def _after_keys(body: Sequence[tuple[Any, Any]]) -> int:
     return keyed[-1] + 1 if keyed else 0
 
 
-def note(pair: Any) -> str:
-    """Return the comment beside a pair's key; an inline pair has room for none."""
-    app_key = pair.get("app_key")
-    return "" if app_key is None or isinstance(pair, InlineTable) else app_key.trivia.comment.lstrip("# ")
-
-
-def annotate(credentials: AoT | Array, app_key: str, text: str) -> None:
-    """Put a comment beside a pair's key, in place of the one there."""
-    for pair in credentials:
-        if pair.get("app_key") == app_key and not isinstance(pair, InlineTable):
-            pair["app_key"].comment(text)
-
-
-def set_key(table: AnyTable, name: str, text: str) -> None:
+def set_key(table: AnyTable | InlineTable, name: str, value: Any) -> None:
     """Set a plain key of a table; a new one goes below the others, above the comments and tables that follow."""
+    item = _item(value)
     if name in table or not isinstance(table, Table):
-        table[name] = text
+        table[name] = item
         return
-    value = tomlkit.string(text)
-    value.trivia.trail = "\n"
+    item.trivia.trail = "\n"
     body = table.value.body
-    body.insert(_after_keys(body), (tomlkit.key(name), value))
+    body.insert(_after_keys(body), (tomlkit.key(name), item))
 
 
-def pair_fields(pair: Pair) -> dict[str, str]:
-    return {"app_key": pair.app_key, "app_token_sha256": token_digest(pair.app_token).hex()}
+def pair_fields(pair: Pair, pending: Mapping[str, datetime] | None = None) -> dict[str, Any]:
+    """Return what a pair's table says; `pending` are the stores that it is about to be registered with."""
+    fields = {"app_key": pair.app_key, "app_token_sha256": token_digest(pair.app_token).hex()}
+    return fields | ({"pending": dict(pending)} if pending else {})
 
 
-def _pair_table(pair: Pair, comment: str | None = None) -> Table:
+def _pair_table(fields: Mapping[str, Any]) -> Table:
     table = tomlkit.table()
-    for name, value in pair_fields(pair).items():
-        table.add(name, value)
-    if comment:
-        table["app_key"].comment(comment)
+    for name, value in fields.items():
+        table.add(name, _item(value))
     return table
+
+
+def _item(value: Any) -> Item:
+    """Return a value as tomlkit writes it: a table on one line, in the row of the keys."""
+    if isinstance(value, Mapping):
+        inline = tomlkit.inline_table()
+        inline.update(value)
+        return inline
+    item: Item = tomlkit.item(value)
+    return item
 
 
 def of_provider(new: NewProvider, pair: Pair) -> TOMLDocument:
@@ -131,7 +130,7 @@ def of_provider(new: NewProvider, pair: Pair) -> TOMLDocument:
         table.add("service_url", new.service_url)
     table.add(tomlkit.nl())
     pairs = tomlkit.aot()
-    pairs.append(_pair_table(pair))
+    pairs.append(_pair_table(pair_fields(pair)))
     table.add("credentials", pairs)
     if new.options:
         options = tomlkit.table()

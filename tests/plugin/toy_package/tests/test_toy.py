@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from mappers.conformance import MapperConformance
-from mappers.money import Currency
-from mappers.sandbox import running
+from giftbridge.mapper import Currency
+from giftbridge.sandbox import running
+from giftbridge.testing import MapperConformance
 
 from giftbridge_toy.mapper import Toy, ToyOptions
 from giftbridge_toy.sandbox import DEMO_OPTIONS, create_app

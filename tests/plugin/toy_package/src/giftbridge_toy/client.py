@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from mappers.base import BackendUnavailable, OutcomeUnknown
-from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend, segment
+from giftbridge.mapper import Answer, BackendUnavailable, Deadline, HttpBackend, OutcomeUnknown, segment
 
 Parsed = TypeVar("Parsed")
 
@@ -62,7 +60,7 @@ class Client:
         return parse_card(cards[0]) if cards else None
 
     def card(self, card_id: str, deadline: Deadline) -> BackendCard | None:
-        """Return one card by its id, None where there is none. Ids go through mappers.http.segment."""
+        """Return one card by its id, None where there is none. Ids go through `segment`."""
         return self._read(f"/cards/{segment(card_id)}", "get", parse_card, deadline, missing="card_not_found")
 
     def create_card(self, body: Mapping[str, Any], deadline: Deadline) -> BackendCard:

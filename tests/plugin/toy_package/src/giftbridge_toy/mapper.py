@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mappers.base import (
+from giftbridge.mapper import (
     BackendUnavailable,
     Card,
     CardNotFound,
     CardStatus,
     CardUnusable,
     Conflict,
+    Currency,
+    Deadline,
     Holds,
+    HttpBackend,
     InsufficientFunds,
+    InvalidAmount,
     InvalidOptions,
     IssuedCard,
     Mapper,
@@ -27,9 +31,6 @@ from mappers.base import (
     Verb,
     mask_code,
 )
-from mappers.deadline import Deadline
-from mappers.http import HttpBackend
-from mappers.money import Currency, InvalidAmount
 
 from giftbridge_toy.client import BackendCard, Client, Movement, Rejected
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask, request
 
-from mappers.sandbox import CONTROL, create_sandbox
+from giftbridge.sandbox import CONTROL, create_sandbox
 
 DEFAULT_PORT = 29590
 API_KEY = "demo-toy-key"

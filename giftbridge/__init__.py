@@ -1,0 +1,13 @@
+"""What other packages import of giftbridge; everything else may change at any time.
+
+`giftbridge.mapper` is for the author of a mapper, `giftbridge.sandbox` for a stand-in of its backend, and
+`giftbridge.testing` for its tests.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+__all__ = ["__version__"]
+
+__version__ = version("giftbridge")

@@ -1,0 +1,8 @@
+"""What a stand-in for a backend is made of; it needs no test tools, so `giftbridge sandbox NAME` runs it anywhere."""
+
+from __future__ import annotations
+
+from mappers.sandbox import CONTROL, Sandbox, create_sandbox, running
+from mappers.sandbox.faults import Fault
+
+__all__ = ["CONTROL", "Fault", "Sandbox", "create_sandbox", "running"]

@@ -1,5 +1,0 @@
-"""Makes the assertions of the conformance suite show the values they compare."""
-
-import pytest
-
-pytest.register_assert_rewrite("mappers.conformance")
