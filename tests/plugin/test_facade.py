@@ -23,8 +23,9 @@ SURFACE = {
     "giftbridge": "__version__",
     "giftbridge.mapper": """
         Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart CartItem Conflict Currency
-        Customer Deadline DoneStep Entry Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard
-        Mapper MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret Step Transaction
+        Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard
+        Mapper MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret StatementLine Step
+        TransactionFacts
         Undecidable UnknownCurrency Unsupported Unwritten Verb mask_code option_names plan_whole_capture segment
     """,
     "giftbridge.sandbox": "CONTROL Fault Sandbox create_sandbox running",
