@@ -103,7 +103,7 @@ def shop(request: pytest.FixtureRequest, redis_url: str, empty_redis_url: str) -
         connection.close()
 
 
-def test_what_was_authorized_is_settled_and_what_is_left_canceled(shop: Shop) -> None:
+def test_a_lost_transaction_is_settled_and_its_rest_canceled(shop: Shop) -> None:
     transaction = shop.authorize("40.00")
     shop.lose_everything()
     shop.settle(transaction, "15.00", "settle-1")
@@ -113,7 +113,7 @@ def test_what_was_authorized_is_settled_and_what_is_left_canceled(shop: Shop) ->
     assert shop.balance() == 85
 
 
-def test_what_was_settled_and_canceled_is_listed_as_before(shop: Shop) -> None:
+def test_settlements_and_cancellations_are_listed_as_before_the_loss(shop: Shop) -> None:
     transaction = shop.authorize("40.00")
     shop.settle(transaction, "30.00", "settle-1")
     shop.cancel(transaction, "10.00", "cancel-1")
@@ -123,7 +123,7 @@ def test_what_was_settled_and_canceled_is_listed_as_before(shop: Shop) -> None:
     assert shop.ledger.transactions(shop.provider, shop.card, shop.deadline()) == [transaction]
 
 
-def test_the_repeat_of_what_was_done_moves_nothing(shop: Shop) -> None:
+def test_a_request_repeated_after_the_loss_moves_nothing(shop: Shop) -> None:
     transaction = shop.authorize("40.00")
     shop.settle(transaction, "40.00", "settle-1")
     shop.cancel(transaction, "15.00", "cancel-1")
