@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -25,7 +26,7 @@ from mappers.money import Currency
 from providers.provider import Policy, Provider
 from tests.ledger.reference_model import ReferenceBackend, ReferenceMapper
 from tests.ledger.sandbox_system import SandboxSystem, vauchar_system, voucherify_system
-from tests.ledger.system import MakeSystem, OneProvider, System
+from tests.ledger.system import ChangeableRegistry, MakeSystem, System
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
 
     def make(
         holds: Holds = Holds.NATIVE,
-        settle: str = "capture",
+        settle: Literal["capture", "accept"] = "capture",
         lease: timedelta = timedelta(seconds=30),
         connection: Connection | None = None,
         **mapper_options: bool,
@@ -59,7 +60,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         storage = Storage(connection, LedgerTimes(lease=lease))
         index = Index(connection)
         executor = Executor(storage, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
-        registry = OneProvider(provider)
+        registry = ChangeableRegistry(provider)
         recovery = Recovery(storage)
         parts = Parts(
             settings=Settings(),
@@ -83,6 +84,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             ledger=parts.ledger,
             cards=parts.cards,
             sweeper=parts.sweeper,
+            registry=registry,
             parts=parts,
         )
 

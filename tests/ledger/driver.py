@@ -45,7 +45,7 @@ def runs(system: System) -> list[Verb]:
 
 def parked_in_redis(system: System) -> list[str]:
     client = system.connection._client
-    return [name for key in client.keys("gb:*:parked") for name in client.smembers(key)]
+    return [str(name) for key in client.keys("gb:*:parked") for name in client.smembers(key)]
 
 
 def left_for_a_person(system: System, value: str = "40.00") -> str:

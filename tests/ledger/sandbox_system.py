@@ -38,7 +38,7 @@ class SandboxSystem:
 
     def __post_init__(self) -> None:
         self.provider: Provider = replace(self.system.provider, mapper=self.mapper)
-        self.system.parts.registry.provider = self.provider  # type: ignore[attr-defined]
+        self.system.registry.serve(self.provider)
 
     @property
     def backend(self) -> Any:

@@ -18,21 +18,20 @@ from app.parts import Parts
 from mappers.base import Act, ActKind, Step, TransactionFacts, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
+from providers.registry import Registry
 from tests.ledger.reference_model import CARD, ReferenceBackend, ReferenceMapper
 from tests.money import major, minor
 
 
-class OneProvider:
-    """A registry of one."""
+class ChangeableRegistry(Registry):
+    """A registry whose providers a test may exchange."""
 
-    def __init__(self, provider: Provider) -> None:
-        self.provider = provider
+    def __init__(self, *providers: Provider) -> None:
+        super().__init__(providers)
 
-    def get(self, provider_id: str) -> Provider | None:
-        return self.provider if provider_id == self.provider.id else None
-
-    def all(self) -> list[Provider]:
-        return [self.provider]
+    def serve(self, *providers: Provider) -> None:
+        """Have these providers from now on, and no other."""
+        super().__init__(providers)
 
 
 @dataclass
@@ -48,6 +47,7 @@ class System:
     ledger: LedgerService
     cards: CardService
     sweeper: Sweeper
+    registry: ChangeableRegistry
     parts: Parts
 
     def authorize(self, value: str = "40.00", request_id: str = "order-1", operation: str = "Debit") -> str:
@@ -85,20 +85,22 @@ class System:
 
     def everything(self) -> list[str]:
         client = self.connection._client
-        return [row for key in client.scan_iter("gb:*:all", count=10_000) for row in client.zrange(key, 0, -1)]
+        return [str(row) for key in client.scan_iter("gb:*:all", count=10_000) for row in client.zrange(key, 0, -1)]
 
     def make_due(self) -> None:
         """Let everything that waits for a moment wait no longer."""
         client = self.connection._client
         for key in client.scan_iter("gb:*:due", count=10_000):
             for row in client.zrange(key, 0, -1):
-                client.zadd(key, {row: 0})
+                client.zadd(key, {str(row): 0})
 
     def lose_lease(self, transaction_id: str, *, quiet_over: bool = True) -> None:
         """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
         client = self.connection._client
         (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"lease_until": 1, "retry_at": 0} | ({"in_flight_until": 0} if quiet_over else {}))
+        client.hset(key, mapping={"lease_until": 1, "retry_at": 0})
+        if quiet_over:
+            client.hset(key, "in_flight_until", 0)
 
     def look_before_capturing(self) -> None:
         """Let the mapper plan as those do that must know the balance before they take money."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from app.ledger.errors import LedgerUnavailable
@@ -84,7 +86,12 @@ def test_a_money_call_makes_two_round_trips_to_redis(system: System, monkeypatch
     trips: list[object] = []
     call = system.connection.call
     system.settle(system.authorize("1.00", "order-0"), "1.00")  # loads the scripts
-    monkeypatch.setattr(system.connection, "call", lambda command: trips.append(command) or call(command))
+
+    def counted(command: Callable[[object], object]) -> object:
+        trips.append(command)
+        return call(command)
+
+    monkeypatch.setattr(system.connection, "call", counted)
     transaction = system.authorize("40.00")
     assert len(trips) == 2
     system.settle(transaction, "40.00")

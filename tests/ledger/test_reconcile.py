@@ -156,7 +156,7 @@ def test_a_lost_transaction_is_reported_for_its_own_provider(native: System) -> 
     lost = pay(native)
     native.connection._client.flushall()
     other = replace(native.provider, id="other")
-    native.parts.registry.all = lambda: [other, native.provider]  # type: ignore[method-assign]
+    native.registry.serve(other, native.provider)
     (found,) = differences(native, repair=True)
     assert (found.provider, found.transaction, found.repaired) == (native.provider.id, lost, True)
 
@@ -210,8 +210,7 @@ def test_an_older_abandoned_one_is_not_taken_for_extra_where_the_backend_keeps_n
 
 def test_an_entry_of_another_provider_on_the_card_is_not_extra(system: System) -> None:
     first, other = system.provider, replace(system.provider, id="other")
-    providers = {provider.id: provider for provider in (first, other)}
-    system.parts.registry.get, system.parts.registry.all = providers.get, lambda: list(providers.values())  # type: ignore[method-assign]
+    system.registry.serve(first, other)
     pay(system, "order-1")
     system.provider = other
     pay(system, "order-2")

@@ -62,7 +62,7 @@ def test_a_backend_without_a_statement_is_not_compared(system: System) -> None:
 def test_a_provider_that_is_gone_from_the_file_is_not_compared(system: System) -> None:
     pay(system)
     gone = system.provider.id
-    system.parts.registry.provider = replace(system.provider, id="another")  # type: ignore[attr-defined]
+    system.registry.serve(replace(system.provider, id="another"))
     (found,) = differences(system)
     assert (found.kind, found.provider, found.ledger) == ("not compared", gone, "transactions: 1")
     assert "put it back" in found.backend

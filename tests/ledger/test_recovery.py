@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_a_transaction_without_a_native_hold_is_not_made_up(make_system: MakeSys
 
 def test_a_refused_cancellation_is_not_restored_as_pending(make_system: MakeSystem) -> None:
     system = make_system(Holds.NATIVE)
-    system.mapper.plan = lambda act, facts: whole_capture.plan(act, facts, refund_whole=False)  # type: ignore[method-assign]
+    system.mapper.plan = partial(whole_capture.plan, refund_whole=False)  # type: ignore[method-assign]
     transaction = system.authorize("60.00")
     system.mapper.faults = [lambda step, run: run(), refuses]
     with pytest.raises(CardUnusable):
@@ -145,7 +146,7 @@ def test_an_undone_authorization_is_not_restored(make_system: MakeSystem) -> Non
 def test_the_sweeper_does_not_give_back_the_rest_of_a_whole_capture(make_system: MakeSystem) -> None:
     """A later settlement needed no call, and left no trace."""
     system = make_system(Holds.NATIVE)
-    system.mapper.plan = lambda act, facts: whole_capture.plan(act, facts, refund_whole=False)  # type: ignore[method-assign]
+    system.mapper.plan = partial(whole_capture.plan, refund_whole=False)  # type: ignore[method-assign]
     transaction = system.authorize("60.00")
     system.settle(transaction, "40.00", "s1")
     system.settle(transaction, "20.00", "s2")

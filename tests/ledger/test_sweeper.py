@@ -23,7 +23,7 @@ from tests.ledger.faults import (
     lost_before,
     unavailable,
 )
-from tests.ledger.system import MakeSystem, OneProvider, System
+from tests.ledger.system import ChangeableRegistry, MakeSystem, System
 
 
 def test_one_of_a_fleet_leads_until_it_stops_renewing(system: System) -> None:
@@ -51,8 +51,7 @@ def test_a_dead_backend_is_asked_once_a_pass(system: System) -> None:
 
 def test_transactions_of_a_provider_that_is_gone_wait_for_it(system: System) -> None:
     transaction = system.authorize("10.00")
-    empty = OneProvider(system.provider)
-    empty.get = lambda provider_id: None  # type: ignore[method-assign]
+    empty = ChangeableRegistry()
     executor = system.parts.executor
     sweeper = Sweeper(
         system.storage, system.index, Fleet(system.connection), executor, empty, interval_seconds=1, deadline_seconds=5
@@ -81,7 +80,7 @@ def test_a_thread_sweeps_until_it_is_stopped(system: System) -> None:
         system.index,
         Fleet(system.connection),
         system.parts.executor,
-        OneProvider(system.provider),
+        system.registry,
         interval_seconds=0.01,
         deadline_seconds=5,
     )

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ class Servers:
             arguments += [option.format(bus=bus) for option in options]
             process = subprocess.Popen([str(valkey_binary()), *mode, *arguments], stdout=subprocess.DEVNULL)
             self._processes[port] = process
-            eventually(lambda process=process, port=port: process.poll() is not None or is_at(process, port))
+            eventually(partial(is_over_or_at, process, port))
             if process.poll() is None:
                 return port
             # Another test took one of the ports in the meantime.
@@ -53,6 +54,10 @@ class Servers:
     def kill_all(self) -> None:
         for port in self._processes:
             self.kill(port)
+
+
+def is_over_or_at(process: subprocess.Popen[bytes], port: int) -> bool:
+    return process.poll() is not None or is_at(process, port)
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import redis
@@ -59,7 +61,11 @@ class Cluster:
 
     def agree(self, word: str) -> None:
         for port in self.ports:
-            eventually(lambda port=port: word in command(port, "CLUSTER", "INFO"))
+            eventually(partial(self._says, port, word))
+
+    @staticmethod
+    def _says(port: int, word: str) -> bool:
+        return word in command(port, "CLUSTER", "INFO")
 
     def slot(self, key: str) -> int:
         return int(command(self.ports[0], "CLUSTER", "KEYSLOT", key))
@@ -222,7 +228,7 @@ def test_a_script_that_waits_for_replicas_follows_its_key(cluster: Cluster) -> N
     cluster.add_replica(move.owner)
     replica = cluster.add_replica(move.target)
     connection = cluster.connect(replicas=1)
-    count = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    count: Callable[[list[str], str], object] = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
     assert count(["{slot}:key"], "1") == 1
     move.begin()
     move.take(["{slot}:key"])
@@ -250,7 +256,7 @@ def test_the_heir_of_an_owner_that_was_killed_is_found(cluster: Cluster, make_sy
 def test_a_slot_that_no_node_has_is_not_answered(cluster: Cluster, make_system: MakeSystem) -> None:
     system = make_system(Holds.NATIVE, connection=cluster.connect())
     connection = cluster.connect(replicas=1)
-    count = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    count: Callable[[list[str], str], object] = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
     assert system.connection.complaints() == connection.complaints() == []
     key, slot = due_queue(system), cluster.slot(due_queue(system))
     for port in cluster.ports:
