@@ -17,7 +17,7 @@ from mappers.sandbox import create_sandbox
 
 DEFAULT_PORT = 28730
 API_KEY = "lightrail-draft-key"
-DEMO_OPTIONS: Callable[[str], dict[str, str]] = lambda url: {  # noqa: E731
+DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {  # noqa: E731
     "base_url": f"{url}/v2",
     "api_key": API_KEY,
     "program_id": "gift-cards-brl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
@@ -15,7 +16,7 @@ __all__ = ["API_KEY", "CUSTOMERS", "DEFAULT_PORT", "DEMO_OPTIONS", "SEEDS", "cre
 
 DEFAULT_PORT = 28720
 API_KEY = "lightrail-v1-sandbox-key"
-DEMO_OPTIONS: Callable[[str], dict[str, str]] = lambda url: {  # noqa: E731
+DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {  # noqa: E731
     "base_url": f"{url}/v1",
     "api_key": API_KEY,
     "program_id": PROGRAM,

@@ -18,7 +18,7 @@ DEFAULT_PORT = 28700
 API_KEY = "lightrail-sandbox-key"
 # Has the role pointOfSale: may read values by id and debit by code, but not list values.
 POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
-DEMO_OPTIONS: Callable[[str], dict[str, str]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
+DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
 
 Page = tuple[Response, dict[str, str]]
 

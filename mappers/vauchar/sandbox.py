@@ -35,7 +35,7 @@ SEEDS = {
 Json = dict[str, Any]
 
 
-def DEMO_OPTIONS(url: str) -> dict[str, str]:  # noqa: N802 - a constant of every sandbox, here a function
+def DEMO_OPTIONS(url: str) -> dict[str, Any]:  # noqa: N802 - a constant of every sandbox, here a function
     """Return the mapper options that work against a sandbox at `url`."""
     return {"base_url": url, "merchant_id": MERCHANT_ID, "api_key": API_KEY}
 

@@ -33,7 +33,7 @@ SEEDS = {
 Json = dict[str, Any]
 
 
-def demo_options(url: str) -> dict[str, str]:
+def demo_options(url: str) -> dict[str, Any]:
     """Return the mapper options that work against a sandbox at `url`."""
     return {"base_url": url, "app_id": APP_ID, "app_token": APP_TOKEN}
 

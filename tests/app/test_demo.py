@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def shown_calls(demo: Command) -> str:
     return "PROVIDER=" + demo.output.split("\nPROVIDER=", 1)[1].split("\n\n", 1)[0]
 
 
-def paste(calls: str) -> list[object]:
+def paste(calls: str) -> list[Any]:
     shell = subprocess.run(["/bin/sh"], input=calls + "\n", text=True, capture_output=True, check=True, timeout=60)
     return [json.loads(line) for line in shell.stdout.splitlines()]
 

@@ -24,6 +24,7 @@ from mappers.lightrail_v2 import sandbox as lightrail
 from mappers.sandbox import Sandbox, running
 from mappers.vauchar import sandbox as vauchar
 from providers.hub import sandbox as hub_sandbox
+from providers.provider import Provider
 from providers.registry import Registry
 from tests.money import minor
 
@@ -122,8 +123,10 @@ class Installation:
         found = self._provider("acme").mapper.get_card(self.card(code), Deadline.after(5))
         return found.balance
 
-    def _provider(self, provider: str) -> Any:
-        return self.parts.registry.get(provider)
+    def _provider(self, provider: str) -> Provider:
+        found = self.parts.registry.get(provider)
+        assert found is not None
+        return found
 
 
 @pytest.fixture

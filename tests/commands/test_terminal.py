@@ -66,8 +66,8 @@ StartTerminal = Callable[..., Terminal]
 
 @pytest.fixture
 def terminal(installation: Installation) -> StartTerminal:
-    def start(*arguments: str, **more: str) -> Terminal:
-        return Terminal(installation, *arguments, **more)
+    def start(*arguments: str, stdout: int | None = None, **more: str) -> Terminal:
+        return Terminal(installation, *arguments, stdout=stdout, **more)
 
     return start
 

@@ -18,7 +18,7 @@ def ids(listed: Any) -> list[str]:
     return [one["id"] for one in listed["transactions"]]
 
 
-def values(one: Any) -> tuple[Decimal, ...]:
+def values(one: Any) -> tuple[Decimal | int, ...]:
     return tuple(Decimal(one[name]) for name in ("amount", "reserved", "settled", "voided", "refunded"))
 
 

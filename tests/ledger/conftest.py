@@ -1,168 +1,51 @@
-"""The ledger on a real Redis, with a model backend behind it."""
+"""Systems under test, and the fixtures that most tests of the ledger share."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
+from typing import Literal
 
 import pytest
 
 from app.ledger.cards import CardService
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
-from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
+from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
-from app.ledger.transaction import Operation, Transaction
 from app.parts import Parts
 from app.settings import Settings
-from mappers.base import Act, ActKind, Holds, Step, TransactionFacts, Verb
-from mappers.deadline import Deadline
+from mappers.base import Holds
 from mappers.money import Currency
 from providers.provider import Policy, Provider
-from tests.ledger.model import CARD, ModelBackend, ModelMapper
-from tests.money import major, minor
-
-
-class OneProvider:
-    """A registry of one."""
-
-    def __init__(self, provider: Provider) -> None:
-        self.provider = provider
-
-    def get(self, provider_id: str) -> Provider | None:
-        return self.provider if provider_id == self.provider.id else None
-
-    def all(self) -> list[Provider]:
-        return [self.provider]
-
-
-@dataclass
-class House:
-    """A ledger, its Redis, its provider and the backend behind it, in the words of a test."""
-
-    provider: Provider
-    mapper: ModelMapper
-    backend: ModelBackend
-    connection: Connection
-    storage: Storage
-    index: Index
-    ledger: LedgerService
-    cards: CardService
-    sweeper: Sweeper
-    parts: Parts
-
-    def authorize(self, value: str = "40.00", request_id: str = "order-1", operation: str = "Debit") -> str:
-        return self.ledger.authorize(self.provider, self.wish(value, request_id, operation), self.deadline())
-
-    @staticmethod
-    def wish(value: str, request_id: str, operation: str = "Debit") -> AuthorizationRequest:
-        return AuthorizationRequest(CARD, Operation(operation), minor(value), request_id)
-
-    def settle(self, transaction_id: str, value: str, request_id: str = "settle-1") -> str:
-        return self.ledger.settle(self.provider, self._change(transaction_id, value, request_id), self.deadline()).oid
-
-    def cancel(self, transaction_id: str, value: str, request_id: str = "cancel-1") -> str:
-        return self.ledger.cancel(self.provider, self._change(transaction_id, value, request_id), self.deadline()).oid
-
-    def settlements(self, transaction_id: str) -> list[Decimal]:
-        entries = self.ledger.settlements(self.provider, CARD, transaction_id, self.deadline())
-        return [major(entry.amount) for entry in entries]
-
-    def cancellations(self, transaction_id: str) -> list[Decimal]:
-        entries = self.ledger.cancellations(self.provider, CARD, transaction_id, self.deadline())
-        return [major(entry.amount) for entry in entries]
-
-    def record(self, transaction_id: str) -> Transaction:
-        record = self.storage.load(transaction_id)
-        assert record is not None
-        return record
-
-    def only_record(self) -> Transaction:
-        """The only transaction in the due queue, due or not."""
-        (transaction_id,) = self.everything()
-        return self.record(transaction_id)
-
-    def everything(self) -> list[str]:
-        client = self.connection._client
-        return [row for key in client.scan_iter("gb:*:all", count=10_000) for row in client.zrange(key, 0, -1)]
-
-    def make_due(self) -> None:
-        """Let everything that waits for a moment wait no longer."""
-        client = self.connection._client
-        for key in client.scan_iter("gb:*:due", count=10_000):
-            for row in client.zrange(key, 0, -1):
-                client.zadd(key, {row: 0})
-
-    def lose_lease(self, transaction_id: str, *, quiet_over: bool = True) -> None:
-        """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
-        client = self.connection._client
-        (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"lease_until": 1, "retry_at": 0} | ({"in_flight_until": 0} if quiet_over else {}))
-
-    def look_before_capturing(self) -> None:
-        """Let the mapper plan as those do that must know the balance before they take money."""
-
-        def look_first(act: Act, transaction: TransactionFacts) -> list[Step]:
-            steps = list(ModelMapper.plan(self.mapper, act, transaction))
-            return [transaction.step(Verb.LOOK, 0), *steps] if act.kind is ActKind.CAPTURE else steps
-
-        self.mapper.plan = look_first  # type: ignore[method-assign]
-
-    def let_it_be_quiet(self, transaction_id: str) -> None:
-        """Let what an attempt sent, that gave its lease back, have arrived."""
-        client = self.connection._client
-        (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"in_flight_until": 0, "retry_at": 0})
-
-    @contextmanager
-    def cut_off(self) -> Iterator[None]:
-        """Let nothing through to the backend but what planned faults let through."""
-        self.mapper.cut_off = True
-        yield
-        self.mapper.cut_off = False
-
-    def sweep(self) -> dict[str, int]:
-        self.make_due()
-        return dict(self.sweeper.sweep_once().counts)
-
-    @staticmethod
-    def deadline(seconds: float = 5) -> Deadline:
-        return Deadline.after(seconds)
-
-    @staticmethod
-    def _change(transaction_id: str, value: str, request_id: str) -> ChangeRequest:
-        return ChangeRequest(CARD, transaction_id, minor(value), request_id)
-
-
-MakeHouse = Callable[..., House]
+from tests.ledger.reference_model import ReferenceBackend, ReferenceMapper
+from tests.ledger.sandbox_system import SandboxSystem, vauchar_system, voucherify_system
+from tests.ledger.system import ChangeableRegistry, MakeSystem, System
 
 
 @pytest.fixture
-def make_house(redis_url: str, empty_redis_url: str) -> Iterator[MakeHouse]:
-    """Return a function that builds a house for one kind of holds and one kind of backend."""
+def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
+    """Return a function that builds a system for one kind of holds and one kind of backend."""
     connections: list[Connection] = []
 
     def make(
         holds: Holds = Holds.NATIVE,
-        settle: str = "capture",
+        settle: Literal["capture", "accept"] = "capture",
         lease: timedelta = timedelta(seconds=30),
         connection: Connection | None = None,
         **mapper_options: bool,
-    ) -> House:
+    ) -> System:
         connection = connection or Connection.to(redis_url, timeout_seconds=2, connections=80)
         connections.append(connection)
         fleet = Fleet(connection)
-        backend = ModelBackend()
-        mapper = ModelMapper(backend, holds, **mapper_options)
+        backend = ReferenceBackend()
+        mapper = ReferenceMapper(backend, holds, **mapper_options)
         policy = Policy(
             holds=holds, authorization_ttl=timedelta(days=30), remainder_ttl=timedelta(days=30), settle=settle
         )
@@ -177,7 +60,7 @@ def make_house(redis_url: str, empty_redis_url: str) -> Iterator[MakeHouse]:
         storage = Storage(connection, LedgerTimes(lease=lease))
         index = Index(connection)
         executor = Executor(storage, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
-        registry = OneProvider(provider)
+        registry = ChangeableRegistry(provider)
         recovery = Recovery(storage)
         parts = Parts(
             settings=Settings(),
@@ -191,7 +74,7 @@ def make_house(redis_url: str, empty_redis_url: str) -> Iterator[MakeHouse]:
             cards=CardService(storage, fleet, 20, 2000),
             sweeper=Sweeper(storage, index, fleet, executor, registry, interval_seconds=1, deadline_seconds=5),
         )
-        return House(
+        return System(
             provider=provider,
             mapper=mapper,
             backend=backend,
@@ -201,9 +84,61 @@ def make_house(redis_url: str, empty_redis_url: str) -> Iterator[MakeHouse]:
             ledger=parts.ledger,
             cards=parts.cards,
             sweeper=parts.sweeper,
+            registry=registry,
             parts=parts,
         )
 
     yield make
     for connection in connections:
         connection.close()
+
+
+@pytest.fixture
+def system(make_system: MakeSystem) -> System:
+    """A backend that holds natively and knows a repeated key again."""
+    return make_system(Holds.NATIVE)
+
+
+@pytest.fixture
+def native(make_system: MakeSystem) -> System:
+    """The same, for files in which `system` has every kind of holds in turn."""
+    return make_system(Holds.NATIVE)
+
+
+@pytest.fixture
+def non_idempotent(make_system: MakeSystem) -> System:
+    """A backend that would redeem twice when told twice, reserved in the ledger."""
+    return make_system(Holds.LEDGER, repeatable=False, one_step_at_a_time=True)
+
+
+@pytest.fixture
+def upfront(make_system: MakeSystem) -> System:
+    """A backend that would redeem twice when told twice, told at authorization; one step a card at a time."""
+    return make_system(Holds.UPFRONT, repeatable=False, one_step_at_a_time=True)
+
+
+@pytest.fixture
+def vauchar(make_system: MakeSystem) -> Iterator[SandboxSystem]:
+    with vauchar_system(make_system(Holds.LEDGER)) as system:
+        yield system
+
+
+@pytest.fixture
+def vauchar_without_ids(vauchar: SandboxSystem) -> SandboxSystem:
+    """An account that does not keep the ids it is sent."""
+    vauchar.backend.echo_transaction_id = False
+    return vauchar
+
+
+@pytest.fixture
+def vauchar_accepting(make_system: MakeSystem) -> Iterator[SandboxSystem]:
+    """An account that does not keep the ids it is sent, and settlements that are promised first."""
+    with vauchar_system(make_system(Holds.LEDGER, settle="accept")) as system:
+        system.backend.echo_transaction_id = False
+        yield system
+
+
+@pytest.fixture
+def voucherify(make_system: MakeSystem) -> Iterator[SandboxSystem]:
+    with voucherify_system(make_system(Holds.LEDGER)) as system:
+        yield system

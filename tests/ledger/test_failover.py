@@ -20,8 +20,8 @@ from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import State
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_topologies import (
     DURABLE,
     Servers,
@@ -47,10 +47,10 @@ PATIENCE_SECONDS = 20
 
 
 @dataclass
-class Storm:
+class Workload:
     """Shoppers who pay order after order, and what VTEX was told of them: ids of transactions."""
 
-    house: House
+    system: System
     authorized: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     canceled: list[str] = field(default_factory=list)
@@ -72,11 +72,11 @@ class Storm:
                 self.over.wait(0.1)
 
     def pay(self, name: str, send: Callable[[Callable[[], str]], str]) -> None:
-        transaction = send(lambda: self.house.authorize("0.10", name))
+        transaction = send(lambda: self.system.authorize("0.10", name))
         self.authorized.append(transaction)
-        send(lambda: self.house.settle(transaction, "0.06", f"{name}-s"))
+        send(lambda: self.system.settle(transaction, "0.06", f"{name}-s"))
         self.settled.append(transaction)
-        send(lambda: self.house.cancel(transaction, "0.04", f"{name}-c"))
+        send(lambda: self.system.cancel(transaction, "0.04", f"{name}-c"))
         self.canceled.append(transaction)
 
     @staticmethod
@@ -105,7 +105,7 @@ class Storm:
     ],
 )
 def test_a_primary_that_is_killed_takes_nothing_with_it(
-    servers: Servers, make_house: MakeHouse, tmp_path: Path, holds: Holds, behind: bool
+    servers: Servers, make_system: MakeSystem, tmp_path: Path, holds: Holds, behind: bool
 ) -> None:
     """`behind`: its replica has lost it a while before, so that what the primary still wrote is lost with it."""
     primary, spare = servers.start(*DURABLE), servers.start(*DURABLE)
@@ -114,58 +114,58 @@ def test_a_primary_that_is_killed_takes_nothing_with_it(
     sentinel = watch(servers, tmp_path, primary, replica, "down-after-milliseconds giftbridge 500")
     address = f"redis+sentinel://127.0.0.1:{sentinel}/giftbridge"
     connection = Connection.to(address, timeout_seconds=2, connections=8, replicas=1)
-    house = make_house(holds, connection=connection, lease=timedelta(seconds=2))
-    house.backend.balances[CARD] = BALANCE
-    storm = Storm(house)
+    system = make_system(holds, connection=connection, lease=timedelta(seconds=2))
+    system.backend.balances[CARD] = BALANCE
+    workload = Workload(system)
     with ThreadPoolExecutor(SHOPPERS) as pool:
         try:
-            shoppers = [pool.submit(storm.shop, number) for number in range(SHOPPERS)]
-            storm.go_on()
+            shoppers = [pool.submit(workload.shop, number) for number in range(SHOPPERS)]
+            workload.go_on()
             if behind:
                 command(replica, "REPLICAOF", "127.0.0.1", free_port())
-                eventually(lambda: storm.given_up)
+                eventually(lambda: workload.given_up)
             servers.kill(primary)
             eventually(lambda: str(replica) in named_by(sentinel))
             command(spare, "REPLICAOF", "127.0.0.1", replica)
-            storm.go_on()
+            workload.go_on()
         finally:
-            storm.over.set()
+            workload.over.set()
         for shopper in shoppers:
             shopper.result()
-    assert storm.given_up, "nobody noticed that the primary was killed"
+    assert workload.given_up, "no request noticed that the primary was killed"
 
     # Some come back for what they had given up; the rest is for the sweeper.
-    for name in storm.given_up[::2]:
-        storm.pay(name, storm.repeat)
-    eventually(lambda: nothing_is_open(house))
-    assert what_was_told_is_true(storm)
-    assert max(house.backend.effects.values()) == 1
-    assert money_adds_up(house)
+    for name in workload.given_up[::2]:
+        workload.pay(name, workload.repeat)
+    eventually(lambda: nothing_is_open(system))
+    assert what_was_told_is_true(workload)
+    assert max(system.backend.effects.values()) == 1
+    assert money_adds_up(system)
 
 
-def nothing_is_open(house: House) -> bool:
+def nothing_is_open(system: System) -> bool:
     """Let the sweeper look at what is unresolved, as it would in a while, and at nothing else."""
-    left = [record for record in map(house.record, house.everything()) if record.unresolved is not None]
+    left = [record for record in map(system.record, system.everything()) if record.unresolved is not None]
     for record in left:
-        house.connection._client.zadd(keys.for_scripts(record.address)[2], {record.id: 0})
-    house.sweeper.sweep_once()
+        system.connection._client.zadd(keys.for_scripts(record.address)[2], {record.id: 0})
+    system.sweeper.sweep_once()
     return not left
 
 
-def what_was_told_is_true(storm: Storm) -> bool:
-    house = storm.house
-    for transaction in storm.authorized:
-        assert house.record(transaction).state in (State.AUTHORIZED, State.CLOSED)
-    for transaction in storm.settled:
-        assert house.settlements(transaction) == [Decimal("0.06")]
-    for transaction in storm.canceled:
-        assert house.cancellations(transaction) == [Decimal("0.04")]
+def what_was_told_is_true(workload: Workload) -> bool:
+    system = workload.system
+    for transaction in workload.authorized:
+        assert system.record(transaction).state in (State.AUTHORIZED, State.CLOSED)
+    for transaction in workload.settled:
+        assert system.settlements(transaction) == [Decimal("0.06")]
+    for transaction in workload.canceled:
+        assert system.cancellations(transaction) == [Decimal("0.04")]
     return True
 
 
-def money_adds_up(house: House) -> bool:
-    records = [house.record(transaction) for transaction in house.everything()]
+def money_adds_up(system: System) -> bool:
+    records = [system.record(transaction) for transaction in system.everything()]
     held = sum(record.rest for record in records if record.state is State.AUTHORIZED)
-    assert house.storage.reserved(house.provider.id, CARD) + house.backend.held == held
+    assert system.storage.reserved(system.provider.id, CARD) + system.backend.held == held
     taken = sum(record.captured - record.refunded for record in records)
-    return house.backend.spendable + house.backend.held == BALANCE - taken
+    return system.backend.spendable + system.backend.held == BALANCE - taken

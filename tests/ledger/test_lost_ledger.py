@@ -34,7 +34,7 @@ MONTH = timedelta(days=30)
 
 
 @dataclass
-class Shop:
+class NativeSystem:
     """A provider, one of its cards, and the ledger before it."""
 
     provider: Provider
@@ -52,7 +52,7 @@ class Shop:
     def cancel(self, transaction: str, value: str, request_id: str) -> None:
         self.ledger.cancel(self.provider, self._change(transaction, value, request_id), self.deadline())
 
-    def story(self, transaction: str) -> tuple[list[Decimal], list[Decimal]]:
+    def lists(self, transaction: str) -> tuple[list[Decimal], list[Decimal]]:
         """What VTEX reads of a transaction: its settlements and its cancellations."""
         read = self.ledger.settlements, self.ledger.cancellations
         settled, canceled = (call(self.provider, self.card, transaction, self.deadline()) for call in read)
@@ -91,43 +91,43 @@ def lightrail_v2() -> Iterator[tuple[Mapper, str]]:
 
 
 @pytest.fixture(params=[lightrail_v1, lightrail_v2], ids=["lightrail_v1", "lightrail_v2"])
-def shop(request: pytest.FixtureRequest, redis_url: str, empty_redis_url: str) -> Iterator[Shop]:
+def system(request: pytest.FixtureRequest, redis_url: str, empty_redis_url: str) -> Iterator[NativeSystem]:
     with request.param() as (mapper, code):
         policy = Policy(Holds.NATIVE, authorization_ttl=MONTH, remainder_ttl=MONTH)
         provider = Provider("light", "Light", BRL, mapper, (), policy)
         connection = Connection.to(redis_url, timeout_seconds=2, connections=10)
         storage = Storage(connection, LedgerTimes())
         ledger = LedgerService(storage, Index(connection), Executor(storage), Recovery(storage))
-        (card,) = mapper.find(Query(code=code), Shop.deadline())
-        yield Shop(provider, card.id, ledger, connection)
+        (card,) = mapper.find(Query(code=code), NativeSystem.deadline())
+        yield NativeSystem(provider, card.id, ledger, connection)
         connection.close()
 
 
-def test_what_was_authorized_is_settled_and_what_is_left_canceled(shop: Shop) -> None:
-    transaction = shop.authorize("40.00")
-    shop.lose_everything()
-    shop.settle(transaction, "15.00", "settle-1")
-    shop.lose_everything()
-    shop.cancel(transaction, "25.00", "cancel-1")
-    assert shop.story(transaction) == ([Decimal(15)], [Decimal(25)])
-    assert shop.balance() == 85
+def test_a_lost_transaction_is_settled_and_its_rest_canceled(system: NativeSystem) -> None:
+    transaction = system.authorize("40.00")
+    system.lose_everything()
+    system.settle(transaction, "15.00", "settle-1")
+    system.lose_everything()
+    system.cancel(transaction, "25.00", "cancel-1")
+    assert system.lists(transaction) == ([Decimal(15)], [Decimal(25)])
+    assert system.balance() == 85
 
 
-def test_what_was_settled_and_canceled_is_listed_as_before(shop: Shop) -> None:
-    transaction = shop.authorize("40.00")
-    shop.settle(transaction, "30.00", "settle-1")
-    shop.cancel(transaction, "10.00", "cancel-1")
-    before = shop.story(transaction), shop.balance()
-    shop.lose_everything()
-    assert (shop.story(transaction), shop.balance()) == before
-    assert shop.ledger.transactions(shop.provider, shop.card, shop.deadline()) == [transaction]
+def test_settlements_and_cancellations_are_listed_as_before_the_loss(system: NativeSystem) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "30.00", "settle-1")
+    system.cancel(transaction, "10.00", "cancel-1")
+    before = system.lists(transaction), system.balance()
+    system.lose_everything()
+    assert (system.lists(transaction), system.balance()) == before
+    assert system.ledger.transactions(system.provider, system.card, system.deadline()) == [transaction]
 
 
-def test_the_repeat_of_what_was_done_moves_nothing(shop: Shop) -> None:
-    transaction = shop.authorize("40.00")
-    shop.settle(transaction, "40.00", "settle-1")
-    shop.cancel(transaction, "15.00", "cancel-1")
-    shop.lose_everything()
-    shop.settle(transaction, "40.00", "settle-1")
-    shop.cancel(transaction, "15.00", "cancel-1")
-    assert shop.balance() == 75
+def test_a_request_repeated_after_the_loss_moves_nothing(system: NativeSystem) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00", "settle-1")
+    system.cancel(transaction, "15.00", "cancel-1")
+    system.lose_everything()
+    system.settle(transaction, "40.00", "settle-1")
+    system.cancel(transaction, "15.00", "cancel-1")
+    assert system.balance() == 75

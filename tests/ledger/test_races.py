@@ -11,7 +11,7 @@ import pytest
 
 from app.ledger.errors import AmountExceeded, Unresolved
 from mappers.base import Holds, InsufficientFunds
-from tests.ledger.conftest import House, MakeHouse
+from tests.ledger.system import MakeSystem, System
 
 KINDS = [
     pytest.param((Holds.NATIVE, True), id="native"),
@@ -23,9 +23,9 @@ KINDS = [
 
 
 @pytest.fixture(params=KINDS)
-def house(request: pytest.FixtureRequest, make_house: MakeHouse) -> House:
+def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> System:
     holds, repeatable = request.param
-    return make_house(holds, repeatable=repeatable, one_step_at_a_time=not repeatable)
+    return make_system(holds, repeatable=repeatable, one_step_at_a_time=not repeatable)
 
 
 def at_once(count: int, call: Callable[[int], object]) -> Counter[str]:
@@ -44,64 +44,64 @@ def at_once(count: int, call: Callable[[int], object]) -> Counter[str]:
         return Counter(pool.map(run, range(count)))
 
 
-def test_a_storm_of_one_request_moves_money_once(house: House) -> None:
+def test_twenty_four_copies_of_one_request_move_money_once(system: System) -> None:
     answers: set[str] = set()
-    results = at_once(24, lambda _: answers.add(house.authorize("40.00")))
+    results = at_once(24, lambda _: answers.add(system.authorize("40.00")))
     assert results == {"done": 24}
     assert len(answers) == 1
-    assert house.cards.get(house.provider, "card-1", house.deadline()).balance == 6_000
+    assert system.cards.get(system.provider, "card-1", system.deadline()).balance == 6_000
 
 
-def test_shoppers_racing_for_one_card_never_overspend_it(house: House) -> None:
-    results = at_once(24, lambda number: house.authorize("10.00", f"order-{number}"))
+def test_shoppers_racing_for_one_card_never_overspend_it(system: System) -> None:
+    results = at_once(24, lambda number: system.authorize("10.00", f"order-{number}"))
     assert results == {"done": 10, InsufficientFunds.__name__: 14}
-    assert house.cards.get(house.provider, "card-1", house.deadline()).balance == 0
+    assert system.cards.get(system.provider, "card-1", system.deadline()).balance == 0
 
 
-def test_settlements_and_cancellations_racing_never_exceed_the_authorization(house: House) -> None:
-    transaction = house.authorize("50.00")
+def test_settlements_and_cancellations_racing_never_exceed_the_authorization(system: System) -> None:
+    transaction = system.authorize("50.00")
 
     def change(number: int) -> str:
         if number % 2:
-            return house.settle(transaction, "10.00", f"s{number}")
-        return house.cancel(transaction, "10.00", f"c{number}")
+            return system.settle(transaction, "10.00", f"s{number}")
+        return system.cancel(transaction, "10.00", f"c{number}")
 
     results = at_once(16, change)
     assert set(results) <= {"done", AmountExceeded.__name__, Unresolved.__name__}
-    record = house.record(transaction)
+    record = system.record(transaction)
     assert record.captured + record.voided <= record.amount
     assert record.refunded <= record.captured
-    taken_upfront = record.rest if house.provider.policy.holds is Holds.UPFRONT else 0
-    assert house.backend.spendable + house.backend.held == 10_000 - record.captured + record.refunded - taken_upfront
+    taken_upfront = record.rest if system.provider.policy.holds is Holds.UPFRONT else 0
+    assert system.backend.spendable + system.backend.held == 10_000 - record.captured + record.refunded - taken_upfront
 
 
-def test_settling_while_others_authorize_never_reserves_money_that_is_gone(house: House) -> None:
-    transactions = [house.authorize("10.00", f"first-{number}") for number in range(6)]
+def test_settling_while_others_authorize_never_reserves_money_that_is_gone(system: System) -> None:
+    transactions = [system.authorize("10.00", f"first-{number}") for number in range(6)]
 
     def act(number: int) -> str:
         if number < 6:
-            return house.settle(transactions[number], "10.00")
-        return house.authorize("10.00", f"second-{number}")
+            return system.settle(transactions[number], "10.00")
+        return system.authorize("10.00", f"second-{number}")
 
     results = at_once(16, act)
     assert results == {"done": 10, InsufficientFunds.__name__: 6}
-    assert house.cards.get(house.provider, "card-1", house.deadline()).balance == 0
+    assert system.cards.get(system.provider, "card-1", system.deadline()).balance == 0
 
 
-def test_sweepers_and_requests_do_not_run_a_step_twice(house: House) -> None:
-    transactions = [house.authorize("10.00", f"order-{number}") for number in range(8)]
-    house.make_due()
+def test_sweepers_and_requests_do_not_run_a_step_twice(system: System) -> None:
+    transactions = [system.authorize("10.00", f"order-{number}") for number in range(8)]
+    system.make_due()
 
     settled: list[str] = []
 
     def act(number: int) -> None:
         if number % 2:
-            house.sweeper.sweep_once()
+            system.sweeper.sweep_once()
         else:
-            settled.append(house.settle(transactions[number // 2], "10.00"))
+            settled.append(system.settle(transactions[number // 2], "10.00"))
 
     at_once(8, act)
-    house.sweep()  # expires what was not settled
-    assert max(house.backend.effects.values(), default=1) == 1
-    assert house.backend.spendable == 10_000 - 1_000 * len(settled)
-    assert house.backend.held == 0
+    system.sweep()  # expires what was not settled
+    assert max(system.backend.effects.values(), default=1) == 1
+    assert system.backend.spendable == 10_000 - 1_000 * len(settled)
+    assert system.backend.held == 0

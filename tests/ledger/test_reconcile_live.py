@@ -7,31 +7,26 @@ from datetime import timedelta
 import pytest
 
 from mappers.base import BackendUnavailable, Holds, Verb
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import unavailable
-from tests.ledger.reconciling import answers_are_lost, differences, meanwhile, opened_long_ago, pay
+from tests.ledger.faults import unavailable
+from tests.ledger.reconciliation_driver import answers_are_lost, differences, meanwhile, opened_long_ago, pay
+from tests.ledger.system import MakeSystem, System
 
 NOW = timedelta(0)
 LEASE_SECONDS = 30
 
 
 @pytest.fixture(params=list(Holds))
-def house(request: pytest.FixtureRequest, make_house: MakeHouse) -> House:
-    return make_house(request.param)
+def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> System:
+    return make_system(request.param)
 
 
-@pytest.fixture
-def native(make_house: MakeHouse) -> House:
-    return make_house(Holds.NATIVE)
+def test_a_settlement_that_finishes_while_the_backend_is_asked_is_not_extra(system: System) -> None:
+    transaction = system.authorize("40.00")
+    meanwhile(system, lambda: system.settle(transaction, "40.00"))
+    assert differences(system) == []
 
 
-def test_a_settlement_that_finishes_while_the_backend_is_asked_is_not_extra(house: House) -> None:
-    transaction = house.authorize("40.00")
-    meanwhile(house, lambda: house.settle(transaction, "40.00"))
-    assert differences(house) == []
-
-
-def test_a_settlement_that_is_under_way_while_the_backend_is_asked_is_not_extra(native: House) -> None:
+def test_a_settlement_that_is_under_way_while_the_backend_is_asked_is_not_extra(native: System) -> None:
     transaction = native.authorize("40.00")
 
     def begin_to_settle() -> None:
@@ -42,27 +37,27 @@ def test_a_settlement_that_is_under_way_while_the_backend_is_asked_is_not_extra(
     assert differences(native) == []
 
 
-def test_a_transaction_opened_while_the_backend_is_asked_is_not_extra(house: House) -> None:
-    pay(house, "order-1")
-    meanwhile(house, lambda: pay(house, "order-2"))
-    assert differences(house) == []
+def test_a_transaction_opened_while_the_backend_is_asked_is_not_extra(system: System) -> None:
+    pay(system, "order-1")
+    meanwhile(system, lambda: pay(system, "order-2"))
+    assert differences(system) == []
 
 
-def test_a_refund_that_leaves_no_trace_while_the_backend_is_asked_is_not_missing(make_house: MakeHouse) -> None:
+def test_a_refund_that_leaves_no_trace_while_the_backend_is_asked_is_not_missing(make_system: MakeSystem) -> None:
     """A backend that deletes what is given back shows neither; until the answer is there, only it knows."""
-    house = make_house(Holds.UPFRONT)
-    transaction = house.authorize("40.00")
+    system = make_system(Holds.UPFRONT)
+    transaction = system.authorize("40.00")
 
     def delete() -> None:
-        with answers_are_lost(house):
-            house.cancel(transaction, "40.00")
-        house.backend.entries.clear()
+        with answers_are_lost(system):
+            system.cancel(transaction, "40.00")
+        system.backend.entries.clear()
 
-    meanwhile(house, delete)
-    assert differences(house) == []
+    meanwhile(system, delete)
+    assert differences(system) == []
 
 
-def test_a_hold_that_is_canceled_after_it_ran_out_while_the_backend_is_asked_is_in_order(native: House) -> None:
+def test_a_hold_that_is_canceled_after_it_ran_out_while_the_backend_is_asked_is_in_order(native: System) -> None:
     transaction = native.authorize("40.00")
 
     def run_out_and_cancel() -> None:
@@ -74,16 +69,16 @@ def test_a_hold_that_is_canceled_after_it_ran_out_while_the_backend_is_asked_is_
     assert differences(native) == []
 
 
-def test_what_the_backend_does_not_show_yet_is_not_missing(house: House) -> None:
-    transaction = house.authorize("40.00")
-    house.settle(transaction, "40.00")
-    house.backend.entries.clear()
-    house.mapper.read_lag_seconds = 60  # type: ignore[misc]
-    assert differences(house, later=timedelta(seconds=LEASE_SECONDS + 50)) == []
-    assert [found.kind for found in differences(house, later=timedelta(seconds=LEASE_SECONDS + 70))] != []
+def test_a_step_within_the_read_lag_is_not_missing(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.backend.entries.clear()
+    system.mapper.read_lag_seconds = 60  # type: ignore[misc]
+    assert differences(system, later=timedelta(seconds=LEASE_SECONDS + 50)) == []
+    assert [found.kind for found in differences(system, later=timedelta(seconds=LEASE_SECONDS + 70))] != []
 
 
-def test_what_was_resolved_a_moment_ago_is_not_missing_however_old_it_is(native: House) -> None:
+def test_an_act_resolved_a_moment_ago_is_not_missing_however_old_it_is(native: System) -> None:
     transaction = native.authorize("40.00")
     native.mapper.faults = [unavailable]
     with pytest.raises(BackendUnavailable):
@@ -95,13 +90,13 @@ def test_what_was_resolved_a_moment_ago_is_not_missing_however_old_it_is(native:
     assert [found.kind for found in differences(native)] == ["missing"]
 
 
-def test_what_came_a_moment_ago_is_not_extra(native: House) -> None:
+def test_an_entry_made_a_moment_ago_is_not_extra(native: System) -> None:
     pay(native)
     native.connection._client.flushall()
     assert differences(native, later=NOW) == []
 
 
-def test_what_is_under_way_is_not_told_as_unresolved(native: House) -> None:
+def test_an_act_under_way_is_not_reported_as_unresolved(native: System) -> None:
     transaction = native.authorize("40.00")
     native.mapper.faults = [unavailable]
     with pytest.raises(BackendUnavailable):
@@ -110,7 +105,7 @@ def test_what_is_under_way_is_not_told_as_unresolved(native: House) -> None:
     assert [found.kind for found in differences(native)] == ["unresolved"]
 
 
-def test_what_is_tried_again_and_again_is_told_as_unresolved(native: House) -> None:
+def test_an_act_tried_repeatedly_is_reported_as_unresolved(native: System) -> None:
     transaction = native.authorize("40.00")
     native.mapper.faults = [unavailable, unavailable]
     with pytest.raises(BackendUnavailable):
@@ -120,7 +115,7 @@ def test_what_is_tried_again_and_again_is_told_as_unresolved(native: House) -> N
     assert [found.kind for found in differences(native, later=NOW)] == ["unresolved"]
 
 
-def test_what_was_repaired_is_compared_in_the_same_run(native: House) -> None:
+def test_a_repaired_transaction_is_compared_in_the_same_run(native: System) -> None:
     transaction = native.authorize("40.00")
     native.mapper.faults = [unavailable]
     with pytest.raises(BackendUnavailable):

@@ -13,9 +13,9 @@ from app.ledger import names
 from app.ledger.storage import keys
 from app.ledger.transaction import Operation
 from mappers.base import ActKind, Origin, Receipt, StatementLine, Verb
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import ModelMapper
-from tests.ledger.reconciling import found_by, pay_with, reconciliation
+from tests.ledger.reconciliation_driver import found_by, pay_with, reconciliation
+from tests.ledger.reference_model import ReferenceMapper
+from tests.ledger.system import MakeSystem, System
 
 # Made up in Redis in a moment: a card has two, so that half as many statements are asked for.
 FEW = 5_000
@@ -30,7 +30,7 @@ DATE = datetime(2030, 1, 31, tzinfo=UTC)
 MEGABYTES = 4
 
 
-class CountingMapper(ModelMapper):
+class CountingMapper(ReferenceMapper):
     """A backend of so many cards that it makes their statements up, and counts what it was asked."""
 
     cards: int
@@ -53,11 +53,11 @@ class CountingMapper(ModelMapper):
         return StatementLine(f"{name}-1", Verb.HOLD, AMOUNT, card_id, Receipt(f"{name}-1"), DATE, origin)
 
 
-def many(house: House, count: int) -> CountingMapper:
+def many(system: System, count: int) -> CountingMapper:
     """Write copies of one transaction until there are `count`, and let the backend know them all."""
-    client, provider = house.connection._client, house.provider
+    client, provider = system.connection._client, system.provider
     client.flushall()
-    original = pay_with(house, "card-x", "order-x")
+    original = pay_with(system, "card-x", "order-x")
     fields = json.dumps(client.hgetall(str(keys.of_transaction(original))))
     client.flushall()
     cards = count // ON_A_CARD
@@ -71,17 +71,17 @@ def many(house: House, count: int) -> CountingMapper:
                     pipeline.hset(str(keys.of_transaction(name)), mapping=json.loads(own))
                     pipeline.zadd(keys.in_bucket(names.bucket_of_transaction(name) or 0, "all"), {name: card})
             pipeline.execute()
-    mapper = house.mapper
+    mapper = system.mapper
     mapper.__class__ = CountingMapper
     assert isinstance(mapper, CountingMapper)
     mapper.provider_id, mapper.cards, mapper.statements, mapper.entries = provider.id, cards, 0, 0
     return mapper
 
 
-def peak_megabytes(house: House, count: int) -> float:
+def peak_megabytes(system: System, count: int) -> float:
     """Compare `count` transactions, and return how much more memory that took at its height."""
-    mapper = many(house, count)
-    run = reconciliation(house)
+    mapper = many(system, count)
+    run = reconciliation(system)
     tracemalloc.start()
     try:
         assert found_by(run) == []
@@ -94,12 +94,12 @@ def peak_megabytes(house: House, count: int) -> float:
 
 
 @pytest.mark.long
-def test_ten_times_the_transactions_do_not_take_ten_times_the_memory(make_house: MakeHouse) -> None:
-    house = make_house()
-    few, many = peak_megabytes(house, FEW), peak_megabytes(house, MANY)
+def test_ten_times_the_transactions_do_not_take_ten_times_the_memory(make_system: MakeSystem) -> None:
+    system = make_system()
+    few, many = peak_megabytes(system, FEW), peak_megabytes(system, MANY)
     assert many < MEGABYTES
     assert many < 2 * few
 
 
-def test_every_one_of_some_thousand_is_compared_once(make_house: MakeHouse) -> None:
-    peak_megabytes(make_house(), 2_000)
+def test_every_one_of_some_thousand_is_compared_once(make_system: MakeSystem) -> None:
+    peak_megabytes(make_system(), 2_000)

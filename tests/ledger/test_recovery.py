@@ -3,106 +3,169 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
-from app.ledger.errors import AmountExceeded, TransactionNotFound
+from app.ledger.errors import AmountExceeded, LedgerUnavailable, TransactionNotFound
 from app.ledger.transaction import State
-from mappers.base import Holds
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD
+from mappers import whole_capture
+from mappers.base import (
+    CardUnusable,
+    Holds,
+    OutcomeUnknown,
+    Receipt,
+    Step,
+)
+from tests.ledger.faults import (
+    Run,
+    lost_after,
+    refuses,
+)
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import MakeSystem, System
 
 
-@pytest.fixture
-def house(make_house: MakeHouse) -> House:
-    return make_house(Holds.NATIVE)
+def wipe(system: System) -> None:
+    system.connection._client.flushall()
 
 
-def wipe(house: House) -> None:
-    house.connection._client.flushall()
+def test_an_authorized_transaction_is_settled_after_the_loss(system: System) -> None:
+    transaction = system.authorize("40.00")
+    wipe(system)
+    system.settle(transaction, "40.00")
+    assert system.settlements(transaction) == [Decimal("40.00")]
+    assert system.backend.held == 0
+    assert system.backend.spendable == 6_000
 
 
-def test_an_authorized_transaction_is_settled_after_the_loss(house: House) -> None:
-    transaction = house.authorize("40.00")
-    wipe(house)
-    house.settle(transaction, "40.00")
-    assert house.settlements(transaction) == [Decimal("40.00")]
-    assert house.backend.held == 0
-    assert house.backend.spendable == 6_000
+def test_an_authorized_transaction_is_canceled_after_the_loss(system: System) -> None:
+    transaction = system.authorize("40.00")
+    wipe(system)
+    system.cancel(transaction, "40.00")
+    assert system.backend.spendable == 10_000
+    assert system.record(transaction).state is State.CLOSED
 
 
-def test_an_authorized_transaction_is_canceled_after_the_loss(house: House) -> None:
-    transaction = house.authorize("40.00")
-    wipe(house)
-    house.cancel(transaction, "40.00")
-    assert house.backend.spendable == 10_000
-    assert house.record(transaction).state is State.CLOSED
-
-
-def test_lists_and_caps_are_what_they_were(house: House) -> None:
-    transaction = house.authorize("40.00")
-    house.settle(transaction, "25.00", "s1")
-    house.cancel(transaction, "20.00", "c1")
-    wipe(house)
-    assert house.ledger.transactions(house.provider, CARD, house.deadline()) == [transaction]
-    assert house.settlements(transaction) == [Decimal("25.00")]
-    assert house.cancellations(transaction) == [Decimal("20.00")]
+def test_lists_and_caps_are_what_they_were(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "25.00", "s1")
+    system.cancel(transaction, "20.00", "c1")
+    wipe(system)
+    assert system.ledger.transactions(system.provider, CARD, system.deadline()) == [transaction]
+    assert system.settlements(transaction) == [Decimal("25.00")]
+    assert system.cancellations(transaction) == [Decimal("20.00")]
     with pytest.raises(AmountExceeded):
-        house.cancel(transaction, "20.01", "c2")
-    house.cancel(transaction, "20.00", "c2")
-    assert house.backend.spendable == 10_000
+        system.cancel(transaction, "20.01", "c2")
+    system.cancel(transaction, "20.00", "c2")
+    assert system.backend.spendable == 10_000
 
 
-def test_the_transaction_reads_back_with_its_request(house: House) -> None:
-    transaction = house.authorize("40.00", "order-7")
-    wipe(house)
-    view = house.ledger.transaction(house.provider, CARD, transaction, house.deadline())
+def test_the_transaction_reads_back_with_its_request(system: System) -> None:
+    transaction = system.authorize("40.00", "order-7")
+    wipe(system)
+    view = system.ledger.transaction(system.provider, CARD, transaction, system.deadline())
     assert (view.amount, view.request_id, view.operation) == (4_000, "order-7", "Debit")
 
 
-def test_a_repeated_settlement_is_known_again(house: House) -> None:
-    transaction = house.authorize("40.00")
-    oid = house.settle(transaction, "40.00", "s1")
-    wipe(house)
-    assert house.settle(transaction, "40.00", "s1") == oid
-    assert house.backend.effects.total() == 2
+def test_a_repeated_settlement_is_known_again(system: System) -> None:
+    transaction = system.authorize("40.00")
+    oid = system.settle(transaction, "40.00", "s1")
+    wipe(system)
+    assert system.settle(transaction, "40.00", "s1") == oid
+    assert system.backend.effects.total() == 2
 
 
-def test_the_repeat_of_the_authorization_moves_nothing(house: House) -> None:
-    transaction = house.authorize("40.00")
-    wipe(house)
-    assert house.authorize("40.00") == transaction
-    assert house.backend.effects.total() == 1
+def test_the_repeat_of_the_authorization_moves_nothing(system: System) -> None:
+    transaction = system.authorize("40.00")
+    wipe(system)
+    assert system.authorize("40.00") == transaction
+    assert system.backend.effects.total() == 1
 
 
-def test_a_hold_the_backend_let_run_out_is_restored_as_expired(house: House) -> None:
-    transaction = house.authorize("40.00")
-    house.backend.let_run_out(f"{transaction}-1")
-    wipe(house)
-    assert house.cancellations(transaction) == [Decimal("40.00")]
-    assert house.record(transaction).state is State.EXPIRED
+def test_a_hold_the_backend_let_run_out_is_restored_as_expired(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.backend.let_run_out(f"{transaction}-1")
+    wipe(system)
+    assert system.cancellations(transaction) == [Decimal("40.00")]
+    assert system.record(transaction).state is State.EXPIRED
 
 
-def test_what_is_restored_expires_as_it_would_have(house: House) -> None:
-    transaction = house.authorize("40.00")
-    before = house.record(transaction).expires_at
-    wipe(house)
-    house.settlements(transaction)
-    assert abs(house.record(transaction).expires_at - before) < 5_000
-    assert house.sweep() == {"expired": 1}
-    assert house.backend.spendable == 10_000
+def test_a_restored_authorization_expires_when_it_would_have(system: System) -> None:
+    transaction = system.authorize("40.00")
+    before = system.record(transaction).expires_at
+    wipe(system)
+    system.settlements(transaction)
+    assert abs(system.record(transaction).expires_at - before) < 5_000
+    assert system.sweep() == {"expired": 1}
+    assert system.backend.spendable == 10_000
 
 
-def test_an_id_that_never_was_stays_unknown(house: House) -> None:
-    transaction = house.authorize("40.00")
+def test_an_unknown_id_stays_unknown(system: System) -> None:
+    transaction = system.authorize("40.00")
     with pytest.raises(TransactionNotFound):
-        house.settlements(transaction[:-4] + "0000")
+        system.settlements(transaction[:-4] + "0000")
 
 
 @pytest.mark.parametrize("holds", [Holds.LEDGER, Holds.UPFRONT])
-def test_what_only_the_ledger_knew_is_not_made_up(make_house: MakeHouse, holds: Holds) -> None:
-    house = make_house(holds)
-    transaction = house.authorize("40.00")
-    wipe(house)
+def test_a_transaction_without_a_native_hold_is_not_made_up(make_system: MakeSystem, holds: Holds) -> None:
+    system = make_system(holds)
+    transaction = system.authorize("40.00")
+    wipe(system)
     with pytest.raises(TransactionNotFound):
-        house.settle(transaction, "40.00")
+        system.settle(transaction, "40.00")
+
+
+def test_a_refused_cancellation_is_not_restored_as_pending(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE)
+    system.mapper.plan = partial(whole_capture.plan, refund_whole=False)  # type: ignore[method-assign]
+    transaction = system.authorize("60.00")
+    system.mapper.faults = [lambda step, run: run(), refuses]
+    with pytest.raises(CardUnusable):
+        system.cancel(transaction, "20.00", "c1")
+    before = system.backend.spendable
+    system.connection.call(lambda client: client.flushall())
+    assert system.cancellations(transaction) == []
+    assert system.backend.spendable == before
+
+
+def test_an_undone_authorization_is_not_restored(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE)
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    for _ in range(2):
+        system.sweep()
+    address = system.only_record().address
+    system.connection.call(lambda client: client.flushall())
+    system.parts.recovery.transaction(system.provider, address, system.deadline())
+    system.authorize("40.00")
+    assert system.backend.held == 4_000
+
+
+def test_the_sweeper_does_not_give_back_the_rest_of_a_whole_capture(make_system: MakeSystem) -> None:
+    """A later settlement needed no call, and left no trace."""
+    system = make_system(Holds.NATIVE)
+    system.mapper.plan = partial(whole_capture.plan, refund_whole=False)  # type: ignore[method-assign]
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "40.00", "s1")
+    system.settle(transaction, "20.00", "s2")
+    system.connection.call(lambda client: client.flushall())
+    system.settlements(transaction)
+    client = system.connection._client
+    (due,) = [score for key in client.scan_iter("gb:*:due") if (score := client.zscore(key, transaction))]
+    assert due > system.connection.now_milliseconds() + 100 * 365 * 24 * 3600 * 1000
+
+
+def test_a_transaction_that_redis_loses_during_an_attempt_asks_for_a_repeat(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE)
+
+    def forgotten(step: Step, run: Run) -> Receipt:
+        system.connection.call(lambda client: client.flushall())
+        return run()
+
+    system.mapper.faults = [forgotten]
+    with pytest.raises(LedgerUnavailable):
+        system.authorize("40.00")
+    system.authorize("40.00")
+    assert system.backend.held == 4_000

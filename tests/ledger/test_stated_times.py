@@ -6,8 +6,8 @@ import pytest
 
 from app.ledger.transaction import ActState
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import Killed, dies, lost_after, unavailable
+from tests.ledger.faults import Killed, dies, lost_after, unavailable
+from tests.ledger.system import MakeSystem, System
 
 # What a busy machine may add between two readings of Redis's clock.
 SLACK_SECONDS = 5.0
@@ -20,15 +20,10 @@ PARKED_RETRY_SECONDS = 3600
 POLICY_SECONDS = 30 * 24 * 3600
 
 
-@pytest.fixture
-def house(make_house: MakeHouse) -> House:
-    return make_house(Holds.NATIVE)
-
-
-def due_in_seconds(house: House, transaction: str) -> float:
-    client = house.connection._client
+def due_in_seconds(system: System, transaction: str) -> float:
+    client = system.connection._client
     (due,) = [score for key in client.scan_iter("gb:*:due") if (score := client.zscore(key, transaction))]
-    return float(due - house.connection.now_milliseconds()) / 1000
+    return float(due - system.connection.now_milliseconds()) / 1000
 
 
 def stated(seconds: float) -> object:
@@ -36,56 +31,56 @@ def stated(seconds: float) -> object:
     return pytest.approx(seconds - SLACK_SECONDS / 2, abs=SLACK_SECONDS / 2)
 
 
-def test_what_a_killed_process_left_is_looked_at_when_its_lease_is_over(house: House) -> None:
-    transaction = house.authorize("40.00")
-    house.mapper.faults = [dies]
+def test_an_act_of_a_killed_process_is_due_when_its_lease_is_over(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [dies]
     with pytest.raises(Killed):
-        house.settle(transaction, "40.00")
-    assert due_in_seconds(house, transaction) == stated(LEASE_SECONDS)
+        system.settle(transaction, "40.00")
+    assert due_in_seconds(system, transaction) == stated(LEASE_SECONDS)
 
 
-def test_a_backend_that_is_down_is_asked_again_soon_and_then_at_most_every_ten_minutes(house: House) -> None:
-    transaction = house.authorize("40.00")
-    house.mapper.faults = [unavailable]
-    with house.cut_off():
+def test_a_backend_that_is_down_is_asked_again_soon_and_then_at_most_every_ten_minutes(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [unavailable]
+    with system.cut_off():
         with pytest.raises(BackendUnavailable):
-            house.settle(transaction, "40.00")
-        waits = [due_in_seconds(house, transaction)]
+            system.settle(transaction, "40.00")
+        waits = [due_in_seconds(system, transaction)]
         for _ in range(12):
-            house.sweep()
-            waits.append(due_in_seconds(house, transaction))
+            system.sweep()
+            waits.append(due_in_seconds(system, transaction))
     assert FIRST_RETRY_SECONDS <= waits[0] + SLACK_SECONDS <= 4 * FIRST_RETRY_SECONDS
     assert waits[1] > waits[0]
     assert waits[-1] == stated(LONGEST_RETRY_SECONDS)
-    house.sweep()
-    assert house.record(transaction).acts[1].state is ActState.DONE
+    system.sweep()
+    assert system.record(transaction).acts[1].state is ActState.DONE
 
 
-def test_an_authorization_nobody_came_back_for_is_undone_fifteen_minutes_after_its_outcome_is_known(
-    house: House,
+def test_an_unacknowledged_authorization_is_undone_fifteen_minutes_after_its_outcome_is_known(
+    system: System,
 ) -> None:
-    house.mapper.faults = [lost_after]
-    with house.cut_off(), pytest.raises(OutcomeUnknown):
-        house.authorize("40.00")
-    house.sweep()
-    assert due_in_seconds(house, house.only_record().id) == stated(ABANDON_AFTER_SECONDS)
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.sweep()
+    assert due_in_seconds(system, system.only_record().id) == stated(ABANDON_AFTER_SECONDS)
 
 
-def test_what_is_left_for_a_person_is_asked_for_every_hour(make_house: MakeHouse) -> None:
-    house = make_house(Holds.NATIVE, tells=False)
-    transaction = house.authorize("40.00")
-    house.mapper.faults = [lost_after]
-    with house.cut_off(), pytest.raises(OutcomeUnknown):
-        house.settle(transaction, "40.00")
-    house.lose_lease(transaction)
-    house.sweep()
-    assert house.index.parked() == [transaction]
-    assert due_in_seconds(house, transaction) == stated(PARKED_RETRY_SECONDS)
+def test_a_parked_act_is_asked_for_every_hour(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, tells=False)
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.sweep()
+    assert system.index.parked() == [transaction]
+    assert due_in_seconds(system, transaction) == stated(PARKED_RETRY_SECONDS)
 
 
 @pytest.mark.parametrize("settled", [None, "15.00"])
-def test_what_is_never_settled_goes_back_when_the_policy_says(house: House, settled: str | None) -> None:
-    transaction = house.authorize("40.00")
+def test_an_unsettled_amount_goes_back_when_the_policy_says(system: System, settled: str | None) -> None:
+    transaction = system.authorize("40.00")
     if settled:
-        house.settle(transaction, settled)
-    assert due_in_seconds(house, transaction) == stated(POLICY_SECONDS)
+        system.settle(transaction, settled)
+    assert due_in_seconds(system, transaction) == stated(POLICY_SECONDS)

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from app.ledger.storage.connection import Connection
 from app.server.embedded import valkey_binary
 from app.settings import InvalidSettings, Settings
 from mappers.base import Holds
-from tests.ledger.conftest import MakeHouse
+from tests.ledger.system import MakeSystem
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
 
@@ -40,7 +41,7 @@ class Servers:
             arguments += [option.format(bus=bus) for option in options]
             process = subprocess.Popen([str(valkey_binary()), *mode, *arguments], stdout=subprocess.DEVNULL)
             self._processes[port] = process
-            eventually(lambda process=process, port=port: process.poll() is not None or is_at(process, port))
+            eventually(partial(is_over_or_at, process, port))
             if process.poll() is None:
                 return port
             # Another test took one of the ports in the meantime.
@@ -53,6 +54,10 @@ class Servers:
     def kill_all(self) -> None:
         for port in self._processes:
             self.kill(port)
+
+
+def is_over_or_at(process: subprocess.Popen[bytes], port: int) -> bool:
+    return process.poll() is not None or is_at(process, port)
 
 
 @pytest.fixture
@@ -119,30 +124,30 @@ def named_by(sentinel: int) -> str:
     return command(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "giftbridge")
 
 
-def test_a_change_counts_once_a_replica_has_it(servers: Servers, make_house: MakeHouse) -> None:
+def test_a_change_counts_once_a_replica_has_it(servers: Servers, make_system: MakeSystem) -> None:
     primary = servers.start(*DURABLE)
     replica = servers.start("--replicaof", "127.0.0.1", str(primary))
     replicate(primary, replica)
     address = f"redis://127.0.0.1:{primary}"
     connection = Connection.to(address, timeout_seconds=2, connections=8, replicas=1)
-    house = make_house(Holds.LEDGER, connection=connection)
-    transaction = house.authorize("10.00")
+    system = make_system(Holds.LEDGER, connection=connection)
+    transaction = system.authorize("10.00")
     with redis.Redis(port=replica, decode_responses=True) as client:
         assert client.exists(*client.keys(f"*:tx:{transaction}")) == 1
 
 
-def test_without_its_replica_nothing_is_sent_to_the_backend(servers: Servers, make_house: MakeHouse) -> None:
+def test_without_its_replica_nothing_is_sent_to_the_backend(servers: Servers, make_system: MakeSystem) -> None:
     primary = servers.start(*DURABLE)
     connection = Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=1, connections=8, replicas=1)
-    house = make_house(Holds.NATIVE, connection=connection)
+    system = make_system(Holds.NATIVE, connection=connection)
     with pytest.raises(LedgerUnavailable, match="0 of 1 replicas"):
-        house.authorize("10.00")
-    assert house.backend.calls == []
+        system.authorize("10.00")
+    assert system.backend.calls == []
 
 
 @pytest.mark.long
 def test_after_a_failover_led_by_sentinel_every_order_goes_on(
-    servers: Servers, make_house: MakeHouse, tmp_path: Path
+    servers: Servers, make_system: MakeSystem, tmp_path: Path
 ) -> None:
     primary = servers.start(*DURABLE)
     replica = servers.start(*DURABLE, "--replicaof", "127.0.0.1", str(primary))
@@ -150,16 +155,16 @@ def test_after_a_failover_led_by_sentinel_every_order_goes_on(
     sentinel = watch(servers, tmp_path, primary, replica)
     address = f"redis+sentinel://127.0.0.1:{sentinel}/giftbridge"
     connection = Connection.to(address, timeout_seconds=2, connections=8, replicas=1)
-    house = make_house(Holds.LEDGER, connection=connection)
-    transaction = house.authorize("10.00")
+    system = make_system(Holds.LEDGER, connection=connection)
+    transaction = system.authorize("10.00")
 
     eventually(lambda: failed_over(sentinel, replica))
     eventually(lambda: information(primary, "replication")["role"] == "slave")
     replicate(replica, primary)
 
-    house.settle(transaction, "10.00")
-    assert house.settlements(transaction) == [Decimal("10.00")]
-    assert house.backend.effects.total() == 1
+    system.settle(transaction, "10.00")
+    assert system.settlements(transaction) == [Decimal("10.00")]
+    assert system.backend.effects.total() == 1
 
 
 def failed_over(sentinel: int, replica: int) -> bool:
@@ -179,7 +184,7 @@ def test_an_address_without_a_service_is_refused(url: str) -> None:
         connector(url, timeout_seconds=1, connections=1)
 
 
-def test_a_sentinel_that_is_down_costs_no_time(servers: Servers, make_house: MakeHouse, tmp_path: Path) -> None:
+def test_a_sentinel_that_is_down_costs_no_time(servers: Servers, make_system: MakeSystem, tmp_path: Path) -> None:
     primary = servers.start(*DURABLE)
     replica = servers.start("--replicaof", "127.0.0.1", str(primary))
     sentinel = watch(servers, tmp_path, primary, replica)

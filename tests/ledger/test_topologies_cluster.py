@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import redis
@@ -15,8 +16,9 @@ from app.ledger.names import bucket_of_card
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.keys import in_bucket
 from mappers.base import Holds, Receipt, Step
-from tests.ledger.conftest import House, MakeHouse
-from tests.ledger.model import CARD
+from tests.ledger.faults import Run
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_topologies import DURABLE, Servers, command, eventually, information, replicate, servers
 
 __all__ = ["servers"]  # a fixture, which pytest finds here
@@ -59,7 +61,11 @@ class Cluster:
 
     def agree(self, word: str) -> None:
         for port in self.ports:
-            eventually(lambda port=port: word in command(port, "CLUSTER", "INFO"))
+            eventually(partial(self._says, port, word))
+
+    @staticmethod
+    def _says(port: int, word: str) -> bool:
+        return word in command(port, "CLUSTER", "INFO")
 
     def slot(self, key: str) -> int:
         return int(command(self.ports[0], "CLUSTER", "KEYSLOT", key))
@@ -111,108 +117,110 @@ class Move:
                 command(port, "CLUSTER", "SETSLOT", self.slot, "NODE", self.cluster.id(self.target))
 
 
-def due_queue(house: House) -> str:
+def due_queue(system: System) -> str:
     """Return a key in the slot of the card that every test pays with."""
-    return in_bucket(bucket_of_card(house.provider.id, CARD), "due")
+    return in_bucket(bucket_of_card(system.provider.id, CARD), "due")
 
 
-def pay(house: House, order: str) -> str:
-    transaction = house.authorize("10.00", order)
-    house.settle(transaction, "6.00", f"{order}-s")
-    house.cancel(transaction, "4.00", f"{order}-c")
+def pay(system: System, order: str) -> str:
+    transaction = system.authorize("10.00", order)
+    system.settle(transaction, "6.00", f"{order}-s")
+    system.cancel(transaction, "4.00", f"{order}-c")
     return transaction
 
 
-def test_orders_are_paid_on_a_cluster(cluster: Cluster, make_house: MakeHouse) -> None:
-    house = make_house(Holds.LEDGER, connection=cluster.connect())
-    transactions = [pay(house, f"order-{number}") for number in range(5)]
-    assert [house.settlements(transaction) for transaction in transactions] == [[Decimal("6.00")]] * 5
-    assert house.connection.complaints() == []
-    assert house.sweep() == {"forgotten": 5}
+def test_orders_are_paid_on_a_cluster(cluster: Cluster, make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect())
+    transactions = [pay(system, f"order-{number}") for number in range(5)]
+    assert [system.settlements(transaction) for transaction in transactions] == [[Decimal("6.00")]] * 5
+    assert system.connection.complaints() == []
+    assert system.sweep() == {"forgotten": 5}
 
 
-def test_a_slot_that_moves_between_two_calls_is_followed(cluster: Cluster, make_house: MakeHouse) -> None:
-    house = make_house(Holds.LEDGER, connection=cluster.connect())
-    transaction = house.authorize("10.00")
-    move = Move(cluster, due_queue(house))
+def test_a_slot_that_moves_between_two_calls_is_followed(cluster: Cluster, make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect())
+    transaction = system.authorize("10.00")
+    move = Move(cluster, due_queue(system))
     move.begin()
     move.end()
-    house.settle(transaction, "10.00")
-    assert house.settlements(transaction) == [Decimal("10.00")]
-    assert house.backend.effects.total() == 1
+    system.settle(transaction, "10.00")
+    assert system.settlements(transaction) == [Decimal("10.00")]
+    assert system.backend.effects.total() == 1
 
 
 @pytest.mark.parametrize("to_a_newcomer", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_while_a_slot_moves_its_cards_are_shown_and_no_money_moves(
-    cluster: Cluster, make_house: MakeHouse, to_a_newcomer: bool
+    cluster: Cluster, make_system: MakeSystem, to_a_newcomer: bool
 ) -> None:
     """A node without slots so far is not among those the client heard of when it connected."""
-    house = make_house(Holds.LEDGER, connection=cluster.connect())
-    transaction = house.authorize("30.00")
-    house.settle(transaction, "10.00", "before")
-    move = Move(cluster, due_queue(house), cluster.add_node() if to_a_newcomer else None)
+    system = make_system(Holds.LEDGER, connection=cluster.connect())
+    transaction = system.authorize("30.00")
+    system.settle(transaction, "10.00", "before")
+    move = Move(cluster, due_queue(system), cluster.add_node() if to_a_newcomer else None)
     cluster.agree("cluster_state:ok")
     move.begin()
     while keys := move.left():
-        assert house.settlements(transaction) == [Decimal("10.00")]
+        assert system.settlements(transaction) == [Decimal("10.00")]
         with pytest.raises(LedgerUnavailable):
-            house.settle(transaction, "10.00", "during")
+            system.settle(transaction, "10.00", "during")
         move.take(keys[:2])
     move.end()
-    assert house.backend.effects.total() == 1
-    house.settle(transaction, "10.00", "during")
-    assert house.settlements(transaction) == [Decimal("10.00")] * 2
-    assert house.backend.effects.total() == 2
+    assert system.backend.effects.total() == 1
+    system.settle(transaction, "10.00", "during")
+    assert system.settlements(transaction) == [Decimal("10.00")] * 2
+    assert system.backend.effects.total() == 2
 
 
-def test_who_repeats_after_a_move_finds_what_a_call_began(cluster: Cluster, make_house: MakeHouse) -> None:
-    house = make_house(Holds.LEDGER, connection=cluster.connect(), lease=timedelta(seconds=2))
-    transaction = house.authorize("10.00")
-    move = Move(cluster, due_queue(house))
+def test_a_request_repeated_after_a_move_finds_the_act_that_the_first_one_began(
+    cluster: Cluster, make_system: MakeSystem
+) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect(), lease=timedelta(seconds=2))
+    transaction = system.authorize("10.00")
+    move = Move(cluster, due_queue(system))
 
-    def move_meanwhile(step: Step, run: Callable[[], Receipt]) -> Receipt:
+    def move_meanwhile(step: Step, run: Run) -> Receipt:
         move.begin()
         move.take(move.left()[:2])
         return run()
 
-    house.mapper.faults.append(move_meanwhile)
+    system.mapper.faults.append(move_meanwhile)
     with pytest.raises(LedgerUnavailable):
-        house.settle(transaction, "10.00")
-    assert house.backend.effects.total() == 1, "it happened, and could not be written down"
+        system.settle(transaction, "10.00")
+    assert system.backend.effects.total() == 1, "it happened, and could not be written down"
     with pytest.raises(LedgerUnavailable):
-        house.settle(transaction, "10.00")
+        system.settle(transaction, "10.00")
     move.end()
-    eventually(lambda: settled(house, transaction))
-    assert house.settlements(transaction) == [Decimal("10.00")]
-    assert house.backend.effects.total() == 1
+    eventually(lambda: settled(system, transaction))
+    assert system.settlements(transaction) == [Decimal("10.00")]
+    assert system.backend.effects.total() == 1
 
 
-def settled(house: House, transaction: str) -> bool:
-    """Repeat the request: Redis may be on its way, and whoever began may have its lease still."""
+def settled(system: System, transaction: str) -> bool:
+    """Repeat the request: the slot may still be moving, and the first attempt may still have its lease."""
     try:
-        return bool(house.settle(transaction, "10.00"))
+        return bool(system.settle(transaction, "10.00"))
     except (LedgerUnavailable, Unresolved):
         return False
 
 
-def test_a_change_counts_once_a_replica_of_its_slot_has_it(cluster: Cluster, make_house: MakeHouse) -> None:
-    house = make_house(Holds.LEDGER, connection=cluster.connect(replicas=1))
-    owner = cluster.owner(due_queue(house))
+def test_a_change_counts_once_a_replica_of_its_slot_has_it(cluster: Cluster, make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect(replicas=1))
+    owner = cluster.owner(due_queue(system))
     replica = cluster.add_replica(owner)
-    transaction = house.authorize("20.00")
+    transaction = system.authorize("20.00")
     with redis.Redis(port=replica, decode_responses=True) as client:
         assert client.keys(f"*:tx:{transaction}")
 
     command(replica, "CLUSTER", "FAILOVER")
     eventually(lambda: information(owner, "replication")["role"] == "slave")
     replicate(replica, owner)
-    house.settle(transaction, "10.00", "at the new owner")
-    assert house.settlements(transaction) == [Decimal("10.00")]
+    system.settle(transaction, "10.00", "at the new owner")
+    assert system.settlements(transaction) == [Decimal("10.00")]
 
     cluster.servers.kill(owner)
     with pytest.raises(LedgerUnavailable, match="0 of 1 replicas"):
-        house.settle(transaction, "10.00", "without a replica")
-    assert house.backend.effects.total() == 1
+        system.settle(transaction, "10.00", "without a replica")
+    assert system.backend.effects.total() == 1
 
 
 def test_a_script_that_waits_for_replicas_follows_its_key(cluster: Cluster) -> None:
@@ -220,7 +228,7 @@ def test_a_script_that_waits_for_replicas_follows_its_key(cluster: Cluster) -> N
     cluster.add_replica(move.owner)
     replica = cluster.add_replica(move.target)
     connection = cluster.connect(replicas=1)
-    count = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    count: Callable[[list[str], str], object] = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
     assert count(["{slot}:key"], "1") == 1
     move.begin()
     move.take(["{slot}:key"])
@@ -233,40 +241,40 @@ def test_a_script_that_waits_for_replicas_follows_its_key(cluster: Cluster) -> N
 
 
 @pytest.mark.long
-def test_the_heir_of_an_owner_that_was_killed_is_found(cluster: Cluster, make_house: MakeHouse) -> None:
-    house = make_house(Holds.LEDGER, connection=cluster.connect(replicas=1))
-    owner = cluster.owner(due_queue(house))
+def test_the_heir_of_an_owner_that_was_killed_is_found(cluster: Cluster, make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect(replicas=1))
+    owner = cluster.owner(due_queue(system))
     for _ in range(2):
         cluster.add_replica(owner)
-    transaction = house.authorize("10.00")
+    transaction = system.authorize("10.00")
     cluster.servers.kill(owner)
-    eventually(lambda: settled(house, transaction))
-    assert house.settlements(transaction) == [Decimal("10.00")]
-    assert house.backend.effects.total() == 1
+    eventually(lambda: settled(system, transaction))
+    assert system.settlements(transaction) == [Decimal("10.00")]
+    assert system.backend.effects.total() == 1
 
 
-def test_a_slot_that_no_node_has_is_not_answered(cluster: Cluster, make_house: MakeHouse) -> None:
-    house = make_house(Holds.NATIVE, connection=cluster.connect())
+def test_a_slot_that_no_node_has_is_not_answered(cluster: Cluster, make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, connection=cluster.connect())
     connection = cluster.connect(replicas=1)
-    count = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
-    assert house.connection.complaints() == connection.complaints() == []
-    key, slot = due_queue(house), cluster.slot(due_queue(house))
+    count: Callable[[list[str], str], object] = connection.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    assert system.connection.complaints() == connection.complaints() == []
+    key, slot = due_queue(system), cluster.slot(due_queue(system))
     for port in cluster.ports:
         command(port, "CLUSTER", "DELSLOTS", slot)
     with pytest.raises(LedgerUnavailable):
-        house.authorize("10.00")
+        system.authorize("10.00")
     with pytest.raises(LedgerUnavailable):
         count([key], "1")
     with pytest.raises(LedgerUnavailable):
-        house.ledger.transactions(house.provider, CARD, house.deadline())
+        system.ledger.transactions(system.provider, CARD, system.deadline())
     with pytest.raises(LedgerUnavailable):
         cluster.connect().complaints()
-    assert house.backend.calls == []
+    assert system.backend.calls == []
     connection.close()
 
     command(cluster.owner(key), "CLUSTER", "ADDSLOTS", slot)
     cluster.agree("cluster_state:ok")
-    assert house.authorize("10.00")
+    assert system.authorize("10.00")
 
 
 def test_a_cluster_that_is_down_stops_no_boot(servers: Servers) -> None:

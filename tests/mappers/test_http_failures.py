@@ -153,6 +153,14 @@ def test_a_gateway_that_gave_up_is_no_answer_and_the_write_is_sent_once(kind):
     assert (caught.value.answered, len(server.requests)) == (False, 1)
 
 
+@pytest.mark.parametrize("status", ["408 Request Timeout", "502 Bad Gateway", "503 Unavailable", "504 Gateway Timeout"])
+def test_a_gateway_error_is_not_an_answer_of_the_backend(status: str) -> None:
+    """The backend may still be at it: taken for its answer, the write is told again too early, and done twice."""
+    with serving(answering(status)) as server, pytest.raises(OutcomeUnknown) as caught:
+        write(server.url)
+    assert not caught.value.answered
+
+
 @pytest.mark.parametrize("call", [read, write])
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)])
 def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repeated(call, header, seconds):

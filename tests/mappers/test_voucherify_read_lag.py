@@ -1,4 +1,4 @@
-"""What the proofs found in mappers, each as the shortest story that tells it."""
+"""Voucherify's reads may lag behind its answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mappers.voucherify import sandbox as stand_in
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 
 
-def test_a_redemption_that_reads_do_not_show_yet_is_given_back_later() -> None:
+def test_a_redemption_that_reads_do_not_show_yet_is_refunded_later() -> None:
     with running(stand_in.create_app()) as sandbox:
         options = VoucherifyOptions(**stand_in.DEMO_OPTIONS(sandbox.url))
         mapper = Voucherify("demo", Currency.of("BRL"), Holds.LEDGER, options)

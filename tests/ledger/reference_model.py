@@ -1,4 +1,4 @@
-"""A model backend with its mapper: it does what it is told to do wrong, and counts every effect it had."""
+"""The reference model of a backend with its mapper: it plays the faults a test asks for, and counts every effect."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from mappers.money import Currency
+from tests.ledger.faults import Fault
 
 CARD = "card-1"
 
 
 @dataclass
-class ModelBackend:
+class ReferenceBackend:
     """The money: a balance and the holds of each card, and what was done under which key."""
 
     balances: dict[str, int] = field(default_factory=lambda: {CARD: 10_000})
@@ -92,54 +93,15 @@ class ModelBackend:
         return sum(self.holds.values())
 
 
-Fault = Callable[[Step, Callable[[], Receipt]], Receipt]
-
-
-def lost_before(step: Step, run: Callable[[], Receipt]) -> Receipt:
-    """The connection breaks before the backend does anything."""
-    raise OutcomeUnknown("no answer")
-
-
-def lost_after(step: Step, run: Callable[[], Receipt]) -> Receipt:
-    """The backend does it, and the answer is lost."""
-    run()
-    raise OutcomeUnknown("no answer")
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def dies(step: Step, run: Callable[[], Receipt]) -> Receipt:
-    """The process is killed before it sends anything."""
-    raise Killed
-
-
-def unavailable(step: Step, run: Callable[[], Receipt]) -> Receipt:
-    """The backend is certainly not reached."""
-    raise BackendUnavailable("connection refused")
-
-
-def error_before(step: Step, run: Callable[[], Receipt]) -> Receipt:
-    """The backend answers 500, and has done nothing."""
-    raise OutcomeUnknown("500", answered=True)
-
-
-def error_after(step: Step, run: Callable[[], Receipt]) -> Receipt:
-    """The backend answers 500, and has done it."""
-    run()
-    raise OutcomeUnknown("500", answered=True)
-
-
-class ModelMapper(Mapper):
-    """A mapper to a ModelBackend; `repeatable` and the rest can be set on the instance."""
+class ReferenceMapper(Mapper):
+    """A mapper to a ReferenceBackend; `repeatable` and the rest can be set on the instance."""
 
     supported_holds = (Holds.NATIVE, Holds.LEDGER, Holds.UPFRONT)
     repeatable = True
 
     def __init__(
         self,
-        backend: ModelBackend,
+        backend: ReferenceBackend,
         holds: Holds = Holds.NATIVE,
         *,
         repeatable: bool = True,

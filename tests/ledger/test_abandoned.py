@@ -1,0 +1,109 @@
+"""Authorizations that VTEX did not acknowledge: the sweeper undoes them, and a repeated request opens them again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.ledger.transaction import State
+from mappers.base import (
+    BackendUnavailable,
+    OutcomeUnknown,
+)
+from tests.ledger.faults import (
+    lost_after,
+    unavailable,
+)
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import System
+
+
+def test_the_sweeper_does_not_start_an_unacknowledged_authorization(system: System) -> None:
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    assert system.sweep() == {"abandoned": 1}
+    assert system.backend.effects.total() == 0
+    assert system.only_record().state is State.ABANDONED
+
+
+def test_the_sweeper_undoes_an_unacknowledged_authorization(system: System) -> None:
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    assert system.sweep() == {"resolved": 1}
+    assert system.backend.held == 4_000
+    assert system.sweep() == {"abandoned": 1}
+    assert system.backend.held == 0
+    assert system.ledger.transactions(system.provider, CARD, system.deadline()) == []
+
+
+def test_a_repeated_request_keeps_an_unacknowledged_authorization(system: System) -> None:
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.sweep()
+    transaction = system.authorize("40.00")
+    assert system.record(transaction).acknowledged
+    assert system.backend.effects.total() == 1
+    system.settle(transaction, "40.00")
+
+
+def test_a_repeated_request_opens_an_abandoned_authorization_once_under_a_new_name(system: System) -> None:
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.sweep()
+    system.sweep()
+    transaction = system.authorize("40.00")
+    assert system.backend.held == 4_000
+    assert system.authorize("40.00") == transaction
+    system.settle(transaction, "15.00", "s1")
+    system.cancel(transaction, "25.00", "c1")
+    assert system.settlements(transaction) == [Decimal("15.00")]
+    assert system.cancellations(transaction) == [Decimal("25.00")]
+    assert system.backend.spendable == 8_500
+    assert system.ledger.transactions(system.provider, CARD, system.deadline()) == [transaction]
+
+
+def test_an_acknowledged_authorization_is_not_abandoned(system: System) -> None:
+    system.authorize("40.00")
+    assert system.index.due_within(timedelta(days=29)) == []
+
+
+def test_an_authorization_touched_during_a_sweep_is_not_abandoned(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.sweep()
+    load = system.storage.load
+
+    def then_touched(transaction_id: str) -> Any:
+        record = load(transaction_id)
+        monkeypatch.undo()
+        system.authorize("40.00")
+        return record
+
+    monkeypatch.setattr(system.storage, "load", then_touched)
+    assert system.sweep() == {"touched meanwhile": 1}
+    assert system.only_record().state is State.AUTHORIZED
+    assert system.backend.held == 4_000
+
+
+def test_an_authorization_resolved_by_another_request_is_undone_when_unacknowledged(upfront: System) -> None:
+    system = upfront
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00", "order-1")
+    first = system.only_record()
+    system.lose_lease(first.id)
+    system.authorize("10.00", "order-2")
+    assert system.backend.spendable == 5_000
+    assert not system.record(first.id).acknowledged
+    system.sweep()
+    assert system.record(first.id).state is State.ABANDONED

@@ -1,0 +1,63 @@
+"""Attempts that fail or are killed halfway: the next one finishes the act, and asks before it sends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from mappers.base import (
+    BackendUnavailable,
+    OutcomeUnknown,
+    Receipt,
+    Step,
+)
+from tests.ledger.faults import (
+    Killed,
+    Run,
+    lost_before,
+    unavailable,
+)
+from tests.ledger.system import System
+
+
+def test_the_next_read_finishes_a_failed_settlement(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.settle(transaction, "40.00")
+    assert system.settlements(transaction) == [Decimal("40.00")]
+    assert system.backend.held == 0
+
+
+def test_a_list_with_a_pending_act_is_not_answered(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_before]
+    with system.cut_off():
+        with pytest.raises(OutcomeUnknown):
+            system.settle(transaction, "40.00")
+        with pytest.raises(BackendUnavailable):
+            system.settlements(transaction)
+
+
+def test_a_killed_attempt_is_asked_for_although_the_one_before_it_sent_nothing(
+    non_idempotent: System,
+) -> None:
+    """The first attempt never reaches the backend and says so; the second one sends, and dies; the third must ask."""
+    system = non_idempotent
+
+    def killed_after(step: Step, run: Run) -> Receipt:
+        run()
+        raise Killed
+
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.settle(transaction, "40.00")
+    system.mapper.faults = [killed_after]
+    with pytest.raises(Killed):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.settle(transaction, "40.00")
+    assert system.backend.effects.total() == 1
+    assert system.backend.spendable == 6_000

@@ -1,0 +1,156 @@
+"""Outcomes that arrive after another attempt has answered: a late success is undone, counted or shown, never lost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from app.admin.transactions import by_hand
+from app.ledger.errors import TransactionNotFound, Unresolved
+from app.ledger.transaction import Decision, State
+from mappers.base import (
+    CardUnusable,
+    Holds,
+    InsufficientFunds,
+    OutcomeUnknown,
+    Receipt,
+    Step,
+)
+from tests.ledger.driver import (
+    decide,
+    parked_in_redis,
+)
+from tests.ledger.faults import (
+    Run,
+    error_after,
+)
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import MakeSystem, System
+
+
+def test_a_success_after_a_refusal_is_undone(system: System) -> None:
+    """The first attempt stalls past its lease; the second is refused; then the first one's hold succeeds after all."""
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        transaction = system.only_record().id
+        system.lose_lease(transaction)
+        system.backend.balances[CARD] = 0
+        with pytest.raises(InsufficientFunds):
+            system.authorize("40.00")
+        system.backend.balances[CARD] = 10_000
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(InsufficientFunds):
+        system.authorize("40.00")
+    assert system.backend.held == 0
+    assert system.backend.spendable == 10_000
+    assert system.only_record().unresolved is None
+
+
+def test_a_late_settlement_closes_the_transaction(make_system: MakeSystem) -> None:
+    """Else a cancellation of nothing is made when the authorization's time is over, and shown to VTEX."""
+    system = make_system(Holds.NATIVE)
+    transaction = system.authorize("40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.settle(transaction, "40.00")
+        system.backend.frozen = False
+        return run()
+
+    system.mapper.faults = [overtaken]
+    system.settle(transaction, "40.00")
+    assert system.settlements(transaction) == [Decimal(40)]
+    system.sweep()
+    assert system.cancellations(transaction) == []
+    assert system.record(transaction).state is State.CLOSED
+
+
+def test_a_late_success_over_the_cap_is_not_counted(system: System) -> None:
+    """It was refused to the attempt that took it over, all was canceled, and then the backend says that it happened."""
+    transaction = system.authorize("40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.settle(transaction, "40.00")
+        system.backend.frozen = False
+        system.cancel(transaction, "40.00")
+        return Receipt("a capture without an explanation")
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+    record = system.record(transaction)
+    assert (record.captured, record.voided) == (0, 4_000)
+    assert parked_in_redis(system) == [transaction]
+
+
+def test_a_late_success_over_the_cap_is_shown_until_a_person_closes_it(non_idempotent: System) -> None:
+    """A settlement is refused, its room is canceled, and then it turns out to have happened."""
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.balances[CARD] = 0
+        with pytest.raises(InsufficientFunds):
+            system.settle(transaction, "40.00")
+        system.backend.balances[CARD] = 10_000
+        system.cancel(transaction, "40.00")
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises((InsufficientFunds, Unresolved, TransactionNotFound)):
+        system.settle(transaction, "40.00")
+    assert system.index.parked() == [transaction]
+    record = system.record(transaction)
+    assert (record.captured, record.voided, record.unresolved) == (0, 4_000, None)
+    system.ledger.decide(system.provider, record.address, system.deadline(), Decision("ana", True))
+    assert system.index.parked() == []
+    assert system.storage.events(transaction)[-1]["what"] == "seen to"
+
+
+def settle_too_late(system: System, transaction: str) -> None:
+    """A process stalls past its lease with a settlement that is refused, replaced by another, and then succeeds."""
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.settle(transaction, "60.00", "s1")
+        system.backend.frozen = False
+        system.cancel(transaction, "20.00", "c1")
+        system.settle(transaction, "40.00", "s2")
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "60.00", "s1")
+    assert system.index.parked() == [transaction]
+
+
+def test_a_late_success_stays_shown_when_another_act_is_decided(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("60.00")
+    settle_too_late(system, transaction)
+    system.mapper.tells = False
+    system.mapper.faults = [error_after]
+    for _ in range(2):
+        with pytest.raises((OutcomeUnknown, Unresolved)):
+            system.cancel(transaction, "10.00", "c2")
+    decide(system, transaction, happened=True)
+    assert system.index.parked() == [transaction]
+
+
+def test_a_person_closes_a_late_success_by_hand(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("60.00")
+    settle_too_late(system, transaction)
+    by_hand.decide(system.parts, system.record(transaction), happened=True, reference="", actor="ana")
+    assert system.index.parked() == []

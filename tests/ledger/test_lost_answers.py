@@ -1,0 +1,187 @@
+"""Answers that are lost or come as an error: the backend is asked, and a step is repeated only when that is safe."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.ledger.transaction import ActState
+from mappers.base import (
+    BackendUnavailable,
+    InsufficientFunds,
+    OutcomeUnknown,
+    Receipt,
+    Step,
+    Verb,
+)
+from tests.ledger.driver import (
+    half_settled,
+)
+from tests.ledger.faults import (
+    Fault,
+    Run,
+    error_after,
+    error_before,
+    lost_after,
+    lost_before,
+    unavailable,
+)
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import System
+
+
+def test_a_lost_answer_is_asked_for_in_the_same_request(system: System) -> None:
+    system.mapper.faults = [lost_after]
+    system.authorize("40.00")
+    assert system.backend.effects.total() == 1
+    assert system.backend.held == 4_000
+
+
+@pytest.mark.parametrize("fault", [lost_before, error_before])
+def test_an_idempotent_step_that_did_not_happen_is_repeated_in_the_same_request(system: System, fault: Fault) -> None:
+    system.mapper.faults = [fault, fault, fault]
+    transaction = system.authorize("40.00")
+    assert system.backend.effects == {system.record(transaction).acts[0].oid + "-1": 1}
+
+
+def test_a_debit_that_shows_late_is_found_in_the_same_request(non_idempotent: System) -> None:
+    transaction = non_idempotent.authorize("40.00")
+    non_idempotent.mapper.faults = [lost_after]
+    non_idempotent.mapper.ask_faults = [BackendUnavailable("down"), BackendUnavailable("down")]
+    non_idempotent.settle(transaction, "40.00")
+    assert non_idempotent.backend.effects.total() == 1
+
+
+def test_a_debit_that_shows_late_is_not_repeated(non_idempotent: System) -> None:
+    """A backend that does not know our keys would do it twice."""
+    transaction = non_idempotent.authorize("40.00")
+    sent: list[Step] = []
+
+    def arrives_late(step: Step, run: Run) -> Receipt:
+        sent.append(step)
+        raise OutcomeUnknown("no answer")
+
+    non_idempotent.mapper.faults = [arrives_late]
+    with pytest.raises(OutcomeUnknown):
+        non_idempotent.settle(transaction, "40.00")
+    non_idempotent.backend.apply(sent[0])
+    non_idempotent.settle(transaction, "40.00")
+    assert non_idempotent.backend.effects.total() == 1
+
+
+def test_the_refusal_of_a_repeated_step_leaves_its_outcome_unknown(system: System) -> None:
+    """The first call may be what emptied the card."""
+    transaction = system.authorize("40.00")
+
+    def refused(step: Step, run: Run) -> Receipt:
+        raise InsufficientFunds("the card does not hold enough")
+
+    system.mapper.faults = [lost_before, *[refused] * 10]
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.PENDING
+
+
+def test_a_repeated_request_finds_the_lost_answer(system: System) -> None:
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.authorize("40.00")
+    assert system.backend.held == 4_000
+    assert [verb for call, verb, _ in system.backend.calls if call == "run"] == [Verb.HOLD]
+
+
+@pytest.mark.parametrize("fault", [lost_before, error_before, unavailable])
+def test_a_repeated_request_finishes_an_authorization_that_did_not_happen(system: System, fault: object) -> None:
+    system.mapper.faults = [fault]  # type: ignore[list-item]
+    with system.cut_off(), pytest.raises((OutcomeUnknown, BackendUnavailable)):
+        system.authorize("40.00")
+    assert system.backend.held == 0
+    system.authorize("40.00")
+    assert system.backend.held == 4_000
+    assert system.backend.effects.total() == 1
+
+
+def test_the_backend_is_asked_before_a_step_is_repeated(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.settle(transaction, "40.00")
+    assert system.backend.effects.total() == 1
+
+
+def test_the_steps_of_one_act_have_different_keys(system: System) -> None:
+    system.cancel(half_settled(system), "35.00")
+    keys = [key for call, _, key in system.backend.calls if call == "run"]
+    assert len(keys) == len(set(keys)) == 2
+    assert system.backend.spendable == 9_500
+
+
+def test_a_step_is_not_repeated_while_the_first_call_may_still_arrive(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_before]
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    with pytest.raises(OutcomeUnknown, match="may still arrive"):
+        system.settle(transaction, "40.00")
+    assert system.backend.effects.total() == 0
+    system.lose_lease(transaction)
+    system.settle(transaction, "40.00")
+    assert system.backend.effects.total() == 1
+    assert system.backend.spendable == 6_000
+
+
+def test_a_step_is_repeated_at_once_after_the_backend_answered_it(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [error_before]
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.settle(transaction, "40.00")
+    assert system.backend.spendable == 6_000
+
+
+def test_an_error_answer_to_a_step_that_happened_is_a_success(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [error_after]
+    system.settle(transaction, "40.00")
+    assert system.backend.effects.total() == 1
+
+
+def test_a_refusal_is_not_final_while_the_first_call_may_still_arrive(system: System) -> None:
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.backend.balances[CARD] = 0
+    with pytest.raises(OutcomeUnknown, match="may still arrive"):
+        system.authorize("40.00")
+    system.lose_lease(system.only_record().id)
+    with pytest.raises(InsufficientFunds):
+        system.authorize("40.00")
+
+
+def test_a_repeated_step_reads_the_balance_again(non_idempotent: System) -> None:
+    """The backend was down for hours: what the card held before says nothing about what the second call does to it."""
+    system = non_idempotent
+    seen: list[int | None] = []
+
+    def as_looked_at(step: Step, run: Run) -> Receipt:
+        seen.append(step.earlier[-1].balance)
+        on_disk = system.record(transaction).acts[1].steps[0].receipt
+        assert on_disk
+        seen.append(on_disk.balance)
+        return run()
+
+    system.look_before_capturing()
+    system.mapper.faults = [lost_before, as_looked_at]
+    transaction = system.authorize("40.00")
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.backend.balances[CARD] = 7_000
+    system.settle(transaction, "40.00")
+    assert seen == [7_000, 7_000]
