@@ -45,6 +45,7 @@ lint: install
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache >$(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 
 lock:
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \

@@ -9,7 +9,7 @@ import stat
 import tomllib
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ from app.admin.providers.checks import Check, check_backend, check_redis, check_
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.index import Index
-from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
 from mappers.deadline import Deadline
@@ -44,21 +43,10 @@ READY_SECONDS = 2.0
 OpenRedis = Callable[[Settings], AbstractContextManager[Connection]]
 
 
-@contextmanager
-def opened_redis(settings: Settings) -> Iterator[Connection]:
-    """Connect to Redis that the settings name; the embedded one is joined, or started for as long as needed."""
-    with ExitStack() as running:
-        url = settings.redis_url or running.enter_context(EmbeddedRedis(settings.data)).url
-        connection = Connection.to(url, timeout_seconds=settings.redis_timeout_seconds, connections=1)
-        running.callback(connection.close)
-        yield connection
-
-
-def examine(open_redis: OpenRedis = opened_redis) -> Iterator[Check]:
+def examine(open_redis: OpenRedis) -> Iterator[Check]:
     """Yield every check of this installation as it is made; some take seconds.
 
-    `open_redis` connects to Redis of these settings. Raises what it raises beside LedgerUnavailable and
-    EmbeddedRedisFailed.
+    `open_redis` connects to the Redis of these settings. Raises what it raises beside LedgerUnavailable.
     """
     yield from _names(os.environ)
     try:
@@ -113,7 +101,7 @@ def _redis(settings: Settings, open_redis: OpenRedis) -> Iterator[Check]:
             for check in check_redis(connection):
                 yield _forgiven(check) if settings.redis_allow_unsafe else check
             yield from _ledger(Index(connection))
-    except (LedgerUnavailable, EmbeddedRedisFailed) as error:
+    except LedgerUnavailable as error:
         yield Check("redis", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from app.admin.providers.provider_file import ProviderFile
 from app.commands.output import note
+from app.ledger.storage.connection import Connection
 from app.parts import Parts, build
 from app.server.embedded import EmbeddedRedis
 from app.settings import Settings
@@ -55,7 +56,7 @@ def logs_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
-    """Yield the parts of this installation, on Redis its settings name or the embedded one, started or joined.
+    """Yield the parts of this installation, on the Redis its settings name or the embedded one, started or joined.
 
     What only reads Redis can do without providers.toml. Raises InvalidSettings, InvalidProviders,
     EmbeddedRedisFailed.
@@ -101,6 +102,17 @@ def _user() -> str:
     except KeyError:
         name = f"user {os.getuid()}"
     return os.environ.get("SUDO_USER") or name
+
+
+@contextmanager
+def opened_redis(settings: Settings) -> Iterator[Connection]:
+    """Connect to the Redis that the settings name; the embedded one is joined, or started for as long as needed."""
+    with _redis_url(settings) as url:
+        connection = Connection.to(url, timeout_seconds=settings.redis_timeout_seconds, connections=1)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 @contextmanager

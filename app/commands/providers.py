@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import click
 
 import mappers.registry
-from app.admin.doctor import opened_redis
 from app.admin.providers import credentials
 from app.admin.providers.checks import check_provider
 from app.admin.providers.provider_file import NewProvider, Pair, ProviderFile
 from app.commands import registration
 from app.commands.doctor import gather, report
-from app.commands.installation import logs_to_stderr, provider_file
+from app.commands.installation import logs_to_stderr, opened_redis, provider_file
 from app.commands.output import Column, json_option, note, print_fields, print_json, print_table, read_secret
 from app.settings import Settings
 from mappers.base import Secret, option_names

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
+from app.ledger.errors import LedgerUnavailable
 from app.server import processes
 from app.settings import Settings
 
@@ -36,7 +37,7 @@ PAUSE_SECONDS = 0.02
 log = structlog.get_logger()
 
 
-class EmbeddedRedisFailed(Exception):
+class EmbeddedRedisFailed(LedgerUnavailable):
     """The embedded Redis cannot run; the message says why and what to do."""
 
 

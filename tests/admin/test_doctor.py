@@ -14,6 +14,7 @@ import redis
 from app.admin import doctor
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
+from app.commands.installation import opened_redis
 from app.ledger.storage.index import Index
 from app.server.embedded import EmbeddedRedisFailed
 
@@ -46,8 +47,8 @@ def installation(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.Monke
     return path
 
 
-def wrong(**more: Any) -> list[Check]:
-    return [check for check in examine(**more) if check.ok is False]
+def wrong(open_redis: Any = opened_redis) -> list[Check]:
+    return [check for check in examine(open_redis) if check.ok is False]
 
 
 def only(name: str, **more: Any) -> Check:
@@ -176,7 +177,7 @@ def test_the_embedded_redis_is_looked_at_too(monkeypatch):
 
 
 def test_a_service_that_is_not_running_is_no_fault():
-    (found,) = (check for check in examine() if check.name == "service")
+    (found,) = (check for check in examine(opened_redis) if check.name == "service")
     assert found.ok is None
 
 
@@ -199,7 +200,7 @@ def test_something_else_at_our_address_is_told(hub_server, monkeypatch):
 
 def test_every_provider_is_asked_for_what_needs_no_secret(service, monkeypatch):
     monkeypatch.setenv("GIFTBRIDGE_PROVIDERS", str(service.file.path))
-    names = [check.name for check in examine() if check.name.startswith("acme: ")]
+    names = [check.name for check in examine(opened_redis) if check.name.startswith("acme: ")]
     assert names == [
         "acme: backend",
         "acme: address",
