@@ -1,6 +1,11 @@
 """The examples of Lightrail's early V2 draft, and a mapper to answer them to."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
+
+from responses import RequestsMock
 
 from mappers.base import Holds, Secret, Step, Verb
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
@@ -42,12 +47,12 @@ PARTY = {"rail": "lightrail", "valueStoreId": "vs-1"}
 NO_SUCH = {"message": "Not Found", "statusCode": 404}
 
 
-def build(**options) -> LightrailDraft:
+def build(**options: Any) -> LightrailDraft:
     options = LightrailDraftOptions(**{"api_key": Secret("jwt")} | options)
     return LightrailDraft("acme", Currency("BRL", 2), Holds.NATIVE, options)
 
 
-def step(verb: Verb, amount: int = 1000, **fields) -> Step:
+def step(verb: Verb, amount: int = 1000, **fields: Any) -> Step:
     reference = "tx-1" if verb in (Verb.CAPTURE, Verb.VOID) else ""
     return Step(verb, amount, "vs-1", reference, key=KEY, **fields)
 
@@ -63,9 +68,10 @@ def path(verb: Verb) -> str:
     }[verb]
 
 
-def sent(wire, number: int = -1) -> dict:
-    return json.loads(wire.calls[number].request.body)
+def sent(wire: RequestsMock, number: int = -1) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(wire.calls[number].request.body)
+    return answer
 
 
-def refused(code: str | None, status: int = 409) -> dict:
+def refused(code: str | None, status: int = 409) -> dict[str, Any]:
     return {"message": "no", "statusCode": status} | ({"messageCode": code} if code else {})

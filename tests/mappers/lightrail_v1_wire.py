@@ -1,6 +1,11 @@
 """What Lightrail V1's documentation shows as answers, and a mapper to answer them to."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
+
+from responses import RequestsMock
 
 from mappers.base import Cart, CartItem, Customer, Holds, Secret, Step, Verb
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
@@ -57,26 +62,27 @@ CART_SENT = {
 ANA = Customer("123", email="ana@example.com", document="123")
 
 
-def build(holds=Holds.NATIVE, currency="BRL", digits=2, **options) -> LightrailV1:
+def build(holds: Holds = Holds.NATIVE, currency: str = "BRL", digits: int = 2, **options: Any) -> LightrailV1:
     return LightrailV1("acme", Currency(currency, digits), holds, LightrailV1Options(Secret("jwt"), **options))
 
 
-def step(verb: Verb, amount: int = 500, reference: str = "", **fields) -> Step:
+def step(verb: Verb, amount: int = 500, reference: str = "", **fields: Any) -> Step:
     return Step(verb, amount, "card-6dxx89", reference, key=KEY, **fields)
 
 
-def sent(wire, call=-1) -> dict:
-    return json.loads(wire.calls[call].request.body)
+def sent(wire: RequestsMock, call: int = -1) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(wire.calls[call].request.body)
+    return answer
 
 
-def error(status: int, code: str | None = None, message: str = "no") -> dict:
+def error(status: int, code: str | None = None, message: str = "no") -> dict[str, Any]:
     return {"json": {"status": status, "message": message} | ({"messageCode": code} if code else {}), "status": status}
 
 
-def listed(*rows) -> dict:
+def listed(*rows: dict[str, Any]) -> dict[str, Any]:
     return {"json": {"transactions": rows, "pagination": {"count": len(rows), "limit": 100}}}
 
 
-def answer_card(wire, card=CARD, details=DETAILS) -> None:
+def answer_card(wire: RequestsMock, card: dict[str, Any] = CARD, details: dict[str, Any] = DETAILS) -> None:
     wire.get(CARD_URL, json={"card": card})
     wire.get(f"{CARD_URL}/details", json={"details": details})

@@ -1,6 +1,11 @@
 """What Lightrail V2 was seen to answer, and a mapper to answer it to."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
+
+from responses import RequestsMock
 
 from mappers.base import (
     Holds,
@@ -43,21 +48,22 @@ CREDIT = VOID | {"transactionType": "credit", "totals": None}
 NO_TRANSACTION = {"message": "no such", "statusCode": 404, "messageCode": "TransactionNotFound"}
 
 
-def build(holds=Holds.NATIVE, **options) -> LightrailV2:
+def build(holds: Holds = Holds.NATIVE, **options: Any) -> LightrailV2:
     return LightrailV2("acme", Currency("BRL", 2), holds, LightrailV2Options(Secret("jwt"), **options))
 
 
-def step(verb: Verb, amount: int = 1000, reference: str = "", **fields) -> Step:
+def step(verb: Verb, amount: int = 1000, reference: str = "", **fields: Any) -> Step:
     return Step(verb, amount, "gc-1", reference, key=KEY, **fields)
 
 
-def sent(wire) -> dict:
-    return json.loads(wire.calls[-1].request.body)
+def sent(wire: RequestsMock) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(wire.calls[-1].request.body)
+    return answer
 
 
-def told(operation: str, **more) -> dict:
+def told(operation: str, **more: Any) -> dict[str, Any]:
     return {"giftbridge": {"operation": operation} | more}
 
 
-def refused(code: str | None, message: str = "no") -> dict:
+def refused(code: str | None, message: str = "no") -> dict[str, Any]:
     return {"message": message, "statusCode": 409} | ({"messageCode": code} if code else {})

@@ -1,23 +1,29 @@
 """Hand-written servers on loopback that misbehave exactly as told, and the calls made to them."""
 
+from __future__ import annotations
+
 import socket
 import struct
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from socket import socket as socket
+from ssl import SSLContext
+from typing import Any
 
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend
+from mappers.http import Answer, HttpBackend
 
 
 class Line:
     """One accepted connection."""
 
-    def __init__(self, server, connection):
+    def __init__(self, server: Server, connection: socket) -> None:
         self.server = server
         self.connection = connection
         self.buffer = b""
 
-    def receive(self):
+    def receive(self) -> bytes | None:
         """Return the next whole request, None when the client has left."""
         while b"\r\n\r\n" not in self.buffer:
             if not self._more():
@@ -33,29 +39,29 @@ class Line:
         self.server.requests.append(request.decode())
         return request
 
-    def _more(self):
+    def _more(self) -> bool:
         received = self.connection.recv(65536)
         self.buffer += received
         return bool(received)
 
-    def send(self, data):
+    def send(self, data: bytes) -> None:
         self.connection.sendall(data)
 
-    def answer(self, status="200 OK", body=b"{}", *headers):
+    def answer(self, status: str = "200 OK", body: bytes = b"{}", *headers: str) -> None:
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
-    def drip(self, data):
+    def drip(self, data: bytes) -> None:
         """Send `data` again and again, a byte at a time, until the client or the test leaves."""
         while not self.server.over.is_set():
             for byte in data:
                 self.send(bytes([byte]))
                 self.server.over.wait(0.02)
 
-    def hang(self):
+    def hang(self) -> None:
         self.server.over.wait(30)
 
-    def reset(self):
+    def reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
@@ -63,7 +69,9 @@ class Line:
 class Server:
     """Runs `behave(line, number)` for each connection; `requests` are those it read, whole."""
 
-    def __init__(self, behave, tls=None, listener=None):
+    def __init__(
+        self, behave: Callable[..., Any], tls: SSLContext | None = None, listener: socket | None = None
+    ) -> None:
         self.behave = behave
         self.tls = tls
         self.requests = []
@@ -76,7 +84,7 @@ class Server:
         self.threads = [threading.Thread(target=self._accept)]
         self.threads[0].start()
 
-    def _accept(self):
+    def _accept(self) -> None:
         while True:
             try:
                 connection, _ = self.listener.accept()
@@ -90,7 +98,7 @@ class Server:
             self.threads.append(thread)
             thread.start()
 
-    def _serve(self, connection, number):
+    def _serve(self, connection: socket, number: int) -> None:
         connection.settimeout(20)
         with connection, suppress(OSError):  # the client leaves in the middle, as it should
             if self.tls:
@@ -99,7 +107,7 @@ class Server:
             with connection:
                 self.behave(Line(self, connection), number)
 
-    def close(self):
+    def close(self) -> None:
         self.over.set()
         socket.create_connection(self.listener.getsockname()).close()
         self.threads[0].join(20)
@@ -112,7 +120,7 @@ class Server:
 
 
 @contextmanager
-def serving(behave, tls=None):
+def serving(behave: Callable[..., Any], tls: SSLContext | None = None) -> Iterator[Server]:
     server = Server(behave, tls)
     try:
         yield server
@@ -120,28 +128,28 @@ def serving(behave, tls=None):
         server.close()
 
 
-def answering(*arguments):
+def answering(*arguments: str | bytes) -> Callable[..., Any]:
     """Behave well: give every request the same answer."""
 
-    def behave(line, _):
+    def behave(line: Line, _: int) -> None:
         while line.receive():
             line.answer(*arguments)
 
     return behave
 
 
-def closed_port():
+def closed_port() -> str:
     """Return the URL of a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def read(url, seconds=5.0, **arguments):
+def read(url: str, seconds: float = 5.0, **arguments: Any) -> Answer:
     """Make a call that moves no money."""
     return HttpBackend("acme", url).call("GET", "/cards", deadline=Deadline.after(seconds), **arguments)
 
 
-def write(url, seconds=5.0, **arguments):
+def write(url: str, seconds: float = 5.0, **arguments: Any) -> Answer:
     """Make a call that moves money."""
     deadline = Deadline.after(seconds)
     return HttpBackend("acme", url).call("POST", "/debits", deadline=deadline, moves_money=True, **arguments)

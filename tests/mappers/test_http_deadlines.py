@@ -1,34 +1,41 @@
 """The HTTP client ends every call at its deadline, however the backend is slow, with and without TLS."""
 
+from __future__ import annotations
+
 import ssl
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any
 
 import pytest
 import trustme
+from trustme import CA
 
 from mappers import http
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend
-from tests.mappers.servers import answering, read, serving, write
+from tests.mappers.servers import Line, answering, read, serving, write
 
 # What a test allows on top of a deadline: generous, since the cores may be busy, but far below a hang's own end.
 SLACK_SECONDS = 2.0
 
 
 @pytest.fixture(autouse=True)
-def writes_may_start_late(monkeypatch):
+def writes_may_start_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MINIMUM_WRITE_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="module")
-def authority():
+def authority() -> CA:
     return trustme.CA()
 
 
 @pytest.fixture
-def tls(authority, tmp_path, monkeypatch):
+def tls(authority: CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SSLContext:
     """The server's side of TLS, its authority trusted by backends built in this test."""
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
@@ -37,8 +44,8 @@ def tls(authority, tmp_path, monkeypatch):
     return context
 
 
-def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline():
-    def behave(line, _):
+def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline() -> None:
+    def behave(line: Line, _: int) -> None:
         request = line.receive()
         if b"/slow" in request:
             line.hang()
@@ -46,7 +53,7 @@ def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline():
 
     outcomes = []
 
-    def call(backend, path, seconds):
+    def call(backend: HttpBackend, path: str, seconds: float) -> None:
         try:
             outcomes.append(backend.call("GET", path, deadline=Deadline.after(seconds)).status)
         except BackendUnavailable:
@@ -65,19 +72,19 @@ def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline():
     assert sorted(map(str, outcomes)) == ["200"] * 4 + ["late"] * 4
 
 
-def drip_headers(line, _):
+def drip_headers(line: Line, _: int) -> None:
     line.receive()
     line.send(b"HTTP/1.1 200 OK\r\n")
     line.drip(b"X-Drip: 1\r\n")
 
 
-def drip_body(line, _):
+def drip_body(line: Line, _: int) -> None:
     line.receive()
     line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     line.drip(b" ")
 
 
-def hang(line, _):
+def hang(line: Line, _: int) -> None:
     line.receive()
     line.hang()
 
@@ -87,7 +94,9 @@ SLOWNESS = pytest.mark.parametrize("behave", [drip_headers, drip_body, hang])
 
 @SLOWNESS
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-def test_a_slow_read_ends_at_the_deadline(behave, secure, request):
+def test_a_slow_read_ends_at_the_deadline(
+    behave: Callable[..., Any], secure: bool, request: pytest.FixtureRequest
+) -> None:
     with serving(behave, request.getfixturevalue("tls") if secure else None) as server:
         started = time.monotonic()
         with pytest.raises(BackendUnavailable):
@@ -97,7 +106,9 @@ def test_a_slow_read_ends_at_the_deadline(behave, secure, request):
 
 @SLOWNESS
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-def test_a_slow_write_ends_at_the_deadline_unknown_and_unanswered(behave, secure, request):
+def test_a_slow_write_ends_at_the_deadline_unknown_and_unanswered(
+    behave: Callable[..., Any], secure: bool, request: pytest.FixtureRequest
+) -> None:
     with serving(behave, request.getfixturevalue("tls") if secure else None) as server:
         # On busy cores a handshake takes its time as well, and before it nothing is sent.
         seconds = 1.5 if secure else 0.4
@@ -109,7 +120,7 @@ def test_a_slow_write_ends_at_the_deadline_unknown_and_unanswered(behave, secure
     assert len(server.requests) == 1
 
 
-def test_a_request_that_the_server_does_not_read_ends_at_the_deadline():
+def test_a_request_that_the_server_does_not_read_ends_at_the_deadline() -> None:
     with serving(lambda line, _: line.hang()) as server:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown):
@@ -119,7 +130,7 @@ def test_a_request_that_the_server_does_not_read_ends_at_the_deadline():
         assert time.monotonic() - started < 1.5 + SLACK_SECONDS
 
 
-def test_a_tls_handshake_that_hangs_was_never_sent():
+def test_a_tls_handshake_that_hangs_was_never_sent() -> None:
     with serving(lambda line, _: line.hang()) as server:
         started = time.monotonic()
         with pytest.raises(BackendUnavailable):
@@ -127,7 +138,7 @@ def test_a_tls_handshake_that_hangs_was_never_sent():
         assert time.monotonic() - started < 0.4 + SLACK_SECONDS
 
 
-def test_an_unknown_authority_is_refused_before_anything_is_sent(authority):
+def test_an_unknown_authority_is_refused_before_anything_is_sent(authority: CA) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     with serving(answering(), context) as server, pytest.raises(BackendUnavailable, match="CertVerification"):
@@ -135,14 +146,14 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(authority):
     assert server.requests == []
 
 
-def test_a_certificate_for_another_host_is_refused(tls, authority):
+def test_a_certificate_for_another_host_is_refused(tls: SSLContext, authority: CA) -> None:
     authority.issue_cert("other.example").configure_cert(tls)
     with serving(answering(), tls) as server, pytest.raises(BackendUnavailable, match="CertVerification"):
         write(server.url)
     assert server.requests == []
 
 
-def test_tls_connections_are_kept_too(tls):
+def test_tls_connections_are_kept_too(tls: SSLContext) -> None:
     with serving(answering(), tls) as server:
         backend = HttpBackend("acme", server.url)
         for _ in range(3):

@@ -1,8 +1,12 @@
 """The HTTP client: what a call that failed can have done, which are repeated, and what is never told about them."""
 
+from __future__ import annotations
+
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -11,11 +15,13 @@ from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend
 from mappers.http.breaker import FAILURES_TO_OPEN
-from tests.mappers.servers import Server, answering, closed_port, read, serving, write
+from tests.mappers.servers import Line, Server, answering, closed_port, read, serving, write
 
 
 @pytest.mark.parametrize("call", [read, write])
-def test_a_refused_connection_is_tried_again_then_unavailable(call, monkeypatch):
+def test_a_refused_connection_is_tried_again_then_unavailable(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses = []
     monkeypatch.setattr(http.time, "sleep", pauses.append)
     with pytest.raises(BackendUnavailable):
@@ -23,12 +29,12 @@ def test_a_refused_connection_is_tried_again_then_unavailable(call, monkeypatch)
     assert pauses == [http.RETRY_PAUSE_SECONDS] * http.CONNECT_RETRIES
 
 
-def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch):
+def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))  # bound, and not listening yet: connections are refused
     started = []
 
-    def come_back(_):
+    def come_back(_: float) -> None:
         listener.listen()
         started.append(Server(answering(), listener=listener))
 
@@ -40,8 +46,8 @@ def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch):
     assert (answer.status, len(started[0].requests)) == (200, 1)
 
 
-def test_a_host_name_that_cannot_be_looked_up_is_unavailable_even_for_a_write(monkeypatch):
-    def fail(*_, **__):
+def test_a_host_name_that_cannot_be_looked_up_is_unavailable_even_for_a_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: str | int, **__: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
@@ -49,8 +55,8 @@ def test_a_host_name_that_cannot_be_looked_up_is_unavailable_even_for_a_write(mo
         write("https://no-such-host.invalid")
 
 
-def test_a_write_reset_after_it_was_sent_is_unknown_and_sent_once():
-    def behave(line, _):
+def test_a_write_reset_after_it_was_sent_is_unknown_and_sent_once() -> None:
+    def behave(line: Line, _: int) -> None:
         line.receive()
         line.reset()
 
@@ -59,8 +65,8 @@ def test_a_write_reset_after_it_was_sent_is_unknown_and_sent_once():
     assert (caught.value.answered, len(server.requests)) == (False, 1)
 
 
-def test_an_answer_cut_short_leaves_a_write_unknown():
-    def behave(line, _):
+def test_an_answer_cut_short_leaves_a_write_unknown() -> None:
+    def behave(line: Line, _: int) -> None:
         line.receive()
         line.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a":1}')
 
@@ -68,7 +74,7 @@ def test_an_answer_cut_short_leaves_a_write_unknown():
         write(server.url)
 
 
-def broken(kind):
+def broken(kind: str) -> Callable[..., Any]:
     return {
         "reset": lambda line: line.reset(),
         "moved": lambda line: line.answer("307 Temporary Redirect", b"", "Location: /elsewhere"),
@@ -107,8 +113,8 @@ GATEWAYS = ["gateway", "timed out", "origin timed out", "proxy timed out"]
 
 
 @pytest.mark.parametrize("kind", [*ANSWERED, "reset", "not HTTP"])
-def test_a_read_that_fails_once_is_repeated(kind):
-    def behave(line, number):
+def test_a_read_that_fails_once_is_repeated(kind: str) -> None:
+    def behave(line: Line, number: int) -> None:
         while line.receive():
             if number == 1:
                 broken(kind)(line)
@@ -121,8 +127,8 @@ def test_a_read_that_fails_once_is_repeated(kind):
 
 
 @pytest.mark.parametrize("kind", [*ANSWERED, "reset", "not HTTP"])
-def test_a_read_that_fails_twice_is_unavailable(kind):
-    def behave(line, _):
+def test_a_read_that_fails_twice_is_unavailable(kind: str) -> None:
+    def behave(line: Line, _: int) -> None:
         line.receive()
         broken(kind)(line)
 
@@ -132,8 +138,8 @@ def test_a_read_that_fails_twice_is_unavailable(kind):
 
 
 @pytest.mark.parametrize("kind", sorted(set(ANSWERED) - set(GATEWAYS)))
-def test_a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once(kind):
-    def behave(line, _):
+def test_a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once(kind: str) -> None:
+    def behave(line: Line, _: int) -> None:
         line.receive()
         broken(kind)(line)
 
@@ -143,8 +149,8 @@ def test_a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once
 
 
 @pytest.mark.parametrize("kind", GATEWAYS)
-def test_a_gateway_that_gave_up_is_no_answer_and_the_write_is_sent_once(kind):
-    def behave(line, _):
+def test_a_gateway_that_gave_up_is_no_answer_and_the_write_is_sent_once(kind: str) -> None:
+    def behave(line: Line, _: int) -> None:
         line.receive()
         broken(kind)(line)
 
@@ -163,7 +169,9 @@ def test_a_gateway_error_is_not_an_answer_of_the_backend(status: str) -> None:
 
 @pytest.mark.parametrize("call", [read, write])
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)])
-def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repeated(call, header, seconds):
+def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repeated(
+    call: Callable[..., Any], header: str, seconds: float | None
+) -> None:
     behave = answering("429 Too Many Requests", b"", f"Retry-After: {header}")
     with serving(behave) as server, pytest.raises(BackendUnavailable) as caught:
         call(server.url)
@@ -171,7 +179,9 @@ def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repe
 
 
 @pytest.mark.parametrize(("call", "seconds"), [(read, 0.0), (write, 0.3)])
-def test_a_call_without_enough_time_left_is_not_started(call, seconds, monkeypatch):
+def test_a_call_without_enough_time_left_is_not_started(
+    call: Callable[..., Any], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http, "MINIMUM_WRITE_SECONDS", 0.5)
     with serving(answering()) as server, pytest.raises(BackendUnavailable, match="not asked"):
         call(server.url, seconds)
@@ -181,13 +191,13 @@ def test_a_call_without_enough_time_left_is_not_started(call, seconds, monkeypat
 # The breaker
 
 
-def fail_until_open(backend, **arguments):
+def fail_until_open(backend: HttpBackend, **arguments: Any) -> None:
     for _ in range(FAILURES_TO_OPEN):
         with pytest.raises(OutcomeUnknown):
             backend.call("POST", "/x", deadline=Deadline.after(5), moves_money=True, **arguments)
 
 
-def test_a_failing_operation_is_not_asked_again_for_a_while():
+def test_a_failing_operation_is_not_asked_again_for_a_while() -> None:
     with serving(answering("500 Internal Server Error")) as server:
         backend = HttpBackend("acme", server.url)
         fail_until_open(backend, operation="debit")
@@ -196,7 +206,7 @@ def test_a_failing_operation_is_not_asked_again_for_a_while():
     assert len(server.requests) == FAILURES_TO_OPEN
 
 
-def test_other_operations_and_calls_without_breaker_are_asked_all_the_same():
+def test_other_operations_and_calls_without_breaker_are_asked_all_the_same() -> None:
     with serving(answering("500 Internal Server Error")) as server:
         backend = HttpBackend("acme", server.url)
         fail_until_open(backend, operation="debit")
@@ -207,7 +217,7 @@ def test_other_operations_and_calls_without_breaker_are_asked_all_the_same():
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "409 Conflict", "429 Too Many Requests"])
-def test_refusals_never_open_the_breaker(status):
+def test_refusals_never_open_the_breaker(status: str) -> None:
     with serving(answering(status)) as server:
         backend = HttpBackend("acme", server.url)
         for _ in range(2 * FAILURES_TO_OPEN):
@@ -216,7 +226,7 @@ def test_refusals_never_open_the_breaker(status):
     assert len(server.requests) == 2 * FAILURES_TO_OPEN
 
 
-def test_refused_connections_open_the_breaker(monkeypatch):
+def test_refused_connections_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http.time, "sleep", lambda _: None)
     backend = HttpBackend("acme", closed_port())
     for _ in range(FAILURES_TO_OPEN):
@@ -230,8 +240,10 @@ def test_refused_connections_open_the_breaker(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["fine", "reset", "failed", "junk", "malformed headers", "refused connection"])
-def test_no_path_query_body_or_credential_reaches_a_log_or_an_error(kind, caplog, capfd):
-    def behave(line, _):
+def test_no_path_query_body_or_credential_reaches_a_log_or_an_error(
+    kind: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def behave(line: Line, _: int) -> None:
         line.receive()
         if kind == "malformed headers":
             line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno colon here\r\n\r\n{}")

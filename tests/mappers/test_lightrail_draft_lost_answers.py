@@ -1,39 +1,44 @@
 """Lightrail's early V2 draft on bad days: repeats, and answers that were lost."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mappers.base import (
     ActKind,
     OutcomeUnknown,
+    Step,
     Verb,
 )
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import create_app
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 PAST = "2020-01-01T00:00:00.000Z"
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(create_app()) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailDraft:
+def mapper(sandbox: Sandbox) -> LightrailDraft:
     return connect(sandbox)
 
 
 @pytest.fixture
-def story(sandbox, mapper) -> Story:
+def story(sandbox: Sandbox, mapper: LightrailDraft) -> Story:
     return Story(sandbox, mapper)
 
 
-def plays(story, name):
+def plays(story: Story, name: str) -> Step:
     """Return the step of that name, with everything before it done."""
     if name == "hold":
         return story.step(ActKind.DEBIT, 10000)
@@ -44,7 +49,7 @@ def plays(story, name):
 
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "credit"])
-def test_a_repeat_does_nothing_twice(story, name):
+def test_a_repeat_does_nothing_twice(story: Story, name: str) -> None:
     step = plays(story, name)
     first = story.mapper.run(step, soon())
     after = story.balance
@@ -56,7 +61,7 @@ def test_a_repeat_does_nothing_twice(story, name):
 @pytest.mark.parametrize(
     "change", [{"frozen": True}, {"active": False}, {"endDate": PAST}], ids=lambda change: [*change]
 )
-def test_a_repeated_hold_is_found_whatever_the_card_became(story, change):
+def test_a_repeated_hold_is_found_whatever_the_card_became(story: Story, change: dict[str, Any]) -> None:
     step = story.step(ActKind.DEBIT, 1000)
     first = story.mapper.run(step, soon())
     story.card.update(change)
@@ -65,7 +70,7 @@ def test_a_repeated_hold_is_found_whatever_the_card_became(story, change):
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "credit"])
 @pytest.mark.parametrize("fault", ["drop_after", "status_after", "junk"])
-def test_a_lost_success_is_found_by_asking(story, name, fault):
+def test_a_lost_success_is_found_by_asking(story: Story, name: str, fault: str) -> None:
     step = plays(story, name)
     story.sandbox.faults.add(fault, method="POST")
     with pytest.raises(OutcomeUnknown):
@@ -73,7 +78,7 @@ def test_a_lost_success_is_found_by_asking(story, name, fault):
     assert story.mapper.ask(step, soon()) == story.mapper.run(step, soon())
 
 
-def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
+def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story: Story) -> None:
     step = story.step(ActKind.DEBIT, 1000)
     story.mapper.run(step, soon())
     nothing = {"message": "Not Found", "statusCode": 404}
@@ -82,7 +87,7 @@ def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
         story.mapper.run(step, soon())
 
 
-def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story):
+def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story: Story) -> None:
     story.open()
     story.sandbox.faults.add("status", method="POST", status=500, times=30)
     steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.REVERSAL, 1000)]

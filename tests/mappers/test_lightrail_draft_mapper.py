@@ -1,6 +1,10 @@
 """Lightrail's early V2 draft over real sockets: what a shopper's money goes through."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,66 +15,67 @@ from mappers.base import (
     Conflict,
     Holds,
     InsufficientFunds,
+    Refused,
     Verb,
 )
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import create_app
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(create_app()) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailDraft:
+def mapper(sandbox: Sandbox) -> LightrailDraft:
     return connect(sandbox)
 
 
 @pytest.fixture
-def story(sandbox, mapper) -> Story:
+def story(sandbox: Sandbox, mapper: LightrailDraft) -> Story:
     return Story(sandbox, mapper)
 
 
 # Settling and canceling
 
 
-def test_a_hold_keeps_the_money_at_once(story):
+def test_a_hold_keeps_the_money_at_once(story: Story) -> None:
     story.open()
     assert (story.balance, story.transaction.done[0].receipt.balance) == (9000, 9000)
 
 
-def test_the_first_capture_takes_the_whole_hold_and_later_ones_call_nobody(story):
+def test_the_first_capture_takes_the_whole_hold_and_later_ones_call_nobody(story: Story) -> None:
     story.open().capture(300).capture(200)
     assert (story.posts(), story.balance) == (["debit", "capture"], 9000)
 
 
-def test_what_is_voided_after_a_capture_goes_back_as_a_credit(story):
+def test_what_is_voided_after_a_capture_goes_back_as_a_credit(story: Story) -> None:
     story.open().capture(300).reverse(200).reverse(800)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit", "credit"], 10000)
 
 
-def test_all_that_was_captured_goes_back_as_a_credit_for_nothing_is_reversed(story):
+def test_all_that_was_captured_goes_back_as_a_credit_for_nothing_is_reversed(story: Story) -> None:
     story.open().capture(1000).reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit"], 10000)
 
 
-def test_a_hold_given_back_whole_is_voided(story):
+def test_a_hold_given_back_whole_is_voided(story: Story) -> None:
     story.open().reverse(1000)
     assert (story.posts(), story.balance) == (["debit", "void"], 10000)
 
 
-def test_a_part_voided_before_any_capture_is_spendable_at_once(story):
+def test_a_part_voided_before_any_capture_is_spendable_at_once(story: Story) -> None:
     story.open().reverse(400)
     assert (story.posts(), story.balance) == (["debit", "capture", "credit"], 9400)
     story.capture(600)
     assert story.posts() == ["debit", "capture", "credit"]
 
 
-def test_a_capture_left_by_a_refused_partial_void_is_remembered(story):
+def test_a_capture_left_by_a_refused_partial_void_is_remembered(story: Story) -> None:
     story.open()
     story.card["frozen"] = True
     with pytest.raises(CardUnusable, match="frozen"):
@@ -80,18 +85,18 @@ def test_a_capture_left_by_a_refused_partial_void_is_remembered(story):
     assert (story.posts(), story.balance) == (["debit", "capture", "credit", "credit"], 10000)
 
 
-def test_upfront_takes_the_money_at_once_and_gives_it_back(sandbox):
+def test_upfront_takes_the_money_at_once_and_gives_it_back(sandbox: Sandbox) -> None:
     story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).open().capture(300).reverse(200).reverse(500)
     assert (story.posts(), story.balance) == (["debit", "credit", "credit"], 9700)
 
 
-def test_a_credit_adds_at_once_and_its_void_takes_back(sandbox, mapper):
+def test_a_credit_adds_at_once_and_its_void_takes_back(sandbox: Sandbox, mapper: LightrailDraft) -> None:
     story = Story(sandbox, mapper, credit=True).open().capture(1000)
     assert story.balance == 11000
     assert story.reverse(1000).balance == 10000
 
 
-def test_no_code_is_sent_with_a_payment(story):
+def test_no_code_is_sent_with_a_payment(story: Story) -> None:
     story.open().capture(500).reverse(100)
     assert story.code not in repr([request.body for request in story.sandbox.requests])
 
@@ -111,7 +116,9 @@ def test_no_code_is_sent_with_a_payment(story):
         ("VS-DOLLARS", CardUnusable, "currency"),
     ],
 )
-def test_a_card_that_cannot_pay_is_refused_with_its_reason(sandbox, mapper, code, error, why):
+def test_a_card_that_cannot_pay_is_refused_with_its_reason(
+    sandbox: Sandbox, mapper: LightrailDraft, code: str, error: type[Refused], why: str
+) -> None:
     story = Story(sandbox, mapper, code)
     step = story.step(ActKind.DEBIT, 1000)
     with pytest.raises(error, match=why):
@@ -119,19 +126,19 @@ def test_a_card_that_cannot_pay_is_refused_with_its_reason(sandbox, mapper, code
     assert mapper.ask(step, soon()) is None
 
 
-def test_more_than_the_card_holds_is_refused(story):
+def test_more_than_the_card_holds_is_refused(story: Story) -> None:
     with pytest.raises(InsufficientFunds):
         story.mapper.run(story.step(ActKind.DEBIT, 10001), soon())
     assert story.balance == 10000
 
 
-def test_a_card_nobody_knows_is_refused(story):
+def test_a_card_nobody_knows_is_refused(story: Story) -> None:
     with pytest.raises(CardNotFound):
         story.mapper.run(replace(story.step(ActKind.DEBIT, 1000), card_id="nope"), soon())
 
 
 @pytest.mark.parametrize("difference", [{"amount": 999}, {"card_id": "store-001"}, {"verb": Verb.CREDIT}])
-def test_another_request_under_the_same_key_is_a_conflict(story, difference):
+def test_another_request_under_the_same_key_is_a_conflict(story: Story, difference: dict[str, Any]) -> None:
     step = story.step(ActKind.DEBIT, 1000)
     story.mapper.run(step, soon())
     with pytest.raises(Conflict):
@@ -140,7 +147,7 @@ def test_another_request_under_the_same_key_is_a_conflict(story, difference):
         story.mapper.ask(replace(step, **difference), soon())
 
 
-def test_a_hold_captured_elsewhere_counts_as_captured_and_cannot_be_voided(story):
+def test_a_hold_captured_elsewhere_counts_as_captured_and_cannot_be_voided(story: Story) -> None:
     story.open()
     void = story.step(ActKind.REVERSAL, 1000)
     story.model.end("gb-0-1-1", "captured")
@@ -150,7 +157,7 @@ def test_a_hold_captured_elsewhere_counts_as_captured_and_cannot_be_voided(story
     story.capture(1000)
 
 
-def test_a_hold_voided_elsewhere_counts_as_voided_and_cannot_be_captured(story):
+def test_a_hold_voided_elsewhere_counts_as_voided_and_cannot_be_captured(story: Story) -> None:
     story.open()
     capture = story.step(ActKind.CAPTURE, 1000)
     story.model.end("gb-0-1-1", "void")
@@ -159,7 +166,7 @@ def test_a_hold_voided_elsewhere_counts_as_voided_and_cannot_be_captured(story):
     assert story.reverse(1000).balance == 10000
 
 
-def test_a_hold_that_lightrail_does_not_know_cannot_be_ended(story):
+def test_a_hold_that_lightrail_does_not_know_cannot_be_ended(story: Story) -> None:
     story.open()
     step = replace(story.step(ActKind.CAPTURE, 1000), reference="nope")
     with pytest.raises(CardUnusable, match="does not know the hold"):

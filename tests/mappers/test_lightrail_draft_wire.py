@@ -1,7 +1,13 @@
 """Lightrail's early V2 draft on the wire: the exact JSON that is sent for a step, and what its answer means."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import responses
+from responses import RequestsMock
 
 from mappers.base import (
     Customer,
@@ -42,7 +48,7 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
 
@@ -60,7 +66,15 @@ def wire():
     ],
     ids=["hold", "debit", "credit", "refund"],
 )
-def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, body, answer, balance):
+def test_a_step_is_one_post_under_its_key(
+    wire: RequestsMock,
+    mapper: LightrailDraft,
+    deadline: Deadline,
+    verb: Verb,
+    body: dict[str, Any],
+    answer: dict[str, Any],
+    balance: int,
+) -> None:
     wire.post(path(verb), json=answer)
     memo = Memo(order_id="v1-sp", description="Order v1-sp", customer=Customer("12345678900"))
     assert mapper.run(step(verb, memo=memo), deadline) == Receipt(KEY, balance)
@@ -70,26 +84,34 @@ def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, body, an
 
 
 @pytest.mark.parametrize(("verb", "answer"), [(Verb.CAPTURE, CAPTURED), (Verb.VOID, VOIDED)])
-def test_a_hold_is_ended_without_a_body_and_answers_itself(wire, mapper, deadline, verb, answer):
+def test_a_hold_is_ended_without_a_body_and_answers_itself(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, verb: Verb, answer: dict[str, Any]
+) -> None:
     wire.post(path(verb), json=answer)
     assert mapper.run(step(verb), deadline) == Receipt("tx-1")
     assert wire.calls[0].request.body is None
 
 
-def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
+def test_every_call_carries_the_key_as_a_bearer_token(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline
+) -> None:
     wire.get(f"{URL}/valueStores/vs-1", json=STORE)
     mapper.get_card("vs-1", deadline)
     assert wire.calls[0].request.headers["Authorization"] == "Bearer jwt"
 
 
 @pytest.mark.parametrize("word", [True, "pending"])
-def test_a_hold_may_be_shown_as_true_or_as_pending(wire, mapper, deadline, word):
+def test_a_hold_may_be_shown_as_true_or_as_pending(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, word: bool | str
+) -> None:
     wire.post(path(Verb.HOLD), json=PENDING | {"pending": word})
     assert mapper.run(step(Verb.HOLD), deadline).reference == KEY
 
 
 @pytest.mark.parametrize(("verb", "word"), [(Verb.CAPTURE, "capture"), (Verb.VOID, "voided")])
-def test_an_ended_hold_may_be_shown_in_either_form_of_the_word(wire, mapper, deadline, verb, word):
+def test_an_ended_hold_may_be_shown_in_either_form_of_the_word(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, verb: Verb, word: str
+) -> None:
     wire.post(path(verb), json=PENDING | {"pending": word})
     assert mapper.run(step(verb), deadline).reference == KEY
 
@@ -105,7 +127,9 @@ def test_an_ended_hold_may_be_shown_in_either_form_of_the_word(wire, mapper, dea
     ],
     ids=["taken, not held", "held, not taken", "less", "nothing", "the other way"],
 )
-def test_something_else_done_than_asked_for_is_for_a_person(wire, mapper, deadline, verb, answer):
+def test_something_else_done_than_asked_for_is_for_a_person(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, verb: Verb, answer: dict[str, Any]
+) -> None:
     wire.post(path(verb), json=answer)
     with pytest.raises(Undecidable, match="by hand"):
         mapper.run(step(verb), deadline)
@@ -114,7 +138,9 @@ def test_something_else_done_than_asked_for_is_for_a_person(wire, mapper, deadli
 @pytest.mark.parametrize(
     "difference", [{"transactionId": None}, {"steps": None}, {"pending": "soon"}, {"pending": 7}, {"simulated": True}]
 )
-def test_an_answer_that_is_no_transaction_is_unknown(wire, mapper, deadline, difference):
+def test_an_answer_that_is_no_transaction_is_unknown(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, difference: dict[str, Any]
+) -> None:
     wire.post(path(Verb.HOLD), json=PENDING | difference)
     with pytest.raises(OutcomeUnknown) as caught:
         mapper.run(step(Verb.HOLD), deadline)

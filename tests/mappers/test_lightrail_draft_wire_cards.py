@@ -1,10 +1,15 @@
 """Lightrail's early V2 draft on the wire: cards found, read and issued, and the connection."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import responses
+from responses import RequestsMock
 
 from mappers.base import (
     BackendUnavailable,
@@ -12,6 +17,7 @@ from mappers.base import (
     CardUnusable,
     Customer,
     InvalidOptions,
+    MapperError,
     NewCard,
     OutcomeUnknown,
     Query,
@@ -45,7 +51,7 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
 
@@ -53,7 +59,9 @@ def wire():
 # Cards
 
 
-def test_a_card_is_found_by_simulating_the_smallest_order(wire, mapper, deadline):
+def test_a_card_is_found_by_simulating_the_smallest_order(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline
+) -> None:
     wire.post(f"{URL}/transactions/orders", json=ORDER)
     wire.get(f"{URL}/valueStores/vs-1", json=STORE | {"endDate": "2099-01-02T00:00:00.000Z"})
     (card,) = mapper.find(Query(code=f" {CODE} "), deadline)
@@ -71,7 +79,7 @@ def test_a_card_is_found_by_simulating_the_smallest_order(wire, mapper, deadline
     }
 
 
-def test_each_simulated_order_has_its_own_id(wire, mapper, deadline):
+def test_each_simulated_order_has_its_own_id(wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline) -> None:
     wire.post(f"{URL}/transactions/orders", json=ORDER | {"steps": []})
     mapper.find(Query(code=CODE), deadline)
     mapper.find(Query(code=CODE), deadline)
@@ -79,7 +87,9 @@ def test_each_simulated_order_has_its_own_id(wire, mapper, deadline):
 
 
 @pytest.mark.parametrize("steps", [[{"valueStoreId": "vs-1", "amount": -1, "type": "PREPAID"}], [STEP, STEP]])
-def test_the_order_only_has_to_name_the_value_store(wire, mapper, deadline, steps):
+def test_the_order_only_has_to_name_the_value_store(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, steps: list[dict[str, Any]]
+) -> None:
     wire.post(f"{URL}/transactions/orders", json=ORDER | {"steps": steps})
     wire.get(f"{URL}/valueStores/vs-1", json=STORE)
     assert [card.balance for card in mapper.find(Query(code=CODE), deadline)] == [2500]
@@ -96,13 +106,17 @@ def test_the_order_only_has_to_name_the_value_store(wire, mapper, deadline, step
     ],
     ids=["nobody", "several", "insufficient", "no party", "insufficient, older"],
 )
-def test_a_code_that_no_single_value_store_answers_finds_no_card(wire, mapper, deadline, status, answer):
+def test_a_code_that_no_single_value_store_answers_finds_no_card(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, status: int, answer: dict[str, Any]
+) -> None:
     wire.post(f"{URL}/transactions/orders", json=answer, status=status)
     assert mapper.find(Query(code=CODE), deadline) == []
 
 
 @pytest.mark.parametrize("simulated", [False, None, "true"])
-def test_an_order_that_may_have_been_real_is_reported(wire, mapper, deadline, simulated):
+def test_an_order_that_may_have_been_real_is_reported(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, simulated: bool | str | None
+) -> None:
     wire.post(f"{URL}/transactions/orders", json=ORDER | {"simulated": simulated})
     with pytest.raises(BackendUnavailable, match="one minor unit"):
         mapper.find(Query(code=CODE), deadline)
@@ -112,7 +126,9 @@ def test_an_order_that_may_have_been_real_is_reported(wire, mapper, deadline, si
     ("status", "answer"),
     [(409, refused("CurrencyNotFound")), (409, refused(None)), (422, refused(None, 422)), (404, NO_SUCH)],
 )
-def test_an_order_refused_for_another_reason_is_not_taken_for_no_card(wire, mapper, deadline, status, answer):
+def test_an_order_refused_for_another_reason_is_not_taken_for_no_card(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, status: int, answer: dict[str, Any]
+) -> None:
     wire.post(f"{URL}/transactions/orders", json=answer, status=status)
     with pytest.raises(BackendUnavailable):
         mapper.find(Query(code=CODE), deadline)
@@ -134,14 +150,18 @@ def test_an_order_refused_for_another_reason_is_not_taken_for_no_card(wire, mapp
         ({"discount": "false", "active": "true", "frozen": None}, CardStatus.ACTIVE),
     ],
 )
-def test_a_value_store_says_whether_it_can_pay(wire, mapper, deadline, difference, status):
+def test_a_value_store_says_whether_it_can_pay(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, difference: dict[str, Any], status: CardStatus
+) -> None:
     wire.get(f"{URL}/valueStores/vs-1", json=STORE | difference)
     card = mapper.get_card("vs-1", deadline)
     assert (card.status, card.code_mask) == (status, None)
 
 
 @pytest.mark.parametrize("difference", [{"value": "2500"}, {"value": 25.5}, {"active": {}}, {"valueStoreId": None}])
-def test_a_value_store_that_cannot_be_understood_is_unavailable(wire, mapper, deadline, difference):
+def test_a_value_store_that_cannot_be_understood_is_unavailable(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, difference: dict[str, Any]
+) -> None:
     wire.get(f"{URL}/valueStores/vs-1", json=STORE | difference)
     with pytest.raises(BackendUnavailable, match=next(iter(difference))):
         mapper.get_card("vs-1", deadline)
@@ -150,7 +170,7 @@ def test_a_value_store_that_cannot_be_understood_is_unavailable(wire, mapper, de
 # Issuing
 
 
-def test_a_card_is_issued_from_the_program_and_its_code_fetched(wire, deadline):
+def test_a_card_is_issued_from_the_program_and_its_code_fetched(wire: RequestsMock, deadline: Deadline) -> None:
     wire.get(f"{URL}/programs/gift-cards-brl", json=PROGRAM)
     wire.post(f"{URL}/valueStores", json=STORE)
     wire.get(f"{URL}/valueStores/vs-1/code", json={"code": CODE})
@@ -188,14 +208,18 @@ def test_a_card_is_issued_from_the_program_and_its_code_fetched(wire, deadline):
         ({"discount": "true"}, 1000, "discounts"),
     ],
 )
-def test_what_the_program_forbids_is_refused_before_the_call(wire, deadline, difference, balance, message):
+def test_what_the_program_forbids_is_refused_before_the_call(
+    wire: RequestsMock, deadline: Deadline, difference: dict[str, Any], balance: int, message: str
+) -> None:
     wire.get(f"{URL}/programs/gift-cards-brl", json=PROGRAM | difference)
     with pytest.raises(CardUnusable, match=message):
         build(program_id="gift-cards-brl").issue(NewCard("new-1", balance=balance), deadline)
 
 
 @pytest.mark.parametrize("shown", [{"code": "…JKLM"}, {"codeLastFour": "JKLM"}, {}])
-def test_a_code_that_is_not_shown_whole_is_not_answered(wire, deadline, shown):
+def test_a_code_that_is_not_shown_whole_is_not_answered(
+    wire: RequestsMock, deadline: Deadline, shown: dict[str, str]
+) -> None:
     wire.get(f"{URL}/programs/gift-cards-brl", json=PROGRAM)
     wire.post(f"{URL}/valueStores", json=STORE)
     wire.get(f"{URL}/valueStores/vs-1/code", json=shown)
@@ -205,7 +229,9 @@ def test_a_code_that_is_not_shown_whole_is_not_answered(wire, deadline, shown):
 @pytest.mark.parametrize(
     ("code", "error"), [(None, CardUnusable), ("ValueStoreExists", OutcomeUnknown), ("CurrencyNotFound", CardUnusable)]
 )
-def test_a_card_that_is_refused_and_not_there_was_not_issued(wire, deadline, code, error):
+def test_a_card_that_is_refused_and_not_there_was_not_issued(
+    wire: RequestsMock, deadline: Deadline, code: str | None, error: type[MapperError]
+) -> None:
     wire.get(f"{URL}/programs/gift-cards-brl", json=PROGRAM)
     wire.post(f"{URL}/valueStores", json=refused(code), status=409)
     wire.get(url=re.compile(f"{URL}/valueStores/card-.*"), json=NO_SUCH, status=404)
@@ -213,7 +239,7 @@ def test_a_card_that_is_refused_and_not_there_was_not_issued(wire, deadline, cod
         build(program_id="gift-cards-brl").issue(NewCard("new-1", balance=2500), deadline)
 
 
-def test_a_card_whose_code_cannot_be_read_may_be_asked_for_again(wire, deadline):
+def test_a_card_whose_code_cannot_be_read_may_be_asked_for_again(wire: RequestsMock, deadline: Deadline) -> None:
     wire.get(f"{URL}/programs/gift-cards-brl", json=PROGRAM)
     wire.post(f"{URL}/valueStores", json=STORE)
     wire.get(f"{URL}/valueStores/vs-1/code", status=503)
@@ -221,7 +247,7 @@ def test_a_card_whose_code_cannot_be_read_may_be_asked_for_again(wire, deadline)
         build(program_id="gift-cards-brl").issue(NewCard("new-1", balance=2500), deadline)
 
 
-def test_without_a_program_no_card_is_issued(mapper, deadline):
+def test_without_a_program_no_card_is_issued(mapper: LightrailDraft, deadline: Deadline) -> None:
     with pytest.raises(Unsupported, match="program_id"):
         mapper.issue(NewCard("new-1", balance=2500), deadline)
 
@@ -229,13 +255,15 @@ def test_without_a_program_no_card_is_issued(mapper, deadline):
 # The connection
 
 
-def test_ping_without_a_program_lists_programs(wire, mapper, deadline):
+def test_ping_without_a_program_lists_programs(wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline) -> None:
     wire.get(f"{URL}/programs?limit=1", json=[PROGRAM])
     mapper.ping(deadline)
 
 
 @pytest.mark.parametrize(("status", "answer"), [(404, NO_SUCH), (200, PROGRAM | {"currency": "USD"})])
-def test_ping_names_a_program_that_will_not_do(wire, deadline, status, answer):
+def test_ping_names_a_program_that_will_not_do(
+    wire: RequestsMock, deadline: Deadline, status: int, answer: dict[str, Any]
+) -> None:
     wire.get(f"{URL}/programs/gift-cards-brl", json=answer, status=status)
     with pytest.raises(BackendUnavailable, match="program_id"):
         build(program_id="gift-cards-brl").ping(deadline)
@@ -245,7 +273,7 @@ def test_ping_names_a_program_that_will_not_do(wire, deadline, status, answer):
     ("option", "value"),
     [("api_key", Secret("")), ("api_key", Secret("two words")), ("program_id", ""), ("base_url", "http://example.com")],
 )
-def test_an_option_that_cannot_work_is_named(option, value):
+def test_an_option_that_cannot_work_is_named(option: str, value: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
         build(**{option: value})
     assert caught.value.option == option

@@ -1,25 +1,39 @@
 """Lightrail V1 over real sockets: which cards are found and issued, and what a cart makes them worth."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from mappers.base import ActKind, CardStatus, CardUnusable, Customer, InsufficientFunds, NewCard, OutcomeUnknown, Query
+from mappers.base import (
+    ActKind,
+    CardStatus,
+    CardUnusable,
+    Cart,
+    Customer,
+    Holds,
+    InsufficientFunds,
+    NewCard,
+    OutcomeUnknown,
+    Query,
+)
 from mappers.lightrail_v1.mapper import LightrailV1
 from mappers.lightrail_v1.sandbox import SEEDS, create_app
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from tests.mappers.lightrail_v1_story import ANA, HAT, LARGE, SMALL, Story, connect, soon
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(create_app()) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailV1:
+def mapper(sandbox: Sandbox) -> LightrailV1:
     return connect(sandbox)
 
 
@@ -27,7 +41,7 @@ def mapper(sandbox) -> LightrailV1:
 
 
 @pytest.mark.parametrize("code", SEEDS)
-def test_every_seed_is_found_as_what_it_is(mapper, code):
+def test_every_seed_is_found_as_what_it_is(mapper: LightrailV1, code: str) -> None:
     statuses = {
         "V1FRO": CardStatus.FROZEN, "V1EXP": CardStatus.EXPIRED, "V1NST": CardStatus.NOT_STARTED,
         "V1CAN": CardStatus.CANCELED, "V1INA": CardStatus.INACTIVE, "V1USD": CardStatus.WRONG_CURRENCY,
@@ -42,7 +56,7 @@ def test_every_seed_is_found_as_what_it_is(mapper, code):
 @pytest.mark.parametrize(
     ("currency", "code", "amount"), [("JPY", "V1JPY-5000", 5000), ("KWD", "V1KWD-5", 5000), ("XXX", "V1PTS-900", 900)]
 )
-def test_odd_currencies_pay_in_their_own_unit(sandbox, currency, code, amount):
+def test_odd_currencies_pay_in_their_own_unit(sandbox: Sandbox, currency: str, code: str, amount: int) -> None:
     mapper = connect(sandbox, currency=currency)
     [card] = mapper.find(Query(code=code), soon())
     assert (card.balance, card.status) == (amount, CardStatus.ACTIVE)
@@ -52,7 +66,7 @@ def test_odd_currencies_pay_in_their_own_unit(sandbox, currency, code, amount):
     assert story.value == [0]
 
 
-def test_the_code_is_in_no_url_but_the_lookups(sandbox, mapper):
+def test_the_code_is_in_no_url_but_the_lookups(sandbox: Sandbox, mapper: LightrailV1) -> None:
     [card] = mapper.find(Query(code="V1PRO-30", cart=LARGE), soon())
     mapper.get_card(card.id, soon())
     Story(sandbox, mapper, "V1PRO-30").hold()
@@ -64,7 +78,7 @@ def test_the_code_is_in_no_url_but_the_lookups(sandbox, mapper):
 # Account cards
 
 
-def test_a_customers_account_cards_in_our_currency_are_found_without_a_code(sandbox):
+def test_a_customers_account_cards_in_our_currency_are_found_without_a_code(sandbox: Sandbox) -> None:
     mapper = connect(sandbox, loyalty_caption="Store credit", loyalty_relation_name="Shopper")
     cards = mapper.find(Query(customer=ANA), soon())
     shown = [(card.balance, card.caption, card.relation_name) for card in cards]
@@ -72,24 +86,24 @@ def test_a_customers_account_cards_in_our_currency_are_found_without_a_code(sand
     assert {card.status for card in cards} == {CardStatus.ACTIVE}
 
 
-def test_points_are_found_by_a_provider_of_points(sandbox):
+def test_points_are_found_by_a_provider_of_points(sandbox: Sandbox) -> None:
     [card] = connect(sandbox, currency="XXX").find(Query(customer=ANA), soon())
     assert (card.balance, card.currency, card.caption) == (900, "XXX", "Points")
 
 
-def test_an_account_card_is_the_same_by_search_and_by_id(mapper):
+def test_an_account_card_is_the_same_by_search_and_by_id(mapper: LightrailV1) -> None:
     for card in mapper.find(Query(customer=ANA), soon()):
         again = mapper.get_card(card.id, soon())
         assert (again.id, again.balance, again.caption) == (card.id, card.balance, card.caption)
 
 
-def test_the_customers_document_may_be_the_contacts_id(sandbox):
+def test_the_customers_document_may_be_the_contacts_id(sandbox: Sandbox) -> None:
     mapper = connect(sandbox, contact_key="userSuppliedId")
     assert len(mapper.find(Query(customer=Customer("12345678909")), soon())) == 2
     assert mapper.find(Query(customer=ANA), soon()) == []
 
 
-def test_an_account_card_pays(sandbox, mapper):
+def test_an_account_card_pays(sandbox: Sandbox, mapper: LightrailV1) -> None:
     [card] = [card for card in mapper.find(Query(customer=ANA), soon()) if card.balance == 4000]
     story = Story(sandbox, mapper, amount=4000)
     story.transaction = replace(story.transaction, card_id=card.id)
@@ -97,7 +111,7 @@ def test_an_account_card_pays(sandbox, mapper):
     assert mapper.get_card(card.id, soon()).balance == 0
 
 
-def test_code_and_customer_are_told_apart(mapper):
+def test_code_and_customer_are_told_apart(mapper: LightrailV1) -> None:
     assert mapper.find(Query(code="", customer=ANA), soon()) == []
 
 
@@ -114,44 +128,46 @@ def test_code_and_customer_are_told_apart(mapper):
         ("V1HAT-30", HAT, 3500),
     ],
 )
-def test_a_search_counts_the_promotions_that_its_cart_unlocks(mapper, code, cart, balance):
+def test_a_search_counts_the_promotions_that_its_cart_unlocks(
+    mapper: LightrailV1, code: str, cart: Cart | None, balance: int
+) -> None:
     assert mapper.find(Query(code=code, cart=cart), soon())[0].balance == balance
 
 
-def test_by_id_a_card_is_worth_what_it_can_pay_for_certain(mapper):
+def test_by_id_a_card_is_worth_what_it_can_pay_for_certain(mapper: LightrailV1) -> None:
     [card] = mapper.find(Query(code="V1PRO-30", cart=LARGE), soon())
     assert mapper.get_card(card.id, soon()).balance == 3000
 
 
-def test_a_store_may_leave_restricted_promotions_out_so_that_search_and_get_always_agree(sandbox):
+def test_a_store_may_leave_restricted_promotions_out_so_that_search_and_get_always_agree(sandbox: Sandbox) -> None:
     mapper = connect(sandbox, restricted_promotions=False)
     assert mapper.find(Query(code="V1PRO-30", cart=LARGE), soon())[0].balance == 3000
 
 
-def test_a_card_without_restrictions_costs_no_dry_run(sandbox, mapper):
+def test_a_card_without_restrictions_costs_no_dry_run(sandbox: Sandbox, mapper: LightrailV1) -> None:
     mapper.find(Query(code="V1ACT-100", cart=LARGE), soon())
     assert not any("dryRun" in request.path for request in sandbox.requests)
 
 
-def test_a_search_moves_nothing(sandbox, mapper):
+def test_a_search_moves_nothing(sandbox: Sandbox, mapper: LightrailV1) -> None:
     mapper.find(Query(code="V1PRO-30", cart=LARGE), soon())
     assert Story(sandbox, mapper, "V1PRO-30").value == [3000, 2000]
 
 
 @pytest.mark.parametrize("holds", LightrailV1.supported_holds)
-def test_what_the_search_showed_can_be_paid_with_the_same_cart(sandbox, holds):
+def test_what_the_search_showed_can_be_paid_with_the_same_cart(sandbox: Sandbox, holds: Holds) -> None:
     story = Story(sandbox, connect(sandbox, holds), "V1PRO-30", 5000, cart=LARGE)
     story.hold()
     story.do(ActKind.CAPTURE, 5000)
     assert story.value == [0, 0]
 
 
-def test_without_its_cart_a_promotion_does_not_pay(sandbox, mapper):
+def test_without_its_cart_a_promotion_does_not_pay(sandbox: Sandbox, mapper: LightrailV1) -> None:
     with pytest.raises(InsufficientFunds):
         Story(sandbox, mapper, "V1PRO-30", 5000, cart=SMALL).hold()
 
 
-def test_a_promotion_gets_its_own_money_back_when_all_goes_back(sandbox, mapper):
+def test_a_promotion_gets_its_own_money_back_when_all_goes_back(sandbox: Sandbox, mapper: LightrailV1) -> None:
     story = Story(sandbox, mapper, "V1PRO-30", 5000, cart=LARGE)
     story.hold()
     story.do(ActKind.CAPTURE, 5000)
@@ -162,7 +178,7 @@ def test_a_promotion_gets_its_own_money_back_when_all_goes_back(sandbox, mapper)
 # Issuing
 
 
-def test_what_a_gift_card_is_issued_with_comes_back(mapper):
+def test_what_a_gift_card_is_issued_with_comes_back(mapper: LightrailV1) -> None:
     starts, ends = datetime(2026, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
     new = NewCard("key-1", "Club", "Birthday ção", ANA, starts, ends, True, False, False, 700)
     issued = mapper.issue(new, soon())
@@ -173,14 +189,14 @@ def test_what_a_gift_card_is_issued_with_comes_back(mapper):
         assert issued.code not in repr(card)
 
 
-def test_a_repeat_whose_options_changed_meanwhile_makes_no_second_card(sandbox, mapper):
+def test_a_repeat_whose_options_changed_meanwhile_makes_no_second_card(sandbox: Sandbox, mapper: LightrailV1) -> None:
     new = NewCard("key-1", customer=ANA)
     first = mapper.issue(new, soon())
     second = connect(sandbox, program_id=None).issue(new, soon())
     assert (second.card.id, second.code) == (first.card.id, first.code)
 
 
-def test_a_lost_answer_to_issuing_is_made_good_by_the_repeat(sandbox, mapper):
+def test_a_lost_answer_to_issuing_is_made_good_by_the_repeat(sandbox: Sandbox, mapper: LightrailV1) -> None:
     sandbox.faults.add("drop_after", method="POST", path="/v1/cards$")
     with pytest.raises(OutcomeUnknown):
         mapper.issue(NewCard("key-1"), soon())
@@ -190,7 +206,7 @@ def test_a_lost_answer_to_issuing_is_made_good_by_the_repeat(sandbox, mapper):
 
 
 @pytest.mark.parametrize("email", ["ana@example.com", "new@example.com"])
-def test_an_account_card_is_issued_to_a_customer_and_found_again(sandbox, email):
+def test_an_account_card_is_issued_to_a_customer_and_found_again(sandbox: Sandbox, email: str) -> None:
     mapper = connect(sandbox, program_id=None)
     customer = Customer(email, email=email)
     issued = mapper.issue(NewCard("key-1", caption="Welcome", customer=customer, balance=250), soon())
@@ -200,7 +216,7 @@ def test_an_account_card_is_issued_to_a_customer_and_found_again(sandbox, email)
     assert (found[issued.card.id].balance, found[issued.card.id].caption) == (250, "Welcome")
 
 
-def test_a_contact_that_has_the_id_and_another_address_is_named(sandbox):
+def test_a_contact_that_has_the_id_and_another_address_is_named(sandbox: Sandbox) -> None:
     mapper = connect(sandbox, program_id=None)
     backend = sandbox.app.extensions["backend"]
     body = {"userSuppliedId": "bob@example.com", "email": "robert@example.com"}

@@ -1,10 +1,14 @@
 """Lightrail V1 issues gift cards of a program, and account cards for customers."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import responses
-from responses import matchers
+from responses import RequestsMock, matchers
 
 from mappers.base import BackendUnavailable, CardUnusable, Customer, NewCard, OutcomeUnknown, Unsupported
 from mappers.deadline import Deadline
@@ -35,12 +39,12 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
 
 
-def test_issuing_makes_a_gift_card_of_the_program_and_reads_its_code(wire, deadline):
+def test_issuing_makes_a_gift_card_of_the_program_and_reads_its_code(wire: RequestsMock, deadline: Deadline) -> None:
     wire.get(f"{URL}/programs/program-1", json={"program": PROGRAM})
     wire.post(f"{URL}/cards", json={"card": CARD})
     wire.get(f"{CARD_URL}/fullcode", json={"fullcode": {"code": CODE}})
@@ -79,20 +83,24 @@ def test_issuing_makes_a_gift_card_of_the_program_and_reads_its_code(wire, deadl
         ({"valueStoreType": "ATTACHED"}, 500, "promotions"),
     ],
 )
-def test_what_the_program_does_not_issue_is_not_even_asked(wire, deadline, difference, balance, message):
+def test_what_the_program_does_not_issue_is_not_even_asked(
+    wire: RequestsMock, deadline: Deadline, difference: dict[str, Any], balance: int, message: str
+) -> None:
     wire.get(f"{URL}/programs/program-1", json={"program": PROGRAM | difference})
     with pytest.raises(CardUnusable, match=message):
         build(program_id="program-1").issue(NewCard("new-1", balance=balance), deadline)
     assert len(wire.calls) == 1
 
 
-def test_an_unknown_program_names_the_option(wire, deadline):
+def test_an_unknown_program_names_the_option(wire: RequestsMock, deadline: Deadline) -> None:
     wire.get(f"{URL}/programs/program-1", **error(404))
     with pytest.raises(BackendUnavailable, match="program_id"):
         build(program_id="program-1").issue(NewCard("new-1"), deadline)
 
 
-def test_without_a_program_a_customer_gets_an_account_card(wire, mapper, deadline):
+def test_without_a_program_a_customer_gets_an_account_card(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
     account = CARD | {"cardType": "ACCOUNT_CARD", "contactId": "contact-1"}
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT]})
     wire.post(f"{URL}/cards", json={"card": account})
@@ -105,7 +113,9 @@ def test_without_a_program_a_customer_gets_an_account_card(wire, mapper, deadlin
 
 
 @pytest.mark.parametrize(("contact_key", "name"), [("email", "ana@example.com"), ("userSuppliedId", "123")])
-def test_a_customer_without_a_contact_gets_one_first(wire, deadline, contact_key, name):
+def test_a_customer_without_a_contact_gets_one_first(
+    wire: RequestsMock, deadline: Deadline, contact_key: str, name: str
+) -> None:
     wire.get(f"{URL}/contacts", json={"contacts": []}, match=[matchers.query_param_matcher({contact_key: name})])
     wire.post(f"{URL}/contacts", json={"contact": CONTACT})
     wire.post(f"{URL}/cards", json={"card": CARD | {"cardType": "ACCOUNT_CARD", "contactId": "contact-1"}})
@@ -114,19 +124,23 @@ def test_a_customer_without_a_contact_gets_one_first(wire, deadline, contact_key
     assert sent(wire, 1) == {"userSuppliedId": name, "email": "ana@example.com"}
 
 
-def test_without_a_program_and_a_customer_there_is_nothing_to_issue(mapper, deadline, wire):
+def test_without_a_program_and_a_customer_there_is_nothing_to_issue(
+    mapper: LightrailV1, deadline: Deadline, wire: RequestsMock
+) -> None:
     with pytest.raises(Unsupported, match="program_id"):
         mapper.issue(NewCard("new-1"), deadline)
     assert len(wire.calls) == 0
 
 
-def test_an_account_card_needs_what_contacts_are_found_by(mapper, deadline, wire):
+def test_an_account_card_needs_what_contacts_are_found_by(
+    mapper: LightrailV1, deadline: Deadline, wire: RequestsMock
+) -> None:
     with pytest.raises(CardUnusable, match="email"):
         mapper.issue(NewCard("new-1", customer=Customer("123")), deadline)
     assert len(wire.calls) == 0
 
 
-def test_a_card_under_the_same_key_is_the_issued_card(wire, deadline):
+def test_a_card_under_the_same_key_is_the_issued_card(wire: RequestsMock, deadline: Deadline) -> None:
     wire.get(f"{URL}/programs/program-1", json={"program": PROGRAM | {"codeValueMin": None}})
     wire.post(f"{URL}/cards", **error(409))
     wire.get(f"{URL}/cards", json={"cards": [CARD | {"userSuppliedId": "new-1"}]})
@@ -137,7 +151,9 @@ def test_a_card_under_the_same_key_is_the_issued_card(wire, deadline):
 
 
 @pytest.mark.parametrize("path", ["fullcode", "details"])
-def test_a_card_that_cannot_be_read_after_it_was_made_is_an_unknown_outcome(wire, mapper, deadline, path):
+def test_a_card_that_cannot_be_read_after_it_was_made_is_an_unknown_outcome(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, path: str
+) -> None:
     mapper = build(program_id="program-1")
     wire.assert_all_requests_are_fired = False
     wire.get(f"{URL}/programs/program-1", json={"program": PROGRAM | {"codeValueMin": None}})

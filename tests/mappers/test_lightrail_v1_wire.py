@@ -1,7 +1,13 @@
 """Lightrail V1 on the wire: the exact JSON that is sent, and the options it needs."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import responses
+from responses import RequestsMock
 
 from mappers.base import Holds, InvalidOptions, Memo, Query, Receipt, Secret, Verb
 from mappers.deadline import Deadline
@@ -42,7 +48,7 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
 
@@ -50,7 +56,9 @@ def wire():
 # What is sent
 
 
-def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
+def test_every_call_carries_the_key_as_a_bearer_token(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
     answer_card(wire)
     mapper.get_card("card-6dxx89", deadline)
     assert {call.request.headers["Authorization"] for call in wire.calls} == {"Bearer jwt"}
@@ -69,7 +77,16 @@ def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
     ],
     ids=["hold", "debit", "credit", "refund", "capture", "void", "refund of all"],
 )
-def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, reference, path, body, answer):
+def test_a_step_is_one_post_under_its_key(
+    wire: RequestsMock,
+    mapper: LightrailV1,
+    deadline: Deadline,
+    verb: Verb,
+    reference: str,
+    path: str,
+    body: dict[str, Any],
+    answer: dict[str, Any],
+) -> None:
     wire.post(f"{MONEY}{path}", json={"transaction": answer})
     assert mapper.run(step(verb, reference=reference), deadline) == Receipt(answer["transactionId"])
     assert sent(wire) == body | {"userSuppliedId": KEY, "metadata": {"giftbridge": {}}}
@@ -79,7 +96,15 @@ def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, referenc
     ("verb", "reference", "path", "answer"),
     [(Verb.HOLD, "", "", PENDING), (Verb.DEBIT, "", "", DRAWDOWN), (Verb.CAPTURE, "tx-1", "/tx-1/capture", CAPTURE)],
 )
-def test_the_cart_goes_with_the_hold_and_with_its_capture(wire, mapper, deadline, verb, reference, path, answer):
+def test_the_cart_goes_with_the_hold_and_with_its_capture(
+    wire: RequestsMock,
+    mapper: LightrailV1,
+    deadline: Deadline,
+    verb: Verb,
+    reference: str,
+    path: str,
+    answer: dict[str, Any],
+) -> None:
     wire.post(f"{MONEY}{path}", json={"transaction": answer})
     memo = Memo("v1-sp", "Order v1-sp", ANA, CART)
     mapper.run(step(verb, reference=reference, memo=memo), deadline)
@@ -88,13 +113,17 @@ def test_the_cart_goes_with_the_hold_and_with_its_capture(wire, mapper, deadline
 
 
 @pytest.mark.parametrize(("currency", "digits"), [("JPY", 0), ("XXX", 0), ("BRL", 2), ("KWD", 3)])
-def test_amounts_are_sent_in_the_smallest_unit(wire, deadline, currency, digits):
+def test_amounts_are_sent_in_the_smallest_unit(
+    wire: RequestsMock, deadline: Deadline, currency: str, digits: int
+) -> None:
     wire.post(MONEY, json={"transaction": PENDING | {"currency": currency}})
     build(currency=currency, digits=digits).run(step(Verb.HOLD), deadline)
     assert (sent(wire)["value"], sent(wire)["currency"]) == (-500, currency)
 
 
-def test_the_code_is_in_one_url_only_and_encoded_as_one_segment(wire, mapper, deadline):
+def test_the_code_is_in_one_url_only_and_encoded_as_one_segment(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
     code = "A/B C+D=.%#é"
     wire.get(f"{URL}/codes/A%2FB%20C%2BD%3D.%25%23%C3%A9/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
@@ -104,12 +133,16 @@ def test_the_code_is_in_one_url_only_and_encoded_as_one_segment(wire, mapper, de
 
 
 @pytest.mark.parametrize("code", ["", "   ", "x" * 256, ".", ".."])
-def test_what_cannot_be_a_code_is_not_even_asked(mapper, deadline, wire, code):
+def test_what_cannot_be_a_code_is_not_even_asked(
+    mapper: LightrailV1, deadline: Deadline, wire: RequestsMock, code: str
+) -> None:
     assert mapper.find(Query(code=code), deadline) == []
     assert len(wire.calls) == 0
 
 
-def test_a_dry_run_asks_for_the_most_this_cart_lets_the_card_pay(wire, mapper, deadline):
+def test_a_dry_run_asks_for_the_most_this_cart_lets_the_card_pay(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
     wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
     wire.post(f"{MONEY}/dryRun", json={"transaction": DRAWDOWN | {"transactionId": None, "value": -33801}})
@@ -121,7 +154,7 @@ def test_a_dry_run_asks_for_the_most_this_cart_lets_the_card_pay(wire, mapper, d
     assert card.balance == 33801
 
 
-def test_each_dry_run_has_an_id_of_its_own(wire, mapper, deadline):
+def test_each_dry_run_has_an_id_of_its_own(wire: RequestsMock, mapper: LightrailV1, deadline: Deadline) -> None:
     wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
     wire.post(f"{MONEY}/dryRun", json={"transaction": DRAWDOWN})
@@ -134,7 +167,7 @@ def test_each_dry_run_has_an_id_of_its_own(wire, mapper, deadline):
 
 
 @pytest.mark.parametrize("currency", ["MEGABUCKS", "brl", "R$", "BR1"])
-def test_only_three_letter_currencies_exist_at_lightrail(currency):
+def test_only_three_letter_currencies_exist_at_lightrail(currency: str) -> None:
     with pytest.raises(InvalidOptions, match="three capital letters") as caught:
         build(currency=currency)
     assert caught.value.option == "currency"
@@ -143,14 +176,14 @@ def test_only_three_letter_currencies_exist_at_lightrail(currency):
 @pytest.mark.parametrize(
     ("option", "value"), [("contact_key", "document"), ("base_url", "http://api.example.com"), ("contact_key", "")]
 )
-def test_an_option_that_cannot_work_is_named(option, value):
+def test_an_option_that_cannot_work_is_named(option: str, value: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
         build(**{option: value})
     assert caught.value.option == option
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "ключ"])
-def test_a_key_that_no_header_can_carry_is_named_and_not_shown(key):
+def test_a_key_that_no_header_can_carry_is_named_and_not_shown(key: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
         LightrailV1("acme", Currency("BRL", 2), Holds.NATIVE, LightrailV1Options(Secret(key)))
     assert caught.value.option == "api_key"

@@ -1,10 +1,14 @@
 """Lightrail V1's own examples understood, and what is not understood never taken for something else."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import responses
-from responses import matchers
+from responses import RequestsMock, matchers
 
 from mappers.base import (
     BackendUnavailable,
@@ -50,7 +54,7 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
 
@@ -58,7 +62,7 @@ def wire():
 # What is understood
 
 
-def test_a_card_and_its_details_are_one_card(wire, mapper, deadline):
+def test_a_card_and_its_details_are_one_card(wire: RequestsMock, mapper: LightrailV1, deadline: Deadline) -> None:
     categories = [
         {"key": "giftbridge_caption", "value": "Birthday"},
         {"key": "giftbridge_relation_name", "value": "loyalty"},
@@ -87,7 +91,9 @@ def test_a_card_and_its_details_are_one_card(wire, mapper, deadline):
     ],
     ids=["principal", "restricted promotion", "promotion", "expired promotion", "expired principal"],
 )
-def test_without_a_cart_a_card_is_worth_what_it_can_pay_for_certain(wire, mapper, deadline, stores, balance):
+def test_without_a_cart_a_card_is_worth_what_it_can_pay_for_certain(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, stores: list[dict[str, Any]], balance: int
+) -> None:
     answer_card(wire, details=DETAILS | {"valueStores": stores})
     card = mapper.get_card("card-6dxx89", deadline)
     assert (card.balance, card.status) == (balance, CardStatus.ACTIVE)
@@ -104,7 +110,9 @@ def test_without_a_cart_a_card_is_worth_what_it_can_pay_for_certain(wire, mapper
         ("SOMETHING_NEW", CardStatus.INACTIVE),
     ],
 )
-def test_a_card_that_cannot_pay_says_why(wire, mapper, deadline, state, status):
+def test_a_card_that_cannot_pay_says_why(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, state: str, status: CardStatus
+) -> None:
     answer_card(wire, details=DETAILS | {"valueStores": [PRINCIPAL | {"state": state}]})
     assert mapper.get_card("card-6dxx89", deadline).status is status
 
@@ -117,31 +125,37 @@ def test_a_card_that_cannot_pay_says_why(wire, mapper, deadline, state, status):
         ({"valueStores": []}, CardStatus.UNSUPPORTED),
     ],
 )
-def test_what_is_no_card_of_ours_says_so(wire, mapper, deadline, difference, status):
+def test_what_is_no_card_of_ours_says_so(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, difference: dict[str, Any], status: CardStatus
+) -> None:
     answer_card(wire, details=DETAILS | difference)
     assert mapper.get_card("card-6dxx89", deadline).status is status
 
 
-def test_a_card_whose_id_tells_its_code_is_not_used(wire, mapper, deadline):
+def test_a_card_whose_id_tells_its_code_is_not_used(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
     wire.get(f"{URL}/codes/DXX89/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
     assert mapper.find(Query(code="DXX89"), deadline)[0].status is CardStatus.UNSUPPORTED
 
 
 @pytest.mark.parametrize("status", [404, 400])
-def test_an_unknown_code_is_no_card(wire, mapper, deadline, status):
+def test_an_unknown_code_is_no_card(wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, status: int) -> None:
     wire.get(f"{URL}/codes/{CODE}/details", **error(status))
     assert mapper.find(Query(code=CODE), deadline) == []
 
 
 @pytest.mark.parametrize("body", [{"message": "Not Found"}, None, {"status": "error"}])
-def test_a_404_of_somebody_else_does_not_pass_for_lightrails(wire, mapper, deadline, body):
+def test_a_404_of_somebody_else_does_not_pass_for_lightrails(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, body: dict[str, str] | None
+) -> None:
     wire.get(f"{URL}/codes/{CODE}/details", json=body, status=404)
     with pytest.raises(BackendUnavailable, match="base_url"):
         mapper.find(Query(code=CODE), deadline)
 
 
-def test_an_unknown_id_is_card_not_found(wire, mapper, deadline):
+def test_an_unknown_id_is_card_not_found(wire: RequestsMock, mapper: LightrailV1, deadline: Deadline) -> None:
     wire.get(f"{CARD_URL}/details", **error(404, "CardNotFound"))
     with pytest.raises(CardNotFound):
         mapper.get_card("card-6dxx89", deadline)
@@ -150,14 +164,18 @@ def test_an_unknown_id_is_card_not_found(wire, mapper, deadline):
 @pytest.mark.parametrize(
     "body", [DETAILS, {"details": []}, {"details": {}}, {"details": DETAILS | {"valueStores": [{"value": 1.5}]}}, [], 3]
 )
-def test_a_read_that_cannot_be_understood_is_no_card(wire, mapper, deadline, body):
+def test_a_read_that_cannot_be_understood_is_no_card(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, body: dict[str, Any] | list[Any] | int
+) -> None:
     wire.get(f"{CARD_URL}/details", json=body)
     with pytest.raises(BackendUnavailable):
         mapper.get_card("card-6dxx89", deadline)
 
 
 @pytest.mark.parametrize("body", [[], {}, PENDING, {"transaction": PENDING | {"transactionId": None}}, "ok"])
-def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(wire, mapper, deadline, body):
+def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, body: list[Any] | dict[str, Any] | str
+) -> None:
     wire.post(MONEY, json=body)
     with pytest.raises(OutcomeUnknown) as caught:
         mapper.run(step(Verb.HOLD), deadline)
@@ -165,21 +183,27 @@ def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(wire, mapper,
 
 
 @pytest.mark.parametrize("difference", [{"value": -499}, {"value": 500}, {"currency": "USD"}])
-def test_a_success_with_another_amount_is_for_a_person(wire, mapper, deadline, difference):
+def test_a_success_with_another_amount_is_for_a_person(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, difference: dict[str, Any]
+) -> None:
     wire.post(MONEY, json={"transaction": PENDING | difference})
     with pytest.raises(Undecidable):
         mapper.run(step(Verb.HOLD), deadline)
 
 
 @pytest.mark.parametrize(("value", "balance"), [(-33801, 33801), (-99999, 33801), (-1, 1), (0, 0), (5, 0)])
-def test_a_dry_run_never_makes_a_card_worth_more_than_it_holds(wire, mapper, deadline, value, balance):
+def test_a_dry_run_never_makes_a_card_worth_more_than_it_holds(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, value: int, balance: int
+) -> None:
     wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
     wire.post(f"{MONEY}/dryRun", json={"transaction": DRAWDOWN | {"value": value}})
     assert mapper.find(Query(code=CODE, cart=CART), deadline)[0].balance == balance
 
 
-def test_a_dry_run_that_is_refused_leaves_what_is_certain(wire, mapper, deadline):
+def test_a_dry_run_that_is_refused_leaves_what_is_certain(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
     wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS})
     wire.get(CARD_URL, json={"card": CARD})
     wire.post(f"{MONEY}/dryRun", **error(400))
@@ -192,7 +216,9 @@ def test_a_dry_run_that_is_refused_leaves_what_is_certain(wire, mapper, deadline
 @pytest.mark.parametrize(
     ("contact_key", "name"), [("email", "ana@example.com"), ("userSuppliedId", "123")], ids=["email", "key"]
 )
-def test_account_cards_are_those_of_the_contact_in_our_currency(wire, deadline, contact_key, name):
+def test_account_cards_are_those_of_the_contact_in_our_currency(
+    wire: RequestsMock, deadline: Deadline, contact_key: str, name: str
+) -> None:
     account = CARD | {"cardType": "ACCOUNT_CARD", "contactId": "contact-1"}
     filters = {"contactId": "contact-1", "cardType": "ACCOUNT_CARD", "currency": "BRL", "limit": "10"}
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT]}, match=[matchers.query_param_matcher({contact_key: name})])
@@ -207,24 +233,30 @@ def test_account_cards_are_those_of_the_contact_in_our_currency(wire, deadline, 
 @pytest.mark.parametrize(
     "other", [{"email": "bob@example.com"}, {"email": None}, {"email": "ana@example.com.evil.example"}]
 )
-def test_a_contact_of_another_name_is_not_the_customer(wire, mapper, deadline, other):
+def test_a_contact_of_another_name_is_not_the_customer(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, other: dict[str, Any]
+) -> None:
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT | other]})
     assert mapper.find(Query(customer=ANA), deadline) == []
 
 
-def test_a_contact_under_another_id_is_not_the_customer(wire, deadline):
+def test_a_contact_under_another_id_is_not_the_customer(wire: RequestsMock, deadline: Deadline) -> None:
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT | {"userSuppliedId": "1234"}]})
     assert build(contact_key="userSuppliedId").find(Query(customer=ANA), deadline) == []
 
 
 @pytest.mark.parametrize("other", [{"contactId": "contact-2"}, {"cardType": "GIFT_CARD", "contactId": "contact-1"}])
-def test_a_card_of_another_contact_or_kind_is_not_the_customers(wire, mapper, deadline, other):
+def test_a_card_of_another_contact_or_kind_is_not_the_customers(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, other: dict[str, str]
+) -> None:
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT]})
     wire.get(f"{URL}/cards", json={"cards": [CARD | {"cardType": "ACCOUNT_CARD"} | other]})
     assert mapper.find(Query(customer=ANA), deadline) == []
 
 
 @pytest.mark.parametrize("customer", [None, Customer("123")])
-def test_a_customer_whose_email_is_not_known_finds_nothing(wire, mapper, deadline, customer):
+def test_a_customer_whose_email_is_not_known_finds_nothing(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, customer: Customer | None
+) -> None:
     assert mapper.find(Query(customer=customer), deadline) == []
     assert len(wire.calls) == 0

@@ -1,5 +1,8 @@
 """Lightrail V2 on bad days: answers that were lost, and what others do to a hold."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,34 +14,35 @@ from mappers.base import (
     CardUnusable,
     Conflict,
     OutcomeUnknown,
+    Step,
     Verb,
 )
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.lightrail_v2.sandbox import create_app
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from tests.mappers.lightrail_v2_story import Story, connect, soon
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(create_app()) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def mapper(sandbox) -> LightrailV2:
+def mapper(sandbox: Sandbox) -> LightrailV2:
     return connect(sandbox)
 
 
 @pytest.fixture
-def story(sandbox, mapper) -> Story:
+def story(sandbox: Sandbox, mapper: LightrailV2) -> Story:
     return Story(sandbox, mapper)
 
 
 # Lost answers
 
 
-def plays(story, name):
+def plays(story: Story, name: str) -> Step:
     """Return the step of that name, with everything before it done."""
     if name == "hold":
         return story.step(ActKind.DEBIT, 1000)
@@ -52,7 +56,7 @@ def plays(story, name):
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "reverse", "credit"])
 @pytest.mark.parametrize("fault", ["drop_after", "status_after", "junk"])
-def test_a_lost_success_is_found_by_asking(story, name, fault):
+def test_a_lost_success_is_found_by_asking(story: Story, name: str, fault: str) -> None:
     step = plays(story, name)
     story.sandbox.faults.add(fault, method="POST")
     with pytest.raises(OutcomeUnknown) as caught:
@@ -64,7 +68,7 @@ def test_a_lost_success_is_found_by_asking(story, name, fault):
 
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "reverse", "credit"])
-def test_what_was_never_done_is_not_found_and_can_be_done(story, name):
+def test_what_was_never_done_is_not_found_and_can_be_done(story: Story, name: str) -> None:
     step = plays(story, name)
     before = story.balance
     story.sandbox.faults.add("drop_before", method="POST")
@@ -75,7 +79,7 @@ def test_what_was_never_done_is_not_found_and_can_be_done(story, name):
     assert story.mapper.ask(step, soon()) is not None
 
 
-def test_a_read_that_fails_while_a_409_is_looked_into_leaves_the_outcome_unknown(story):
+def test_a_read_that_fails_while_a_409_is_looked_into_leaves_the_outcome_unknown(story: Story) -> None:
     step = story.step(ActKind.DEBIT, 10000)
     story.mapper.run(step, soon())
     story.sandbox.faults.add("status", method="GET", status=503, times=5)
@@ -83,7 +87,7 @@ def test_a_read_that_fails_while_a_409_is_looked_into_leaves_the_outcome_unknown
         story.mapper.run(step, soon())
 
 
-def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
+def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story: Story) -> None:
     step = story.step(ActKind.DEBIT, 1000)
     story.mapper.run(step, soon())
     story.model.read_lag_seconds = 60
@@ -93,7 +97,7 @@ def test_a_repeat_that_reads_cannot_show_yet_is_unknown(story):
     assert story.mapper.run(step, soon()).reference == step.key
 
 
-def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story):
+def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story: Story) -> None:
     story.hold()
     story.sandbox.faults.add("status", method="POST", status=500, times=30)
     steps = [story.step(ActKind.CAPTURE, 1000), story.step(ActKind.REVERSAL, 1000)]
@@ -103,7 +107,7 @@ def test_captures_voids_and_refunds_are_tried_however_often_they_failed(story):
             story.mapper.run(step, soon())
 
 
-def test_asking_a_dead_backend_says_so(sandbox, mapper):
+def test_asking_a_dead_backend_says_so(sandbox: Sandbox, mapper: LightrailV2) -> None:
     story = Story(sandbox, mapper)
     sandbox.faults.add("status", status=500, times=9)
     with pytest.raises(BackendUnavailable):
@@ -113,18 +117,18 @@ def test_asking_a_dead_backend_says_so(sandbox, mapper):
 # What others do to a hold
 
 
-def expire(story):
+def expire(story: Story) -> None:
     story.hold()
     story.model.advance(timedelta(days=30, seconds=1))
 
 
-def test_a_hold_about_to_be_voided_cannot_be_captured(story):
+def test_a_hold_about_to_be_voided_cannot_be_captured(story: Story) -> None:
     expire(story)
     with pytest.raises(CardUnusable, match="expired"):
         story.capture(1000)
 
 
-def test_a_hold_that_lightrail_voided_counts_as_voided(story):
+def test_a_hold_that_lightrail_voided_counts_as_voided(story: Story) -> None:
     expire(story)
     story.model.advance(timedelta(minutes=10))
     story.reverse(1000)
@@ -132,7 +136,7 @@ def test_a_hold_that_lightrail_voided_counts_as_voided(story):
     assert story.balance == 10000
 
 
-def test_a_hold_that_lightrail_voided_cannot_be_captured(story):
+def test_a_hold_that_lightrail_voided_cannot_be_captured(story: Story) -> None:
     expire(story)
     story.model.advance(timedelta(minutes=10))
     step = story.step(ActKind.CAPTURE, 1000)
@@ -141,7 +145,7 @@ def test_a_hold_that_lightrail_voided_cannot_be_captured(story):
     assert story.mapper.ask(step, soon()) is None
 
 
-def test_a_capture_under_another_key_counts_as_captured(story):
+def test_a_capture_under_another_key_counts_as_captured(story: Story) -> None:
     story.hold()
     story.model.capture("gb-0-1-1", {"id": "by-hand"})
     story.capture(1000)
@@ -150,14 +154,14 @@ def test_a_capture_under_another_key_counts_as_captured(story):
     assert story.balance == 10000
 
 
-def test_a_hold_that_was_captured_elsewhere_cannot_be_voided(story):
+def test_a_hold_that_was_captured_elsewhere_cannot_be_voided(story: Story) -> None:
     story.hold()
     story.model.capture("gb-0-1-1", {"id": "by-hand"})
     with pytest.raises(Conflict):
         story.reverse(1000)
 
 
-def test_a_capture_that_was_reversed_elsewhere_is_not_given_back_twice(story):
+def test_a_capture_that_was_reversed_elsewhere_is_not_given_back_twice(story: Story) -> None:
     story.hold().capture(1000)
     story.model.reverse("gb-0-2-1", {"id": "by-hand"})
     story.reverse(1000)

@@ -1,9 +1,13 @@
 """The stand-in Lightrail V2 answers as the real server was seen to."""
 
+from __future__ import annotations
+
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from mappers.lightrail_v2.sandbox import API_KEY, DEMO_OPTIONS, POINT_OF_SALE_KEY, SEEDS, create_app
 
@@ -11,34 +15,35 @@ CARD = {"rail": "lightrail", "code": "LIGHT-ACTIVE-100"}
 
 
 class Api:
-    def __init__(self):
+    def __init__(self) -> None:
         self.app = create_app()
         self.model = self.app.extensions["backend"]
         self.http = self.app.test_client()
         self.headers = {"Authorization": f"Bearer {API_KEY}"}
 
-    def post(self, path, body=None, **arguments):
+    def post(self, path: str, body: dict[str, Any] | None = None, **arguments: Any) -> tuple[int, Any]:
         arguments = arguments or {"json": body}
         answer = self.http.post(f"/v2{path}", headers=self.headers, **arguments)
-        return answer.status_code, answer.json
+        return answer.status_code, answer.get_json()
 
-    def patch(self, path, body):
+    def patch(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         answer = self.http.patch(f"/v2{path}", headers=self.headers, json=body)
-        return answer.status_code, answer.json
+        return answer.status_code, answer.get_json()
 
-    def get(self, path):
+    def get(self, path: str) -> tuple[int, Any]:
         answer = self.http.get(f"/v2{path}", headers=self.headers)
-        return answer.status_code, answer.json
+        return answer.status_code, answer.get_json()
 
-    def debit(self, name, amount=1000, source=CARD, **more):
+    def debit(self, name: str, amount: Any = 1000, source: dict[str, str] = CARD, **more: Any) -> tuple[int, Any]:
         body = {"id": name, "source": source, "amount": amount, "currency": "BRL"} | more
         return self.post("/transactions/debit", body)
 
-    def hold(self, name="hold", amount=1000, **more):
+    def hold(self, name: str = "hold", amount: int = 1000, **more: Any) -> tuple[int, Any]:
         return self.debit(name, amount, **({"pending": True} | more))
 
-    def balance(self, code="LIGHT-ACTIVE-100"):
-        return self.model.by_code(code)["balance"]
+    def balance(self, code: str = "LIGHT-ACTIVE-100") -> int:
+        answer: int = self.model.by_code(code)["balance"]
+        return answer
 
 
 @pytest.fixture
@@ -46,41 +51,41 @@ def api() -> Api:
     return Api()
 
 
-def code_of(answer) -> tuple[int, str | None]:
+def code_of(answer: tuple[int, Any]) -> tuple[int, str | None]:
     status, body = answer
     return status, body.get("messageCode")
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", API_KEY, f"bearer {API_KEY}"])
-def test_wants_a_bearer_token(api, header):
+def test_wants_a_bearer_token(api: Api, header: str | None) -> None:
     answer = api.http.get("/v2/currencies", headers={"Authorization": header} if header else {})
-    assert (answer.status_code, answer.json) == (401, {"message": "Unauthorized", "statusCode": 401})
+    assert (answer.status_code, answer.get_json()) == (401, {"message": "Unauthorized", "statusCode": 401})
 
 
-def test_a_point_of_sale_key_may_not_list_values(api):
+def test_a_point_of_sale_key_may_not_list_values(api: Api) -> None:
     api.headers = {"Authorization": f"Bearer {POINT_OF_SALE_KEY}"}
     assert api.get("/values?code=LIGHT-ACTIVE-100")[0] == 403
     assert api.get("/values/value-002")[0] == 200
 
 
-def test_every_seed_is_found_by_its_code(api):
+def test_every_seed_is_found_by_its_code(api: Api) -> None:
     for code in SEEDS:
         answer = api.http.get("/v2/values", query_string={"code": f" {code} "}, headers=api.headers)
-        assert len(answer.json) == 1, code
+        assert len(answer.get_json()) == 1, code
 
 
-def test_codes_are_case_sensitive_and_masked_unless_asked_for(api):
+def test_codes_are_case_sensitive_and_masked_unless_asked_for(api: Api) -> None:
     assert api.get("/values?code=light-active-100") == (200, [])
     assert api.get("/values?code=LIGHT-ACTIVE-100")[1][0]["code"] == "…-100"
     assert api.get("/values?code=LIGHT-ACTIVE-100&showCode=true")[1][0]["code"] == "LIGHT-ACTIVE-100"
 
 
-def test_an_unread_body_is_not_an_object(api):
+def test_an_unread_body_is_not_an_object(api: Api) -> None:
     status, body = api.post("/values", data="{}", content_type="text/plain")
     assert (status, "is not of a type(s) object" in body["message"]) == (422, True)
 
 
-def test_an_unparsable_body_is_a_400(api):
+def test_an_unparsable_body_is_a_400(api: Api) -> None:
     assert api.post("/values", data="{", content_type="application/json")[0] == 400
 
 
@@ -89,19 +94,19 @@ def test_an_unparsable_body_is_a_400(api):
     [{"amount": 5.5}, {"amount": "5"}, {"amount": True}, {"amount": 0}, {"amount": 2147483648}, {"extra": 1},
      {"id": "é"}, {"id": "x" * 65}, {"id": " x"}, {"source": {"rail": "lightrail"}}, {"metadata": 1}],
 )  # fmt: skip
-def test_a_body_that_breaks_the_schema_is_a_422_without_a_code(api, difference):
+def test_a_body_that_breaks_the_schema_is_a_422_without_a_code(api: Api, difference: dict[str, Any]) -> None:
     assert code_of(api.debit("tx", **difference)) == (422, None)
 
 
-def test_a_whole_number_may_have_a_fraction_of_zero(api):
+def test_a_whole_number_may_have_a_fraction_of_zero(api: Api) -> None:
     assert api.debit("tx", 5.0)[0] == 201
 
 
-def test_values_and_transactions_share_their_ids(api):
+def test_values_and_transactions_share_their_ids(api: Api) -> None:
     assert code_of(api.debit("value-001")) == (409, "TransactionExists")
 
 
-def test_a_debit_takes_and_shows_what_it_took(api):
+def test_a_debit_takes_and_shows_what_it_took(api: Api) -> None:
     status, body = api.debit("tx", 1000)
     assert status == 201
     assert (body["pending"], "pendingVoidDate" in body, body["totals"]) == (False, False, {"remainder": 0})
@@ -119,11 +124,11 @@ def test_a_debit_takes_and_shows_what_it_took(api):
         ("UNKNOWN", "InvalidParty"),
     ],
 )  # fmt: skip
-def test_a_card_that_cannot_pay_is_refused_with_its_reason(api, code, expected):
+def test_a_card_that_cannot_pay_is_refused_with_its_reason(api: Api, code: str, expected: str) -> None:
     assert code_of(api.debit("tx", source={"rail": "lightrail", "code": code})) == (409, expected)
 
 
-def test_a_pending_debit_holds_at_once_and_says_so_for_ever(api):
+def test_a_pending_debit_holds_at_once_and_says_so_for_ever(api: Api) -> None:
     api.hold()
     assert api.balance() == 9000
     api.model.advance(timedelta(seconds=1))
@@ -139,16 +144,18 @@ def test_a_pending_debit_holds_at_once_and_says_so_for_ever(api):
         ("P", (500, None)), ("PT1H", (201, None)), ("P3M", (201, None)), ("P89D", (201, None)), (True, (201, None)),
     ],
 )  # fmt: skip
-def test_a_hold_lasts_from_an_hour_to_three_months(api, pending, expected):
+def test_a_hold_lasts_from_an_hour_to_three_months(
+    api: Api, pending: str | bool, expected: tuple[int, str | None]
+) -> None:
     assert code_of(api.hold(pending=pending)) == expected
 
 
-def test_a_lower_case_currency_fails_inside(api):
+def test_a_lower_case_currency_fails_inside(api: Api) -> None:
     assert api.debit("tx", currency="brl")[0] == 500
     assert api.balance() == 10000
 
 
-def test_a_repeat_is_answered_by_the_first_check_that_fails(api):
+def test_a_repeat_is_answered_by_the_first_check_that_fails(api: Api) -> None:
     api.debit("tx", 4000)
     assert code_of(api.debit("tx", 4000)) == (409, "TransactionExists")
     assert code_of(api.debit("tx", 7000)) == (409, "InsufficientBalance")
@@ -158,7 +165,7 @@ def test_a_repeat_is_answered_by_the_first_check_that_fails(api):
 
 
 @pytest.mark.parametrize(("path", "repeat"), [("capture", "TransactionCaptured"), ("void", "TransactionVoided")])
-def test_a_hold_ends_only_once(api, path, repeat):
+def test_a_hold_ends_only_once(api: Api, path: str, repeat: str) -> None:
     api.hold()
     assert api.post(f"/transactions/hold/{path}", {"id": "end"})[0] == 201
     for end in ("end", "other"):
@@ -166,12 +173,12 @@ def test_a_hold_ends_only_once(api, path, repeat):
     assert api.balance() == (9000 if path == "capture" else 10000)
 
 
-def test_a_capture_takes_no_amount(api):
+def test_a_capture_takes_no_amount(api: Api) -> None:
     api.hold()
     assert api.post("/transactions/hold/capture", {"id": "cap", "amount": 3})[0] == 422
 
 
-def test_a_reversal_goes_through_the_capture_and_happens_once(api):
+def test_a_reversal_goes_through_the_capture_and_happens_once(api: Api) -> None:
     api.hold()
     api.post("/transactions/hold/capture", {"id": "cap"})
     assert code_of(api.post("/transactions/hold/reverse", {"id": "rev"})) == (409, "TransactionPending")
@@ -180,12 +187,12 @@ def test_a_reversal_goes_through_the_capture_and_happens_once(api):
     assert code_of(api.post("/transactions/cap/reverse", {"id": "rev2"})) == (409, "TransactionReversed")
 
 
-def test_a_simulation_moves_nothing(api):
+def test_a_simulation_moves_nothing(api: Api) -> None:
     status, body = api.debit("tx", simulate=True)
     assert (status, body["simulated"], api.balance()) == (200, True, 10000)
 
 
-def test_holds_are_voided_after_their_date(api):
+def test_holds_are_voided_after_their_date(api: Api) -> None:
     api.hold(pending="PT1H")
     api.model.advance(timedelta(hours=1, seconds=1))
     assert code_of(api.post("/transactions/hold/capture", {"id": "cap"})) == (409, "TransactionVoiding")
@@ -205,7 +212,9 @@ def test_holds_are_voided_after_their_date(api):
         ({"active": False}, (201, None), (500, None)),
     ],
 )
-def test_what_a_card_became_decides_how_its_holds_can_end(api, change, capture, void):
+def test_what_a_card_became_decides_how_its_holds_can_end(
+    api: Api, change: dict[str, Any], capture: tuple[int, str | None], void: tuple[int, None]
+) -> None:
     api.hold("hold-1")
     api.hold("hold-2")
     assert api.patch("/values/value-002", change)[0] == 200
@@ -213,11 +222,11 @@ def test_what_a_card_became_decides_how_its_holds_can_end(api, change, capture, 
     assert code_of(api.post("/transactions/hold-2/void", {"id": "void"})) == void
 
 
-def test_the_balance_cannot_be_patched(api):
+def test_the_balance_cannot_be_patched(api: Api) -> None:
     assert api.patch("/values/value-002", {"balance": 1})[0] == 422
 
 
-def test_a_value_is_created_once(api):
+def test_a_value_is_created_once(api: Api) -> None:
     body = {"id": "new", "currency": "BRL", "balance": 100, "code": "NEW-CODE"}
     assert api.post("/values", body)[0] == 201
     assert code_of(api.post("/values", body)) == (409, "ValueIdExists")
@@ -225,18 +234,18 @@ def test_a_value_is_created_once(api):
     assert code_of(api.post("/values", body | {"id": "new-3", "currency": "EUR"})) == (409, "CurrencyNotFound")
 
 
-def test_a_program_sets_the_currency_and_the_limits(api):
+def test_a_program_sets_the_currency_and_the_limits(api: Api) -> None:
     assert api.post("/values", {"id": "a", "programId": "gift-cards-usd", "balance": 100})[1]["currency"] == "USD"
     assert code_of(api.post("/values", {"id": "b", "programId": "gift-cards-brl", "balance": 1})) == (409, None)
     assert code_of(api.post("/values", {"id": "c", "programId": "none"})) == (404, "ProgramNotFound")
 
 
-def test_codes_are_generated_on_request(api):
+def test_codes_are_generated_on_request(api: Api) -> None:
     body = {"id": "new", "currency": "BRL", "generateCode": {"length": 8, "prefix": "G-"}}
     assert len(api.post("/values?showCode=true", body)[1]["code"]) == 10
 
 
-def test_reads_may_lag_behind(api):
+def test_reads_may_lag_behind(api: Api) -> None:
     api.model.clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
     api.model.read_lag_seconds = 2
     api.hold()
@@ -245,13 +254,13 @@ def test_reads_may_lag_behind(api):
     assert api.get("/transactions/hold")[0] == 200
 
 
-def linked(answer, relation):
+def linked(answer: TestResponse, relation: str) -> str | None:
     """Return what the Link header says to follow."""
     return {name: url for url, name in re.findall(r'<([^>]*)>; rel="(\w+)"', answer.headers["Link"])}.get(relation)
 
 
 @pytest.fixture
-def history(api):
+def history(api: Api) -> Api:
     """One transaction a second, after the one that created the card."""
     for number in range(4):
         api.model.advance(timedelta(seconds=1))
@@ -259,11 +268,11 @@ def history(api):
     return api
 
 
-def ids(answer):
-    return [row["id"] for row in answer.json]
+def ids(answer: TestResponse) -> list[str]:
+    return [row["id"] for row in answer.get_json()]
 
 
-def test_lists_come_in_pages_newest_first(history):
+def test_lists_come_in_pages_newest_first(history: Api) -> None:
     answer = history.http.get("/v2/transactions?valueId=value-002&limit=2", headers=history.headers)
     assert ids(answer) == ["tx-3", "tx-2"]
     assert (answer.headers["Limit"], answer.headers["Max-Limit"]) == ("2", "1000")
@@ -274,7 +283,7 @@ def test_lists_come_in_pages_newest_first(history):
     assert linked(answer, "next") is None
 
 
-def test_lists_can_be_read_from_their_end(history):
+def test_lists_can_be_read_from_their_end(history: Api) -> None:
     answer = history.http.get("/v2/values/value-002/transactions?limit=2&last=true", headers=history.headers)
     assert ids(answer) == ["tx-0", "value-002"]
     assert linked(answer, "next") is None
@@ -285,7 +294,7 @@ def test_lists_can_be_read_from_their_end(history):
     assert linked(answer, "prev") is None
 
 
-def test_one_second_is_listed_in_the_order_of_ids(api):
+def test_one_second_is_listed_in_the_order_of_ids(api: Api) -> None:
     api.model.clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
     for name in ("b", "c", "a"):
         api.debit(name, 1)
@@ -293,13 +302,13 @@ def test_one_second_is_listed_in_the_order_of_ids(api):
     assert [name for name in rows if name in "abc"] == ["c", "b", "a"]
 
 
-def test_lists_begin_where_they_are_asked_to(history):
+def test_lists_begin_where_they_are_asked_to(history: Api) -> None:
     third = history.get("/transactions/tx-2")[1]["createdDate"]
     rows = history.get(f"/values/value-002/transactions?createdDate.gte={third}")[1]
     assert [row["id"] for row in rows] == ["tx-3", "tx-2"]
 
 
-def test_a_values_list_has_no_captures_and_a_chain_is_found_from_each_of_its_transactions(api):
+def test_a_values_list_has_no_captures_and_a_chain_is_found_from_each_of_its_transactions(api: Api) -> None:
     api.hold()
     api.model.advance(timedelta(seconds=1))
     api.post("/transactions/hold/capture", {"id": "cap"})
@@ -308,11 +317,11 @@ def test_a_values_list_has_no_captures_and_a_chain_is_found_from_each_of_its_tra
         assert [row["id"] for row in api.get(f"/transactions/{name}/chain")[1]] == ["hold", "cap"]
 
 
-def test_no_such_value_has_no_transactions(api):
+def test_no_such_value_has_no_transactions(api: Api) -> None:
     assert api.get("/values/nope/transactions") == (200, [])
 
 
-def test_contacts_own_values(api):
+def test_contacts_own_values(api: Api) -> None:
     assert api.post("/contacts", {"id": "ana", "email": "a@example.com"})[0] == 201
     assert code_of(api.post("/contacts", {"id": "ana"})) == (409, "ContactIdExists")
     assert [row["id"] for row in api.get("/contacts?email=a@example.com")[1]] == ["ana"]
@@ -321,10 +330,10 @@ def test_contacts_own_values(api):
     assert [row["id"] for row in api.get("/values?contactId=ana")[1]] == ["value-003"]
 
 
-def test_each_app_starts_fresh(api):
+def test_each_app_starts_fresh(api: Api) -> None:
     api.debit("tx")
     assert create_app().extensions["backend"].by_code("LIGHT-ACTIVE-100")["balance"] == 10000
 
 
-def test_the_demo_options_point_at_it():
+def test_the_demo_options_point_at_it() -> None:
     assert DEMO_OPTIONS("http://127.0.0.1:1") == {"base_url": "http://127.0.0.1:1/v2", "api_key": API_KEY}

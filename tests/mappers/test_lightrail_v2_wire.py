@@ -1,10 +1,15 @@
 """Lightrail V2 on the wire: the exact JSON that is sent, and the vendor's own examples understood."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import responses
+from responses import RequestsMock
 
 from mappers.base import (
     ActKind,
@@ -53,7 +58,7 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock() as mock:
         yield mock
 
@@ -61,7 +66,9 @@ def wire():
 # What is sent
 
 
-def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
+def test_every_call_carries_the_key_as_a_bearer_token(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline
+) -> None:
     wire.get(f"{URL}/values/gc-1", json=VALUE)
     mapper.get_card("gc-1", deadline)
     assert wire.calls[0].request.headers["Authorization"] == "Bearer jwt"
@@ -84,7 +91,16 @@ def test_every_call_carries_the_key_as_a_bearer_token(wire, mapper, deadline):
     ],
     ids=["hold", "debit", "credit", "refund", "refund of all", "capture", "void"],
 )  # fmt: skip
-def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, reference, path, body, answer):
+def test_a_step_is_one_post_under_its_key(
+    wire: RequestsMock,
+    mapper: LightrailV2,
+    deadline: Deadline,
+    verb: Verb,
+    reference: str,
+    path: str,
+    body: dict[str, Any],
+    answer: dict[str, Any],
+) -> None:
     wire.post(f"{URL}/transactions{path}", json=answer, status=201)
     receipt = mapper.run(step(verb, reference=reference), deadline)
     captured = {"valueId": "gc-1", "amount": 1000} if verb is Verb.CAPTURE else {}
@@ -103,13 +119,15 @@ def test_a_step_is_one_post_under_its_key(wire, mapper, deadline, verb, referenc
         (timedelta(days=365), "P3M"),
     ],
 )
-def test_a_hold_lasts_as_long_as_lightrail_lets_it(wire, mapper, deadline, hold_for, duration):
+def test_a_hold_lasts_as_long_as_lightrail_lets_it(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline, hold_for: timedelta | None, duration: bool | str
+) -> None:
     wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
     mapper.run(step(Verb.HOLD, hold_for=hold_for), deadline)
     assert sent(wire)["pending"] == duration
 
 
-def test_the_metadata_says_what_it_is_for(wire, mapper, deadline):
+def test_the_metadata_says_what_it_is_for(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
     memo = Memo(order_id="v1-sp", description="Order v1-sp", customer=Customer("12345678900"))
     mapper.run(step(Verb.HOLD, memo=memo), deadline)
@@ -117,7 +135,9 @@ def test_the_metadata_says_what_it_is_for(wire, mapper, deadline):
     assert sent(wire)["metadata"] == {"giftbridge": expected}
 
 
-def test_the_metadata_keeps_what_a_lost_ledger_is_rebuilt_from(wire, mapper, deadline):
+def test_the_metadata_keeps_what_a_lost_ledger_is_rebuilt_from(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline
+) -> None:
     wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
     mapper.run(step(Verb.HOLD, origin=Origin("gb-01", "request-1", ActKind.DEBIT, "gb-0123", 1000)), deadline)
     kept = sent(wire)["metadata"]["giftbridge"]["origin"]
@@ -126,19 +146,21 @@ def test_the_metadata_keeps_what_a_lost_ledger_is_rebuilt_from(wire, mapper, dea
     )
 
 
-def test_ids_are_encoded_as_one_path_segment(wire, mapper, deadline):
+def test_ids_are_encoded_as_one_path_segment(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.get(f"{URL}/values/a%2Fb%20%23%25", json=VALUE)
     mapper.get_card("a/b #%", deadline)
 
 
-def test_a_code_is_encoded_into_the_query(wire, mapper, deadline):
+def test_a_code_is_encoded_into_the_query(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     code = "A/B C+D=.%#é"
     wire.get(f"{URL}/values", json=[VALUE | {"code": "….%#é"}])
     assert len(mapper.find(Query(code=f" {code} "), deadline)) == 1
     assert wire.calls[0].request.url == f"{URL}/values?code=A%2FB%20C%2BD%3D.%25%23%C3%A9"
 
 
-def test_issuing_asks_for_a_generated_code_to_be_shown(wire, mapper, deadline):
+def test_issuing_asks_for_a_generated_code_to_be_shown(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline
+) -> None:
     wire.post(f"{URL}/values?showCode=true", json=VALUE | {"code": CODE}, status=201)
     new = NewCard("new-1", "loyalty", "Birthday", Customer("123"), expiring_date=datetime(2030, 1, 2, tzinfo=UTC))
     issued = mapper.issue(new, deadline)
@@ -163,7 +185,7 @@ def test_issuing_asks_for_a_generated_code_to_be_shown(wire, mapper, deadline):
     assert (issued.code, issued.card.id, issued.card.code_mask) == (CODE, "gc-1", "****WXYZ")
 
 
-def test_issuing_names_the_program_instead_of_the_currency(wire, deadline):
+def test_issuing_names_the_program_instead_of_the_currency(wire: RequestsMock, deadline: Deadline) -> None:
     wire.post(f"{URL}/values", json=VALUE | {"code": CODE}, status=201)
     build(program_id="gift-cards-brl").issue(NewCard("new-1"), deadline)
     assert sent(wire)["programId"] == "gift-cards-brl"
@@ -171,14 +193,18 @@ def test_issuing_names_the_program_instead_of_the_currency(wire, deadline):
 
 
 @pytest.mark.parametrize("verb", [Verb.HOLD, Verb.DEBIT, Verb.CREDIT, Verb.REFUND])
-def test_more_than_a_card_can_hold_is_not_even_asked(mapper, deadline, verb, wire):
+def test_more_than_a_card_can_hold_is_not_even_asked(
+    mapper: LightrailV2, deadline: Deadline, verb: Verb, wire: RequestsMock
+) -> None:
     with pytest.raises((InsufficientFunds, CardUnusable)):
         mapper.run(step(verb, 2147483648), deadline)
     assert len(wire.calls) == 0
 
 
 @pytest.mark.parametrize("code", ["", "   ", "x" * 256])
-def test_what_cannot_be_a_code_is_not_even_asked(mapper, deadline, wire, code):
+def test_what_cannot_be_a_code_is_not_even_asked(
+    mapper: LightrailV2, deadline: Deadline, wire: RequestsMock, code: str
+) -> None:
     assert mapper.find(Query(code=code), deadline) == []
     assert len(wire.calls) == 0
 
@@ -186,7 +212,7 @@ def test_what_cannot_be_a_code_is_not_even_asked(mapper, deadline, wire, code):
 # What is understood
 
 
-def test_a_value_is_a_card(wire, mapper, deadline):
+def test_a_value_is_a_card(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     metadata = {"giftbridge": {"caption": "Birthday", "relationName": "loyalty", "owner": "123"}, "other": 1}
     wire.get(f"{URL}/values", json=[VALUE | {"endDate": "2030-01-02T00:00:00.000Z", "metadata": metadata}])
     (card,) = mapper.find(Query(code=CODE), deadline)
@@ -212,28 +238,32 @@ def test_a_value_is_a_card(wire, mapper, deadline):
         ({"id": f"value-{CODE.lower()}"}, CardStatus.UNSUPPORTED),
     ],
 )
-def test_a_value_that_cannot_pay_says_why(wire, mapper, deadline, difference, status):
+def test_a_value_that_cannot_pay_says_why(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline, difference: dict[str, Any], status: CardStatus
+) -> None:
     wire.get(f"{URL}/values", json=[VALUE | difference])
     assert [card.status for card in mapper.find(Query(code=CODE), deadline)] == [status]
 
 
-def test_a_value_of_another_code_is_not_the_card(wire, mapper, deadline):
+def test_a_value_of_another_code_is_not_the_card(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.get(f"{URL}/values", json=[VALUE | {"code": "…OTHR"}])
     assert mapper.find(Query(code=CODE), deadline) == []
 
 
-def test_several_values_of_one_code_are_none_of_them(wire, mapper, deadline):
+def test_several_values_of_one_code_are_none_of_them(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline
+) -> None:
     wire.get(f"{URL}/values", json=[VALUE, VALUE | {"id": "gc-2"}])
     with pytest.raises(BackendUnavailable, match="base_url"):
         mapper.find(Query(code=CODE), deadline)
 
 
-def test_metadata_that_others_wrote_is_no_trouble(wire, mapper, deadline):
+def test_metadata_that_others_wrote_is_no_trouble(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.get(f"{URL}/values/gc-1", json=VALUE | {"metadata": {"giftbridge": {"caption": 7, "emissionDate": "soon"}}})
     assert mapper.get_card("gc-1", deadline).caption is None
 
 
-def test_integers_may_come_with_a_fraction_of_zero(wire, mapper, deadline):
+def test_integers_may_come_with_a_fraction_of_zero(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.get(f"{URL}/values/gc-1", body=json.dumps(VALUE).replace("2500", "2500.0"))
     card = mapper.get_card("gc-1", deadline)
     assert (card.balance, type(card.balance)) == (2500, int)
@@ -242,21 +272,25 @@ def test_integers_may_come_with_a_fraction_of_zero(wire, mapper, deadline):
 @pytest.mark.parametrize(
     "body", [[], [VALUE], VALUE | {"balance": "2500"}, VALUE | {"balance": 25.5}, {"id": "gc-1"}, "x", 3]
 )
-def test_a_read_that_cannot_be_understood_is_no_card(wire, mapper, deadline, body):
+def test_a_read_that_cannot_be_understood_is_no_card(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline, body: list[dict[str, Any]] | dict[str, Any] | str | int
+) -> None:
     wire.get(f"{URL}/values/gc-1", json=body)
     with pytest.raises(BackendUnavailable):
         mapper.get_card("gc-1", deadline)
 
 
 @pytest.mark.parametrize("body", [[], {}, DEBIT | {"steps": None}, DEBIT | {"simulated": True}, "ok"])
-def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(wire, mapper, deadline, body):
+def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline, body: list[Any] | dict[str, Any] | str
+) -> None:
     wire.post(f"{URL}/transactions/debit", json=body, status=201)
     with pytest.raises(OutcomeUnknown) as caught:
         mapper.run(step(Verb.DEBIT), deadline)
     assert caught.value.answered
 
 
-def test_an_unknown_value_is_card_not_found(wire, mapper, deadline):
+def test_an_unknown_value_is_card_not_found(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.get(
         f"{URL}/values/gc-1", json={"message": "no", "statusCode": 404, "messageCode": "ValueNotFound"}, status=404
     )
@@ -265,7 +299,9 @@ def test_an_unknown_value_is_card_not_found(wire, mapper, deadline):
 
 
 @pytest.mark.parametrize("path", ["/transactions/gb-0123-1", "/values/gc-1"])
-def test_a_404_of_somebody_else_does_not_pass_for_lightrails(wire, mapper, deadline, path):
+def test_a_404_of_somebody_else_does_not_pass_for_lightrails(
+    wire: RequestsMock, mapper: LightrailV2, deadline: Deadline, path: str
+) -> None:
     wire.get(f"{URL}{path}", json={"message": "Not Found", "statusCode": 404}, status=404)
     with pytest.raises(BackendUnavailable, match="base_url"):
         mapper.ask(step(Verb.HOLD), deadline) if "trans" in path else mapper.get_card("gc-1", deadline)

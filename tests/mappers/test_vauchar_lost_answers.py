@@ -1,6 +1,9 @@
 """Acts at Vauchar whose answers get lost, on cards that are also used elsewhere."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -10,26 +13,27 @@ from mappers.base import (
     ActKind,
     Holds,
     OutcomeUnknown,
+    Step,
     Undecidable,
     Verb,
 )
-from mappers.sandbox import running
+from mappers.sandbox import RecordedRequest, Sandbox, running
 from mappers.vauchar import sandbox as vauchar
 from tests.mappers.vauchar_story import CODE, Story, soon
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(vauchar.create_app()) as running_sandbox:
         yield running_sandbox
 
 
 @pytest.fixture
-def ledger(sandbox):
+def ledger(sandbox: Sandbox) -> Story:
     return Story(sandbox, Holds.LEDGER, CODE, "ledger")
 
 
-def redemption_posts(story):
+def redemption_posts(story: Story) -> list[RecordedRequest]:
     return [request for request in story.sandbox.requests if request.method == "POST"]
 
 
@@ -37,12 +41,15 @@ def redemption_posts(story):
 
 
 @pytest.fixture(params=["drop_after", "status_after", "junk"])
-def lost_after(request):
-    return request.param
+def lost_after(request: pytest.FixtureRequest) -> str:
+    answer: str = request.param
+    return answer
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_a_redemption_whose_answer_was_lost_is_found_and_not_repeated(ledger, echo, lost_after):
+def test_a_redemption_whose_answer_was_lost_is_found_and_not_repeated(
+    ledger: Story, echo: bool, lost_after: str
+) -> None:
     ledger.backend.echo_transaction_id = echo
     ledger.sandbox.faults.add(lost_after, method="POST")
     done = ledger.capture(5000)
@@ -53,7 +60,7 @@ def test_a_redemption_whose_answer_was_lost_is_found_and_not_repeated(ledger, ec
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_a_redemption_that_never_arrived_is_made_once(ledger, echo):
+def test_a_redemption_that_never_arrived_is_made_once(ledger: Story, echo: bool) -> None:
     ledger.backend.echo_transaction_id = echo
     ledger.sandbox.faults.add("drop_before", method="POST")
     ledger.capture(5000)
@@ -61,7 +68,7 @@ def test_a_redemption_that_never_arrived_is_made_once(ledger, echo):
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_a_lost_redemption_is_told_from_older_ones_of_the_same_amount(ledger, echo):
+def test_a_lost_redemption_is_told_from_older_ones_of_the_same_amount(ledger: Story, echo: bool) -> None:
     ledger.backend.echo_transaction_id = echo
     first = ledger.capture(5000)[-1].receipt.reference
     ledger.sandbox.faults.add("drop_after", method="POST")
@@ -69,7 +76,7 @@ def test_a_lost_redemption_is_told_from_older_ones_of_the_same_amount(ledger, ec
     assert list(ledger.card.redemptions) == [first, second]
 
 
-def test_a_deletion_whose_answer_was_lost_is_found(ledger, lost_after):
+def test_a_deletion_whose_answer_was_lost_is_found(ledger: Story, lost_after: str) -> None:
     ledger.capture(5000)
     ledger.sandbox.faults.add(lost_after, method="DELETE")
     ledger.reverse(0, 2000)
@@ -77,14 +84,14 @@ def test_a_deletion_whose_answer_was_lost_is_found(ledger, lost_after):
     assert ledger.balance == 22000
 
 
-def test_a_deletion_that_never_arrived_is_repeated(ledger):
+def test_a_deletion_that_never_arrived_is_repeated(ledger: Story) -> None:
     ledger.capture(5000)
     ledger.sandbox.faults.add("drop_before", method="DELETE")
     ledger.reverse(0, 5000)
     assert ledger.balance == 25000
 
 
-def test_a_deletion_is_unknown_while_its_effect_cannot_be_read(ledger):
+def test_a_deletion_is_unknown_while_its_effect_cannot_be_read(ledger: Story) -> None:
     ledger.capture(5000)
     (look, refund) = ledger.mapper.plan(Act(ActKind.REVERSAL, 5000, refunded=5000), ledger.transaction)
     refund = dataclasses.replace(refund, earlier=(ledger.mapper.run(look, soon()),), key="gb-refund")
@@ -99,8 +106,8 @@ def test_a_deletion_is_unknown_while_its_effect_cannot_be_read(ledger):
 
 @pytest.mark.parametrize("echo", [True, False])
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
-def test_another_amount_spent_elsewhere_does_not_confuse(ledger, echo, fault):
-    def spend(step):
+def test_another_amount_spent_elsewhere_does_not_confuse(ledger: Story, echo: bool, fault: str) -> None:
+    def spend(step: Step) -> None:
         if step.verb is Verb.DEBIT:
             ledger.backend.spend_elsewhere(CODE, Decimal(30))
 
@@ -110,8 +117,8 @@ def test_another_amount_spent_elsewhere_does_not_confuse(ledger, echo, fault):
     assert ledger.redeemed == [3000, 5000]
 
 
-def test_the_same_amount_spent_elsewhere_does_not_confuse_where_keys_are_kept(ledger):
-    def spend(step):
+def test_the_same_amount_spent_elsewhere_does_not_confuse_where_keys_are_kept(ledger: Story) -> None:
+    def spend(step: Step) -> None:
         if step.verb is Verb.DEBIT:
             ledger.backend.spend_elsewhere(CODE, Decimal(50))
 
@@ -121,8 +128,8 @@ def test_the_same_amount_spent_elsewhere_does_not_confuse_where_keys_are_kept(le
     assert ledger.redeemed == [100, 5000, 5000]
 
 
-def test_the_same_amount_spent_elsewhere_is_for_a_person_where_keys_are_not_kept(ledger):
-    def spend(step):
+def test_the_same_amount_spent_elsewhere_is_for_a_person_where_keys_are_not_kept(ledger: Story) -> None:
+    def spend(step: Step) -> None:
         if step.verb is Verb.DEBIT:
             ledger.backend.spend_elsewhere(CODE, Decimal(50))
 
@@ -135,8 +142,8 @@ def test_the_same_amount_spent_elsewhere_is_for_a_person_where_keys_are_not_kept
     assert len(redemption_posts(ledger)) == 1
 
 
-def test_a_balance_changed_by_hand_is_for_a_person_where_keys_are_not_kept(ledger):
-    def correct(step):
+def test_a_balance_changed_by_hand_is_for_a_person_where_keys_are_not_kept(ledger: Story) -> None:
+    def correct(step: Step) -> None:
         if step.verb is Verb.DEBIT:
             ledger.card.balance -= 7
 
@@ -146,8 +153,8 @@ def test_a_balance_changed_by_hand_is_for_a_person_where_keys_are_not_kept(ledge
         ledger.capture(5000, before_step=correct)
 
 
-def test_money_spent_elsewhere_during_a_refund_does_not_hide_that_it_came_back(ledger):
-    def spend(step):
+def test_money_spent_elsewhere_during_a_refund_does_not_hide_that_it_came_back(ledger: Story) -> None:
+    def spend(step: Step) -> None:
         if step.verb is Verb.REFUND:
             ledger.backend.spend_elsewhere(CODE, Decimal(50))
 
@@ -157,7 +164,7 @@ def test_money_spent_elsewhere_during_a_refund_does_not_hide_that_it_came_back(l
 
 
 @pytest.mark.parametrize("fault", [None, "drop_after"])
-def test_a_deletion_that_does_not_restore_the_balance_is_for_a_person(ledger, fault):
+def test_a_deletion_that_does_not_restore_the_balance_is_for_a_person(ledger: Story, fault: str | None) -> None:
     ledger.capture(5000)
     ledger.backend.delete_restores = False
     if fault:
@@ -167,8 +174,8 @@ def test_a_deletion_that_does_not_restore_the_balance_is_for_a_person(ledger, fa
     assert caught.value.evidence["amount"] == 5000
 
 
-def test_a_deletion_that_does_not_restore_is_noticed_beside_a_purchase_elsewhere(ledger):
-    def spend(step):
+def test_a_deletion_that_does_not_restore_is_noticed_beside_a_purchase_elsewhere(ledger: Story) -> None:
+    def spend(step: Step) -> None:
         if step.verb is Verb.REFUND:
             ledger.backend.spend_elsewhere(CODE, Decimal(20))
 

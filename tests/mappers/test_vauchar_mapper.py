@@ -1,5 +1,8 @@
 """Whole acts against the Vauchar sandbox over real sockets: cards, holds, refunds, refusals."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -15,29 +18,30 @@ from mappers.base import (
     NewCard,
     Query,
     Secret,
+    Step,
     Unsupported,
     Verb,
 )
 from mappers.money import Currency
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from mappers.vauchar import sandbox as vauchar
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from tests.mappers.vauchar_story import CODE, Story, soon
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(vauchar.create_app()) as running_sandbox:
         yield running_sandbox
 
 
 @pytest.fixture
-def ledger(sandbox):
+def ledger(sandbox: Sandbox) -> Story:
     return Story(sandbox, Holds.LEDGER, CODE, "ledger")
 
 
 @pytest.fixture
-def upfront(sandbox):
+def upfront(sandbox: Sandbox) -> Story:
     return Story(sandbox, Holds.UPFRONT, CODE, "upfront")
 
 
@@ -58,30 +62,32 @@ def upfront(sandbox):
         ("VAUCHAR-USD-75", 7500, CardStatus.WRONG_CURRENCY),
     ],
 )
-def test_every_seed_is_found_by_its_code_and_by_its_id(ledger, code, balance, status):
+def test_every_seed_is_found_by_its_code_and_by_its_id(
+    ledger: Story, code: str, balance: int, status: CardStatus
+) -> None:
     (found,) = ledger.mapper.find(Query(code=code), soon())
     assert (found.balance, found.status) == (balance, status)
     assert ledger.mapper.get_card(found.id, soon()) == found
 
 
-def test_unknown_codes_and_ids(ledger):
+def test_unknown_codes_and_ids(ledger: Story) -> None:
     assert ledger.mapper.find(Query(code="NO-SUCH-CODE"), soon()) == []
     for card_id in ("gift-0", "..", "a/b", "validate"):
         with pytest.raises(CardNotFound):
             ledger.mapper.get_card(card_id, soon())
 
 
-def test_wrong_credentials_fail_the_ping(sandbox):
+def test_wrong_credentials_fail_the_ping(sandbox: Sandbox) -> None:
     options = VaucharOptions("demo-merchant", Secret("wrong"), sandbox.url)
     with pytest.raises(BackendUnavailable, match="merchant_id and api_key"):
         Vauchar("demo", Currency.of("BRL"), Holds.LEDGER, options).ping(soon())
 
 
-def test_right_credentials_pass_the_ping(ledger):
+def test_right_credentials_pass_the_ping(ledger: Story) -> None:
     ledger.mapper.ping(soon())
 
 
-def test_an_issued_card_can_be_found_and_its_key_makes_no_second_one(ledger):
+def test_an_issued_card_can_be_found_and_its_key_makes_no_second_one(ledger: Story) -> None:
     new = NewCard("gb-new-card", balance=12345)
     issued = ledger.mapper.issue(new, soon())
     (found,) = ledger.mapper.find(Query(code=issued.code), soon())
@@ -92,23 +98,23 @@ def test_an_issued_card_can_be_found_and_its_key_makes_no_second_one(ledger):
 # Holds in the ledger
 
 
-def test_an_authorization_asks_nothing_of_vauchar(ledger):
+def test_an_authorization_asks_nothing_of_vauchar(ledger: Story) -> None:
     assert ledger.debit(5000) == []
 
 
-def test_a_settlement_looks_and_then_redeems(ledger):
+def test_a_settlement_looks_and_then_redeems(ledger: Story) -> None:
     done = ledger.capture(5000)
     assert [(step.verb, step.amount) for step in done] == [(Verb.LOOK, 0), (Verb.DEBIT, 5000)]
     assert done[0].receipt.balance == 25000
     assert ledger.balance == 20000
 
 
-def test_releasing_what_is_only_reserved_needs_no_call(ledger):
+def test_releasing_what_is_only_reserved_needs_no_call(ledger: Story) -> None:
     ledger.capture(5000)
     assert ledger.reverse(3000, 0) == []
 
 
-def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger):
+def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger: Story) -> None:
     ledger.capture(5000)
     ledger.capture(2000)
     done = ledger.reverse(0, 5000)
@@ -117,7 +123,7 @@ def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger):
     assert ledger.balance == 23000
 
 
-def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger):
+def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger: Story) -> None:
     ledger.capture(5000)
     done = ledger.reverse(0, 1999)
     assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND, Verb.LOOK, Verb.DEBIT]
@@ -125,7 +131,7 @@ def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger):
     assert ledger.balance == 25000 - 3001
 
 
-def test_refunds_in_parts_add_up_to_everything(ledger):
+def test_refunds_in_parts_add_up_to_everything(ledger: Story) -> None:
     for amount in (5000, 2500, 700):
         ledger.capture(amount)
     for amount in (1, 3000, 4000, 1199):
@@ -134,7 +140,7 @@ def test_refunds_in_parts_add_up_to_everything(ledger):
     assert ledger.balance == 25000
 
 
-def test_adding_value_is_impossible(ledger):
+def test_adding_value_is_impossible(ledger: Story) -> None:
     with pytest.raises(Unsupported):
         ledger.act(ActKind.CREDIT, 100)
 
@@ -142,13 +148,13 @@ def test_adding_value_is_impossible(ledger):
 # Taken up front
 
 
-def test_upfront_takes_at_the_authorization_and_nothing_at_the_settlement(upfront):
+def test_upfront_takes_at_the_authorization_and_nothing_at_the_settlement(upfront: Story) -> None:
     upfront.debit(5000)
     assert upfront.balance == 20000
     assert upfront.capture(5000) == []
 
 
-def test_upfront_gives_back_what_is_voided_and_what_is_refunded(upfront):
+def test_upfront_gives_back_what_is_voided_and_what_is_refunded(upfront: Story) -> None:
     upfront.debit(5000)
     upfront.reverse(1500, 500)
     assert upfront.redeemed == [3000]
@@ -159,8 +165,8 @@ def test_upfront_gives_back_what_is_voided_and_what_is_refunded(upfront):
 # Refusals
 
 
-def test_a_card_emptied_between_the_look_and_the_redemption_is_refused(ledger):
-    def drain(step):
+def test_a_card_emptied_between_the_look_and_the_redemption_is_refused(ledger: Story) -> None:
+    def drain(step: Step) -> None:
         if step.verb is Verb.DEBIT:
             ledger.backend.spend_elsewhere(CODE, Decimal(240))
 
@@ -169,13 +175,13 @@ def test_a_card_emptied_between_the_look_and_the_redemption_is_refused(ledger):
     assert ledger.balance == 1000
 
 
-def test_a_card_switched_off_in_between_is_unusable(ledger):
+def test_a_card_switched_off_in_between_is_unusable(ledger: Story) -> None:
     ledger.card.active_status = "0"
     with pytest.raises(CardUnusable, match="inactive"):
         ledger.capture(5000)
 
 
-def test_all_of_a_card_can_be_taken(sandbox):
+def test_all_of_a_card_can_be_taken(sandbox: Sandbox) -> None:
     story = Story(sandbox, Holds.LEDGER, "VAUCHAR-ACTIVE-10", "all")
     story.capture(1000)
     assert story.balance == 0

@@ -1,53 +1,59 @@
 """The Vauchar sandbox answers as the API reference says."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from mappers.sandbox import Flask
 from mappers.vauchar.sandbox import API_KEY, MERCHANT_ID, SEEDS, create_app
 
 
 @pytest.fixture
-def app():
+def app() -> Flask:
     return create_app()
 
 
 @pytest.fixture
-def call(app):
+def call(app: Flask) -> Callable[..., Any]:
     client = app.test_client()
 
-    def call(method, path, **arguments):
+    def call(method: str, path: str, **arguments: Any) -> tuple[int, dict[str, Any] | None]:
         response = client.open(path, method=method, **{"auth": (MERCHANT_ID, API_KEY)} | arguments)
         return response.status_code, response.get_json(silent=True)
 
     return call
 
 
-def card_id(app, code="VAUCHAR-ACTIVE-100"):
-    return app.extensions["backend"].by_code(code).id
+def card_id(app: Flask, code: str = "VAUCHAR-ACTIVE-100") -> str:
+    answer: str = app.extensions["backend"].by_code(code).id
+    return answer
 
 
-def redemptions(app, code="VAUCHAR-ACTIVE-100"):
+def redemptions(app: Flask, code: str = "VAUCHAR-ACTIVE-100") -> str:
     return f"/gift-cards/{card_id(app, code)}/redemptions"
 
 
 @pytest.mark.parametrize("auth", [None, (MERCHANT_ID, "wrong"), ("wrong", API_KEY)])
-def test_credentials_are_required_everywhere(call, auth):
+def test_credentials_are_required_everywhere(call: Callable[..., Any], auth: tuple[str, str] | None) -> None:
     for path in ("/verifycredentials", "/gift-cards", "/nothing"):
         assert call("GET", path, auth=auth)[0] == 401
 
 
-def test_good_credentials_verify(call):
+def test_good_credentials_verify(call: Callable[..., Any]) -> None:
     assert call("GET", "/verifycredentials")[0] == 200
 
 
-def test_every_seed_exists_with_an_id_that_does_not_tell_its_code(app):
+def test_every_seed_exists_with_an_id_that_does_not_tell_its_code(app: Flask) -> None:
     cards = app.extensions["backend"].cards.values()
     assert {card.code for card in cards} == set(SEEDS)
     assert all(re.fullmatch(r"gift-\d{10}[0-9a-f]{13}", card.id) for card in cards)
 
 
-def test_a_card_shows_amounts_as_strings_and_times_as_seconds(app, call):
+def test_a_card_shows_amounts_as_strings_and_times_as_seconds(app: Flask, call: Callable[..., Any]) -> None:
     status, card = call("GET", f"/gift-cards/{card_id(app)}")
     assert status == 200
     assert (card["balance"], card["total_value"], card["active_status"]) == ("100.00", "100.00", "1")
@@ -64,7 +70,9 @@ def test_a_card_shows_amounts_as_strings_and_times_as_seconds(app, call):
         ("VAUCHAR-ACTIVE-100", "100.01", 1005),
     ],
 )
-def test_validation_by_code_and_by_id_says_the_same(app, call, code, value, expected):
+def test_validation_by_code_and_by_id_says_the_same(
+    app: Flask, call: Callable[..., Any], code: str, value: str, expected: int
+) -> None:
     by_code = call("GET", "/gift-cards/validate", query_string={"gift_card_code": code, "value_used": value})
     assert by_code == call("GET", f"/gift-cards/{card_id(app, code)}/validate", query_string={"value_used": value})
     assert by_code[1]["validation_status"]["status"] == expected
@@ -79,11 +87,13 @@ def test_validation_by_code_and_by_id_says_the_same(app, call, code, value, expe
         ({"gift_card_code": "NO", "value_used": "1"}, 404),
     ],
 )
-def test_validation_of_bad_queries_and_unknown_codes(call, query, status):
+def test_validation_of_bad_queries_and_unknown_codes(
+    call: Callable[..., Any], query: dict[str, str], status: int
+) -> None:
     assert call("GET", "/gift-cards/validate", query_string=query)[0] == status
 
 
-def test_redeeming_twice_with_one_transaction_id_takes_twice(app, call):
+def test_redeeming_twice_with_one_transaction_id_takes_twice(app: Flask, call: Callable[..., Any]) -> None:
     for _ in range(2):
         status, redemption = call("POST", redemptions(app), json={"value_used": 30, "transaction_id": "same"})
         assert status == 201
@@ -93,23 +103,25 @@ def test_redeeming_twice_with_one_transaction_id_takes_twice(app, call):
     assert len(call("GET", redemptions(app))[1]["data"]) == 2
 
 
-def test_an_account_without_echo_shows_an_empty_transaction_id(app, call):
+def test_an_account_without_echo_shows_an_empty_transaction_id(app: Flask, call: Callable[..., Any]) -> None:
     app.extensions["backend"].echo_transaction_id = False
     assert call("POST", redemptions(app), json={"value_used": 1, "transaction_id": "x"})[1]["transaction_id"] == ""
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, "x", 100.01, True])
-def test_what_cannot_be_redeemed_is_a_bad_request(app, call, value):
+def test_what_cannot_be_redeemed_is_a_bad_request(app: Flask, call: Callable[..., Any], value: Any) -> None:
     assert call("POST", redemptions(app), json={"value_used": value})[0] == 400
 
 
 @pytest.mark.parametrize("code", ["VAUCHAR-EXPIRED-50", "VAUCHAR-INACTIVE-50", "VAUCHAR-NOT-STARTED-50"])
-def test_unusable_cards_are_not_redeemed(app, call, code):
+def test_unusable_cards_are_not_redeemed(app: Flask, call: Callable[..., Any], code: str) -> None:
     assert call("POST", redemptions(app, code), json={"value_used": 1})[0] == 400
 
 
 @pytest.mark.parametrize(("restores", "balance"), [(True, "100.00"), (False, "70.00")])
-def test_deleting_a_redemption_restores_the_balance_or_not(app, call, restores, balance):
+def test_deleting_a_redemption_restores_the_balance_or_not(
+    app: Flask, call: Callable[..., Any], restores: bool, balance: str
+) -> None:
     app.extensions["backend"].delete_restores = restores
     path = f"{redemptions(app)}/{call('POST', redemptions(app), json={'value_used': 30})[1]['id']}"
     assert call("GET", path)[0] == 200
@@ -118,7 +130,7 @@ def test_deleting_a_redemption_restores_the_balance_or_not(app, call, restores, 
     assert call("GET", f"/gift-cards/{card_id(app)}")[1]["balance"] == balance
 
 
-def test_a_card_is_created_updated_and_deleted(call):
+def test_a_card_is_created_updated_and_deleted(call: Callable[..., Any]) -> None:
     status, card = call("POST", "/gift-cards", json={"value": "600", "currency": "USD", "tag": "gifts"})
     assert (status, card["balance"], card["tag"], card["active_status"]) == (201, "600.00", "gifts", "1")
     path = f"/gift-cards/{card['id']}"
@@ -131,5 +143,5 @@ def test_a_card_is_created_updated_and_deleted(call):
 @pytest.mark.parametrize(
     "body", [{}, {"value": "1"}, {"currency": "USD"}, {"value": "1", "currency": "USD", "active_status": "2"}]
 )
-def test_a_card_that_lacks_something_is_not_created(call, body):
+def test_a_card_that_lacks_something_is_not_created(call: Callable[..., Any], body: dict[str, str]) -> None:
     assert call("POST", "/gift-cards", json=body)[0] == 400

@@ -1,7 +1,11 @@
 """The Voucherify mapper plans, issues and tells its statement, against its sandbox."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,58 +21,74 @@ from mappers.base import (
     Origin,
     Query,
     Receipt,
+    Refused,
     TransactionFacts,
     Unsupported,
     Verb,
 )
 from mappers.deadline import Deadline
 from mappers.money import Currency
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from mappers.voucherify.cards import code_for
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from mappers.voucherify.sandbox import APP_TOKEN, DEMO_OPTIONS, create_app
+from mappers.voucherify.sandbox_model import Voucherify as SandboxVoucherify
 
 CODE = "VOUCHERIFY-ACTIVE-250"
 
 
 @pytest.fixture
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with running(create_app()) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def backend(sandbox):
-    return sandbox.app.extensions["backend"]
+def backend(sandbox: Sandbox) -> SandboxVoucherify:
+    answer: Voucherify = sandbox.app.extensions["backend"]
+    return answer
 
 
 @pytest.fixture
-def mapper(sandbox):
+def mapper(sandbox: Sandbox) -> Voucherify:
     return make(sandbox)
 
 
-def make(sandbox, holds=Holds.LEDGER, **options):
+def make(sandbox: Sandbox, holds: Holds = Holds.LEDGER, **options: Any) -> Voucherify:
     return Voucherify("demo", Currency.of("BRL"), holds, VoucherifyOptions(**DEMO_OPTIONS(sandbox.url) | options))
 
 
-def soon():
+def soon() -> Deadline:
     return Deadline.after(10)
 
 
-def transaction(*done, holds=Holds.LEDGER, **fields):
+def transaction(*done: DoneStep, holds: Holds = Holds.LEDGER, **fields: Any) -> TransactionFacts:
     return TransactionFacts("gb-1", "v_1", 1000, holds, done=done, **fields)
 
 
-def taken(amount, redemption_id="r_1"):
+def taken(amount: int, redemption_id: str = "r_1") -> DoneStep:
     return DoneStep(Verb.DEBIT, amount, Receipt(redemption_id), "gb-1-1")
 
 
-def planned(mapper, kind, amount, transaction, voided=0, refunded=0):
+def planned(
+    mapper: Voucherify, kind: ActKind, amount: int, transaction: TransactionFacts, voided: int = 0, refunded: int = 0
+) -> list[tuple[Verb, int, str]]:
     steps = mapper.plan(Act(kind, amount, voided, refunded), transaction)
     return [(step.verb, step.amount, step.reference) for step in steps]
 
 
-def play(mapper, backend, kind, amount, earlier=(), *, code=CODE, name="gb-x", origin=None, **act):
+def play(
+    mapper: Voucherify,
+    backend: SandboxVoucherify,
+    kind: ActKind,
+    amount: int,
+    earlier: tuple[DoneStep, ...] = (),
+    *,
+    code: str = CODE,
+    name: str = "gb-x",
+    origin: Origin | None = None,
+    **act: Any,
+) -> tuple[DoneStep, ...]:
     """Plan and run one act; return the steps done so far."""
     state = replace(transaction(*earlier), card_id=backend.find(code).id)
     done = []
@@ -78,20 +98,20 @@ def play(mapper, backend, kind, amount, earlier=(), *, code=CODE, name="gb-x", o
     return (*earlier, *done)
 
 
-def test_a_reservation_of_the_ledger_is_taken_at_settlement(mapper):
+def test_a_reservation_of_the_ledger_is_taken_at_settlement(mapper: Voucherify) -> None:
     assert planned(mapper, ActKind.DEBIT, 1000, transaction()) == []
     assert planned(mapper, ActKind.CAPTURE, 600, transaction()) == [(Verb.DEBIT, 600, "")]
     assert planned(mapper, ActKind.REVERSAL, 400, transaction(taken(600)), voided=400) == []
 
 
-def test_upfront_takes_at_once_and_gives_back_what_is_canceled(mapper):
+def test_upfront_takes_at_once_and_gives_back_what_is_canceled(mapper: Voucherify) -> None:
     opened = transaction(taken(1000), holds=Holds.UPFRONT)
     assert planned(mapper, ActKind.DEBIT, 1000, transaction(holds=Holds.UPFRONT)) == [(Verb.DEBIT, 1000, "")]
     assert planned(mapper, ActKind.CAPTURE, 600, opened) == []
     assert planned(mapper, ActKind.REVERSAL, 400, opened, voided=400) == [(Verb.REFUND, 400, "")]
 
 
-def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper):
+def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper: Voucherify) -> None:
     rolled_back = DoneStep(Verb.REFUND, 500, Receipt("rr_1", data={"redemption": "r_1"}), "gb-1-3")
     both = taken(500), taken(500, "r_2")
     assert planned(mapper, ActKind.REVERSAL, 500, transaction(*both), refunded=500) == [(Verb.REFUND, 500, "r_1")]
@@ -101,13 +121,13 @@ def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper):
     assert planned(mapper, ActKind.REVERSAL, 500, twice, refunded=500) == [(Verb.REFUND, 500, "")]
 
 
-def test_a_rollback_frees_the_redemption_that_was_used_up(mapper, backend):
+def test_a_rollback_frees_the_redemption_that_was_used_up(mapper: Voucherify, backend: SandboxVoucherify) -> None:
     done = play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50")
     play(mapper, backend, ActKind.REVERSAL, 5000, done, refunded=5000, code="VOUCHERIFY-ONCE-50", name="gb-y")
     play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50", name="gb-z")
 
 
-def test_what_is_older_than_three_months_is_added_instead(mapper, backend):
+def test_what_is_older_than_three_months_is_added_instead(mapper: Voucherify, backend: SandboxVoucherify) -> None:
     done = play(mapper, backend, ActKind.CAPTURE, 5000)
     backend.rolls_back = False
     play(mapper, backend, ActKind.REVERSAL, 5000, done, refunded=5000, name="gb-y")
@@ -116,7 +136,9 @@ def test_what_is_older_than_three_months_is_added_instead(mapper, backend):
 
 
 @pytest.mark.parametrize("names_orders", [True, False])
-def test_a_lost_redemption_is_told_from_a_shop_s_of_the_same_amount(mapper, backend, names_orders):
+def test_a_lost_redemption_is_told_from_a_shop_s_of_the_same_amount(
+    mapper: Voucherify, backend: SandboxVoucherify, names_orders: bool
+) -> None:
     backend.names_orders = names_orders
     backend.spend_elsewhere(CODE, 5000)
     [step] = mapper.plan(Act(ActKind.CAPTURE, 5000), replace(transaction(), card_id=backend.find(CODE).id))
@@ -138,20 +160,22 @@ def test_a_lost_redemption_is_told_from_a_shop_s_of_the_same_amount(mapper, back
     ],
 )
 @pytest.mark.parametrize("partial", [True, False])
-def test_a_card_that_cannot_pay_is_refused(mapper, backend, code, error, partial):
+def test_a_card_that_cannot_pay_is_refused(
+    mapper: Voucherify, backend: SandboxVoucherify, code: str, error: type[Refused], partial: bool
+) -> None:
     backend.partial = partial
     with pytest.raises(error):
         play(mapper, backend, ActKind.CAPTURE, 100, code=code)
 
 
-def test_a_code_with_signs_is_found_and_pays(mapper, backend):
+def test_a_code_with_signs_is_found_and_pays(mapper: Voucherify, backend: SandboxVoucherify) -> None:
     code = "VOUCHERIFY-SIGNS/50+A=B.C%"
     assert [card.balance for card in mapper.find(Query(code=code), soon())] == [5000]
     play(mapper, backend, ActKind.CAPTURE, 100, code=code)
     assert backend.find(code).balance == 4900
 
 
-def test_an_issued_card_keeps_what_it_was_given(mapper):
+def test_an_issued_card_keeps_what_it_was_given(mapper: Voucherify) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     new = NewCard(
         "gb-new",
@@ -176,27 +200,31 @@ def test_an_issued_card_keeps_what_it_was_given(mapper):
     assert (card.restricted_to_owner, card.multiple_redemptions, card.multiple_credits) == (True, False, False)
 
 
-def test_an_issued_code_follows_from_its_key_and_cannot_be_told_from_it(mapper):
+def test_an_issued_code_follows_from_its_key_and_cannot_be_told_from_it(mapper: Voucherify) -> None:
     code = mapper.issue(NewCard("gb-new"), soon()).code
     assert mapper.issue(NewCard("gb-new"), soon()).code == code
     assert code == code_for("gb-new", APP_TOKEN) != code_for("gb-new", "another token")
 
 
-def test_a_voucher_of_somebody_else_with_the_new_card_s_code_is_not_given_away(mapper, backend):
+def test_a_voucher_of_somebody_else_with_the_new_card_s_code_is_not_given_away(
+    mapper: Voucherify, backend: SandboxVoucherify
+) -> None:
     backend.add(100, code_for("gb-new", APP_TOKEN))
     with pytest.raises(CardUnusable):
         mapper.issue(NewCard("gb-new"), soon())
 
 
-def test_a_card_made_meanwhile_under_the_same_key_is_the_card(sandbox, mapper, backend):
+def test_a_card_made_meanwhile_under_the_same_key_is_the_card(
+    sandbox: Sandbox, mapper: Voucherify, backend: SandboxVoucherify
+) -> None:
     first = mapper.issue(NewCard("gb-new", balance=100), soon())
     missing = {"code": 404, "key": "resource_not_found"}
     sandbox.faults.add("status", method="GET", status=404, body=missing)
     assert mapper.issue(NewCard("gb-new", balance=100), soon()).card.id == first.card.id
 
 
-def test_the_statement_keeps_the_notes_of_every_act(mapper, backend):
-    def origin(kind, amount):
+def test_the_statement_keeps_the_notes_of_every_act(mapper: Voucherify, backend: SandboxVoucherify) -> None:
+    def origin(kind: ActKind, amount: int) -> Origin:
         return Origin("gb-1", "request", kind, "gb-1", amount)
 
     done = play(mapper, backend, ActKind.CAPTURE, 300, name="gb-a", origin=origin(ActKind.CAPTURE, 300))
@@ -220,7 +248,9 @@ def test_the_statement_keeps_the_notes_of_every_act(mapper, backend):
     ]
 
 
-def test_the_statement_leaves_out_what_others_did_and_shows_what_they_undid(mapper, backend):
+def test_the_statement_leaves_out_what_others_did_and_shows_what_they_undid(
+    mapper: Voucherify, backend: SandboxVoucherify
+) -> None:
     backend.spend_elsewhere(CODE, 100)
     backend.change_balance(CODE, 100, "till-1", "sold")
     [done] = play(mapper, backend, ActKind.CAPTURE, 300)
@@ -229,6 +259,6 @@ def test_the_statement_leaves_out_what_others_did_and_shows_what_they_undid(mapp
     assert [(entry.key, entry.verb) for entry in entries] == [("gb-x-1", Verb.DEBIT), (None, Verb.REFUND)]
 
 
-def test_there_is_no_statement_of_all_cards(mapper):
+def test_there_is_no_statement_of_all_cards(mapper: Voucherify) -> None:
     with pytest.raises(Unsupported):
         mapper.statement(5)

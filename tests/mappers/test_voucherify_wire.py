@@ -1,9 +1,14 @@
 """The Voucherify mapper sends and understands what the API reference documents."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import responses
+from responses import RequestsMock
 
 from mappers.base import (
     BackendUnavailable,
@@ -13,6 +18,7 @@ from mappers.base import (
     Conflict,
     InsufficientFunds,
     InvalidOptions,
+    MapperError,
     OutcomeUnknown,
     Query,
     Receipt,
@@ -47,17 +53,18 @@ from tests.mappers.voucherify_wire import (
 
 
 @pytest.fixture
-def wire():
+def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.get(VOUCHER_URL, json=VOUCHER)
         yield mock
 
 
-def sent(wire):
-    return json.loads(wire.calls[-1].request.body)
+def sent(wire: RequestsMock) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(wire.calls[-1].request.body)
+    return answer
 
 
-def test_a_code_is_looked_up_with_the_project_s_keys(wire):
+def test_a_code_is_looked_up_with_the_project_s_keys(wire: RequestsMock) -> None:
     wire.get(f"{URL}/v1/vouchers/{CODE}", json=VOUCHER)
     [card] = mapper().find(Query(code=CODE), soon())
     assert (card.id, card.balance, card.status, card.code_mask) == (VOUCHER_ID, 10000, CardStatus.ACTIVE, "****hR")
@@ -65,22 +72,22 @@ def test_a_code_is_looked_up_with_the_project_s_keys(wire):
     assert (headers["X-App-Id"], headers["X-App-Token"]) == ("app", "token")
 
 
-def test_a_code_is_found_whatever_its_case_where_the_project_ignores_it(wire):
+def test_a_code_is_found_whatever_its_case_where_the_project_ignores_it(wire: RequestsMock) -> None:
     wire.get(f"{URL}/v1/vouchers/{CODE.lower()}", json=VOUCHER)
     assert len(mapper().find(Query(code=CODE.lower()), soon())) == 1
 
 
-def test_an_id_is_no_code(wire):
+def test_an_id_is_no_code(wire: RequestsMock) -> None:
     assert mapper().find(Query(code=VOUCHER_ID), soon()) == []
 
 
-def test_a_code_is_no_id(wire):
+def test_a_code_is_no_id(wire: RequestsMock) -> None:
     wire.get(f"{URL}/v1/vouchers/{CODE}", json=VOUCHER)
     with pytest.raises(CardNotFound):
         mapper().get_card(CODE, soon())
 
 
-def test_only_a_404_of_voucherify_s_own_says_that_there_is_no_card(wire):
+def test_only_a_404_of_voucherify_s_own_says_that_there_is_no_card(wire: RequestsMock) -> None:
     wire.get(f"{URL}/v1/vouchers/NO", json=refusal("resource_not_found", 404), status=404)
     assert mapper().find(Query(code="NO"), soon()) == []
     wire.replace("GET", f"{URL}/v1/vouchers/NO", json={"message": "no route"}, status=404)
@@ -101,19 +108,19 @@ def test_only_a_404_of_voucherify_s_own_says_that_there_is_no_card(wire):
         ({"metadata": {"currency": "usd"}}, CardStatus.ACTIVE),
     ],
 )
-def test_a_voucher_that_cannot_pay_says_why(wire, fields, status):
+def test_a_voucher_that_cannot_pay_says_why(wire: RequestsMock, fields: dict[str, Any], status: CardStatus) -> None:
     wire.replace("GET", VOUCHER_URL, json=VOUCHER | fields)
     assert mapper().get_card(VOUCHER_ID, soon()).status is status
 
 
 @pytest.mark.parametrize("broken", [[], {"id": VOUCHER_ID}, VOUCHER | {"gift": None}, VOUCHER | {"start_date": "soon"}])
-def test_a_voucher_that_cannot_be_read_is_unavailable(wire, broken):
+def test_a_voucher_that_cannot_be_read_is_unavailable(wire: RequestsMock, broken: list[Any] | dict[str, Any]) -> None:
     wire.replace("GET", VOUCHER_URL, json=broken)
     with pytest.raises(BackendUnavailable):
         mapper().get_card(VOUCHER_ID, soon())
 
 
-def test_a_debit_redeems_the_code_for_exactly_its_credits(wire):
+def test_a_debit_redeems_the_code_for_exactly_its_credits(wire: RequestsMock) -> None:
     wire.post(REDEMPTIONS_URL, json=REDEEMED)
     assert mapper().run(step(), soon()) == Receipt(REDEMPTION_ID, 5000)
     assert sent(wire) == {
@@ -124,20 +131,20 @@ def test_a_debit_redeems_the_code_for_exactly_its_credits(wire):
     }
 
 
-def test_amounts_are_hundredths_in_a_currency_without_cents_too(wire):
+def test_amounts_are_hundredths_in_a_currency_without_cents_too(wire: RequestsMock) -> None:
     wire.post(REDEMPTIONS_URL, json=REDEEMED)
     assert mapper("JPY").run(step(amount=50), soon()).balance == 50
     assert sent(wire)["order"]["amount"] == 5000
 
 
-def test_no_more_than_the_balance_is_asked_for(wire):
+def test_no_more_than_the_balance_is_asked_for(wire: RequestsMock) -> None:
     with pytest.raises(InsufficientFunds):
         mapper().run(step(amount=10001), soon())
     assert [call.request.method for call in wire.calls] == ["GET"]
 
 
 @pytest.mark.parametrize("fields", [{"metadata": {"currency": "EUR"}}, {"type": "DISCOUNT_VOUCHER", "gift": None}])
-def test_what_is_no_card_of_ours_is_not_redeemed(wire, fields):
+def test_what_is_no_card_of_ours_is_not_redeemed(wire: RequestsMock, fields: dict[str, Any]) -> None:
     wire.replace("GET", VOUCHER_URL, json=VOUCHER | fields)
     with pytest.raises(CardUnusable):
         mapper().run(step(), soon())
@@ -160,20 +167,22 @@ def test_what_is_no_card_of_ours_is_not_redeemed(wire, fields):
         ("", 402, BackendUnavailable),
     ],
 )
-def test_a_refusal_means_what_its_key_says_and_does_not_show_the_code(wire, key, status, error):
+def test_a_refusal_means_what_its_key_says_and_does_not_show_the_code(
+    wire: RequestsMock, key: str, status: int, error: type[MapperError]
+) -> None:
     wire.post(REDEMPTIONS_URL, json=refusal(key, status), status=status)
     with pytest.raises(error) as caught:
         mapper().run(step(), soon())
     assert CODE not in str(caught.value)
 
 
-def test_a_200_without_a_redemption_is_the_refusal_that_it_lists(wire):
+def test_a_200_without_a_redemption_is_the_refusal_that_it_lists(wire: RequestsMock) -> None:
     wire.post(REDEMPTIONS_URL, json=failed(key="gift_amount_exceeded"))
     with pytest.raises(InsufficientFunds):
         mapper().run(step(), soon())
 
 
-def test_a_redemption_on_record_as_failed_is_a_refusal(wire):
+def test_a_redemption_on_record_as_failed_is_a_refusal(wire: RequestsMock) -> None:
     failure = REDEMPTION | {"result": "FAILURE", "failure_code": "voucher_expired"}
     wire.post(REDEMPTIONS_URL, json={"redemptions": [failure]})
     with pytest.raises(CardUnusable):
@@ -181,32 +190,36 @@ def test_a_redemption_on_record_as_failed_is_a_refusal(wire):
 
 
 @pytest.mark.parametrize("answer", [{}, {"redemptions": []}, {"redemptions": [{}]}, {"redemptions": [REDEMPTION] * 2}])
-def test_an_answer_that_does_not_say_what_happened_leaves_it_unknown(wire, answer):
+def test_an_answer_that_does_not_say_what_happened_leaves_it_unknown(
+    wire: RequestsMock, answer: dict[str, Any]
+) -> None:
     wire.post(REDEMPTIONS_URL, json=answer)
     with pytest.raises(OutcomeUnknown):
         mapper().run(step(), soon())
 
 
-def test_another_amount_than_asked_for_goes_to_a_person(wire):
+def test_another_amount_than_asked_for_goes_to_a_person(wire: RequestsMock) -> None:
     wire.post(REDEMPTIONS_URL, json={"redemptions": [REDEMPTION | {"amount": 4000}]})
     with pytest.raises(Undecidable) as caught:
         mapper().run(step(), soon())
     assert caught.value.evidence == {"asked": 5000, "moved": 4000, "redemption": REDEMPTION_ID}
 
 
-def test_a_lost_redemption_is_found_by_its_order(wire):
+def test_a_lost_redemption_is_found_by_its_order(wire: RequestsMock) -> None:
     wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION))
     assert mapper().ask(step(), soon()) == Receipt(REDEMPTION_ID, 5000)
 
 
 @pytest.mark.parametrize(("note", "found"), [(f"giftbridge debit {KEY}", True), ("", False), (None, False)])
-def test_a_transaction_that_does_not_show_its_order_is_told_by_its_redemption(wire, note, found):
+def test_a_transaction_that_does_not_show_its_order_is_told_by_its_redemption(
+    wire: RequestsMock, note: str | None, found: bool
+) -> None:
     wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION | {"details": TRANSACTION["details"] | {"order": None}}))
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"metadata": note and {"giftbridge": note}})
     assert (mapper().ask(step(), soon()) is not None) is found
 
 
-def test_every_page_of_transactions_is_looked_through(wire):
+def test_every_page_of_transactions_is_looked_through(wire: RequestsMock) -> None:
     other = TRANSACTION | {"id": "vtx_1", "details": TRANSACTION["details"] | {"order": {"source_id": "gb-other"}}}
     first = {"limit": "100", "order": "id"}
     more = listed(other, has_more=True, more_starting_after="vtx_1")
@@ -216,25 +229,25 @@ def test_every_page_of_transactions_is_looked_through(wire):
     assert mapper().ask(step(), soon()) is not None
 
 
-def test_a_list_without_end_is_not_taken_for_a_no(wire):
+def test_a_list_without_end_is_not_taken_for_a_no(wire: RequestsMock) -> None:
     wire.get(TRANSACTIONS_URL, json=listed(has_more=True, more_starting_after="vtx_1"))
     with pytest.raises(BackendUnavailable):
         mapper().ask(step(), Deadline.after(30))
 
 
-def test_another_amount_under_our_key_is_a_conflict(wire):
+def test_another_amount_under_our_key_is_a_conflict(wire: RequestsMock) -> None:
     wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION))
     with pytest.raises(Conflict):
         mapper().ask(step(amount=4999), soon())
 
 
-def test_what_happened_twice_goes_to_a_person(wire):
+def test_what_happened_twice_goes_to_a_person(wire: RequestsMock) -> None:
     wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION, TRANSACTION | {"id": "vtx_2"}))
     with pytest.raises(Undecidable):
         mapper().ask(step(), soon())
 
 
-def test_a_voucher_that_is_gone_cannot_tell(wire):
+def test_a_voucher_that_is_gone_cannot_tell(wire: RequestsMock) -> None:
     wire.get(TRANSACTIONS_URL, json=refusal("resource_not_found", 404), status=404)
     with pytest.raises(Undecidable):
         mapper().ask(step(), soon())
@@ -247,7 +260,9 @@ def test_a_voucher_that_is_gone_cannot_tell(wire):
         ("r_parent", "r_parent/rollbacks", {"rollbacks": [ROLLBACK], "parent_rollback": {}}),
     ],
 )
-def test_a_whole_redemption_is_rolled_back_through_its_parent_where_it_has_one(wire, parent, path, answer):
+def test_a_whole_redemption_is_rolled_back_through_its_parent_where_it_has_one(
+    wire: RequestsMock, parent: str | None, path: str, answer: dict[str, Any]
+) -> None:
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"redemption": parent})
     wire.post(f"{REDEMPTIONS_URL}/{path}", json=answer)
     receipt = mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
@@ -258,21 +273,21 @@ def test_a_whole_redemption_is_rolled_back_through_its_parent_where_it_has_one(w
 @pytest.mark.parametrize(
     "undone", [{"status": "ROLLED_BACK"}, {"related_redemptions": {"rollbacks": [{"id": ROLLBACK_ID}]}}]
 )
-def test_a_redemption_that_is_rolled_back_is_not_rolled_back_again(wire, undone):
+def test_a_redemption_that_is_rolled_back_is_not_rolled_back_again(wire: RequestsMock, undone: dict[str, Any]) -> None:
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | undone)
     refund = step(Verb.REFUND, reference=REDEMPTION_ID)
     assert mapper().run(refund, soon()) == mapper().ask(refund, soon())
     assert {call.request.method for call in wire.calls} == {"GET"}
 
 
-def test_already_rolled_back_is_done(wire):
+def test_already_rolled_back_is_done(wire: RequestsMock) -> None:
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
     wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", json=refusal("already_rolled_back"), status=400)
     receipt = mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
     assert receipt.data == {"redemption": REDEMPTION_ID}
 
 
-def test_what_can_no_longer_be_rolled_back_is_added(wire):
+def test_what_can_no_longer_be_rolled_back_is_added(wire: RequestsMock) -> None:
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
     wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", json=refusal("invalid_rollback_params"), status=400)
     wire.post(f"{VOUCHER_URL}/balance", json=BALANCE)
@@ -280,14 +295,14 @@ def test_what_can_no_longer_be_rolled_back_is_added(wire):
 
 
 @pytest.mark.parametrize(("key", "status"), [("multiple_requests", 400), ("", 404)])
-def test_a_rollback_that_may_work_later_is_not_replaced(wire, key, status):
+def test_a_rollback_that_may_work_later_is_not_replaced(wire: RequestsMock, key: str, status: int) -> None:
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
     wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", json=refusal(key, status), status=status)
     with pytest.raises(BackendUnavailable):
         mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
 
 
-def test_a_rollback_whose_answer_is_lost_is_not_replaced(wire):
+def test_a_rollback_whose_answer_is_lost_is_not_replaced(wire: RequestsMock) -> None:
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION)
     wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", status=500)
     with pytest.raises(OutcomeUnknown):
@@ -296,13 +311,13 @@ def test_a_rollback_whose_answer_is_lost_is_not_replaced(wire):
 
 
 @pytest.mark.parametrize("verb", [Verb.CREDIT, Verb.REFUND])
-def test_value_is_added_under_our_key(wire, verb):
+def test_value_is_added_under_our_key(wire: RequestsMock, verb: Verb) -> None:
     wire.post(f"{VOUCHER_URL}/balance", json=BALANCE)
     assert mapper().run(step(verb, 2000), soon()) == Receipt(KEY, 12000)
     assert sent(wire) == {"amount": 2000, "source_id": KEY, "reason": f"giftbridge {verb} {KEY}"}
 
 
-def test_a_lost_addition_is_found_by_our_key(wire):
+def test_a_lost_addition_is_found_by_our_key(wire: RequestsMock) -> None:
     balance = TRANSACTION["details"]["balance"] | {"amount": 2000, "balance": 12000}
     fields = {"type": "CREDITS_ADDITION", "source_id": KEY, "details": {"balance": balance}}
     wire.get(TRANSACTIONS_URL, json=listed(TRANSACTION | fields))
@@ -319,12 +334,12 @@ def test_a_lost_addition_is_found_by_our_key(wire):
         ("base_url", "ftp://x"),
     ],
 )
-def test_options_that_cannot_work_are_named(option, value):
+def test_options_that_cannot_work_are_named(option: str, value: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
         mapper(**{option: value})
     assert caught.value.option == option
 
 
-def test_a_currency_finer_than_hundredths_is_refused_at_once():
+def test_a_currency_finer_than_hundredths_is_refused_at_once() -> None:
     with pytest.raises(InvalidOptions):
         mapper("KWD")

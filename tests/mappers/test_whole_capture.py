@@ -1,41 +1,46 @@
 """Taking and giving back parts where only whole holds can be: the plan, and its sums whatever happens in between."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mappers.base import Act, ActKind, DoneStep, Holds, Receipt, TransactionFacts, Verb
+from mappers.base import Act, ActKind, DoneStep, Holds, Receipt, Step, TransactionFacts, Verb
 from mappers.whole_capture import plan
 
 BOTH = pytest.mark.parametrize("refund_whole", [True, False], ids=["can undo", "cannot undo"])
 
 
-def done(verb, amount=1000, reference=None):
+def done(verb: Verb, amount: int = 1000, reference: None = None) -> DoneStep:
     return DoneStep(verb, amount, Receipt(reference or f"the {verb}"), f"gb-{verb}")
 
 
-def planned(act, *done_before, refund_whole=True, holds=Holds.NATIVE, **fields):
+def planned(
+    act: Act, *done_before: DoneStep, refund_whole: bool = True, holds: Holds = Holds.NATIVE, **fields: Any
+) -> list[tuple[Verb, int, str]]:
     transaction = TransactionFacts("gb-0", "card", 1000, holds, done=done_before, **fields)
     return [(step.verb, step.amount, step.reference) for step in plan(act, transaction, refund_whole=refund_whole)]
 
 
-def void(amount):
+def void(amount: int) -> Act:
     return Act(ActKind.REVERSAL, amount, amount)
 
 
 HOLD, CAPTURE, DEBIT = done(Verb.HOLD), done(Verb.CAPTURE), done(Verb.DEBIT)
 
 
-def test_a_debit_is_held_or_taken_as_the_transaction_was_opened():
+def test_a_debit_is_held_or_taken_as_the_transaction_was_opened() -> None:
     debit = Act(ActKind.DEBIT, 1000)
     assert planned(debit) == [(Verb.HOLD, 1000, "")]
     assert planned(debit, holds=Holds.UPFRONT) == [(Verb.DEBIT, 1000, "")]
 
 
 @BOTH
-def test_the_first_capture_takes_all_and_later_ones_nothing(refund_whole):
+def test_the_first_capture_takes_all_and_later_ones_nothing(refund_whole: bool) -> None:
     capture = Act(ActKind.CAPTURE, 300)
     assert planned(capture, HOLD, refund_whole=refund_whole) == [(Verb.CAPTURE, 1000, "the hold")]
     assert planned(capture, HOLD, CAPTURE, refund_whole=refund_whole) == []
@@ -43,32 +48,32 @@ def test_the_first_capture_takes_all_and_later_ones_nothing(refund_whole):
 
 
 @BOTH
-def test_a_whole_hold_is_voided_and_a_part_is_taken_to_be_given_back(refund_whole):
+def test_a_whole_hold_is_voided_and_a_part_is_taken_to_be_given_back(refund_whole: bool) -> None:
     assert planned(void(1000), HOLD, refund_whole=refund_whole) == [(Verb.VOID, 1000, "the hold")]
     taken_and_back = [(Verb.CAPTURE, 1000, "the hold"), (Verb.REFUND, 400, "")]
     assert planned(void(400), HOLD, refund_whole=refund_whole) == taken_and_back
 
 
-def test_all_that_was_taken_is_undone_where_that_is_possible():
+def test_all_that_was_taken_is_undone_where_that_is_possible() -> None:
     assert planned(void(1000), HOLD, CAPTURE) == [(Verb.REFUND, 1000, "the capture")]
     assert planned(void(1000), DEBIT, holds=Holds.UPFRONT) == [(Verb.REFUND, 1000, "the debit")]
     assert planned(void(1000), HOLD, CAPTURE, refund_whole=False) == [(Verb.REFUND, 1000, "")]
 
 
 @BOTH
-def test_a_part_of_what_was_taken_is_added_back(refund_whole):
+def test_a_part_of_what_was_taken_is_added_back(refund_whole: bool) -> None:
     assert planned(void(400), HOLD, CAPTURE, refund_whole=refund_whole) == [(Verb.REFUND, 400, "")]
 
 
 @BOTH
-def test_what_was_added_is_taken_back_as_money(refund_whole):
+def test_what_was_added_is_taken_back_as_money(refund_whole: bool) -> None:
     assert planned(Act(ActKind.CREDIT, 1000), credit=True, refund_whole=refund_whole) == [(Verb.CREDIT, 1000, "")]
     assert planned(Act(ActKind.CAPTURE, 1000), done(Verb.CREDIT), credit=True, refund_whole=refund_whole) == []
     taken_back = planned(void(400), done(Verb.CREDIT), DEBIT, credit=True, refund_whole=refund_whole)
     assert taken_back == [(Verb.DEBIT, 400, "")]
 
 
-def test_nothing_is_planned_for_nothing():
+def test_nothing_is_planned_for_nothing() -> None:
     assert planned(Act(ActKind.CAPTURE, 0), HOLD, CAPTURE) == []
     assert planned(void(0), HOLD, CAPTURE) == []
 
@@ -83,7 +88,7 @@ class Till:
     taken: dict[str, int] = field(default_factory=dict)
     made: int = 0
 
-    def run(self, step):
+    def run(self, step: Step) -> Receipt:
         self.made += 1
         name = f"made-{self.made}"
         match step.verb:
@@ -111,12 +116,12 @@ class Till:
 class Ledger:
     """One transaction at a till, with the caps that the ledger keeps."""
 
-    def __init__(self, amount, holds, refund_whole, *, credit):
+    def __init__(self, amount: int, holds: Holds, refund_whole: bool, *, credit: bool) -> None:
         self.till = Till(refund_whole)
         self.transaction = TransactionFacts("gb-0", "card", amount, holds, credit)
         self.act(Act(ActKind.CREDIT if credit else ActKind.DEBIT, amount))
 
-    def act(self, act, *, refused=False):
+    def act(self, act: Act, *, refused: bool = False) -> None:
         """Do an act; a refused one ends before its last step."""
         steps = plan(act, self.transaction, refund_whole=self.till.refund_whole)
         for step in steps[: -1 if refused else None]:
@@ -131,11 +136,11 @@ class Ledger:
         )
 
     @property
-    def held(self):
+    def held(self) -> int:
         return self.transaction.amount - self.transaction.captured - self.transaction.voided
 
     @property
-    def kept(self):
+    def kept(self) -> int:
         """What Redis has, or may still take."""
         return self.transaction.amount - self.transaction.voided - self.transaction.refunded
 
@@ -148,7 +153,9 @@ class Ledger:
     credit=st.booleans(),
     acts=st.lists(st.tuples(st.booleans(), st.integers(1, 50), st.integers(0, 3)), max_size=12),
 )
-def test_the_card_is_exact_whatever_is_settled_canceled_and_refused(amount, holds, refund_whole, credit, acts):
+def test_the_card_is_exact_whatever_is_settled_canceled_and_refused(
+    amount: int, holds: Holds, refund_whole: bool, credit: bool, acts: list[tuple[bool, int, int]]
+) -> None:
     ledger = Ledger(amount, holds, refund_whole, credit=credit)
     for captures, wanted, luck in acts:
         possible = ledger.held if captures else ledger.kept

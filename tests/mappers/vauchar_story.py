@@ -1,31 +1,39 @@
 """Plays the ledger for the Vauchar mapper, against its sandbox."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 from mappers.base import (
     Act,
     ActKind,
     DoneStep,
+    Holds,
     OutcomeUnknown,
+    Receipt,
+    Step,
     TransactionFacts,
     Undecidable,
 )
 from mappers.deadline import Deadline
 from mappers.money import Currency
+from mappers.sandbox import Sandbox
 from mappers.vauchar import sandbox as vauchar
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 
 CODE = "VAUCHAR-ACTIVE-250"
 
 
-def soon():
+def soon() -> Deadline:
     return Deadline.after(10)
 
 
 class Story:
     """Plays the ledger: names the steps of each act, runs them in order, and asks when an outcome is unknown."""
 
-    def __init__(self, sandbox, holds, code, name):
+    def __init__(self, sandbox: Sandbox, holds: Holds, code: str, name: str) -> None:
         options = dict(vauchar.DEMO_OPTIONS(sandbox.url))
         self.sandbox = sandbox
         self.backend = sandbox.app.extensions["backend"]
@@ -36,14 +44,21 @@ class Story:
         self.transaction = TransactionFacts(f"gb-{name}", self.card.id, 0, holds)
 
     @property
-    def balance(self):
+    def balance(self) -> int:
         return self.mapper.get_card(self.card.id, soon()).balance
 
     @property
-    def redeemed(self):
+    def redeemed(self) -> list[int]:
         return [int(redemption.value_used * 100) for redemption in self.card.redemptions.values()]
 
-    def act(self, kind, amount, voided=0, refunded=0, before_step=None):
+    def act(
+        self,
+        kind: ActKind,
+        amount: int,
+        voided: int = 0,
+        refunded: int = 0,
+        before_step: Callable[..., Any] | None = None,
+    ) -> list[DoneStep]:
         steps = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
         done, earlier = [], ()
         for number, planned in enumerate(steps):
@@ -57,7 +72,7 @@ class Story:
         self.transaction = dataclasses.replace(self.transaction, done=(*self.transaction.done, *done))
         return done
 
-    def _finish(self, step):
+    def _finish(self, step: Step) -> Receipt:
         while True:
             try:
                 return self.mapper.run(step, soon())
@@ -67,11 +82,11 @@ class Story:
                 if receipt := self.mapper.ask(step, soon()):
                     return receipt
 
-    def debit(self, amount, **more):
+    def debit(self, amount: int, **more: Any) -> list[DoneStep]:
         return self.act(ActKind.DEBIT, amount, **more)
 
-    def capture(self, amount, **more):
+    def capture(self, amount: int, **more: Any) -> list[DoneStep]:
         return self.act(ActKind.CAPTURE, amount, **more)
 
-    def reverse(self, voided, refunded, **more):
+    def reverse(self, voided: int, refunded: int, **more: Any) -> list[DoneStep]:
         return self.act(ActKind.REVERSAL, voided + refunded, voided, refunded, **more)

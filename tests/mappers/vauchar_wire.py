@@ -1,5 +1,11 @@
 """Vauchar's documented examples, and the steps that its wire tests send."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from responses import RequestsMock
+
 from mappers.base import (
     Holds,
     Receipt,
@@ -54,29 +60,29 @@ REDEMPTION = {
 VALID = {"validation_status": {"status": 1000, "message": "Gift Card is valid"}, "data": CARD}
 
 
-def mapper(currency="USD", holds=Holds.LEDGER, **options):
+def mapper(currency: str = "USD", holds: Holds = Holds.LEDGER, **options: Any) -> Vauchar:
     defaults = {"merchant_id": "merchant", "api_key": Secret("key")}
     return Vauchar("shop", Currency.of(currency), holds, VaucharOptions(**defaults | options))
 
 
-def soon():
+def soon() -> Deadline:
     return Deadline.after(5)
 
 
-def debit(amount=5000, **fields):
+def debit(amount: int = 5000, **fields: Any) -> Step:
     return Step(Verb.DEBIT, amount, CARD_ID, key=KEY, **{"earlier": (LOOK,)} | fields)
 
 
-def refund():
+def refund() -> Step:
     look = Receipt(balance=55000, data={"redeemed": 5000, "redemptions": REDEMPTION_ID})
     return Step(Verb.REFUND, 5000, CARD_ID, REDEMPTION_ID, key=KEY, earlier=(look,))
 
 
-def listing(*redemptions, **more):
+def listing(*redemptions: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"href": REDEMPTIONS_URL, "data": [REDEMPTION | redemption for redemption in redemptions], **more}
 
 
-def show(wire, card=None, *redemptions, **more):
+def show(wire: RequestsMock, card: dict[str, str] | None = None, *redemptions: dict[str, str], **more: Any) -> None:
     """Let the card and its list of redemptions be read."""
     wire.get(CARD_URL, json=CARD | (card or {}))
     wire.get(REDEMPTIONS_URL, json=listing(*redemptions, **more))

@@ -1,5 +1,9 @@
 """Voucherify's documented examples, and the steps that its wire tests send."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from mappers.base import Customer, Holds, Memo, Secret, Step, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
@@ -71,30 +75,30 @@ TRANSACTION = {
 }
 
 
-def mapper(currency="USD", holds=Holds.LEDGER, **options):
+def mapper(currency: str = "USD", holds: Holds = Holds.LEDGER, **options: Any) -> Voucherify:
     defaults = {"app_id": "app", "app_token": Secret("token")}
     return Voucherify("shop", Currency.of(currency), holds, VoucherifyOptions(**defaults | options))
 
 
-def soon():
+def soon() -> Deadline:
     return Deadline.after(5)
 
 
-def step(verb=Verb.DEBIT, amount=5000, reference="", **fields):
+def step(verb: Verb = Verb.DEBIT, amount: int = 5000, reference: str = "", **fields: Any) -> Step:
     memo = Memo("order-1", "shoes", Customer("12345678909", "profile-1", "ana@example.com", "12345678909"))
     return Step(verb, amount, VOUCHER_ID, reference, key=KEY, memo=memo, **fields)
 
 
-def refusal(key, status=400):
+def refusal(key: str, status: int = 400) -> dict[str, Any]:
     """Return an error as documented; its details hold the code."""
     return {"code": status, "key": key, "message": key.replace("_", " "), "details": CODE, "request_id": "v-1"}
 
 
-def listed(*transactions, **fields):
+def listed(*transactions: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"object": "list", "data_ref": "data", "data": list(transactions), "has_more": False} | fields
 
 
-def failed(**arguments):
+def failed(**arguments: Any) -> dict[str, Any]:
     """Return the refusal of a redemption among the 200s, as a project with partial redemptions answers."""
     item = {"status": "INAPPLICABLE", "id": CODE, "object": "voucher", "result": {"error": refusal(**arguments)}}
     return {"redemptions": [], "inapplicable_redeemables": [item], "skipped_redeemables": []}

@@ -1,7 +1,9 @@
+"""An application with the protocol alone, before fakes of the use cases."""
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -9,9 +11,12 @@ from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
+from app.ledger.cards import CardService
+from app.ledger.service import LedgerService
 from app.protocol.paths import CollapsedSlashes
 from app.protocol.routes import create_blueprint
-from tests.protocol.fakes import CREDENTIALS, FakeCards, FakeLedger, FakeRegistry, FakeSettings
+from providers.registry import Registry
+from tests.protocol.fakes import CREDENTIALS, FakeCards, FakeLedger, FakeRegistry, FakeSettings, HubCall
 
 
 @pytest.fixture
@@ -32,10 +37,19 @@ def settings() -> FakeSettings:
 @pytest.fixture
 def application(ledger: FakeLedger, cards: FakeCards, settings: FakeSettings) -> Flask:
     application = Flask("protocol-under-test", static_folder=None)
-    application.register_blueprint(create_blueprint(FakeRegistry(), ledger, cards, settings))
+    application.register_blueprint(
+        create_blueprint(
+            cast("Registry", FakeRegistry()), cast("LedgerService", ledger), cast("CardService", cards), settings
+        )
+    )
     application.add_url_rule("/health", "health", lambda: "ok")
+<<<<<<< HEAD
     application.add_url_rule("/-/console/cards", "console", lambda: "a page")
     application.wsgi_app = CollapsedSlashes(application.wsgi_app)
+=======
+    application.add_url_rule("/console/cards", "console", lambda: "a page")
+    application.wsgi_app = CollapsedSlashes(application.wsgi_app)  # type: ignore[method-assign]
+>>>>>>> 14f2e408cc02b6d6915b11baf3819dde90baa03d
     return application
 
 
@@ -45,11 +59,8 @@ def stranger(application: Flask) -> FlaskClient:
     return application.test_client()
 
 
-Caller = Callable[..., TestResponse]
-
-
 @pytest.fixture
-def call(stranger: FlaskClient) -> Caller:
+def call(stranger: FlaskClient) -> HubCall:
     """Call as the Hub does: `call(method, path, json=... or data=...)`, below the provider acme."""
 
     def call(method: str, path: str, headers: dict[str, str] | None = None, **arguments: Any) -> TestResponse:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from werkzeug.test import TestResponse
+
 from app.ledger.cards import SpendableCard
-from app.ledger.service import AuthorizationRequest, ChangeRequest, Movement, Operation, TransactionView
+from app.ledger.service import AuthorizationRequest, ChangeRequest, Movement, TransactionView
+from app.ledger.transaction import Operation
 from mappers.base import Card, CardNotFound, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from mappers.money import Currency
@@ -20,6 +24,9 @@ APP_TOKEN = "acme-token"
 CREDENTIALS = {"X-PROVIDER-API-AppKey": APP_KEY, "X-PROVIDER-API-AppToken": APP_TOKEN}
 
 CODE = "XTYB-IOBW/WL+JE=.SEYG"
+
+# Calls as the Hub does: a method, a path and what goes with them; answers what the service answered.
+HubCall = Callable[..., TestResponse]
 
 
 @dataclass

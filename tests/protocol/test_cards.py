@@ -1,19 +1,23 @@
 """Search, get and issue over HTTP."""
 
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from app.ledger.errors import LedgerUnavailable
 from mappers.base import BackendUnavailable, Card, IssuedCard, OutcomeUnknown
-from tests.protocol.fakes import CODE, spendable
+from tests.protocol.fakes import CODE, FakeCards, HubCall, spendable
 from tests.protocol.test_schemas import ISSUE, SEARCH
 
 
 @pytest.fixture
-def search(call):
-    def search(code=None, headers=None, **cart):
+def search(call: HubCall) -> HubCall:
+    def search(code: str | None = None, headers: dict[str, str] | None = None, **cart: object) -> TestResponse:
         body = {"client": {"id": "c1"}, "cart": cart | {"redemptionCode": code}}
         return call("POST", "/giftcards/_search", json=body, headers=headers)
 
@@ -21,12 +25,12 @@ def search(call):
 
 
 class TestSearch:
-    def test_the_documented_search_finds_the_card_of_the_code(self, call, cards):
+    def test_the_documented_search_finds_the_card_of_the_code(self, call: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable("3b1abc17_24", 590, caption="Gift", relation_name="loyalty")]
         response = call("POST", "/giftcards/_search", data=SEARCH)
         assert cards.request.code == "XTYB-IOBW-WLJE-SEYG"
         assert cards.request.customer.key == "234235"
-        assert response.json == [
+        assert response.get_json() == [
             {
                 "id": "3b1abc17_24",
                 "provider": "acme",
@@ -41,75 +45,84 @@ class TestSearch:
             }
         ]
 
-    def test_the_balance_is_a_number(self, search, cards):
+    def test_the_balance_is_a_number(self, search: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable(balance=1530)]
         assert b'"balance":15.3,' in search(CODE).data
 
-    def test_caption_and_relation_name_are_left_out_where_there_are_none(self, search, cards):
+    def test_caption_and_relation_name_are_left_out_where_there_are_none(
+        self, search: HubCall, cards: FakeCards
+    ) -> None:
         cards.found = [spendable()]
-        assert {"caption", "relationName"}.isdisjoint(search(CODE).json[0])
+        assert {"caption", "relationName"}.isdisjoint(search(CODE).get_json()[0])
 
-    def test_an_unknown_code_is_an_empty_list(self, search):
+    def test_an_unknown_code_is_an_empty_list(self, search: HubCall) -> None:
         response = search(CODE)
         assert (response.status_code, response.data) == (200, b"[]")
         assert response.headers["REST-Content-Range"] == "resources 0-0/0"
 
-    def test_a_code_of_255_characters_is_asked_for_as_it_is(self, search, cards):
+    def test_a_code_of_255_characters_is_asked_for_as_it_is(self, search: HubCall, cards: FakeCards) -> None:
         code = "Aa0/+=.%" * 31 + "x" * 7
         search(code)
         assert cards.request.code == code
 
     @pytest.mark.parametrize("code", ["x" * 5, "x" * 256])
-    def test_a_code_that_no_card_can_have_finds_nothing_and_asks_nobody(self, search, cards, code):
+    def test_a_code_that_no_card_can_have_finds_nothing_and_asks_nobody(
+        self, search: HubCall, cards: FakeCards, code: str
+    ) -> None:
         cards.found = [spendable()]
-        assert search(code).json == []
+        assert search(code).get_json() == []
         assert cards.calls == []
 
-    def test_a_code_finds_one_card_at_most(self, search, cards):
+    def test_a_code_finds_one_card_at_most(self, search: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable("a"), spendable("b")]
-        assert [card["id"] for card in search(CODE).json] == ["a"]
+        assert [card["id"] for card in search(CODE).get_json()] == ["a"]
 
-    def test_without_a_code_the_customers_own_cards_are_paged(self, search, cards):
+    def test_without_a_code_the_customers_own_cards_are_paged(self, search: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable(f"card-{number}") for number in range(60)]
         response = search(headers={"REST-Range": "resources=10-19"})
-        assert [card["id"] for card in response.json] == [f"card-{number}" for number in range(10, 20)]
+        assert [card["id"] for card in response.get_json()] == [f"card-{number}" for number in range(10, 20)]
         assert response.headers["REST-Content-Range"] == "resources 10-19/60"
 
-    def test_without_a_range_there_are_fifty(self, search, cards):
+    def test_without_a_range_there_are_fifty(self, search: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable(f"card-{number}") for number in range(60)]
-        assert len(search().json) == 50
+        assert len(search().get_json()) == 50
 
     @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
-    def test_without_a_code_a_bad_day_is_an_empty_list_and_a_warning(self, search, cards, logs, failure):
+    def test_without_a_code_a_bad_day_is_an_empty_list_and_a_warning(
+        self, search: HubCall, cards: FakeCards, logs: list[Any], failure: Exception
+    ) -> None:
         cards.failure = failure
         response = search()
-        assert (response.status_code, response.json) == (200, [])
+        assert (response.status_code, response.get_json()) == (200, [])
         assert [entry["log_level"] for entry in logs] == ["warning"]
 
     @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
-    def test_with_a_code_a_bad_day_is_a_503(self, search, cards, failure):
+    def test_with_a_code_a_bad_day_is_a_503(self, search: HubCall, cards: FakeCards, failure: Exception) -> None:
         cards.failure = failure
         assert search(CODE).status_code == 503
 
     @pytest.mark.parametrize("failure", [None, BackendUnavailable("down"), RuntimeError(f"no {CODE}")])
-    def test_the_code_is_in_no_answer_and_no_log(self, search, cards, logs, failure):
+    def test_the_code_is_in_no_answer_and_no_log(
+        self, search: HubCall, cards: FakeCards, logs: list[Any], failure: Exception | None
+    ) -> None:
         cards.found = [spendable()]
         cards.failure = failure
         assert CODE not in search(CODE).text
         assert CODE not in str(logs)
 
-    def test_an_odd_client_and_cart_are_no_reason_to_fail(self, call):
-        for odd in (None, [], "x", 1.5):
+    def test_an_odd_client_and_cart_are_no_reason_to_fail(self, call: HubCall) -> None:
+        odd_values: list[object] = [None, [], "x", 1.5]
+        for odd in odd_values:
             body = {"client": odd, "cart": {"items": odd, "grandTotal": odd, "relationName": odd}}
             assert call("POST", "/giftcards/_search", json=body).status_code == 200
 
-    def test_it_has_the_short_deadline(self, search, cards):
+    def test_it_has_the_short_deadline(self, search: HubCall, cards: FakeCards) -> None:
         search(CODE)
         assert 0.5 < cards.only.seconds <= 1.2
 
 
 class TestGet:
-    def test_a_card_is_shown_whole(self, call, cards):
+    def test_a_card_is_shown_whole(self, call: HubCall, cards: FakeCards) -> None:
         cards.found = [
             spendable(
                 "5",
@@ -122,7 +135,7 @@ class TestGet:
         response = call("GET", "/giftcards/5")
         assert response.headers["Cache-Control"] == "no-store"
         assert b'"balance":870.0,' in response.data
-        assert response.json == {
+        assert response.get_json() == {
             "id": "5",
             "provider": "acme",
             "caption": "Gift",
@@ -138,34 +151,36 @@ class TestGet:
             "transactions": {"href": "/acme/giftcards/5/transactions"},
         }
 
-    def test_it_agrees_with_what_search_showed(self, call, search, cards):
+    def test_it_agrees_with_what_search_showed(self, call: HubCall, search: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable("a/b+c=", 1530, caption="Gift", relation_name="r")]
-        (found,) = search(CODE).json
-        got = call("GET", found["_self"]["href"].removeprefix("/acme")).json
+        (found,) = search(CODE).get_json()
+        got = call("GET", found["_self"]["href"].removeprefix("/acme")).get_json()
         assert {name: got[name] for name in found.keys() - {"_self"}} == {
             name: found[name] for name in found.keys() - {"_self"}
         }
         assert cards.calls[-1].arguments == ("a/b+c=",)
 
-    def test_a_card_without_a_code_shows_none(self, call, cards):
+    def test_a_card_without_a_code_shows_none(self, call: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable("5", code_mask=None)]
-        body = call("GET", "/giftcards/5").json
+        body = call("GET", "/giftcards/5").get_json()
         assert (body["redemptionCode"], body["redemptionToken"]) == (None, None)
 
-    def test_an_unknown_card_is_a_404(self, call):
+    def test_an_unknown_card_is_a_404(self, call: HubCall) -> None:
         response = call("GET", "/giftcards/unknown")
-        assert (response.status_code, response.json["error"]["code"]) == (404, "CardNotFound")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "CardNotFound")
 
-    def test_it_has_the_short_deadline(self, call, cards):
+    def test_it_has_the_short_deadline(self, call: HubCall, cards: FakeCards) -> None:
         call("GET", "/giftcards/5")
         assert 0.5 < cards.only.seconds <= 1.2
 
 
 class TestIssue:
-    def test_the_documented_request_is_answered_with_the_new_card_and_its_code(self, call, cards):
+    def test_the_documented_request_is_answered_with_the_new_card_and_its_code(
+        self, call: HubCall, cards: FakeCards
+    ) -> None:
         response = call("POST", "/giftcards", data=ISSUE)
         assert response.status_code == 200
-        assert response.json == {
+        assert response.get_json() == {
             "id": "card-38",
             "provider": "acme",
             "relationName": "loyalty-program",
@@ -184,34 +199,34 @@ class TestIssue:
             "transaction": {"href": "/acme/giftcards/card-38/transactions"},
         }
 
-    def test_what_the_backend_made_of_it_is_what_is_answered(self, call, cards):
+    def test_what_the_backend_made_of_it_is_what_is_answered(self, call: HubCall, cards: FakeCards) -> None:
         expires = datetime(2031, 1, 1, tzinfo=UTC)
         made = Card("c", 500, "BRL", caption="Theirs", expiring_date=expires, multiple_redemptions=False)
         cards.issued = IssuedCard(made, code="NEWC-ODE1", token="NEWT-OKEN")
-        body = call("POST", "/giftcards", data=ISSUE).json
+        body = call("POST", "/giftcards", data=ISSUE).get_json()
         assert (body["caption"], body["balance"], body["multipleRedemptions"]) == ("Theirs", 5.0, False)
         assert (body["expiringDate"], body["redemptionToken"]) == ("2031-01-01T00:00:00.000Z", "NEWT-OKEN")
 
-    def test_the_new_code_is_in_no_log(self, call, logs):
+    def test_the_new_code_is_in_no_log(self, call: HubCall, logs: list[Any]) -> None:
         call("POST", "/giftcards", data=ISSUE)
         assert "NEWC-ODE1" not in str(logs)
 
-    def test_a_repeat_has_the_same_key(self, call, cards):
+    def test_a_repeat_has_the_same_key(self, call: HubCall, cards: FakeCards) -> None:
         for _ in range(2):
             call("POST", "/giftcards", data=ISSUE)
         first, second = (sent.arguments[0].key for sent in cards.calls)
         assert first == second
 
-    def test_another_currency_is_a_400_and_no_card(self, call, cards):
+    def test_another_currency_is_a_400_and_no_card(self, call: HubCall, cards: FakeCards) -> None:
         body = json.loads(ISSUE) | {"currencyCode": "USD"}
         response = call("POST", "/giftcards", json=body)
-        assert (response.status_code, response.json["error"]["code"]) == (400, "InvalidRequest")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (400, "InvalidRequest")
         assert cards.calls == []
 
-    def test_a_card_that_may_or_may_not_exist_is_a_504(self, call, cards):
+    def test_a_card_that_may_or_may_not_exist_is_a_504(self, call: HubCall, cards: FakeCards) -> None:
         cards.failure = OutcomeUnknown("the backend did not answer")
         assert call("POST", "/giftcards", data=ISSUE).status_code == 504
 
-    def test_it_has_the_long_deadline(self, call, cards):
+    def test_it_has_the_long_deadline(self, call: HubCall, cards: FakeCards) -> None:
         call("POST", "/giftcards", data=ISSUE)
         assert 5 < cards.only.seconds <= 10

@@ -1,3 +1,7 @@
+"""Dates on the wire: ISO 8601 in, UTC with milliseconds out."""
+
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -18,12 +22,12 @@ from app.protocol import dates
         ("2019-03-18T14:42:32.1291783Z", datetime(2019, 3, 18, 14, 42, 32, 129_178, tzinfo=UTC)),
     ],
 )
-def test_iso_8601_is_read_with_or_without_zone_and_fraction(text, moment):
+def test_iso_8601_is_read_with_or_without_zone_and_fraction(text: str, moment: datetime) -> None:
     assert dates.parse(text) == moment
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2020-13-01T00:00:00Z", "0001-01-01T00:00:00+05:00"])
-def test_what_is_no_date_is_refused(text):
+def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         dates.parse(text)
 
@@ -38,5 +42,5 @@ def test_what_is_no_date_is_refused(text):
         (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
     ],
 )
-def test_dates_go_out_in_utc_to_the_millisecond(moment, text):
+def test_dates_go_out_in_utc_to_the_millisecond(moment: datetime, text: str) -> None:
     assert dates.render(moment) == text

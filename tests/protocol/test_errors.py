@@ -1,16 +1,20 @@
 """Every error becomes a status, a code and a sentence; nothing secret becomes anything."""
 
+from __future__ import annotations
+
 import inspect
 import io
 import json
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from app.ledger import errors as ledger_errors
 from app.protocol.errors import InvalidRequest, status_of
 from mappers import base
 from mappers.money import InvalidAmount
-from tests.protocol.fakes import CODE
+from tests.protocol.fakes import CODE, FakeCards, FakeLedger, FakeSettings, HubCall
 
 MEDIA_TYPES = [
     "application/vnd.vtex.giftcards.v1+json",
@@ -51,12 +55,12 @@ NOT_RAISED_BY_USE_CASES = ROOTS | {base.InvalidOptions}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EXPORTED if kind not in NOT_RAISED_BY_USE_CASES])
-def test_every_error_of_the_mappers_and_the_ledger_has_a_status_and_a_code(kind):
+def test_every_error_of_the_mappers_and_the_ledger_has_a_status_and_a_code(kind: type[Exception]) -> None:
     assert status_of(kind("no")) is not None
 
 
 @pytest.fixture
-def debit(call):
+def debit(call: HubCall) -> HubCall:
     body = {
         "operation": "Debit",
         "value": 3,
@@ -68,7 +72,9 @@ def debit(call):
 
 
 @pytest.mark.parametrize(("failure", "status", "code"), CODES)
-def test_an_error_is_answered_with_a_json_body(debit, ledger, failure, status, code):
+def test_an_error_is_answered_with_a_json_body(
+    debit: HubCall, ledger: FakeLedger, failure: Exception, status: int, code: str
+) -> None:
     ledger.failure = failure
     response = debit()
     assert response.status_code == status
@@ -78,28 +84,34 @@ def test_an_error_is_answered_with_a_json_body(debit, ledger, failure, status, c
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(1.2, "2"), (0, "0"), (None, None)])
-def test_a_backend_that_says_when_to_come_back_is_quoted(debit, ledger, seconds, header):
+def test_a_backend_that_says_when_to_come_back_is_quoted(
+    debit: HubCall, ledger: FakeLedger, seconds: float | None, header: str | None
+) -> None:
     ledger.failure = base.BackendUnavailable("busy", retry_after_seconds=seconds)
     assert debit().headers.get("Retry-After") == header
 
 
 class TestUnexpected:
-    def test_it_is_a_500_that_names_the_place_in_our_log_and_nothing_else(self, call, ledger, logs):
+    def test_it_is_a_500_that_names_the_place_in_our_log_and_nothing_else(
+        self, call: HubCall, ledger: FakeLedger, logs: list[Any]
+    ) -> None:
         ledger.failure = RuntimeError("the inner workings")
         response = call("GET", "/giftcards/card-24/transactions", headers={"x-vtex-operation-id": "op-1"})
         assert response.status_code == 500
-        assert response.json["error"]["code"] == "InternalError"
-        assert "op-1" in response.json["error"]["message"]
+        assert response.get_json()["error"]["code"] == "InternalError"
+        assert "op-1" in response.get_json()["error"]["message"]
         assert "inner workings" not in response.text
 
-    def test_it_is_logged_with_its_traceback(self, debit, ledger, logs):
+    def test_it_is_logged_with_its_traceback(self, debit: HubCall, ledger: FakeLedger, logs: list[Any]) -> None:
         ledger.failure = RuntimeError("the inner workings")
         debit()
         (entry,) = [entry for entry in logs if entry["log_level"] == "error"]
         assert "Traceback" in entry["exception"]
         assert "RuntimeError: the inner workings" in entry["exception"]
 
-    def test_codes_and_tokens_of_the_request_are_masked_there(self, debit, ledger, logs):
+    def test_codes_and_tokens_of_the_request_are_masked_there(
+        self, debit: HubCall, ledger: FakeLedger, logs: list[Any]
+    ) -> None:
         cause = KeyError(f"https://backend/cards/{CODE}?token=TOKEN-1234")
         ledger.failure = RuntimeError(f"no card {CODE!r}")
         ledger.failure.__cause__ = cause
@@ -108,94 +120,102 @@ class TestUnexpected:
         assert CODE not in str(logs)
         assert "TOKEN-1234" not in str(logs)
 
-    def test_a_percent_encoded_code_is_masked_too(self, debit, ledger, logs):
+    def test_a_percent_encoded_code_is_masked_too(self, debit: HubCall, ledger: FakeLedger, logs: list[Any]) -> None:
         ledger.failure = RuntimeError("GET /cards/XTYB-IOBW%2FWL%2BJE%3D.SEYG")
         debit()
         assert "XTYB" not in str(logs)
 
 
 class TestPathsAndMethods:
-    def test_an_unknown_path_is_a_404(self, call):
+    def test_an_unknown_path_is_a_404(self, call: HubCall) -> None:
         response = call("GET", "/nothing/here")
-        assert (response.status_code, response.json["error"]["code"]) == (404, "NotFound")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "NotFound")
 
     @pytest.mark.parametrize("path", ["/", "/acme", "/favicon.ico"])
-    def test_a_path_of_nobody_is_a_404_for_anybody(self, stranger, path):
+    def test_a_path_of_nobody_is_a_404_for_anybody(self, stranger: FlaskClient, path: str) -> None:
         response = stranger.get(path)
-        assert (response.status_code, response.json["error"]["code"]) == (404, "NotFound")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "NotFound")
 
     @pytest.mark.parametrize("method", ["DELETE", "PUT", "OPTIONS"])
-    def test_another_method_is_a_405_that_names_the_right_ones(self, call, method):
+    def test_another_method_is_a_405_that_names_the_right_ones(self, call: HubCall, method: str) -> None:
         response = call(method, "/giftcards/card-24/transactions")
-        assert (response.status_code, response.json["error"]["code"]) == (405, "MethodNotAllowed")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (405, "MethodNotAllowed")
         assert response.headers["Allow"] == "GET, HEAD, POST"
-        assert "GET, HEAD, POST" in response.json["error"]["message"]
+        assert "GET, HEAD, POST" in response.get_json()["error"]["message"]
 
-    def test_a_method_nobody_takes_at_all_is_json_as_well(self, stranger):
+    def test_a_method_nobody_takes_at_all_is_json_as_well(self, stranger: FlaskClient) -> None:
         response = stranger.post("/health")
-        assert (response.status_code, response.json["error"]["code"]) == (405, "MethodNotAllowed")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (405, "MethodNotAllowed")
 
-    def test_a_bad_card_id_in_the_path_is_no_card(self, call, cards):
+    def test_a_bad_card_id_in_the_path_is_no_card(self, call: HubCall, cards: FakeCards) -> None:
         response = call("GET", "/giftcards/b64-!!")
-        assert (response.status_code, response.json["error"]["code"]) == (404, "CardNotFound")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "CardNotFound")
         assert cards.calls == []
 
-    def test_a_bad_transaction_id_in_the_path_is_no_transaction(self, call, ledger):
+    def test_a_bad_transaction_id_in_the_path_is_no_transaction(self, call: HubCall, ledger: FakeLedger) -> None:
         response = call("GET", "/giftcards/card-24/transactions/a%20b/settlements")
-        assert (response.status_code, response.json["error"]["code"]) == (404, "TransactionNotFound")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "TransactionNotFound")
         assert ledger.calls == []
 
 
 class TestBodies:
     @pytest.mark.parametrize("path", ["", "/_search", "/card-24/transactions"])
     @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b'{"a":1,"a":1}', b'{"a":NaN}', b'{"a":' * 50_000])
-    def test_what_is_no_json_object_is_a_400(self, call, ledger, cards, path, data):
+    def test_what_is_no_json_object_is_a_400(
+        self, call: HubCall, ledger: FakeLedger, cards: FakeCards, path: str, data: bytes
+    ) -> None:
         response = call("POST", f"/giftcards{path}", data=data)
-        assert (response.status_code, response.json["error"]["code"]) == (400, "InvalidRequest")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (400, "InvalidRequest")
         assert ledger.calls == cards.calls == []
 
     @pytest.mark.parametrize("value", [b"NaN", b"true", b"-3", b"0", b"1e400", b'"3"', b"null", b"1.005"])
-    def test_what_is_no_amount_is_a_400_and_moves_nothing(self, call, ledger, value):
+    def test_what_is_no_amount_is_a_400_and_moves_nothing(
+        self, call: HubCall, ledger: FakeLedger, value: bytes
+    ) -> None:
         for path in ("", "/gb-07aa/settlements", "/gb-07aa/cancellations"):
             data = b'{"operation":"Debit","requestId":"r","value":' + value + b"}"
             response = call("POST", f"/giftcards/card-24/transactions{path}", data=data)
-            assert (response.status_code, response.json["error"]["code"]) == (400, "InvalidRequest")
+            assert (response.status_code, response.get_json()["error"]["code"]) == (400, "InvalidRequest")
         assert ledger.calls == []
 
     @pytest.mark.parametrize(
         "content_type", [*MEDIA_TYPES, "text/plain", "application/x-www-form-urlencoded", "", None]
     )
     @pytest.mark.parametrize("accept", [*MEDIA_TYPES, "text/html", ""])
-    def test_json_is_json_whatever_the_media_type_says(self, call, content_type, accept):
+    def test_json_is_json_whatever_the_media_type_says(
+        self, call: HubCall, content_type: str | None, accept: str
+    ) -> None:
         data = b'{"operation":"Debit","value":3,"requestId":"r"}'
         arguments = {"data": data, "headers": {"Accept": accept}, "content_type": content_type}
         response = call("POST", "/giftcards/card-24/transactions", **arguments)
         assert (response.status_code, response.mimetype) == (200, "application/json")
 
-    def test_a_body_at_the_limit_is_read_and_one_over_it_is_a_413(self, call, ledger, settings):
+    def test_a_body_at_the_limit_is_read_and_one_over_it_is_a_413(
+        self, call: HubCall, ledger: FakeLedger, settings: FakeSettings
+    ) -> None:
         body = b'{"operation":"Debit","value":3,"requestId":"r"}'
         response = call("POST", "/giftcards/c/transactions", data=body.ljust(settings.maximum_body_bytes))
         assert response.status_code == 200
         response = call("POST", "/giftcards/c/transactions", data=body.ljust(settings.maximum_body_bytes + 1))
-        assert (response.status_code, response.json["error"]["code"]) == (413, "BodyTooLarge")
-        assert "262144" in response.json["error"]["message"]
+        assert (response.status_code, response.get_json()["error"]["code"]) == (413, "BodyTooLarge")
+        assert "262144" in response.get_json()["error"]["message"]
         assert len(ledger.calls) == 1
 
-    def test_a_body_over_the_limit_in_chunks_is_a_413_too(self, call, ledger):
+    def test_a_body_over_the_limit_in_chunks_is_a_413_too(self, call: HubCall, ledger: FakeLedger) -> None:
         body = b'{"operation":"Debit","value":3,"requestId":"r"}'.ljust(400_000)
         chunked = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
         headers = {"Transfer-Encoding": "chunked"}
         response = call("POST", "/giftcards/c/transactions", headers=headers, **chunked)
-        assert (response.status_code, response.json["error"]["code"]) == (413, "BodyTooLarge")
+        assert (response.status_code, response.get_json()["error"]["code"]) == (413, "BodyTooLarge")
         assert ledger.calls == []
 
-    def test_a_body_in_chunks_is_read(self, call, ledger):
+    def test_a_body_in_chunks_is_read(self, call: HubCall, ledger: FakeLedger) -> None:
         body = io.BytesIO(b'{"operation":"Debit","value":3,"requestId":"r"}')
         chunked = {"input_stream": body, "environ_overrides": {"wsgi.input_terminated": True}}
         headers = {"Transfer-Encoding": "chunked"}
         assert call("POST", "/giftcards/c/transactions", headers=headers, **chunked).status_code == 200
         assert ledger.request.request_id == "r"
 
-    def test_extra_headers_and_queries_are_ignored(self, call):
+    def test_extra_headers_and_queries_are_ignored(self, call: HubCall) -> None:
         headers = {"x-vtex-debug-id": "", "traceparent": "00-1-2-00", "baggage": "a=b", "accept-encoding": "br"}
         assert call("GET", "/giftcards/card-24/transactions?ts=1716239022", headers=headers).status_code == 200

@@ -1,7 +1,15 @@
+"""Doubled slashes are one slash before routing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIEnvironment
+
 import pytest
+from flask.testing import FlaskClient
 
 from app.protocol.paths import CollapsedSlashes
-from tests.protocol.fakes import CREDENTIALS
+from tests.protocol.fakes import CREDENTIALS, FakeLedger
 
 
 @pytest.mark.parametrize(
@@ -14,14 +22,18 @@ from tests.protocol.fakes import CREDENTIALS
         ("", ""),
     ],
 )
-def test_every_run_of_slashes_becomes_one(sent, routed):
-    seen = []
-    wrapped = CollapsedSlashes(lambda environ, start_response: seen.append(environ["PATH_INFO"]) or [])
-    wrapped({"PATH_INFO": sent}, None)
+def test_every_run_of_slashes_becomes_one(sent: str, routed: str) -> None:
+    seen: list[str] = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(environ["PATH_INFO"])
+        return []
+
+    CollapsedSlashes(application)({"PATH_INFO": sent}, lambda status, headers, error=None: lambda data: None)
     assert seen == [routed]
 
 
-def test_a_post_with_a_double_slash_is_answered_and_keeps_its_body(stranger, ledger):
+def test_a_post_with_a_double_slash_is_answered_and_keeps_its_body(stranger: FlaskClient, ledger: FakeLedger) -> None:
     response = stranger.post(
         "/acme//giftcards/card-24//transactions",
         headers=CREDENTIALS,

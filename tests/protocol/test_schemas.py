@@ -1,13 +1,18 @@
+"""What of a request is read, and what is refused."""
+
+from __future__ import annotations
+
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from app.ledger.caller import Caller
-from app.ledger.service import ChangeRequest, Operation
+from app.ledger.service import AuthorizationRequest, ChangeRequest
+from app.ledger.transaction import Operation
 from app.protocol import schemas, wire
 from app.protocol.errors import InvalidRequest
-from mappers.base import Cart, CartItem, Customer, Query
+from mappers.base import Cart, CartItem, Customer, NewCard, Query
 from mappers.money import Currency
 from tests.protocol.fakes import BRL
 
@@ -25,24 +30,24 @@ CREDIT = """{"operation":"Credit","value":28.4,"description":"Order v2915869org-
 "birthDate":"0001-01-01T00:00:00","isCorporate":false},"shipping":{"complement":"","reference":null}}}"""
 
 
-def authorization(text, currency=BRL):
+def authorization(text: str, currency: Currency = BRL) -> AuthorizationRequest:
     return schemas.load_authorization(wire.parse(text.encode()), currency, "card-24", "correlation")
 
 
-def change(text, currency=BRL):
+def change(text: str, currency: Currency = BRL) -> ChangeRequest:
     return schemas.load_change(wire.parse(text.encode()), currency, "card-24", "gb-07aa", "correlation")
 
 
-def new_card(text, provider_id="acme", today=TODAY):
+def new_card(text: str, provider_id: str = "acme", today: date = TODAY) -> NewCard:
     return schemas.load_new_card(wire.parse(text.encode()), provider_id, BRL, today)
 
 
-def with_value(value):
+def with_value(value: str) -> str:
     return f'{{"operation": "Debit", "value": {value}, "requestId": "r1"}}'
 
 
 class TestSearch:
-    def test_the_documented_search_is_read(self):
+    def test_the_documented_search_is_read(self) -> None:
         assert schemas.load_query(wire.parse(SEARCH.encode()), BRL) == Query(
             code="XTYB-IOBW-WLJE-SEYG",
             customer=Customer("234235", id="3b1abc17-988e", email="email@domain.com", document="234235"),
@@ -51,21 +56,21 @@ class TestSearch:
         )
 
     @pytest.mark.parametrize("code", [None, "", "  ", [], {}, True])
-    def test_null_or_empty_is_no_code(self, code):
+    def test_null_or_empty_is_no_code(self, code: object) -> None:
         assert schemas.load_query({"cart": {"redemptionCode": code}}, BRL).code is None
 
-    def test_a_long_code_is_not_cut(self):
+    def test_a_long_code_is_not_cut(self) -> None:
         assert schemas.load_query({"cart": {"redemptionCode": "x" * 300}}, BRL).code == "x" * 300
 
     @pytest.mark.parametrize("odd", [None, "text", [], Decimal(1), True])
-    def test_a_search_without_client_or_cart_is_a_search(self, odd):
+    def test_a_search_without_client_or_cart_is_a_search(self, odd: object) -> None:
         assert schemas.load_query({"client": odd, "cart": odd}, BRL) == Query()
 
 
 class TestAuthorization:
-    def test_the_documented_credit_is_read(self):
+    def test_the_documented_credit_is_read(self) -> None:
         read = authorization(CREDIT)
-        assert read == schemas.AuthorizationRequest(
+        assert read == AuthorizationRequest(
             card_id="card-24",
             operation=Operation.CREDIT,
             amount=2840,
@@ -78,24 +83,24 @@ class TestAuthorization:
         )
 
     @pytest.mark.parametrize("name", ["Debit", "debit", "DEBIT"])
-    def test_an_operation_is_known_in_any_case(self, name):
+    def test_an_operation_is_known_in_any_case(self, name: str) -> None:
         assert authorization(f'{{"operation":"{name}","value":3,"requestId":"r"}}').operation is Operation.DEBIT
 
     @pytest.mark.parametrize("name", ['"Refund"', '""', "null", "1", "true", "[]", '" Debit"'])
-    def test_another_operation_is_refused(self, name):
+    def test_another_operation_is_refused(self, name: str) -> None:
         with pytest.raises(InvalidRequest, match="operation: send Debit or Credit"):
             authorization(f'{{"operation":{name},"value":3,"requestId":"r"}}')
 
-    def test_every_field_that_is_missing_is_named(self):
+    def test_every_field_that_is_missing_is_named(self) -> None:
         with pytest.raises(InvalidRequest, match=r"operation: .*value: .*requestId: "):
             authorization("{}")
 
     @pytest.mark.parametrize("odd", ["null", "1.5", "true", "[]", '"text"', "{}", '{"cart":[1],"clientProfile":7}'])
-    def test_whatever_comes_beside_the_money_is_tolerated(self, odd):
+    def test_whatever_comes_beside_the_money_is_tolerated(self, odd: str) -> None:
         extra = f'"description":{odd},"redemptionToken":{odd},"redemptionCode":{odd},"orderInfo":{odd},"new":{odd}'
         assert authorization(f'{{"operation":"Debit","value":3,"requestId":"r",{extra}}}').amount == 300
 
-    def test_a_sequence_may_be_a_string_and_price_tags_anything(self):
+    def test_a_sequence_may_be_a_string_and_price_tags_anything(self) -> None:
         tags = '[{"priceTags":["a"]},{"priceTags":{"name":"x"}},{"priceTags":[{"name":"x","value":-1.5}]}]'
         cart = f'{{"grandTotal":-1.5,"discounts":null,"items":{tags}}}'
         order = f'{{"orderId":"v500","sequence":"5006128","cart":{cart}}}'
@@ -114,22 +119,22 @@ class TestAmounts:
         ("text", "amount"),
         [("15.3", 1530), ("15.299999999999999", 1530), ("3", 300), ("1e2", 10000), ("0.01", 1)],
     )
-    def test_an_amount_is_what_was_meant_exactly(self, text, amount):
+    def test_an_amount_is_what_was_meant_exactly(self, text: str, amount: int) -> None:
         assert authorization(with_value(text)).amount == amount
 
     @pytest.mark.parametrize("text", [*NO_NUMBERS, *NOT_POSITIVE, *TOO_LARGE, *TOO_FINE])
-    def test_anything_else_is_refused_with_the_name_of_the_field_and_what_to_send(self, text):
+    def test_anything_else_is_refused_with_the_name_of_the_field_and_what_to_send(self, text: str) -> None:
         for load in (authorization, change):
             with pytest.raises(InvalidRequest, match=r"^value: .*send a JSON number .*0 in BRL, like 15\.30"):
                 load(with_value(text))
 
-    def test_the_currency_says_how_fine_an_amount_may_be(self):
+    def test_the_currency_says_how_fine_an_amount_may_be(self) -> None:
         assert authorization(with_value("15"), Currency("JPY", 0)).amount == 15
         assert authorization(with_value("1.005"), Currency("BHD", 3)).amount == 1005
         with pytest.raises(InvalidRequest, match="finer than JPY allows"):
             authorization(with_value("15.5"), Currency("JPY", 0))
 
-    def test_a_refused_value_is_not_repeated(self):
+    def test_a_refused_value_is_not_repeated(self) -> None:
         with pytest.raises(InvalidRequest) as refused:
             authorization(with_value('"SECRET-CODE"'))
         assert "SECRET" not in str(refused.value)
@@ -140,22 +145,22 @@ class TestRequestId:
         ("text", "name"),
         [('"r1"', "r1"), ("12093812", "12093812"), ('" r1 "', " r1 "), ('"' + "x" * 255 + '"', "x" * 255)],
     )
-    def test_a_request_id_is_kept_as_sent(self, text, name):
+    def test_a_request_id_is_kept_as_sent(self, text: str, name: str) -> None:
         assert change(f'{{"value": 1, "requestId": {text}}}').request_id == name
 
     @pytest.mark.parametrize(
         "text", ["null", '""', '"  "', "true", "[]", "{}", "1.5", "1e3", '"\\ud800"', '"' + "x" * 256 + '"']
     )
-    def test_another_is_refused(self, text):
+    def test_another_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidRequest, match="requestId: send"):
             change(f'{{"value": 1, "requestId": {text}}}')
 
-    def test_a_missing_one_is_refused(self):
+    def test_a_missing_one_is_refused(self) -> None:
         with pytest.raises(InvalidRequest, match="requestId: send the same non-empty string"):
             change('{"value": 1}')
 
 
-def test_a_settlement_is_read():
+def test_a_settlement_is_read() -> None:
     assert change('{"value":1.8,"requestId":"12093812masoidj120398"}') == ChangeRequest(
         "card-24", "gb-07aa", 180, "12093812masoidj120398", caller=Caller.vtex("correlation")
     )
@@ -168,18 +173,19 @@ ISSUE = """{"relationName":"loyalty-program","emissionDate":"2020-08-01T13:15:30
 
 
 class TestIssue:
-    def test_the_documented_request_is_read(self):
+    def test_the_documented_request_is_read(self) -> None:
         read = new_card(ISSUE)
         assert (read.relation_name, read.caption) == ("loyalty-program", "Loyalty program")
+        assert read.customer is not None
         assert read.customer.key == read.customer.id == "92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff"
         assert read.emission_date == datetime(2020, 8, 1, 13, 15, 30, tzinfo=UTC)
         assert read.expiring_date == datetime(2020, 9, 1, 13, 15, 30, tzinfo=UTC)
         assert (read.restricted_to_owner, read.multiple_redemptions, read.multiple_credits) == (True, True, False)
 
-    def test_an_email_address_is_a_profile_too(self):
+    def test_an_email_address_is_a_profile_too(self) -> None:
         assert new_card('{"profileId": "a@b.com"}').customer == Customer("a@b.com", email="a@b.com")
 
-    def test_what_is_left_out_or_null_has_its_default(self):
+    def test_what_is_left_out_or_null_has_its_default(self) -> None:
         null = '{"emissionDate":null,"expiringDate":null,"restrictedToOwner":null,"currencyCode":null,"profileId":null}'
         for read in (new_card("{}"), new_card(null)):
             assert (read.restricted_to_owner, read.multiple_redemptions, read.multiple_credits) == (False, True, True)
@@ -196,15 +202,15 @@ class TestIssue:
             ('"multipleCredits":1', "multipleCredits: send true or false"),
         ],
     )
-    def test_what_would_make_another_card_than_was_meant_is_refused(self, member, advice):
+    def test_what_would_make_another_card_than_was_meant_is_refused(self, member: str, advice: str) -> None:
         with pytest.raises(InvalidRequest, match=advice):
             new_card(f"{{{member}}}")
 
-    def test_the_same_request_has_the_same_key_all_day(self):
+    def test_the_same_request_has_the_same_key_all_day(self) -> None:
         assert new_card(ISSUE).key == new_card(ISSUE).key
         assert new_card(ISSUE).key == new_card(ISSUE[:-1] + ',"trace":"another"}').key
 
-    def test_another_request_provider_or_day_has_another_key(self):
+    def test_another_request_provider_or_day_has_another_key(self) -> None:
         others = [
             new_card(ISSUE),
             new_card(ISSUE, provider_id="globex"),
@@ -216,6 +222,6 @@ class TestIssue:
         ]
         assert len({new.key for new in others}) == len(others)
 
-    def test_a_key_suits_any_backend(self):
+    def test_a_key_suits_any_backend(self) -> None:
         assert len(new_card(ISSUE).key) <= 64
         assert new_card(ISSUE).key.isalnum()

@@ -1,5 +1,10 @@
+"""JSON with exact numbers in both directions."""
+
+from __future__ import annotations
+
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -20,22 +25,22 @@ from app.protocol import wire
         ([], "[]"),
     ],
 )
-def test_values_become_exact_json(value, text):
+def test_values_become_exact_json(value: Decimal | dict[str, Any] | list[Any], text: str) -> None:
     assert wire.render(value) == text
     json.loads(text)
 
 
-def test_a_float_is_never_answered():
+def test_a_float_is_never_answered() -> None:
     with pytest.raises(TypeError):
         wire.render({"value": 15.3})
 
 
-def test_nan_is_never_answered():
+def test_nan_is_never_answered() -> None:
     with pytest.raises(ValueError, match="finite"):
         wire.render(Decimal("NaN"))
 
 
-def test_every_number_is_read_as_it_was_written():
+def test_every_number_is_read_as_it_was_written() -> None:
     body = wire.parse(b'{"a": 15.3, "b": 15.299999999999999, "c": 15, "d": -7.5, "e": true}')
     assert body == {
         "a": Decimal("15.3"),
@@ -47,7 +52,7 @@ def test_every_number_is_read_as_it_was_written():
     assert isinstance(body["c"], Decimal)
 
 
-def test_a_byte_order_mark_is_no_obstacle():
+def test_a_byte_order_mark_is_no_obstacle() -> None:
     assert wire.parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
@@ -73,10 +78,10 @@ def test_a_byte_order_mark_is_no_obstacle():
         b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
-def test_what_is_no_trustworthy_json_object_is_refused(raw):
+def test_what_is_no_trustworthy_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(wire.InvalidJson):
         wire.parse(raw)
 
 
-def test_an_integer_of_thousands_of_digits_is_only_a_number():
+def test_an_integer_of_thousands_of_digits_is_only_a_number() -> None:
     assert wire.parse(b'{"sequence": ' + b"9" * 10_000 + b"}")["sequence"].adjusted() == 9999
