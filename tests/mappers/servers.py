@@ -7,7 +7,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from socket import socket as socket
 from ssl import SSLContext
 from typing import Any
 
@@ -18,7 +17,7 @@ from mappers.http import Answer, HttpBackend
 class Line:
     """One accepted connection."""
 
-    def __init__(self, server: Server, connection: socket) -> None:
+    def __init__(self, server: Server, connection: socket.socket) -> None:
         self.server = server
         self.connection = connection
         self.buffer = b""

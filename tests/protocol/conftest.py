@@ -43,13 +43,8 @@ def application(ledger: FakeLedger, cards: FakeCards, settings: FakeSettings) ->
         )
     )
     application.add_url_rule("/health", "health", lambda: "ok")
-<<<<<<< HEAD
     application.add_url_rule("/-/console/cards", "console", lambda: "a page")
-    application.wsgi_app = CollapsedSlashes(application.wsgi_app)
-=======
-    application.add_url_rule("/console/cards", "console", lambda: "a page")
     application.wsgi_app = CollapsedSlashes(application.wsgi_app)  # type: ignore[method-assign]
->>>>>>> 14f2e408cc02b6d6915b11baf3819dde90baa03d
     return application
 
 

@@ -88,27 +88,17 @@ def test_header_names_are_known_in_any_case(stranger: FlaskClient, ledger: FakeL
     assert stranger.get("/acme/giftcards/card-24/transactions", headers=headers).status_code == 200
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("path", ["/health", "/-/console/cards"])
-def test_the_service_s_own_paths_need_no_credentials_of_a_provider(stranger, path):
+def test_the_service_s_own_paths_need_no_credentials_of_a_provider(stranger: FlaskClient, path: str) -> None:
     assert stranger.get(path).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("POST", "/-/console/cards", 405), ("GET", "/-/console/x", 404)]
 )
-def test_mistakes_below_the_service_s_own_paths_are_no_matter_of_credentials(stranger, method, path, status):
-=======
-@pytest.mark.parametrize("path", ["/health", "/console/cards"])
-def test_paths_of_others_need_no_credentials_of_a_provider(stranger: FlaskClient, path: str) -> None:
-    assert stranger.get(path).status_code == 200
-
-
-@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/console/cards", 405), ("GET", "/console/x", 404)])
-def test_mistakes_below_the_path_of_another_blueprint_are_no_matter_of_credentials(
+def test_mistakes_below_the_service_s_own_paths_are_no_matter_of_credentials(
     stranger: FlaskClient, method: str, path: str, status: int
 ) -> None:
->>>>>>> 14f2e408cc02b6d6915b11baf3819dde90baa03d
     assert stranger.open(path, method=method).status_code == status
 
 
