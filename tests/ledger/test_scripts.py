@@ -1,4 +1,4 @@
-"""What Redis's scripts keep to, so that they run on every server from Redis 7.0 on."""
+"""What the scripts keep to: their answers and fields are those that the code and FORMAT.md know."""
 
 from __future__ import annotations
 
@@ -7,10 +7,75 @@ from pathlib import Path
 
 import pytest
 
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage import storage
+from app.ledger.storage.records import load_transaction
+from app.ledger.storage.storage import ANSWERS
+from tests.ledger.system import System
 
 FOLDER = Path(storage.__file__).parent / "lua"
 SCRIPTS = sorted(FOLDER.glob("*.lua"))
+FORMAT = (FOLDER.parent / "FORMAT.md").read_text()
+
+
+def rows(title: str) -> set[str]:
+    """Return the names in the first column of a table of FORMAT.md."""
+    section = FORMAT.split(f"## {title}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `([\w.:{}]+)`", section, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_script_answers_the_words_that_the_code_knows_and_its_header_explains(name: str) -> None:
+    text = (FOLDER / f"{name}.lua").read_text()
+    answered = re.findall(r"(?:answer\w*\(|return \{)'([a-z ]+)'", text)
+    chosen = re.findall(r"answer\(.* and '([a-z ]+)' or '([a-z ]+)'\)", text)
+    assert {*answered, *(word for pair in chosen for word in pair)} == set(ANSWERS[name])
+    header = "".join(line[2:] for line in text.splitlines() if line.startswith("--"))
+    assert all(re.search(rf"\b{word}\b", header) for word in ANSWERS[name])
+
+
+def test_every_field_of_a_transaction_is_in_the_format() -> None:
+    text = "".join(script.read_text() for script in SCRIPTS)
+    read = re.findall(r"\b(?:get|number)\('(\w+)'\)", text)
+    written = [name for names in re.findall(r"\bset\(((?:'\w+'|[^()]|\([^()]*\))*)\)", text) for name in _pairs(names)]
+    documented = rows("A transaction")
+    assert {*read, *written} <= documented
+    assert documented - {"oid:OID", "version"} <= {*read, *written, *_fields_of_python()}
+
+
+def test_every_field_of_an_act_is_in_the_format() -> None:
+    text = "".join(script.read_text() for script in SCRIPTS)
+    assert {f"aN.{name}" for name in re.findall(r"act_field\(\w+, '(\w+)'\)", text)} | {"aN"} == rows(
+        "An act, number N"
+    )
+
+
+def test_every_field_of_a_card_is_in_the_format() -> None:
+    text = "".join(script.read_text() for script in SCRIPTS)
+    used = re.findall(r"(?:on_card\(|\(card, |, card, )'(\w+)'", text)
+    assert set(used) == rows("A card")
+
+
+def test_a_transaction_in_another_format_is_not_read(system: System) -> None:
+    transaction = system.authorize("40.00")
+    key = f"gb:*:tx:{transaction}"
+    system.connection.call(lambda client: client.hset(client.keys(key)[0], "version", 2))
+    with pytest.raises(LedgerUnavailable, match="format 2, and this giftbridge reads format 1"):
+        system.storage.load(transaction)
+    with pytest.raises(LedgerUnavailable, match="format unknown"):
+        load_transaction(transaction, {"state": "authorized"})
+
+
+def _pairs(arguments: str) -> list[str]:
+    """Return the names among the arguments of a `set`: every other one, beginning with the first."""
+    plain = re.sub(r"\([^()]*\)", "", arguments)
+    return [part.strip().strip("'") for part in plain.split(",")[::2] if re.fullmatch(r"\s*'\w+'\s*", part)]
+
+
+def _fields_of_python() -> list[str]:
+    """Return the fields that `open` is given by the code."""
+    text = Path(storage.__file__).read_text().split("fields={")[1].split("}")[0]
+    return re.findall(r'"(\w+)":', text)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -69,7 +69,7 @@ class Server:
     """Runs `behave(line, number)` for each connection; `requests` are those it read, whole."""
 
     def __init__(
-        self, behave: Callable[..., Any], tls: SSLContext | None = None, listener: socket | None = None
+        self, behave: Callable[..., Any], tls: SSLContext | None = None, listener: socket.socket | None = None
     ) -> None:
         self.behave = behave
         self.tls = tls
@@ -97,7 +97,7 @@ class Server:
             self.threads.append(thread)
             thread.start()
 
-    def _serve(self, connection: socket, number: int) -> None:
+    def _serve(self, connection: socket.socket, number: int) -> None:
         connection.settimeout(20)
         with connection, suppress(OSError):  # the client leaves in the middle, as it should
             if self.tls:
