@@ -1,4 +1,4 @@
-"""Telemetry knows how the service speaks of itself: one line an event, for a machine or for a person."""
+"""Logs: one line an event, for a machine or for a person."""
 
 from __future__ import annotations
 

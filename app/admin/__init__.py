@@ -1,1 +1,1 @@
-"""What a store admin does with providers: configure, register and check them, free of commands and pages."""
+"""The use cases of a store admin, free of commands and pages."""

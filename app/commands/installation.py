@@ -71,8 +71,8 @@ def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
         registry = Registry(())
     with _redis_url(settings) as url:
         seconds = max(settings.redis_timeout_seconds, REDIS_TIMEOUT_SECONDS)
-        patient = replace(settings, redis_timeout_seconds=seconds, threads=CONNECTIONS)
-        parts = build(patient, registry, url)
+        by_hand = replace(settings, redis_timeout_seconds=seconds, threads=CONNECTIONS)
+        parts = build(by_hand, registry, url)
         try:
             yield parts
         finally:

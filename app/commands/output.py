@@ -1,4 +1,4 @@
-"""How the commands speak: tables that fit the terminal, JSON for scripts, and progress for the patient."""
+"""How the commands speak: tables that fit the terminal, JSON for scripts, and progress for what takes long."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def transaction_id(provider_id: str, card_id: str, operation: str, request_id: s
 
 
 def bucket_of_transaction(transaction_id: str) -> int | None:
-    """Return the bucket that a transaction's id carries, or None when it is no id of ours."""
+    """Return the bucket that a transaction's id carries, or None for another id."""
     match = _TRANSACTION_ID.fullmatch(transaction_id)
     return int(match[1], 16) if match else None
 

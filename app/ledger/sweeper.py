@@ -1,4 +1,4 @@
-"""The sweeper finishes what nobody came back for: unresolved acts, holds past their time, rests never settled."""
+"""Finishes what nobody came back for: unresolved acts, holds past their time, rests never settled."""
 
 from __future__ import annotations
 

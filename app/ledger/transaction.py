@@ -242,7 +242,7 @@ MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.VOID, Verb.REFUND)
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
     """Tell whether a refusal of the next step may end the act.
 
-    Otherwise it would be left half done; or, where nobody asked for it, tried again and again for ever.
+    Otherwise it would be left half done; or, where nobody asked for it, tried again without end.
     """
     asked_for = act.opens or act.reason in (Reason.REQUEST, Reason.BY_HAND)
     moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)

@@ -1,4 +1,4 @@
-"""Answers knows the JSON of every successful answer, as plain values that `wire.render` writes."""
+"""The JSON of every successful answer, as plain values."""
 
 from __future__ import annotations
 

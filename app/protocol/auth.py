@@ -1,4 +1,4 @@
-"""Auth knows which headers carry a provider's credentials and which call they belong to."""
+"""The headers that carry a provider's credentials, and the name of the call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates knows how the protocol writes moments: UTC to the millisecond going out, most of ISO 8601 coming in."""
+"""Dates of the protocol: UTC to the millisecond going out, most of ISO 8601 coming in."""
 
 from __future__ import annotations
 

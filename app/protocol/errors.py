@@ -1,4 +1,4 @@
-"""Errors knows which HTTP status and error code each thing that can go wrong becomes."""
+"""HTTP status and error code for everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CredentialsRefused(Exception):
         self.status = status
 
 
-# The most specific class in an error's ancestry wins. What is not here is an error of ours: 500.
+# The most specific class in an error's ancestry wins. What is not here is our own fault: 500.
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     InvalidRequest: (400, "InvalidRequest"),
     InvalidAmount: (400, "InvalidRequest"),

@@ -1,4 +1,4 @@
-"""Ids knows how a backend's card id becomes part of a URL, and back, and what a transaction id can look like."""
+"""A backend's card id as a part of a URL, and back; and what a transaction id can look like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lenient knows how to read what VTEX sends beside the money: whatever its type, it never fails a request."""
+"""Reads what VTEX sends beside the money: whatever its type, it never fails a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paging knows the REST-Range headers of a search."""
+"""The REST-Range headers of a search."""
 
 from __future__ import annotations
 

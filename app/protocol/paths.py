@@ -1,4 +1,4 @@
-"""The path normalizer knows that the Hub may double the slash between the service URL and the path it calls."""
+"""One slash for many: the Hub may double the slash between the service URL and the path it calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CollapsedSlashes:
     """WSGI middleware that makes every run of slashes in the path one, before routing.
 
     Without it the router answers `POST /acme//giftcards/_search` with a redirect, and the Hub loses the POST.
-    Nothing is lost by it: no id of ours holds a slash.
+    Nothing is lost by it: no id in a path holds a slash.
     """
 
     def __init__(self, application: WSGIApplication) -> None:

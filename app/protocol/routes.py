@@ -1,4 +1,4 @@
-"""Routes knows the eleven calls of the protocol: each loads its request, runs one use case and dumps the result."""
+"""The eleven calls of the protocol: each loads its request, runs one use case and dumps the result."""
 
 from __future__ import annotations
 
@@ -166,8 +166,8 @@ class Views:
     def _find(self, query: Query) -> Sequence[SpendableCard]:
         """Return the cards a query finds: with a code one or none.
 
-        The Hub searches without a code for every shopper, also those who never had a card. Our bad day must not break
-        their payment page; one who typed a code is told.
+        The Hub searches without a code for every shopper, also those who never had a card. A failure here must not
+        break their payment page; a shopper who typed a code is told.
         """
         if query.code is not None:
             if not CODE_MINIMUM_LENGTH <= len(query.code) <= CODE_MAXIMUM_LENGTH:

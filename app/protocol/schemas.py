@@ -1,4 +1,4 @@
-"""Schemas knows which fields of a request matter and turns them into the ledger's own types."""
+"""The fields of a request that matter, as the ledger's own types."""
 
 from __future__ import annotations
 

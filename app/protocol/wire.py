@@ -1,4 +1,4 @@
-"""Wire knows how JSON text becomes values and back, with every number a Decimal in both directions."""
+"""JSON text as values and back, with every number a Decimal in both directions."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def welcome(port: int, urls: Mapping[str, str]) -> str:
     lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
     lines += ["as often as you like: under the same requestId money moves once.", ""]
     lines += [story(address, *first), ""]
-    lines += ["A bad day: the backend holds the money, and its answer is lost. Paste this, then the calls above with"]
+    lines += ["A lost answer: the backend holds the money, and its answer is lost. Paste this, then the calls above with"]
     lines += ["another REQUEST: it is found, and held once.", "", bad_day(urls[first[0]]), ""]
     lines += [f"The same with the other backend: start with PROVIDER={second[0]} CODE={second[1]}"]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from providers.registry import Registry
 # How often the children are looked at; also how late a dead Redis is noticed.
 TICK_SECONDS = 0.25
 
-# A Redis that does not come back is tried again after this long, not at once and for ever.
+# A Redis that does not come back is tried again after this long, not at once and without pause.
 REDIS_RETRY_SECONDS = 5.0
 
 # gunicorn gives its workers 20 s to finish; then it needs a moment itself.

@@ -1,4 +1,4 @@
-"""One card is compared: its transactions in the ledger, beside its statement at the backend."""
+"""The comparison of one card: its transactions in the ledger beside its statement at the backend."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class CardComparison:
                 raise
             self._gone, entries = True, []
         self._told = {entry.key: entry for entry in entries if entry.key}
-        # What the backend did by itself may be what a step of ours wanted: a hold it let run out before we voided it.
+        # What the backend did by itself may be what one of our steps wanted: a hold it let run out before we voided it.
         self._by_itself = [entry for entry in entries if not entry.key]
 
     def differences(self) -> Iterator[Difference]:

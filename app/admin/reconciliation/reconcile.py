@@ -1,4 +1,4 @@
-"""Reconciliation compares what the ledger believes with what each backend has on record, step by step."""
+"""The comparison of the ledger with what each backend has on record, step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection knows how Redis is reached, what a command that failed means, and whether it may hold money."""
+"""The connection to Redis: what a command that failed means, and whether this Redis may hold money."""
 
 from __future__ import annotations
 

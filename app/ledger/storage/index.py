@@ -1,4 +1,4 @@
-"""The index finds transactions: what is due, what is parked, by order or request, and page by page."""
+"""Finds transactions: those that are due or parked, by order or request, and page by page."""
 
 from __future__ import annotations
 

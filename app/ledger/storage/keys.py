@@ -12,7 +12,7 @@ def in_bucket(bucket: int, name: str) -> str:
 
 
 def of_transaction(transaction_id: str, kind: str = "tx") -> str | None:
-    """Return the key of a transaction (`tx`) or its events (`ev`); None when it is no id of ours."""
+    """Return the key of a transaction (`tx`) or its events (`ev`); None for an id that the ledger did not give."""
     bucket = names.bucket_of_transaction(transaction_id)
     return None if bucket is None else in_bucket(bucket, f"{kind}:{transaction_id}")
 
