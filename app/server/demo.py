@@ -96,8 +96,8 @@ def welcome(port: int, urls: Mapping[str, str]) -> str:
     lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
     lines += ["as often as you like: under the same requestId money moves once.", ""]
     lines += [story(address, *first), ""]
-    lines += ["A lost answer: the backend holds the money, and its answer is lost. Paste this, then the calls above with"]
-    lines += ["another REQUEST: it is found, and held once.", "", bad_day(urls[first[0]]), ""]
+    lines += ["A lost answer: the backend holds the money, but its answer does not arrive. Paste this, then the calls"]
+    lines += ["above with another REQUEST: it is found, and held once.", "", lost_answer(urls[first[0]]), ""]
     lines += [f"The same with the other backend: start with PROVIDER={second[0]} CODE={second[1]}"]
     return "\n".join(lines)
 
@@ -127,7 +127,7 @@ call /$CARD/transactions
 call /$CARD"""
 
 
-def bad_day(backend: str) -> str:
+def lost_answer(backend: str) -> str:
     """Return a shell line that makes a stand-in lose its next answer to a call that moves money."""
     fault = json.dumps({"kind": "drop_after", "method": "POST", "path": "/transactions"})
     return f"curl -sS -d '{fault}' {backend}{mappers.sandbox.CONTROL}faults"

@@ -63,7 +63,7 @@ def test_the_calls_it_shows_tell_the_whole_story_however_often(demo: Command, pr
     assert paste(calls)[1:] == [settlement, cancellation, settlements, cancellations, transactions, card_after]
 
 
-def test_the_bad_day_it_shows_loses_an_answer_and_no_money(demo: Command) -> None:
+def test_the_lost_answer_it_shows_loses_no_money(demo: Command) -> None:
     line = next(line for line in demo.output.splitlines() if "/_sandbox/faults" in line)
     calls = shown_calls(demo).replace("REQUEST=order-1", "REQUEST=order-bad-day").replace("60.0", "6.0")
     calls = calls.replace("40.0", "4.0").replace("20.0", "2.0")

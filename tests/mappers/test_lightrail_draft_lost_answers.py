@@ -1,4 +1,4 @@
-"""Lightrail's early V2 draft on bad days: repeats, and answers that were lost."""
+"""Lightrail's early V2 draft when requests are repeated and answers lost."""
 
 from __future__ import annotations
 

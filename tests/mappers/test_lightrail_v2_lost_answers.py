@@ -1,4 +1,4 @@
-"""Lightrail V2 on bad days: answers that were lost, and what others do to a hold."""
+"""Lightrail V2 when answers are lost, and what others do to a hold."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class TestSearch:
         assert len(search().get_json()) == 50
 
     @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
-    def test_without_a_code_a_bad_day_is_an_empty_list_and_a_warning(
+    def test_without_a_code_an_outage_is_an_empty_list_and_a_warning(
         self, search: HubCall, cards: FakeCards, logs: list[Any], failure: Exception
     ) -> None:
         cards.failure = failure
@@ -97,7 +97,7 @@ class TestSearch:
         assert [entry["log_level"] for entry in logs] == ["warning"]
 
     @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
-    def test_with_a_code_a_bad_day_is_a_503(self, search: HubCall, cards: FakeCards, failure: Exception) -> None:
+    def test_with_a_code_an_outage_is_a_503(self, search: HubCall, cards: FakeCards, failure: Exception) -> None:
         cards.failure = failure
         assert search(CODE).status_code == 503
 
