@@ -64,12 +64,17 @@ def _describe(source: registry.Source, *, sandbox: bool) -> Description:
         one_step_at_a_time=mapper.one_step_at_a_time,
         adds_value=_adds_value(mapper),
         issues=mapper.issue is not Mapper.issue,
-        statement=mapper.statement is not Mapper.statement,
+        statement=keeps_statement(mapper),
         checks_credentials=mapper.ping is not Mapper.ping,
         required_options=required,
         optional_options=optional,
         sandbox=sandbox,
     )
+
+
+def keeps_statement(mapper: type[Mapper]) -> bool:
+    """Tell whether the backend can list what was done there, so that the ledger can be compared with it."""
+    return mapper.statement is not Mapper.statement
 
 
 def _title(guide: Path) -> str | None:

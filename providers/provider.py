@@ -9,8 +9,9 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Literal
 
-from mappers.base import Holds, Mapper
+from mappers.base import BackendUnavailable, Holds, Mapper
 from mappers.money import Currency
+from providers.unloadable import Unloadable
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -52,6 +53,14 @@ class Provider:
     credentials: tuple[Credential, ...]
     policy: Policy
     service_url: str | None = None
+
+    def require_mapper(self) -> None:
+        """Raise BackendUnavailable where the mapper is broken.
+
+        Whoever writes an intent or takes a lease asks this first: only the real mapper can plan what was begun.
+        """
+        if isinstance(self.mapper, Unloadable):
+            raise BackendUnavailable(self.mapper.reason)
 
     def authenticate(self, app_key: str, app_token: str) -> bool:
         """Tell whether this pair is accepted, in a time that says nothing about which part of it is wrong."""

@@ -24,9 +24,10 @@ from mappers.deadline import Deadline
 
 
 class Unloadable(Mapper):
-    """Turns everything away as unavailable, before the ledger writes anything down that the real mapper has to plan.
+    """Turns everything away as unavailable.
 
-    What the ledger knows for certain can still be read.
+    The ledger asks `Provider.require_mapper` before it writes anything down that the real mapper has to plan. What it
+    knows for certain can still be read.
     """
 
     supported_holds = tuple(Holds)
@@ -36,11 +37,6 @@ class Unloadable(Mapper):
     def because(cls, reason: str) -> type[Unloadable]:
         """Return the stand-in for the mapper that `reason` speaks of."""
         return type(cls.__name__, (cls,), {"reason": reason})
-
-    # The ledger asks this before it writes an intent or leases one.
-    @property
-    def one_step_at_a_time(self) -> bool:  # type: ignore[override]
-        self._turn_away()
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         self._turn_away()

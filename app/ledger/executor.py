@@ -51,6 +51,7 @@ class Executor:
                 continue
             if act.state is ActState.PARKED and caller.may_wait:
                 raise Unresolved(f"the backend cannot tell what became of {act.oid}: a person must decide")
+            provider.require_mapper()
             result = self._storage.take_lease(record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time)
             match result.answer:
                 case LeaseAnswer.LEASED:
@@ -74,6 +75,7 @@ class Executor:
 
         Raises Unresolved when nothing is parked or somebody is at it, and what `resolve` raises.
         """
+        provider.require_mapper()
         caller = Caller.person(decision.by)
         result = self._storage.take_lease(
             record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision

@@ -104,6 +104,7 @@ class LedgerService:
         Raises InvalidAmount, RequestConflict, what the backend refused it with, BackendUnavailable, OutcomeUnknown,
         Unresolved, LedgerUnavailable.
         """
+        provider.require_mapper()
         new = NewTransaction(
             provider_id=provider.id,
             card_id=request.card_id,
@@ -201,6 +202,7 @@ class LedgerService:
     def _change(
         self, provider: Provider, kind: ActKind, request: ChangeRequest, deadline: Deadline, *, accept: bool
     ) -> Movement:
+        provider.require_mapper()
         new = NewAct(
             kind=kind,
             amount=_positive(request.amount),

@@ -137,6 +137,7 @@ class Sweeper:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
         if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
+            provider.require_mapper()
             reason = _why_voided(record)
             new = NewAct(
                 kind=ActKind.REVERSAL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,14 +87,15 @@ def test_a_mapper_that_cannot_be_made_is_broken_too_and_its_options_are_not_told
 
 def test_every_call_is_turned_away_as_unavailable(install: Install, tmp_path: Path) -> None:
     install("giftbridge-acme", {"acme": "acme_mapper:Acme"}, {"acme_mapper.py": BROKEN})
-    broken = provider(load(tmp_path, good="memory", bad="acme"), "bad").mapper
+    bad = provider(load(tmp_path, good="memory", bad="acme"), "bad")
+    broken = bad.mapper
     assert set(broken.supported_holds) == set(Holds)
     calls = (
         lambda: broken.find(Query(code="CODE"), Deadline.after(1)),
         lambda: broken.get_card("card", Deadline.after(1)),
         lambda: broken.ping(Deadline.after(1)),
         lambda: broken.statement(1),
-        lambda: broken.one_step_at_a_time,
+        bad.require_mapper,
     )
     for call in calls:
         with pytest.raises(BackendUnavailable, match="giftbridge-acme"):
@@ -112,3 +114,29 @@ def test_the_ledger_writes_nothing_down_for_it(install: Install, tmp_path: Path,
             answer = app.test_client().post(f"/{name}/giftcards/a-card/transactions", json=body, headers=headers)
             assert answer.status_code == status
             assert (storage.dbsize() > before) is (name == "good")
+
+
+def test_what_was_begun_before_it_broke_is_left_as_it_is(tmp_path: Path, empty_redis_url: str) -> None:
+    settings = Settings(redis_url=empty_redis_url, redis_timeout_seconds=1)
+    registry = load(tmp_path, good="memory", bad="memory")
+    headers = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
+    client = create_app(settings, registry).test_client()
+    search = {"client": {}, "cart": {"redemptionCode": "MEMORY-ACTIVE-10"}}
+    [card] = client.post("/bad/giftcards/_search", json=search, headers=headers).get_json()
+    transactions = f"/bad/giftcards/{card['id']}/transactions"
+    body = {"operation": "Debit", "value": 3.0, "requestId": "one"}
+    transaction = f"{transactions}/{client.post(transactions, json=body, headers=headers).get_json()['id']}"
+
+    good, bad = (provider(registry, name) for name in ("good", "bad"))
+    mapper = Unloadable.because("it broke")("bad", bad.currency, Holds.NATIVE, None)
+    later = create_app(settings, Registry([good, replace(bad, mapper=mapper)]))
+    for path in ("settlements", "cancellations"):
+        change = {"value": 3.0, "requestId": "two"}
+        refused = later.test_client().post(f"{transaction}/{path}", json=change, headers=headers)
+        assert refused.status_code == 503
+        assert "it broke" in refused.text
+        assert later.test_client().get(f"{transaction}/{path}", headers=headers).get_json() == []
+    assert later.test_client().get(transaction, headers=headers).get_json()["value"] == 3
+    parts = later.extensions["giftbridge"]
+    [address] = parts.index.of_card("bad", card["id"])
+    assert parts.storage.load(address).unresolved is None

@@ -177,6 +177,7 @@ class CardComparison:
 
     def _expire(self, record: Transaction) -> bool:
         """Void in the ledger what the backend has voided; tell whether it is done."""
+        self._provider.require_mapper()
         new = NewAct(
             kind=ActKind.REVERSAL,
             amount=record.rest,

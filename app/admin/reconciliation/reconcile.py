@@ -11,7 +11,8 @@ from app.admin.reconciliation.card import CardComparison
 from app.admin.reconciliation.run import Difference, Run, milliseconds
 from app.ledger import names
 from app.parts import Parts
-from mappers.base import BackendUnavailable, Mapper, MapperError, OutcomeUnknown, StatementLine, Unsupported
+from mappers.base import BackendUnavailable, MapperError, OutcomeUnknown, StatementLine, Unsupported
+from mappers.capabilities import keeps_statement
 from providers.provider import Provider
 
 # A backend that is down would make a million cards wait for their deadlines, one after the other.
@@ -91,7 +92,7 @@ class Reconciliation:
             return
         card = CardComparison(self._run, provider, card_id, ids)
         yield from card.unresolved(repair=self._run.repair and not self._gave_up(provider))
-        if type(provider.mapper).statement is Mapper.statement:
+        if not keeps_statement(type(provider.mapper)):
             self._left_out[provider_id, "this backend keeps no statement: compare its own reports"] += len(ids)
             return
         if self._gave_up(provider):
