@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 LOCK_SECONDS = 10.0
-LOCK_PAUSE_SECONDS = 0.05
+LOCK_MODE = 0o600
 
 # Of a file that is new: it may come to hold secrets, and its owner can open it to others.
 NEW_FILE_MODE = 0o600
@@ -27,19 +27,17 @@ def locked(path: Path) -> Iterator[None]:
 
     The lock is a file of its own beside it, since the one to protect is replaced.
     """
+    lock = FileLock(path.with_name(f".{path.name}.lock"), LOCK_SECONDS, LOCK_MODE)
     try:
-        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        lock.acquire()
+    except Timeout as error:
+        raise EditRefused(f"somebody else is editing {path}: try again in a moment") from error
     except OSError as error:
         raise _not_writable(path, error) from error
     try:
-        give_up_at = time.monotonic() + LOCK_SECONDS
-        while not _try_lock(descriptor):
-            if time.monotonic() > give_up_at:
-                raise EditRefused(f"somebody else is editing {path}: try again in a moment")
-            time.sleep(LOCK_PAUSE_SECONDS)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def replace(path: Path, text: str, check: Callable[[Path], None]) -> None:
@@ -73,14 +71,6 @@ def replace(path: Path, text: str, check: Callable[[Path], None]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _not_writable(path: Path, error: OSError) -> EditRefused:
