@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import shlex
 import socket
 import stat
 import subprocess
@@ -89,6 +90,7 @@ class EmbeddedRedis:
         """Start the server, or join the one that runs already; return when it answers. Raises EmbeddedRedisFailed."""
         if self._process is not None and self._process.poll() is not None:
             self._process = None
+        self._refuse_an_older_ledger()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.directory.chmod(0o700)
@@ -136,6 +138,21 @@ class EmbeddedRedis:
                 path.parent.rmdir()
             except OSError:
                 log.warning("a directory of the embedded Redis is left over", directory=str(path.parent))
+
+    def _refuse_an_older_ledger(self) -> None:
+        """Older versions kept the ledger in another directory. A second one beside it would know none of its money."""
+        older = self.directory.with_name("store")
+        if not older.is_dir() or not any(older.iterdir()):
+            return
+        if self.directory.exists():
+            raise EmbeddedRedisFailed(
+                f"there are two ledgers, {older} of an older version and {self.directory}: stop giftbridge, find out "
+                "which one your transactions are in, and move the other one away; keep both until you are sure"
+            )
+        raise EmbeddedRedisFailed(
+            f"{older} is the ledger of an older version, and its place is now {self.directory}: stop the older "
+            f"version, then move it: mv {shlex.quote(str(older))} {shlex.quote(str(self.directory))}"
+        )
 
     def _try_to_start(self) -> None:
         """Start a server unless somebody else holds the lock."""

@@ -227,3 +227,33 @@ def test_a_silent_server_is_given_up_on(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(EmbeddedRedisFailed, match="did not answer"):
         storage.start()
     assert not storage.owner
+
+
+def test_the_ledger_of_an_older_version_is_not_left_behind(tmp_path: Path) -> None:
+    """Where it was kept before, it is found; the command that is told moves it, and nothing is lost."""
+    data = tmp_path / "the data"
+    with EmbeddedRedis(data) as storage, client(storage) as connection:
+        connection.set("reserved", "100")
+    old, new = data / "store", data / "redis"
+    new.rename(old)
+    for _ in range(2):
+        with pytest.raises(EmbeddedRedisFailed, match="is the ledger of an older version") as refused:
+            EmbeddedRedis(data).start()
+        assert not new.exists()
+    subprocess.run(["sh", "-c", str(refused.value).rpartition("then move it: ")[2]], check=True)
+    with EmbeddedRedis(data) as storage, client(storage) as connection:
+        assert connection.get("reserved") == b"100"
+
+
+def test_two_ledgers_are_for_a_person_to_decide(tmp_path: Path) -> None:
+    for name in ("store", "redis"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "valkey.log").touch()
+    with pytest.raises(EmbeddedRedisFailed, match="there are two ledgers"):
+        EmbeddedRedis(tmp_path).start()
+
+
+def test_an_empty_folder_of_that_name_is_no_ledger(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    with EmbeddedRedis(tmp_path) as storage, client(storage) as connection:
+        assert connection.ping()
