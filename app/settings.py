@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from environs import Env, EnvError
+from environs import Env, EnvValidationError, validate
 
 from app.ledger.storage.clients import SCHEMES
 
@@ -16,6 +18,19 @@ PREFIX = "GIFTBRIDGE_"
 
 # The Hub cuts every call here and tells the merchant that the credentials were wrong.
 HUB_TIMEOUT_SECONDS = 15
+
+# What settings were called before.
+RENAMED = {
+    "store_timeout_seconds": "redis_timeout_seconds",
+    "store_replicas": "redis_replicas",
+    "allow_unsafe_store": "redis_allow_unsafe",
+}
+
+# Variables that others than the service read.
+ELSEWHERE = (f"{PREFIX}HUB_URL",)
+
+# How alike the name of a setting another one is that was meant to be it: 1 is equal.
+NEAR_MISS = 0.8
 
 _BIND = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
 
@@ -35,7 +50,14 @@ def _because(
     at_most: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Mapping[str, Any]:
-    return {"reason": reason, "at_least": at_least, "at_most": at_most, "choices": choices}
+    rules: list[validate.Validator] = []
+    if at_least is not None:
+        rules.append(validate.Range(min=at_least, error=f"must be at least {at_least}: raise it"))
+    if at_most is not None:
+        rules.append(validate.Range(max=at_most, error=f"must be at most {at_most}: lower it"))
+    if choices:
+        rules.append(validate.OneOf(choices, error=f"must be one of {', '.join(choices)}"))
+    return {"reason": reason, "rules": rules}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +171,19 @@ class Settings:
     @classmethod
     def from_environment(cls) -> Self:
         """Read and check all settings. Raises InvalidSettings with every mistake."""
-        environment = Env()
-        values: dict[str, Any] = {}
-        problems: list[str] = []
-        for setting in fields(cls):
-            try:
-                values[setting.name] = _read(environment, setting)
-            except EnvError:
-                problems.append(f"{variable(setting.name)} must be {_KINDS[str(setting.type)]}")
-        settings = cls(**values)
-        problems += [
-            problem for setting in fields(cls) if (problem := _outside(setting, getattr(settings, setting.name)))
-        ]
-        problems += settings._contradictions() if not problems else []
+        environment = Env(eager=False)
+        values = {setting.name: _read(environment, setting) for setting in fields(cls)}
+        problems = list(_misnamed(os.environ))
+        try:
+            environment.seal()
+        except EnvValidationError as error:
+            found = cast("Mapping[str, list[str]]", error.error_messages)
+            problems += [f"{name} {message}" for name, messages in found.items() for message in messages]
         if problems:
             raise InvalidSettings(problems)
+        settings = cls(**values)
+        if contradictions := list(settings._contradictions()):
+            raise InvalidSettings(contradictions)
         return settings
 
     @property
@@ -213,6 +233,7 @@ def documentation() -> list[tuple[str, str, str]]:
     ]
 
 
+# What a variable must hold, by the type of its setting; anything else is text.
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -221,29 +242,29 @@ _KINDS = {
 
 
 def _read(environment: Env, setting: Field[Any]) -> Any:
-    name = variable(setting.name)
-    if environment.str(name, "") == "":
+    """Read a setting; `environment` keeps what is wrong with it. An empty variable is one that is not set."""
+    name, kind = variable(setting.name), str(setting.type)
+    if not os.environ.get(name):
         return setting.default
-    match setting.type:
-        case "int":
-            return environment.int(name)
-        case "float":
-            return environment.float(name)
-        case "bool":
-            return environment.bool(name)
+    rules = setting.metadata["rules"]
+    match kind:
+        case "int" | "float" | "bool":
+            messages = dict.fromkeys(("invalid", "special", "too_large"), f"must be {_KINDS[kind]}")
+            return getattr(environment, kind)(name, validate=rules, error_messages=messages)
         case "Path":
             return environment.path(name)
         case _:
-            return environment.str(name)
+            return environment.str(name, validate=rules)
 
 
-def _outside(setting: Field[Any], value: Any) -> str | None:
-    """Say which limit of the setting `value` breaks, if any."""
-    at_least, at_most, choices = (setting.metadata[name] for name in ("at_least", "at_most", "choices"))
-    if choices and value not in choices:
-        return f"{variable(setting.name)} must be one of {', '.join(choices)}"
-    if at_least is not None and not value >= at_least:
-        return f"{variable(setting.name)} must be at least {at_least}: raise it"
-    if at_most is not None and not value <= at_most:
-        return f"{variable(setting.name)} must be at most {at_most}: lower it"
-    return None
+def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
+    """Say which variables look like a setting and are none: what they were meant to do would not be done."""
+    known = [setting.name for setting in fields(Settings)]
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name in ELSEWHERE:
+            continue
+        setting = name.removeprefix(PREFIX).lower()
+        if setting in RENAMED:
+            yield f"{name} is now {variable(RENAMED[setting])}: rename it"
+        elif setting not in known and (close := get_close_matches(setting, known, n=1, cutoff=NEAR_MISS)):
+            yield f"{name} is not a setting: did you mean {variable(close[0])}?"

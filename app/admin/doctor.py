@@ -48,7 +48,6 @@ def examine(open_redis: OpenRedis) -> Iterator[Check]:
 
     `open_redis` connects to the Redis of these settings. Raises what it raises beside LedgerUnavailable.
     """
-    yield from _names(os.environ)
     try:
         settings = Settings.from_environment()
     except InvalidSettings as error:
@@ -57,6 +56,7 @@ def examine(open_redis: OpenRedis) -> Iterator[Check]:
         )
         return
     yield Check("settings", True, found="right")
+    yield from _names(os.environ)
     yield from _hub_address(os.environ)
     if settings.redis_url is None:
         yield _data(settings.data)
@@ -66,7 +66,7 @@ def examine(open_redis: OpenRedis) -> Iterator[Check]:
 
 
 def _names(environment: Mapping[str, str]) -> Iterator[Check]:
-    """Find variables that nobody reads: mostly mistyped ones."""
+    """Find variables that nobody reads. Those that are nearly the name of a setting do not come so far."""
     known = {variable(setting.name) for setting in fields(Settings)} | {HUB_URL}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:

@@ -74,8 +74,13 @@ def test_a_wrong_setting_is_told(monkeypatch):
 def test_a_mistyped_setting_is_told(monkeypatch):
     monkeypatch.setenv("GIFTBRIDGE_THREAD", "8")
     found = only("settings")
-    assert "GIFTBRIDGE_THREAD is not a setting" in found.problem
-    assert "GIFTBRIDGE_THREADS" in found.remedy
+    assert found.problem == "GIFTBRIDGE_THREAD is not a setting: did you mean GIFTBRIDGE_THREADS?"
+
+
+def test_a_variable_that_nobody_reads_is_told(monkeypatch):
+    monkeypatch.setenv("GIFTBRIDGE_COLOR", "red")
+    found = next(check for check in wrong() if check.name == "settings")
+    assert found.problem == "GIFTBRIDGE_COLOR is not a setting"
 
 
 def test_a_hub_in_the_clear_is_told(monkeypatch):
@@ -213,6 +218,6 @@ def test_every_provider_is_asked_for_what_needs_no_secret(service, monkeypatch):
 
 
 def test_every_failure_has_a_remedy(monkeypatch):
-    monkeypatch.setenv("GIFTBRIDGE_THREAD", "8")
+    monkeypatch.setenv("GIFTBRIDGE_COLOR", "red")
     monkeypatch.setattr(doctor, "LONGEST_OVERDUE", timedelta(seconds=-1))
     assert all(check.problem and check.remedy for check in wrong())

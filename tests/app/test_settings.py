@@ -101,6 +101,35 @@ def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(problems(monkeypatch, WORKERS="two", THREADS="0", LOG_FORMAT="xml")) == 3
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("STORE_TIMEOUT_SECONDS", "REDIS_TIMEOUT_SECONDS"),
+        ("STORE_REPLICAS", "REDIS_REPLICAS"),
+        ("ALLOW_UNSAFE_STORE", "REDIS_ALLOW_UNSAFE"),
+    ],
+)
+def test_an_old_name_is_refused_and_the_new_one_told(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    assert problems(monkeypatch, **{old: "1"}) == [f"GIFTBRIDGE_{old} is now GIFTBRIDGE_{new}: rename it"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("WORKER", "WORKERS"), ("REDIS_URI", "REDIS_URL"), ("LEASE_SECOND", "LEASE_SECONDS")]
+)
+def test_a_mistyped_name_is_refused_and_the_right_one_told(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
+) -> None:
+    assert problems(monkeypatch, **{wrong: "1"}) == [
+        f"GIFTBRIDGE_{wrong} is not a setting: did you mean GIFTBRIDGE_{right}?"
+    ]
+
+
+@pytest.mark.parametrize("name", ["HUB_URL", "ACME_API_KEY", "TOKEN", "URL"])
+def test_variables_for_other_things_may_begin_the_same(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"GIFTBRIDGE_{name}", "1")
+    assert Settings.from_environment() == Settings()
+
+
 def test_the_address_of_redis_may_hold_a_password_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://:secret@Redis/0")
     assert "secret" not in repr(Settings.from_environment())
