@@ -195,6 +195,7 @@ def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[Non
         mock.patch.object(names, "BUCKETS", 1),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
+        mock.patch("app.ledger.lost_answers.log", silent),
         mock.patch("app.ledger.sweeper.log", silent),
         mock.patch("app.ledger.recovery.log", silent),
     ):
