@@ -119,7 +119,7 @@ def test_what_only_the_ledger_knows_is_not_tried_where_the_ledger_holds() -> Non
 PACKAGE = """
     import pytest
 
-    from mappers.conformance import MapperConformance
+    from giftbridge.testing import MapperConformance
     from mappers.memory.mapper import Memory, MemoryOptions
 
 
