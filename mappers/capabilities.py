@@ -62,7 +62,7 @@ def _describe(source: registry.Source, *, sandbox: bool) -> Description:
         holds=tuple(map(str, mapper.supported_holds)),
         repeatable=mapper.repeatable,
         one_step_at_a_time=mapper.one_step_at_a_time,
-        adds_value=_adds_value(mapper),
+        adds_value=adds_value(mapper),
         issues=mapper.issue is not Mapper.issue,
         statement=keeps_statement(mapper),
         checks_credentials=mapper.ping is not Mapper.ping,
@@ -83,7 +83,7 @@ def _title(guide: Path) -> str | None:
     return guide.read_text("utf-8").partition("\n")[0].lstrip("# ") or None
 
 
-def _adds_value(mapper_class: type[Mapper]) -> bool | None:
+def adds_value(mapper_class: type[Mapper]) -> bool | None:
     """Ask the plan, which is pure: a backend that cannot add value refuses there. None where it cannot be asked."""
     holds, currency = mapper_class.supported_holds[0], Currency.of("BRL")
     mapper = mapper_class.__new__(mapper_class)

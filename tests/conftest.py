@@ -18,6 +18,9 @@ from app.server.embedded import EmbeddedRedis
 
 pytest.register_assert_rewrite("mappers.conformance")
 
+# A user whom file permissions bind.
+NOBODY = 65534
+
 # A folder of Linux that outlives any process, without a disk to wait for.
 MEMORY = "/dev/shm"
 
@@ -56,3 +59,19 @@ def empty_redis_url(redis_url: str) -> str:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
+
+
+@pytest.fixture
+def bound_by_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run the rest of a test in `tmp_path` as a user whom file permissions bind, where root runs the tests."""
+    monkeypatch.chdir(tmp_path)  # the way there is root's alone: name files relative to it
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, NOBODY, -1)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

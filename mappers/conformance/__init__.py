@@ -18,8 +18,9 @@
 
 `other_currencies` are tried as well: `card_code` then asks for the fixture `currency`, and gives a card in it.
 
-A test is skipped only where the mapper says Unsupported, where its attributes say that the ledger never does such a
-thing with it, or where there is no sandbox backend to break. Packages import it as `giftbridge.testing`.
+No test is skipped: one that does not apply is not collected (applicability.py). That is so where the mapper has no such
+method, where its attributes say that the ledger never does such a thing with it, or where a fixture above is not given.
+Packages import it as `giftbridge.testing`.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ from mappers.base import (
     Receipt,
     Secret,
     Step,
-    Unsupported,
     Verb,
 )
+from mappers.conformance.applicability import issues_cards, needs
 from mappers.conformance.attempts import SLACK_SECONDS, ask_until_it_shows, run, soon
 from mappers.conformance.fixtures import Fixtures, MakeMapper, RunScenario, secrets_of
 from mappers.deadline import Deadline
@@ -231,15 +231,12 @@ class FailureTests(Fixtures):
                 with pytest.raises(BackendUnavailable):
                     self._ask(question, wrong, card_id, card_code)(soon())
 
+    @needs(issues_cards)
     @pytest.mark.parametrize("kind", SPOILED)
     def test_a_card_whose_issuing_is_unknown_is_made_once(
         self, kind: str, mapper: Mapper, full: int, sandbox: Sandbox
     ) -> None:
         new = NewCard(f"gb-00{uuid4().hex}-1", balance=full)
-        try:
-            mapper.issue(replace(new, key=f"gb-00{uuid4().hex}-1"), soon())
-        except Unsupported as error:
-            pytest.skip(str(error))
         with spoiling(sandbox, kind), pytest.raises(OutcomeUnknown):
             mapper.issue(new, soon())
         cards = {mapper.issue(new, soon()).card.id for _ in range(2)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 import pytest
 
 from mappers.base import Holds, Mapper, Query, Receipt, Secret, Step
+from mappers.conformance.applicability import holds_for, leave_out_what_does_not_apply
 from mappers.conformance.attempts import Attempt, assert_balance, soon
 from mappers.conformance.driver import Driver
 from mappers.money import Currency
@@ -52,6 +53,11 @@ class Fixtures:
     # Currencies in which `card_code`, when it asks for the fixture `currency`, gives a card too.
     other_currencies: ClassVar[tuple[Currency, ...]] = ()
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if hasattr(cls, "mapper_class"):
+            leave_out_what_does_not_apply(cls, Fixtures)
+
     @pytest.fixture
     def options(self) -> Any:
         """Options that work: an instance of the mapper's Options."""
@@ -65,7 +71,7 @@ class Fixtures:
     @pytest.fixture
     def unusable_card_code(self) -> str:
         """The code of a card that exists and cannot pay: blocked, expired, or not valid yet."""
-        pytest.skip("give a fixture `unusable_card_code`, where a card can be blocked or expire")
+        pytest.fail("give a fixture `unusable_card_code`, where a card can be blocked or expire")
 
     @pytest.fixture
     def backend(self) -> Sandbox | None:
@@ -97,7 +103,7 @@ class Fixtures:
     @pytest.fixture
     def sandbox(self, backend: Sandbox | None) -> Sandbox:
         if backend is None:
-            pytest.skip("there is no sandbox backend to break")
+            pytest.fail("give a fixture `backend`: a running sandbox that can be told to misbehave")
         return backend
 
     @pytest.fixture
@@ -139,6 +145,6 @@ class Fixtures:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run whatever depends on how money is held once for each way the mapper knows; currencies likewise."""
         if "holds" in metafunc.fixturenames:
-            metafunc.parametrize("holds", self.mapper_class.supported_holds, ids=str)
+            metafunc.parametrize("holds", holds_for(self.mapper_class, metafunc.function), ids=str)
         if "other_currency" in metafunc.fixturenames:
             metafunc.parametrize("currency", self.other_currencies, ids=lambda currency: currency.code)

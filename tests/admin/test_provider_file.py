@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import threading
 import tomllib
@@ -282,11 +281,11 @@ def test_whoever_reads_meanwhile_finds_a_whole_file(file):
     assert broken == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_of_somebody_else_is_explained(file):
-    file.path.parent.chmod(0o500)
+@pytest.mark.usefixtures("file", "bound_by_permissions")
+def test_a_directory_of_somebody_else_is_explained() -> None:
+    Path().chmod(0o500)
     with pytest.raises(EditRefused, match="run this as the user who owns it"):
-        file.add_credentials("acme")
+        ProviderFile(Path("providers.toml"), environment={}).add_credentials("acme")
 
 
 def test_plain_tokens_are_found_in_the_file_and_in_the_environment(file):

@@ -1,6 +1,10 @@
 """The mapper for Lightrail's early V2 draft behaves as every mapper must, over real sockets."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -8,7 +12,7 @@ from mappers.conformance import MapperConformance
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_draft.sandbox import DEMO_OPTIONS, create_app
 from mappers.money import Currency
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 
 
 class TestLightrailDraft(MapperConformance):
@@ -16,16 +20,17 @@ class TestLightrailDraft(MapperConformance):
     other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
-    def backend(self):
+    def backend(self) -> Iterator[Sandbox]:
         with running(create_app()) as sandbox:
             yield sandbox
 
     @pytest.fixture
-    def options(self, backend):
-        return LightrailDraftOptions(**DEMO_OPTIONS(backend.url))
+    def options(self, backend: Sandbox) -> LightrailDraftOptions:
+        options: dict[str, Any] = DEMO_OPTIONS(backend.url)
+        return LightrailDraftOptions(**options)
 
     @pytest.fixture
-    def card_code(self, backend, currency):
+    def card_code(self, backend: Sandbox, currency: Currency) -> str:
         if currency.code == "BRL":
             return "VS-ACTIVE-100"
         store = {"valueStoreId": "a-card", "currency": currency.code, "code": "A-CARD-OF-100"}

@@ -1,6 +1,10 @@
 """The Lightrail V2 mapper behaves as every mapper must, over real sockets."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -8,7 +12,7 @@ from mappers.conformance import MapperConformance
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.lightrail_v2.sandbox import DEMO_OPTIONS, create_app
 from mappers.money import Currency
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 
 
 class TestLightrailV2(MapperConformance):
@@ -16,16 +20,17 @@ class TestLightrailV2(MapperConformance):
     other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
-    def backend(self):
+    def backend(self) -> Iterator[Sandbox]:
         with running(create_app()) as sandbox:
             yield sandbox
 
     @pytest.fixture
-    def options(self, backend):
-        return LightrailV2Options(**DEMO_OPTIONS(backend.url))
+    def options(self, backend: Sandbox) -> LightrailV2Options:
+        options: dict[str, Any] = DEMO_OPTIONS(backend.url)
+        return LightrailV2Options(**options)
 
     @pytest.fixture
-    def card_code(self, backend, currency):
+    def card_code(self, backend: Sandbox, currency: Currency) -> str:
         model = backend.app.extensions["backend"]
         known = {"name": currency.code, "symbol": "", "decimalPlaces": currency.digits}
         model.currencies.setdefault(currency.code, {"code": currency.code} | known)
@@ -34,5 +39,5 @@ class TestLightrailV2(MapperConformance):
         return "A-CARD-OF-100"
 
     @pytest.fixture
-    def unusable_card_code(self):
+    def unusable_card_code(self) -> str:
         return "LIGHT-FROZEN"

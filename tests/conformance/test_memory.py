@@ -1,5 +1,7 @@
 """The memory mapper behaves as every mapper must, and so the suite itself is seen to work."""
 
+from __future__ import annotations
+
 import pytest
 
 from mappers.conformance import MapperConformance
@@ -12,13 +14,13 @@ class TestMemory(MapperConformance):
     other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
 
     @pytest.fixture
-    def options(self):
+    def options(self) -> MemoryOptions:
         return MemoryOptions()
 
     @pytest.fixture
-    def card_code(self):
+    def card_code(self) -> str:
         return "MEMORY-ACTIVE-100"
 
     @pytest.fixture
-    def unusable_card_code(self):
+    def unusable_card_code(self) -> str:
         return "MEMORY-FROZEN-50"

@@ -1,12 +1,16 @@
 """The Vauchar mapper behaves as every mapper must, over real sockets."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.money import Currency
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.vauchar.sandbox import DEMO_OPTIONS, create_app
 
@@ -16,18 +20,20 @@ class TestVauchar(MapperConformance):
     other_currencies = (Currency.of("JPY"),)
 
     @pytest.fixture
-    def backend(self):
+    def backend(self) -> Iterator[Sandbox]:
         with running(create_app()) as sandbox:
             yield sandbox
 
     @pytest.fixture
-    def options(self, backend):
-        return VaucharOptions(**DEMO_OPTIONS(backend.url))
+    def options(self, backend: Sandbox) -> VaucharOptions:
+        options: dict[str, Any] = DEMO_OPTIONS(backend.url)
+        return VaucharOptions(**options)
 
     @pytest.fixture
-    def card_code(self, backend, currency):
-        return backend.app.extensions["backend"].add(None, Decimal(100), currency.code).code
+    def card_code(self, backend: Sandbox, currency: Currency) -> str:
+        code: str = backend.app.extensions["backend"].add(None, Decimal(100), currency.code).code
+        return code
 
     @pytest.fixture
-    def unusable_card_code(self):
+    def unusable_card_code(self) -> str:
         return "VAUCHAR-EXPIRED-50"

@@ -1,10 +1,15 @@
 """The Voucherify mapper behaves as every mapper must, over real sockets."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.money import Currency
-from mappers.sandbox import running
+from mappers.sandbox import Sandbox, running
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from mappers.voucherify.sandbox import DEMO_OPTIONS, create_app
 
@@ -14,20 +19,22 @@ class TestVoucherify(MapperConformance):
     other_currencies = (Currency.of("JPY"),)
 
     @pytest.fixture
-    def backend(self):
+    def backend(self) -> Iterator[Sandbox]:
         with running(create_app()) as sandbox:
             yield sandbox
 
     @pytest.fixture
-    def options(self, backend):
-        return VoucherifyOptions(**DEMO_OPTIONS(backend.url))
+    def options(self, backend: Sandbox) -> VoucherifyOptions:
+        options: dict[str, Any] = DEMO_OPTIONS(backend.url)
+        return VoucherifyOptions(**options)
 
     @pytest.fixture
-    def card_code(self, backend, currency):
-        return backend.app.extensions["backend"].add(100_00, metadata={"currency": currency.code}).code
+    def card_code(self, backend: Sandbox, currency: Currency) -> str:
+        code: str = backend.app.extensions["backend"].add(100_00, metadata={"currency": currency.code}).code
+        return code
 
     @pytest.fixture
-    def unusable_card_code(self):
+    def unusable_card_code(self) -> str:
         return "VOUCHERIFY-DISABLED-50"
 
 
@@ -35,7 +42,7 @@ class TestVoucherifyWithParents(TestVoucherify):
     """A redemption of one voucher may come with a parent, through which alone it is undone."""
 
     @pytest.fixture
-    def backend(self):
+    def backend(self) -> Iterator[Sandbox]:
         app = create_app()
         app.extensions["backend"].parents = True
         with running(app) as sandbox:

@@ -135,8 +135,9 @@ class ServiceDriver:
         self.call(Operation.AUTHORIZE, task.operation, f"before-{Operation.AUTHORIZE}")
         value = {SweeperTask.VOID_THE_REST: PART, SweeperTask.KEEP_THE_PROMISE: AUTHORIZED}.get(task)
         if value is not None:
-            settle = "accept" if task is SweeperTask.KEEP_THE_PROMISE else "capture"
-            provider = replace(self.provider, policy=replace(self.provider.policy, settle=settle))
+            accepts = task is SweeperTask.KEEP_THE_PROMISE
+            policy = replace(self.provider.policy, settle="accept" if accepts else "capture")
+            provider = replace(self.provider, policy=policy)
             change = ChangeRequest(self.card, self.transaction_id(task.operation), minor(value), "before-settle")
             self.parts.ledger.settle(provider, change, Deadline.after(DEADLINE_SECONDS))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -300,11 +299,14 @@ def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
     assert "GIFTBRIDGE_PROVIDERS" in problems(tmp_path / "none.toml")[0]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_file_that_may_not_be_read_is_explained(write: WriteFile, acme: str) -> None:
-    path = write(acme)
-    path.chmod(0)
-    assert "cannot be read" in problems(path)[0]
+@pytest.fixture
+def unreadable(write: WriteFile, acme: str) -> None:
+    write(acme).chmod(0)
+
+
+@pytest.mark.usefixtures("unreadable", "bound_by_permissions")
+def test_a_file_that_may_not_be_read_is_explained() -> None:
+    assert "cannot be read" in problems(Path("providers.toml"))[0]
 
 
 def test_a_directory_in_its_place_is_explained(tmp_path: Path) -> None:

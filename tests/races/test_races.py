@@ -155,5 +155,6 @@ def test_two_sweepers_finish_everything_once(harness: Harness, target: Target, b
         with lost_answers(harness, backend, READS_BEFORE_A_SETTLEMENT.get(backend, 0)):
             one_by_one(target, [Call(Kind.SETTLE, card, 40, "settle", transaction)])
     race(target, [Call(Kind.EXPIRE)] * 4, processes=2)
-    assert [listed(target, *transaction) for transaction in transactions] == [([40], []), ([], [40])] * 4
+    lists: list[tuple[list[Decimal], list[Decimal]]] = [([Decimal(40)], []), ([], [Decimal(40)])]
+    assert [listed(target, *transaction) for transaction in transactions] == lists * 4
     assert [spendable(target, card) for card in cards] == [60, 100] * 4

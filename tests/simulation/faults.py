@@ -54,10 +54,12 @@ class FaultInjector:
         self._slow = self._rate(0.1, 0.4)
         self._answer_lost = self._rate(0.1, 0.4)
         self._commands_fail = {RedisFault.DOWN: self._rate(0.02, 0.08), RedisFault.LOST: self._rate(0.02, 0.08)}
-        self._writes = {kind: self._rate(0.05, 0.25) for kind in BackendFault if kind is not BackendFault.NONE}
+        backend_faults = [fault for fault in BackendFault if fault is not BackendFault.NONE]
+        self._writes: dict[BackendFault, float] = {fault: self._rate(0.05, 0.25) for fault in backend_faults}
         self._reads = self._rate(0.03, 0.25)
         if not bounded:
-            self._crash, self._stall, self._writes = 0.0, 0.1, {BackendFault.LATE: 0.3}
+            self._crash, self._stall = 0.0, 0.1
+            self._writes = {BackendFault.LATE: 0.3}
         self.read_lag = rng.choice((0, 0, READ_LAG_MS))
 
     def _rate(self, rare: float, frequent: float) -> float:

@@ -136,5 +136,5 @@ def build(kind: Kind, mapper_class: type[Mapper], environment: Environment) -> t
     http = SimulatedHttp(environment)
     with mock.patch.dict(mapper_class.__init__.__globals__, HttpBackend=lambda *_arguments, **_options: http):
         mapper = mapper_class("sim", BRL, kind.holds, kind.options)
-    mapper.run = http.listen(mapper.run)  # type: ignore[method-assign]
+    mapper.run = http.listen(mapper.run)  # type: ignore[method-assign, assignment]
     return mapper, http

@@ -50,7 +50,7 @@ def executor_module(safety: Safety | None) -> ModuleType:
     if attempt is None:
         return executor
     module = _module(EXECUTOR, (ROOT / EXECUTOR).read_text())
-    module.Attempt = attempt.Attempt
+    vars(module)["Attempt"] = attempt.Attempt
     return module
 
 
@@ -82,10 +82,10 @@ class StorageWithoutIntents(Storage):
 
     def __init__(self, client: redis.Redis, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._client = client
+        self._client: Any = client  # its answers are typed for both kinds of decoding
         self._unwritten: dict[str, tuple[dict[str, str], float]] = {}
 
-    def _run(  # type: ignore[override]
+    def _run(
         self, answers: Any, script: str, address: Address, caller: Caller | None = None, **arguments: Any
     ) -> Result[Any]:
         transaction, _, due, *_ = keys.for_scripts(address)

@@ -35,7 +35,7 @@ class Violation:
 
 def snapshot(system: System) -> Snapshot:
     """Take everything there is to compare, at this moment."""
-    cards = {card_id: system.client.hgetall(keys.of_card(PROVIDER, card_id)) for card_id in CARDS}
+    cards = {card_id: system.redis.hgetall(keys.of_card(PROVIDER, card_id)) for card_id in CARDS}
     return Snapshot(system.kind, system.records(), system.due(), cards, system.backend, system.workload.answers)
 
 

@@ -95,7 +95,7 @@ class VoucherifyModel(BackendModel):
         self.move(redemption.card_id, call.key, redemption.amount)
         details = {"redemption": {"id": redemption.id}, "rollback": {"id": redemption.rollback}}
         self._list(redemption.card_id, "CREDITS_REFUND", redemption.amount, details)
-        done = {"id": redemption.rollback, "object": "redemption_rollback", "result": "SUCCESS"}
+        done: Json = {"id": redemption.rollback, "object": "redemption_rollback", "result": "SUCCESS"}
         done |= {"amount": -redemption.amount, "metadata": call.body["metadata"]}
         return Answer(200, {"rollbacks": [done]} if through_parent else done, {})
 
@@ -109,7 +109,11 @@ class VoucherifyModel(BackendModel):
 
     def _list(self, card_id: str, kind: str, amount: int, details: Json, **fields: str) -> None:
         balance = {"amount": amount, "balance": self.balance[card_id]}
-        json = {"id": f"vtx-{len(self._transactions) + 1}", "type": kind, "created_at": "2026-01-01T00:00:00.000Z"}
+        json: Json = {
+            "id": f"vtx-{len(self._transactions) + 1}",
+            "type": kind,
+            "created_at": "2026-01-01T00:00:00.000Z",
+        }
         json |= {"details": details | {"balance": balance}, **fields}
         self._transactions.append((self._shows_at(), card_id, json))
 

@@ -1,10 +1,15 @@
 """Mappers that move or show another amount than they should."""
 
-from dataclasses import replace
+from __future__ import annotations
 
-from mappers.base import CardStatus, Verb
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mappers.base import Card, CardStatus, Holds, Query, Step, Verb
+from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
-from mappers.memory.mapper import Memory
+from mappers.memory.mapper import Account, Memory
 from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar
 
@@ -15,7 +20,7 @@ from .cases import caught_by
 class CountsEveryCurrencyInCents(Vauchar):
     """100 yen become 10000."""
 
-    def __init__(self, provider_id, currency, holds, options):
+    def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: Any) -> None:
         super().__init__(provider_id, Currency(currency.code, 2), holds, options)
 
 
@@ -23,7 +28,7 @@ class CountsEveryCurrencyInCents(Vauchar):
 class CountsInFloats(Vauchar):
     """80.10 becomes 8009."""
 
-    def get_card(self, card_id, deadline):
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
         card = super().get_card(card_id, deadline)
         return replace(card, balance=int(float(self.currency.to_decimal(card.balance)) * 100))
 
@@ -32,7 +37,7 @@ class CountsInFloats(Vauchar):
 class ForgetsTheCurrency(LightrailV2):
     """100.00 BRL pay for 100.00 USD."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         return [
             replace(card, status=CardStatus.ACTIVE, currency=self.currency.code)
             for card in super().find(query, deadline)
@@ -43,7 +48,7 @@ class ForgetsTheCurrency(LightrailV2):
 class CapturesAll(Memory):
     """A part is wanted, and the whole hold is taken."""
 
-    def _apply(self, step, account):
+    def _apply(self, step: Step, account: Account) -> None:
         if step.verb is Verb.CAPTURE:
             step = replace(step, amount=account.holds[step.reference])
         super()._apply(step, account)
@@ -53,7 +58,7 @@ class CapturesAll(Memory):
 class CapturesMoreThanWasHeld(Memory):
     """What the hold lacks comes from the card's balance."""
 
-    def _apply(self, step, account):
+    def _apply(self, step: Step, account: Account) -> None:
         lacking = step.amount - account.holds.get(step.reference, 0)
         if step.verb is Verb.CAPTURE and lacking > 0:
             account.take(lacking)
@@ -65,7 +70,7 @@ class CapturesMoreThanWasHeld(Memory):
 class ReleasesAll(Memory):
     """A part is given back, and the whole hold goes."""
 
-    def _apply(self, step, account):
+    def _apply(self, step: Step, account: Account) -> None:
         if step.verb is Verb.VOID:
             step = replace(step, amount=account.holds[step.reference])
         super()._apply(step, account)
@@ -75,7 +80,7 @@ class ReleasesAll(Memory):
 class ForgetsRefunds(Memory):
     """A refund is promised, and no money comes back."""
 
-    def _apply(self, step, account):
+    def _apply(self, step: Step, account: Account) -> None:
         if step.verb is not Verb.REFUND:
             super()._apply(step, account)
 
@@ -84,8 +89,8 @@ class ForgetsRefunds(Memory):
 class ShowsAnOldBalance(LightrailV2):
     """A card is read once, and then shown from memory."""
 
-    def get_card(self, card_id, deadline):
-        cards = self.__dict__.setdefault("cards", {})
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        cards: dict[str, Card] = self.__dict__.setdefault("cards", {})
         if card_id not in cards:
             cards[card_id] = super().get_card(card_id, deadline)
         return cards[card_id]
@@ -95,8 +100,8 @@ class ShowsAnOldBalance(LightrailV2):
 class FindsAnOldBalance(LightrailV2):
     """A code is looked up once, and then found in memory, balance included."""
 
-    def find(self, query, deadline):
-        found = self.__dict__.setdefault("found", {})
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        found: dict[str | None, Sequence[Card]] = self.__dict__.setdefault("found", {})
         if query.code not in found:
             found[query.code] = super().find(query, deadline)
         return found[query.code]

@@ -1,9 +1,12 @@
 """Mappers that do a thing twice, or take two for one."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from uuid import uuid4
 
-from mappers.base import OutcomeUnknown
+from mappers.base import IssuedCard, NewCard, OutcomeUnknown, Receipt, Step
+from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import Memory
 from mappers.vauchar.mapper import Vauchar
@@ -15,7 +18,7 @@ from .cases import caught_by
 class SendsAKeyOfItsOwn(LightrailV2):
     """Each attempt makes up a new key, as if it were another step."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         return super().run(replace(step, key=str(uuid4())), deadline)
 
 
@@ -23,13 +26,13 @@ class SendsAKeyOfItsOwn(LightrailV2):
 class UsesOneKeyForTwoSteps(LightrailV2):
     """The steps of one act share the act's name, without their number."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         return super().run(self._cut(step), deadline)
 
-    def ask(self, step, deadline):
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         return super().ask(self._cut(step), deadline)
 
-    def _cut(self, step):
+    def _cut(self, step: Step) -> Step:
         return replace(step, key=step.key.rpartition("-")[0])
 
 
@@ -37,7 +40,7 @@ class UsesOneKeyForTwoSteps(LightrailV2):
 class RepeatsWhatIsNotIdempotent(Vauchar):
     """No answer came, so it is sent once more, without a look whether the first one arrived."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
             return super().run(step, deadline)
         except OutcomeUnknown:
@@ -48,7 +51,7 @@ class RepeatsWhatIsNotIdempotent(Vauchar):
 class ForgetsWhatItDid(Memory):
     """It says that repeats are safe, and keeps no record of what was done."""
 
-    def _receipt(self, step):
+    def _receipt(self, step: Step) -> Receipt | None:
         return None
 
 
@@ -56,5 +59,5 @@ class ForgetsWhatItDid(Memory):
 class IssuesTwice(Memory):
     """A repeat makes a second card."""
 
-    def issue(self, new, deadline):
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
         return super().issue(replace(new, key=str(uuid4())), deadline)

@@ -1,9 +1,12 @@
 """Mappers that are sure of what nobody told them."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
-from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt
+from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
+from mappers.lightrail_v2.client import Rejected
 from mappers.lightrail_v2.mapper import LightrailV2, _refusal
 from mappers.memory.mapper import Memory
 
@@ -14,7 +17,7 @@ from .cases import caught_by
 class TakesEvery409ForARefusal(LightrailV2):
     """ "You did that before" becomes "no"."""
 
-    def _explain(self, step, rejected, deadline):
+    def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
         raise _refusal(rejected) from rejected
 
 
@@ -22,7 +25,7 @@ class TakesEvery409ForARefusal(LightrailV2):
 class TakesA500ForARefusal(LightrailV2):
     """A backend that failed inside may have done it all the same."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
             return super().run(step, deadline)
         except OutcomeUnknown as error:
@@ -35,7 +38,7 @@ class TakesA500ForARefusal(LightrailV2):
 class TakesATimeoutForSuccess(LightrailV2):
     """No news is good news."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
             return super().run(step, deadline)
         except OutcomeUnknown:
@@ -46,7 +49,7 @@ class TakesATimeoutForSuccess(LightrailV2):
 class TakesATimeoutForNotDone(LightrailV2):
     """ "Nobody answered" becomes "it certainly did not happen"."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
             return super().run(step, deadline)
         except OutcomeUnknown as error:
@@ -57,7 +60,7 @@ class TakesATimeoutForNotDone(LightrailV2):
 class AlwaysSaysNo(Memory):
     """Asked whether it happened, it has never heard of it."""
 
-    def ask(self, step, deadline):
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         return None
 
 
@@ -65,7 +68,7 @@ class AlwaysSaysNo(Memory):
 class AlwaysSaysYes(Memory):
     """Asked whether it happened, it agrees."""
 
-    def ask(self, step, deadline):
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         return Receipt(step.key)
 
 
@@ -73,7 +76,8 @@ class AlwaysSaysYes(Memory):
 class TurnsSettlementsAway(LightrailV2):
     """A breaker stands before everything, and what was paid stays unsettled."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        assert step.origin
         origin = replace(step.origin, act=ActKind.DEBIT)
         return super().run(replace(step, origin=origin), deadline)
 
@@ -82,7 +86,7 @@ class TurnsSettlementsAway(LightrailV2):
 class TakesItsTime(LightrailV2):
     """It has a timeout of its own, whatever the request has left."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         return super().run(step, Deadline.after(30))
 
 
@@ -90,7 +94,7 @@ class TakesItsTime(LightrailV2):
 class ForgetsRetryAfter(LightrailV2):
     """It was told when to come back, and does not pass it on."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
             return super().run(step, deadline)
         except BackendUnavailable as error:
@@ -101,7 +105,7 @@ class ForgetsRetryAfter(LightrailV2):
 class TakesARevokedKeyForARefusal(LightrailV2):
     """A settlement is refused for good because somebody changed the API key."""
 
-    def run(self, step, deadline):
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
             return super().run(step, deadline)
         except BackendUnavailable as error:

@@ -1,9 +1,14 @@
 """Mappers that read a card wrongly, or show what must stay secret."""
 
-import logging
-from dataclasses import replace
+from __future__ import annotations
 
-from mappers.base import BackendUnavailable, Card, CardNotFound, CardStatus, Query
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mappers.base import BackendUnavailable, Card, CardNotFound, CardStatus, Query, StatementLine
+from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import SEEDS, Memory
 
@@ -14,7 +19,7 @@ from .cases import caught_by
 class TakesNotFoundForEmpty(Memory):
     """A card that is not there is shown as one without money."""
 
-    def get_card(self, card_id, deadline):
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
         try:
             return super().get_card(card_id, deadline)
         except CardNotFound:
@@ -25,7 +30,7 @@ class TakesNotFoundForEmpty(Memory):
 class FindsNothingWhenItIsDown(LightrailV2):
     """A backend that cannot be asked has no such card."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         try:
             return super().find(query, deadline)
         except BackendUnavailable:
@@ -36,7 +41,7 @@ class FindsNothingWhenItIsDown(LightrailV2):
 class TakesWrongCredentialsForNotFound(LightrailV2):
     """Every 4xx of a read is a card that is not there."""
 
-    def get_card(self, card_id, deadline):
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
         try:
             return super().get_card(card_id, deadline)
         except BackendUnavailable as error:
@@ -47,7 +52,7 @@ class TakesWrongCredentialsForNotFound(LightrailV2):
 class LetsBareErrorsOut(LightrailV2):
     """What it cannot read ends in the error that the reading happened to raise."""
 
-    def get_card(self, card_id, deadline):
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
         try:
             return super().get_card(card_id, deadline)
         except BackendUnavailable as error:
@@ -58,10 +63,10 @@ class LetsBareErrorsOut(LightrailV2):
 class UsesTheCodeAsId(Memory):
     """The id stands in URLs, logs and Redis, and is the code."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         return [replace(card, id=query.code or card.id) for card in super().find(query, deadline)]
 
-    def get_card(self, card_id, deadline):
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
         codes = [code for code, *_ in SEEDS if code == card_id]
         return self.find(Query(codes[0]), deadline)[0] if codes else super().get_card(card_id, deadline)
 
@@ -70,7 +75,7 @@ class UsesTheCodeAsId(Memory):
 class ShowsABlockedCardAsActive(LightrailV2):
     """Whether a card can pay is left for the shopper to find out."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         return [replace(card, status=CardStatus.ACTIVE) for card in super().find(query, deadline)]
 
 
@@ -78,7 +83,7 @@ class ShowsABlockedCardAsActive(LightrailV2):
 class FindsWhatBeginsSo(Memory):
     """The backend searches, and the first hit is taken for the card."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         codes = [code for code, *_ in SEEDS if code.startswith(query.code or " ")]
         return super().find(replace(query, code=codes[0]), deadline) if codes else []
 
@@ -87,7 +92,7 @@ class FindsWhatBeginsSo(Memory):
 class LogsTheCode(LightrailV2):
     """It only wanted to be found when something goes wrong."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         logging.getLogger(__name__).debug("looking for %s", query.code)
         return super().find(query, deadline)
 
@@ -96,7 +101,7 @@ class LogsTheCode(LightrailV2):
 class TellsTheCodeInAnError(LightrailV2):
     """The error says what was looked for, and whoever reads the error can pay with it."""
 
-    def find(self, query, deadline):
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         try:
             return super().find(query, deadline)
         except BackendUnavailable as error:
@@ -107,5 +112,7 @@ class TellsTheCodeInAnError(LightrailV2):
 class StatesWithoutKeys(Memory):
     """The statement tells what happened, and not under which of our keys."""
 
-    def statement(self, page_seconds, card_id=None, since=None):
+    def statement(
+        self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
+    ) -> Iterator[StatementLine]:
         return (replace(entry, key=None) for entry in super().statement(page_seconds, card_id, since))
