@@ -47,11 +47,11 @@ def tls(authority: CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SSLCo
 def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline() -> None:
     def behave(line: Line, _: int) -> None:
         request = line.receive()
-        if b"/slow" in request:
+        if request is not None and b"/slow" in request:
             line.hang()
         line.answer()
 
-    outcomes = []
+    outcomes: list[int | str] = []
 
     def call(backend: HttpBackend, path: str, seconds: float) -> None:
         try:

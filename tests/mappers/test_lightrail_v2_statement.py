@@ -100,7 +100,9 @@ def test_what_was_done_in_one_second_comes_in_the_order_it_must_have_had(
     model.clock = lambda: datetime(2026, 1, 1, 12, 0, 0, 500000, tzinfo=UTC)
     keys = iter(["gb-z", "gb-y", "gb-x"])
     run = story.mapper.run
-    story.mapper.run = lambda step, deadline: run(replace(step, key=next(keys)), deadline)
+    story.mapper.run = lambda step, deadline: run(  # type: ignore[method-assign]
+        replace(step, key=next(keys)), deadline
+    )
     story.hold().capture(1000).reverse(1000)
     assert brief(ask(story)) == [
         ("gb-z", Verb.HOLD, 1000),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from mappers.sandbox import Flask
 from mappers.vauchar.sandbox import API_KEY, MERCHANT_ID, SEEDS, create_app
 
 

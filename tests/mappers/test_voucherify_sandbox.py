@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from mappers.sandbox import Flask
 from mappers.voucherify.sandbox import APP_ID, APP_TOKEN, SEEDS, create_app
 from mappers.voucherify.sandbox_model import Voucherify
 
