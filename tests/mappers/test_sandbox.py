@@ -62,7 +62,7 @@ def count(sandbox: Sandbox) -> int:
     return answer
 
 
-def until(condition: Callable[..., Any]) -> bool:
+def until(condition: Callable[[], object]) -> bool:
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
