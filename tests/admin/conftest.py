@@ -95,4 +95,5 @@ def hub(hub_server: Sandbox) -> GiftCardHub:
 
 @pytest.fixture
 def account(hub_server: Sandbox) -> Account:
-    return hub_server.app.extensions["backend"].account("store")
+    answer: Account = hub_server.app.extensions["backend"].account("store")
+    return answer

@@ -14,11 +14,12 @@ import pytest
 from flask import Flask, Response, jsonify, redirect, request
 
 from app.admin.providers.checks import Check, check_provider
-from app.admin.providers.provider_file import Pair
+from app.admin.providers.provider_file import Pair, ProviderFile
 from app.ledger.errors import LedgerUnavailable
 from mappers.base import BackendUnavailable, Secret
 from mappers.memory.mapper import Memory
 from mappers.sandbox import create_sandbox, running
+from tests.admin.conftest import Service
 
 NAMES = [
     "configuration",
@@ -56,36 +57,36 @@ def checks(service: Any, **more: Any) -> dict[str, Check]:
     return {check.name: check for check in check_provider(service.file, "acme", **{"redis": Storage(), **more})}
 
 
-def test_all_is_well(service):
+def test_all_is_well(service: Service) -> None:
     found = checks(service)
     assert list(found) == NAMES
     assert [check for check in found.values() if not check.ok] == []
 
 
-def test_every_failure_has_a_remedy(service):
+def test_every_failure_has_a_remedy(service: Service) -> None:
     service.file.set_service_url("acme", "http://127.0.0.1:9/acme")
     failed = [check for check in checks(service, redis=Storage(("it forgets: mend it",), 60)).values() if not check.ok]
     assert len(failed) == 3
     assert all(check.problem and check.remedy for check in failed)
 
 
-def test_no_secret_is_told(service):
+def test_no_secret_is_told(service: Service) -> None:
     assert "first-token" not in f"{checks(service)}"
 
 
-def test_a_wrong_file_is_all_there_is_to_say(service):
+def test_a_wrong_file_is_all_there_is_to_say(service: Service) -> None:
     service.file.path.write_text(service.file.path.read_text().replace("BRL", "XX"))
     (found,) = check_provider(service.file, "acme")
     assert "currency" in found.problem
     assert found.ok is False
 
 
-def test_an_unknown_provider_is_told(service):
+def test_an_unknown_provider_is_told(service: Service) -> None:
     (found,) = check_provider(service.file, "nobody")
     assert found.ok is False
 
 
-def test_a_backend_that_refuses_us_is_told(service, monkeypatch):
+def test_a_backend_that_refuses_us_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def ping(*_: Any) -> None:
         raise BackendUnavailable("the backend refuses the api key")
 
@@ -93,41 +94,41 @@ def test_a_backend_that_refuses_us_is_told(service, monkeypatch):
     assert checks(service)["backend"].problem == "the backend refuses the api key"
 
 
-def test_a_redis_that_forgets_is_told_with_its_remedy(service):
+def test_a_redis_that_forgets_is_told_with_its_remedy(service: Service) -> None:
     found = checks(service, redis=Storage(("it keeps no append-only file: set appendonly yes",)))["redis"]
     assert (found.ok, found.remedy) == (False, "set appendonly yes")
 
 
-def test_a_redis_that_is_down_is_told(service):
+def test_a_redis_that_is_down_is_told(service: Service) -> None:
     assert checks(service, redis=Storage(down=True))["redis"].ok is False
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(60, "60 s ahead"), (-3600, "3600 s behind")])
-def test_a_redis_in_another_time_is_told(service, ahead, words):
+def test_a_redis_in_another_time_is_told(service: Service, ahead: int, words: str) -> None:
     found = checks(service, redis=Storage(ahead_seconds=ahead))["redis clock"]
     assert not found.ok
     assert words in found.problem
 
 
-def test_an_address_is_needed(file):
+def test_an_address_is_needed(file: ProviderFile) -> None:
     found = {check.name: check for check in check_provider(file, "acme")}
     assert found["address"].ok is False
     assert "reachability" not in found
 
 
-def test_the_address_ends_with_the_id(service):
+def test_the_address_ends_with_the_id(service: Service) -> None:
     service.file.set_service_url("acme", f"{service.url}/other")
     assert "does not end with /acme" in checks(service)["address"].problem
 
 
-def test_a_service_that_is_not_there_is_told(service):
+def test_a_service_that_is_not_there_is_told(service: Service) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     service.file.set_service_url("acme", f"http://127.0.0.1:{port}/acme")
     assert "refused" in checks(service)["reachability"].problem
 
 
-def test_an_address_inside_ones_own_network_is_told(service, monkeypatch):
+def test_an_address_inside_ones_own_network_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.getaddrinfo
 
     def private(host: str, port: Any, *more: Any, **named: Any) -> Any:
@@ -137,7 +138,7 @@ def test_an_address_inside_ones_own_network_is_told(service, monkeypatch):
     assert "own network" in checks(service)["reachability"].problem
 
 
-def test_without_a_token_the_right_credentials_are_not_tried(service):
+def test_without_a_token_the_right_credentials_are_not_tried(service: Service) -> None:
     text = service.file.path.read_text()
     pair = service.file.add_credentials("acme")
     service.file.remove_credentials("acme", "first-key")
@@ -146,12 +147,12 @@ def test_without_a_token_the_right_credentials_are_not_tried(service):
     service.file.path.write_text(text)
 
 
-def test_a_token_that_is_turned_away_is_told(service):
+def test_a_token_that_is_turned_away_is_told(service: Service) -> None:
     found = checks(service, pair=Pair("first-key", Secret("another")))["credentials right"]
     assert "turned away with 403" in found.problem
 
 
-def test_a_service_whose_backend_is_down_lets_the_pair_in(service, monkeypatch):
+def test_a_service_whose_backend_is_down_lets_the_pair_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def find(*_: Any) -> None:
         raise BackendUnavailable("down")
 
@@ -163,7 +164,7 @@ def test_a_service_whose_backend_is_down_lets_the_pair_in(service, monkeypatch):
 
 
 @pytest.fixture
-def proxy(service) -> Iterator[Flask]:
+def proxy(service: Service) -> Iterator[Flask]:
     """Something at the provider's address that turns everybody away as it should, until a test spoils it."""
     app = create_sandbox("proxy")
     app.url_map.merge_slashes = False
@@ -181,18 +182,18 @@ def proxy(service) -> Iterator[Flask]:
         yield app
 
 
-def test_a_proxy_that_keeps_the_rules_is_fine(service, proxy):
+def test_a_proxy_that_keeps_the_rules_is_fine(service: Service, proxy: Flask) -> None:
     assert [check for check in checks(service).values() if not check.ok] == []
 
 
-def test_a_proxy_that_lets_everybody_in_is_told(service, proxy):
+def test_a_proxy_that_lets_everybody_in_is_told(service: Service, proxy: Flask) -> None:
     proxy.before_request(lambda: jsonify([]))
     found = checks(service)
     assert "cancels every payment" in found["credentials missing"].problem
     assert "cancels every payment" in found["credentials wrong"].problem
 
 
-def test_a_proxy_that_adds_a_body_is_told(service, proxy):
+def test_a_proxy_that_adds_a_body_is_told(service: Service, proxy: Flask) -> None:
     @proxy.after_request
     def page(response: Response) -> Response:
         if response.status_code == 401:
@@ -202,12 +203,12 @@ def test_a_proxy_that_adds_a_body_is_told(service, proxy):
     assert "with a body" in checks(service)["credentials missing"].problem
 
 
-def test_a_proxy_with_another_answer_is_told(service, proxy):
+def test_a_proxy_with_another_answer_is_told(service: Service, proxy: Flask) -> None:
     proxy.before_request(lambda: Response(status=404))
     assert "404 instead of 401" in checks(service)["credentials missing"].problem
 
 
-def test_a_proxy_that_redirects_double_slashes_is_told(service, proxy):
+def test_a_proxy_that_redirects_double_slashes_is_told(service: Service, proxy: Flask) -> None:
     @proxy.before_request
     def tidy() -> Any:
         return redirect("/acme/giftcards/_search", 308) if "//" in request.path else None
@@ -217,7 +218,7 @@ def test_a_proxy_that_redirects_double_slashes_is_told(service, proxy):
     assert "without redirects" in found.remedy
 
 
-def test_a_service_in_another_time_is_told(service, proxy, monkeypatch):
+def test_a_service_in_another_time_is_told(service: Service, proxy: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     late = formatdate(time.time() - 7200, usegmt=True)
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: late)
     assert re.search(r"720\d s behind", checks(service)["clock"].problem)

@@ -17,6 +17,8 @@ from app.admin.providers.checks import Check
 from app.commands.installation import opened_redis
 from app.ledger.storage.index import Index
 from app.server.embedded import EmbeddedRedisFailed
+from mappers.sandbox import Sandbox
+from tests.admin.conftest import Service
 
 FILE = """\
 [acme]
@@ -59,51 +61,51 @@ def only(name: str, **more: Any) -> Check:
     return found
 
 
-def test_a_right_installation_has_nothing_wrong(service, monkeypatch):
+def test_a_right_installation_has_nothing_wrong(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_PROVIDERS", str(service.file.path))
     monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
     service.file.path.chmod(0o600)
     assert wrong() == []
 
 
-def test_a_wrong_setting_is_told(monkeypatch):
+def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_THREADS", "many")
     assert "GIFTBRIDGE_THREADS" in only("settings").problem
 
 
-def test_a_mistyped_setting_is_told(monkeypatch):
+def test_a_mistyped_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_THREAD", "8")
     found = only("settings")
     assert found.problem == "GIFTBRIDGE_THREAD is not a setting: did you mean GIFTBRIDGE_THREADS?"
 
 
-def test_a_variable_that_nobody_reads_is_told(monkeypatch):
+def test_a_variable_that_nobody_reads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_COLOR", "red")
     found = next(check for check in wrong() if check.name == "settings")
     assert found.problem == "GIFTBRIDGE_COLOR is not a setting"
 
 
-def test_a_hub_in_the_clear_is_told(monkeypatch):
+def test_a_hub_in_the_clear_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_HUB_URL", "http://{account}.example.com")
     assert "GIFTBRIDGE_HUB_URL" in only("settings").problem
 
 
-def test_an_unset_variable_is_told(monkeypatch):
+def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_TOKEN")
     assert "ACME_TOKEN is not set" in only("providers file").problem
 
 
-def test_every_mistake_in_the_file_is_told(installation):
+def test_every_mistake_in_the_file_is_told(installation: Path) -> None:
     installation.write_text(FILE.replace("BRL", "XX").replace('"memory"', '"memori"'))
     assert len(wrong()) == 2
 
 
-def test_a_file_others_may_change_is_told(installation):
+def test_a_file_others_may_change_is_told(installation: Path) -> None:
     installation.chmod(0o660)
     assert "chmod go-w" in only("providers file").remedy
 
 
-def test_secrets_that_everybody_can_read_are_told(installation):
+def test_secrets_that_everybody_can_read_are_told(installation: Path) -> None:
     installation.write_text(FILE.replace("${ACME_TOKEN}", "first-token"))
     installation.chmod(0o644)
     found = only("providers file")
@@ -111,7 +113,7 @@ def test_secrets_that_everybody_can_read_are_told(installation):
     assert "first-token" not in str(found)
 
 
-def test_secret_options_that_everybody_can_read_are_told(installation):
+def test_secret_options_that_everybody_can_read_are_told(installation: Path) -> None:
     vauchar = FILE.replace('"memory"', '"vauchar"')
     installation.write_text(
         f'{vauchar}[acme.options]\nbase_url = "http://127.0.0.1:1"\nmerchant_id = "m"\napi_key = "k"\n'
@@ -120,17 +122,17 @@ def test_secret_options_that_everybody_can_read_are_told(installation):
     assert any("[acme.options] api_key" in check.problem for check in wrong())
 
 
-def test_digests_may_be_read_by_everybody(installation):
+def test_digests_may_be_read_by_everybody(installation: Path) -> None:
     installation.chmod(0o644)
     assert [check.name for check in wrong()] == ["acme: address"]
 
 
-def test_a_redis_that_is_down_is_told(monkeypatch):
+def test_a_redis_that_is_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_REDIS_URL", "redis://127.0.0.1:1")
     assert only("redis")
 
 
-def test_an_embedded_redis_that_does_not_start_is_told():
+def test_an_embedded_redis_that_does_not_start_is_told() -> None:
     @contextmanager
     def failing(_: Any) -> Any:
         raise EmbeddedRedisFailed("the embedded Redis ended with status 1")
@@ -139,7 +141,9 @@ def test_an_embedded_redis_that_does_not_start_is_told():
     assert "ended with status 1" in only("redis", open_redis=failing).problem
 
 
-def test_a_redis_that_may_evict_is_told_and_forgiven_where_it_is_play_money(empty_redis_url, monkeypatch):
+def test_a_redis_that_may_evict_is_told_and_forgiven_where_it_is_play_money(
+    empty_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with redis.Redis.from_url(empty_redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
@@ -150,19 +154,19 @@ def test_a_redis_that_may_evict_is_told_and_forgiven_where_it_is_play_money(empt
             client.config_set("maxmemory-policy", "noeviction")
 
 
-def test_transactions_that_nobody_looks_at_are_told(monkeypatch):
+def test_transactions_that_nobody_looks_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Index, "overdue", lambda _: timedelta(hours=2, minutes=5))
     assert "2 h 5 min" in only("unfinished transactions").problem
 
 
-def test_parked_transactions_are_named(monkeypatch):
+def test_parked_transactions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Index, "parked", lambda _: [f"tx-{number}" for number in range(7)])
     found = only("parked transactions")
     assert found.problem == "7 of unknown outcome: tx-0, tx-1, tx-2, tx-3, tx-4 ..."
     assert "transactions resolve" in found.remedy
 
 
-def test_a_data_directory_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+def test_a_data_directory_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GIFTBRIDGE_DATA", str(tmp_path / "file"))
@@ -170,23 +174,25 @@ def test_a_data_directory_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     assert "data directory" in names
 
 
-def test_a_full_disk_is_told(monkeypatch):
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12, 1))
     assert "MiB left" in only("data directory").problem
 
 
-def test_the_embedded_redis_is_looked_at_too(monkeypatch):
+def test_the_embedded_redis_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
     assert [check.name for check in wrong()] == ["acme: address"]
 
 
-def test_a_service_that_is_not_running_is_no_fault():
+def test_a_service_that_is_not_running_is_no_fault() -> None:
     (found,) = (check for check in examine(opened_redis) if check.name == "service")
     assert found.ok is None
 
 
-def test_a_service_that_is_not_ready_says_why(service, empty_redis_url, monkeypatch):
+def test_a_service_that_is_not_ready_says_why(
+    service: Service, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
     with redis.Redis.from_url(empty_redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -197,13 +203,13 @@ def test_a_service_that_is_not_ready_says_why(service, empty_redis_url, monkeypa
     assert "evict" in found.problem
 
 
-def test_something_else_at_our_address_is_told(hub_server, monkeypatch):
+def test_something_else_at_our_address_is_told(hub_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     hub_server.faults.add("junk", path="/-/ready")
     monkeypatch.setenv("GIFTBRIDGE_BIND", hub_server.url.removeprefix("http://"))
     assert "something else" in only("service").problem
 
 
-def test_every_provider_is_asked_for_what_needs_no_secret(service, monkeypatch):
+def test_every_provider_is_asked_for_what_needs_no_secret(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_PROVIDERS", str(service.file.path))
     names = [check.name for check in examine(opened_redis) if check.name.startswith("acme: ")]
     assert names == [
@@ -217,7 +223,7 @@ def test_every_provider_is_asked_for_what_needs_no_secret(service, monkeypatch):
     ]
 
 
-def test_every_failure_has_a_remedy(monkeypatch):
+def test_every_failure_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_COLOR", "red")
     monkeypatch.setattr(doctor, "LONGEST_OVERDUE", timedelta(seconds=-1))
     assert all(check.problem and check.remedy for check in wrong())

@@ -14,9 +14,11 @@ from flask import request
 
 from app.admin.providers.plans import plan_registration
 from app.admin.providers.registration import register
-from mappers.sandbox import CONTROL
+from mappers.sandbox import CONTROL, Sandbox
 from providers.hub import sandbox as hub_sandbox
-from tests.admin.conftest import IMPATIENT
+from providers.hub.client import GiftCardHub
+from providers.hub.sandbox_model import Account
+from tests.admin.conftest import IMPATIENT, Service
 from tests.admin.test_registration import assert_the_store_works
 
 SCRIPT = """
@@ -61,13 +63,16 @@ class Killer:
         self.calls += 1
         if self.calls == self._at:
             self.started.wait(10)
+            assert self.child is not None
             os.kill(self.child.pid, signal.SIGKILL)
             self.child.wait()
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(1, HUB_CALLS + 1))
-def test_killed_at_any_call_the_store_works_and_a_repeat_finishes(service, hub, hub_server, account, number, after):
+def test_killed_at_any_call_the_store_works_and_a_repeat_finishes(
+    service: Service, hub: GiftCardHub, hub_server: Sandbox, account: Account, number: int, after: bool
+) -> None:
     killer = Killer(hub_server.app, number, after=after)
     environment = os.environ | {
         "GIFTBRIDGE_HUB_URL": f"{hub_server.url}/{{account}}",

@@ -11,13 +11,14 @@ import pytest
 from app.admin.providers.plans import plan_registration
 from app.admin.providers.registration import register
 from providers.hub.client import GiftCardHub, Registration
-from tests.admin.conftest import IMPATIENT
+from providers.hub.sandbox_model import Account
+from tests.admin.conftest import IMPATIENT, Service
 
 CODE = "MEMORY-ACTIVE-100"
 
 
 @pytest.fixture
-def store(service, hub, account) -> Any:
+def store(service: Service, hub: GiftCardHub, account: Account) -> Account:
     register(plan_registration(hub, service.file, "acme"), hub, service.file, patience=IMPATIENT)
     return account
 
@@ -27,12 +28,12 @@ def values(outcome: Any) -> list[Decimal]:
     return [Decimal(entry["value"]) for entry in outcome.body]
 
 
-def test_the_probes_of_the_hub_are_turned_away_with_empty_answers(store):
+def test_the_probes_of_the_hub_are_turned_away_with_empty_answers(store: Account) -> None:
     assert [(probe.status, probe.empty) for probe in store.probes] == [(401, True), (403, True)]
     assert store.flagged == set()
 
 
-def test_an_order_is_paid_settled_and_refunded(store):
+def test_an_order_is_paid_settled_and_refunded(store: Account) -> None:
     (card,) = store.search("acme", CODE).body
     assert Decimal(card["balance"]) == 100
     paid = store.pay("acme", card["id"], Decimal("60.50"))
@@ -46,7 +47,7 @@ def test_an_order_is_paid_settled_and_refunded(store):
     assert Decimal(store.search("acme", CODE).body[0]["balance"]) == Decimal("59.5")
 
 
-def test_a_refund_that_the_hub_swallows_is_still_owed(store):
+def test_a_refund_that_the_hub_swallows_is_still_owed(store: Account) -> None:
     card = store.search("acme", CODE).body[0]["id"]
     order = ("acme", card, store.pay("acme", card, Decimal(50)).body["id"])
     store.settle(*order, Decimal(50))
@@ -55,7 +56,7 @@ def test_a_refund_that_the_hub_swallows_is_still_owed(store):
     assert values(store.moves(*order, "cancellations")) == [Decimal(10)]
 
 
-def test_the_same_request_twice_pays_once(store):
+def test_the_same_request_twice_pays_once(store: Account) -> None:
     card = store.search("acme", CODE).body[0]["id"]
     first = store.pay("acme", card, Decimal(30), request_id="ORDER1")
     again = store.pay("acme", card, Decimal(30), request_id="ORDER1")
@@ -63,7 +64,7 @@ def test_the_same_request_twice_pays_once(store):
     assert Decimal(store.search("acme", CODE).body[0]["balance"]) == 70
 
 
-def test_no_call_is_refused_while_credentials_change(service, hub, store):
+def test_no_call_is_refused_while_credentials_change(service: Service, hub: GiftCardHub, store: Account) -> None:
     stop = threading.Event()
     statuses: set[int] = set()
 
@@ -85,7 +86,9 @@ def test_no_call_is_refused_while_credentials_change(service, hub, store):
     assert statuses == {200}
 
 
-def test_a_store_with_wrong_credentials_is_what_the_hub_would_see(service, hub: GiftCardHub, store):
+def test_a_store_with_wrong_credentials_is_what_the_hub_would_see(
+    service: Service, hub: GiftCardHub, store: Account
+) -> None:
     """The control of the tests above: they would notice."""
     fields = {**store.registered["acme"], "appToken": "wrong"}
     hub.put(Registration(fields))

@@ -91,8 +91,8 @@ def test_a_repeated_request_finds_the_lost_answer(system: System) -> None:
 
 
 @pytest.mark.parametrize("fault", [lost_before, error_before, unavailable])
-def test_a_repeated_request_finishes_an_authorization_that_did_not_happen(system: System, fault: object) -> None:
-    system.mapper.faults = [fault]  # type: ignore[list-item]
+def test_a_repeated_request_finishes_an_authorization_that_did_not_happen(system: System, fault: Fault) -> None:
+    system.mapper.faults = [fault]
     with system.cut_off(), pytest.raises((OutcomeUnknown, BackendUnavailable)):
         system.authorize("40.00")
     assert system.backend.held == 0

@@ -91,7 +91,7 @@ def test_a_backend_that_lists_no_account_is_compared_card_by_card(system: System
     assert run.compared == 1
 
 
-def test_what_was_done_on_a_card_that_is_gone_is_missing(system: System) -> None:
+def test_a_step_on_a_card_that_is_gone_is_missing(system: System) -> None:
     transaction = system.authorize("40.00")
     system.settle(transaction, "40.00")
     trouble(system, {CARD: CardNotFound("no such card"), None: Unsupported("card by card only")})

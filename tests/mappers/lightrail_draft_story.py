@@ -17,8 +17,8 @@ BRL = Currency("BRL", 2)
 
 def connect(sandbox: Sandbox, holds: Holds = Holds.NATIVE, currency: Currency = BRL, **options: Any) -> LightrailDraft:
     demo = DEMO_OPTIONS(sandbox.url) | options
-    options = LightrailDraftOptions(**demo | {"api_key": Secret(demo["api_key"])})
-    return LightrailDraft("acme", currency, holds, options)
+    given = LightrailDraftOptions(**demo | {"api_key": Secret(demo["api_key"])})
+    return LightrailDraft("acme", currency, holds, given)
 
 
 def soon() -> Deadline:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-
-from responses import RequestsMock
 
 from mappers.base import Holds, Secret, Step, Verb
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
@@ -48,8 +45,8 @@ NO_SUCH = {"message": "Not Found", "statusCode": 404}
 
 
 def build(**options: Any) -> LightrailDraft:
-    options = LightrailDraftOptions(**{"api_key": Secret("jwt")} | options)
-    return LightrailDraft("acme", Currency("BRL", 2), Holds.NATIVE, options)
+    given = LightrailDraftOptions(**({"api_key": Secret("jwt")} | options))
+    return LightrailDraft("acme", Currency("BRL", 2), Holds.NATIVE, given)
 
 
 def step(verb: Verb, amount: int = 1000, **fields: Any) -> Step:
@@ -66,11 +63,6 @@ def path(verb: Verb) -> str:
         Verb.CAPTURE: f"{URL}/transactions/tx-1/capture",
         Verb.VOID: f"{URL}/transactions/tx-1/void",
     }[verb]
-
-
-def sent(wire: RequestsMock, number: int = -1) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(wire.calls[number].request.body)
-    return answer
 
 
 def refused(code: str | None, status: int = 409) -> dict[str, Any]:

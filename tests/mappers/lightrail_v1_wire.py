@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from responses import RequestsMock
@@ -68,11 +67,6 @@ def build(holds: Holds = Holds.NATIVE, currency: str = "BRL", digits: int = 2, *
 
 def step(verb: Verb, amount: int = 500, reference: str = "", **fields: Any) -> Step:
     return Step(verb, amount, "card-6dxx89", reference, key=KEY, **fields)
-
-
-def sent(wire: RequestsMock, call: int = -1) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(wire.calls[call].request.body)
-    return answer
 
 
 def error(status: int, code: str | None = None, message: str = "no") -> dict[str, Any]:

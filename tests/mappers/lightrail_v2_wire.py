@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-
-from responses import RequestsMock
 
 from mappers.base import (
     Holds,
@@ -54,11 +51,6 @@ def build(holds: Holds = Holds.NATIVE, **options: Any) -> LightrailV2:
 
 def step(verb: Verb, amount: int = 1000, reference: str = "", **fields: Any) -> Step:
     return Step(verb, amount, "gc-1", reference, key=KEY, **fields)
-
-
-def sent(wire: RequestsMock) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(wire.calls[-1].request.body)
-    return answer
 
 
 def told(operation: str, **more: Any) -> dict[str, Any]:

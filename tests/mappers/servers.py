@@ -13,6 +13,9 @@ from typing import Any
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend
 
+# What a server does with each connection; the second argument counts them from 1.
+Behavior = Callable[["Line", int], object]
+
 
 class Line:
     """One accepted connection."""
@@ -68,15 +71,13 @@ class Line:
 class Server:
     """Runs `behave(line, number)` for each connection; `requests` are those it read, whole."""
 
-    def __init__(
-        self, behave: Callable[..., Any], tls: SSLContext | None = None, listener: socket.socket | None = None
-    ) -> None:
+    def __init__(self, behave: Behavior, tls: SSLContext | None = None, listener: socket.socket | None = None) -> None:
         self.behave = behave
         self.tls = tls
-        self.requests = []
+        self.requests: list[str] = []
         self.connections = 0
         self.over = threading.Event()
-        self.accepted = []
+        self.accepted: list[socket.socket] = []
         self.listener = listener or socket.create_server(("127.0.0.1", 0))
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://{'localhost' if tls else '127.0.0.1'}:{self.listener.getsockname()[1]}/base"
@@ -119,7 +120,7 @@ class Server:
 
 
 @contextmanager
-def serving(behave: Callable[..., Any], tls: SSLContext | None = None) -> Iterator[Server]:
+def serving(behave: Behavior, tls: SSLContext | None = None) -> Iterator[Server]:
     server = Server(behave, tls)
     try:
         yield server
@@ -127,12 +128,12 @@ def serving(behave: Callable[..., Any], tls: SSLContext | None = None) -> Iterat
         server.close()
 
 
-def answering(*arguments: str | bytes) -> Callable[..., Any]:
+def answering(status: str = "200 OK", body: bytes = b"{}", *headers: str) -> Behavior:
     """Behave well: give every request the same answer."""
 
     def behave(line: Line, _: int) -> None:
         while line.receive():
-            line.answer(*arguments)
+            line.answer(status, body, *headers)
 
     return behave
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any
 
 import pytest
 import trustme
@@ -18,7 +16,7 @@ from mappers import http
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend
-from tests.mappers.servers import Line, answering, read, serving, write
+from tests.mappers.servers import Behavior, Line, answering, read, serving, write
 
 # What a test allows on top of a deadline: generous, since the cores may be busy, but far below a hang's own end.
 SLACK_SECONDS = 2.0
@@ -47,11 +45,11 @@ def tls(authority: CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SSLCo
 def test_many_threads_share_one_backend_and_each_keeps_its_own_deadline() -> None:
     def behave(line: Line, _: int) -> None:
         request = line.receive()
-        if b"/slow" in request:
+        if request is not None and b"/slow" in request:
             line.hang()
         line.answer()
 
-    outcomes = []
+    outcomes: list[int | str] = []
 
     def call(backend: HttpBackend, path: str, seconds: float) -> None:
         try:
@@ -94,9 +92,7 @@ SLOWNESS = pytest.mark.parametrize("behave", [drip_headers, drip_body, hang])
 
 @SLOWNESS
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-def test_a_slow_read_ends_at_the_deadline(
-    behave: Callable[..., Any], secure: bool, request: pytest.FixtureRequest
-) -> None:
+def test_a_slow_read_ends_at_the_deadline(behave: Behavior, secure: bool, request: pytest.FixtureRequest) -> None:
     with serving(behave, request.getfixturevalue("tls") if secure else None) as server:
         started = time.monotonic()
         with pytest.raises(BackendUnavailable):
@@ -107,7 +103,7 @@ def test_a_slow_read_ends_at_the_deadline(
 @SLOWNESS
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_a_slow_write_ends_at_the_deadline_unknown_and_unanswered(
-    behave: Callable[..., Any], secure: bool, request: pytest.FixtureRequest
+    behave: Behavior, secure: bool, request: pytest.FixtureRequest
 ) -> None:
     with serving(behave, request.getfixturevalue("tls") if secure else None) as server:
         # On busy cores a handshake takes its time as well, and before it nothing is sent.

@@ -13,17 +13,17 @@ import pytest
 from mappers import http
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend
+from mappers.http import Answer, HttpBackend
 from mappers.http.breaker import FAILURES_TO_OPEN
-from tests.mappers.servers import Line, Server, answering, closed_port, read, serving, write
+from tests.mappers.servers import Behavior, Line, Server, answering, closed_port, read, serving, write
 
 
 @pytest.mark.parametrize("call", [read, write])
 def test_a_refused_connection_is_tried_again_then_unavailable(
-    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    call: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses = []
-    monkeypatch.setattr(http.time, "sleep", pauses.append)
+    pauses: list[float] = []
+    monkeypatch.setattr("mappers.http.time.sleep", pauses.append)
     with pytest.raises(BackendUnavailable):
         call(closed_port())
     assert pauses == [http.RETRY_PAUSE_SECONDS] * http.CONNECT_RETRIES
@@ -38,7 +38,7 @@ def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: py
         listener.listen()
         started.append(Server(answering(), listener=listener))
 
-    monkeypatch.setattr(http.time, "sleep", come_back)
+    monkeypatch.setattr("mappers.http.time.sleep", come_back)
     try:
         answer = write(f"http://127.0.0.1:{listener.getsockname()[1]}")
     finally:
@@ -74,7 +74,7 @@ def test_an_answer_cut_short_leaves_a_write_unknown() -> None:
         write(server.url)
 
 
-def broken(kind: str) -> Callable[..., Any]:
+def broken(kind: str) -> Behavior:
     return {
         "reset": lambda line: line.reset(),
         "moved": lambda line: line.answer("307 Temporary Redirect", b"", "Location: /elsewhere"),
@@ -170,7 +170,7 @@ def test_a_gateway_error_is_not_an_answer_of_the_backend(status: str) -> None:
 @pytest.mark.parametrize("call", [read, write])
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)])
 def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repeated(
-    call: Callable[..., Any], header: str, seconds: float | None
+    call: Callable[..., Answer], header: str, seconds: float | None
 ) -> None:
     behave = answering("429 Too Many Requests", b"", f"Retry-After: {header}")
     with serving(behave) as server, pytest.raises(BackendUnavailable) as caught:
@@ -180,7 +180,7 @@ def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repe
 
 @pytest.mark.parametrize(("call", "seconds"), [(read, 0.0), (write, 0.3)])
 def test_a_call_without_enough_time_left_is_not_started(
-    call: Callable[..., Any], seconds: float, monkeypatch: pytest.MonkeyPatch
+    call: Callable[..., Answer], seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "MINIMUM_WRITE_SECONDS", 0.5)
     with serving(answering()) as server, pytest.raises(BackendUnavailable, match="not asked"):
@@ -227,7 +227,7 @@ def test_refusals_never_open_the_breaker(status: str) -> None:
 
 
 def test_refused_connections_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http.time, "sleep", lambda _: None)
+    monkeypatch.setattr("mappers.http.time.sleep", lambda _: None)
     backend = HttpBackend("acme", closed_port())
     for _ in range(FAILURES_TO_OPEN):
         with pytest.raises(BackendUnavailable):

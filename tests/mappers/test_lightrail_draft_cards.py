@@ -105,6 +105,7 @@ def test_an_issued_card_keeps_what_it_was_given_and_can_be_spent(sandbox: Sandbo
     assert (card.caption, card.relation_name, card.owner) == ("Birthday", "loyalty", "12345678909")
     assert (card.emission_date, card.expiring_date) == (NEW.emission_date, NEW.expiring_date)
     assert (card.restricted_to_owner, card.multiple_redemptions, card.multiple_credits) == (True, False, True)
+    assert issued.code is not None
     assert Story(sandbox, mapper, issued.code).open().balance == 1500
     assert issued.code not in repr((issued, card))
 

@@ -17,6 +17,7 @@ from mappers.base import (
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import create_app
 from mappers.sandbox import Sandbox, running
+from mappers.sandbox.faults import FaultKind
 from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 PAST = "2020-01-01T00:00:00.000Z"
@@ -70,7 +71,7 @@ def test_a_repeated_hold_is_found_whatever_the_card_became(story: Story, change:
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "credit"])
 @pytest.mark.parametrize("fault", ["drop_after", "status_after", "junk"])
-def test_a_lost_success_is_found_by_asking(story: Story, name: str, fault: str) -> None:
+def test_a_lost_success_is_found_by_asking(story: Story, name: str, fault: FaultKind) -> None:
     step = plays(story, name)
     story.sandbox.faults.add(fault, method="POST")
     with pytest.raises(OutcomeUnknown):

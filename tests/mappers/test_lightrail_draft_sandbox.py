@@ -91,6 +91,7 @@ def test_a_code_that_was_set_as_secure_is_shown_by_its_last_four(api: Api) -> No
     body = {"code": "c3d177ff950b4e2796e341f65976e1b1", "secure": True}
     assert api.call("PUT", "/valueStores/store-001/code", body) == (200, {"code": "…e1b1"})
     assert api.get("/valueStores/store-001/code") == (200, {"code": "…e1b1"})
+    assert isinstance(body["code"], str)
     assert api.order(body["code"])[1]["steps"][0]["valueStoreId"] == "store-001"
 
 

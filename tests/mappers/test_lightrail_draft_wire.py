@@ -32,9 +32,9 @@ from tests.mappers.lightrail_draft_wire import (
     VOIDED,
     build,
     path,
-    sent,
     step,
 )
+from tests.mappers.requests_sent import sent
 
 
 @pytest.fixture

@@ -26,18 +26,8 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from mappers.lightrail_draft.mapper import LightrailDraft
-from tests.mappers.lightrail_draft_wire import (
-    CODE,
-    NO_SUCH,
-    ORDER,
-    PROGRAM,
-    STEP,
-    STORE,
-    URL,
-    build,
-    refused,
-    sent,
-)
+from tests.mappers.lightrail_draft_wire import CODE, NO_SUCH, ORDER, PROGRAM, STEP, STORE, URL, build, refused
+from tests.mappers.requests_sent import sent
 
 
 @pytest.fixture

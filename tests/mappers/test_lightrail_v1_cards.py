@@ -186,6 +186,7 @@ def test_what_a_gift_card_is_issued_with_comes_back(mapper: LightrailV1) -> None
         assert (card.relation_name, card.caption, card.owner, card.balance) == ("Club", "Birthday ção", ANA.key, 700)
         assert (card.emission_date, card.expiring_date) == (starts, ends)
         assert (card.restricted_to_owner, card.multiple_redemptions, card.multiple_credits) == (True, False, False)
+        assert issued.code is not None
         assert issued.code not in repr(card)
 
 

@@ -13,19 +13,8 @@ from responses import RequestsMock, matchers
 from mappers.base import BackendUnavailable, CardUnusable, Customer, NewCard, OutcomeUnknown, Unsupported
 from mappers.deadline import Deadline
 from mappers.lightrail_v1.mapper import LightrailV1
-from tests.mappers.lightrail_v1_wire import (
-    ANA,
-    CARD,
-    CARD_URL,
-    CODE,
-    CONTACT,
-    DETAILS,
-    PROGRAM,
-    URL,
-    build,
-    error,
-    sent,
-)
+from tests.mappers.lightrail_v1_wire import ANA, CARD, CARD_URL, CODE, CONTACT, DETAILS, PROGRAM, URL, build, error
+from tests.mappers.requests_sent import sent
 
 
 @pytest.fixture

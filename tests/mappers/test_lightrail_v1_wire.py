@@ -32,9 +32,9 @@ from tests.mappers.lightrail_v1_wire import (
     VOID,
     answer_card,
     build,
-    sent,
     step,
 )
+from tests.mappers.requests_sent import sent
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_only_three_letter_currencies_exist_at_lightrail(currency: str) -> None:
 )
 def test_an_option_that_cannot_work_is_named(option: str, value: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
-        build(**{option: value})
+        build(**dict[str, Any]({option: value}))
     assert caught.value.option == option
 
 

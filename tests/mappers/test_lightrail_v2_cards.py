@@ -112,6 +112,7 @@ def test_an_issued_card_can_be_found_and_spent(sandbox: Sandbox, mapper: Lightra
     (card,) = mapper.find(Query(code=issued.code), soon())
     assert (card.id, card.balance, card.status) == (issued.card.id, 2500, CardStatus.ACTIVE)
     assert (card.caption, card.relation_name, card.emission_date) == ("Birthday", "loyalty", NEW.emission_date)
+    assert issued.code is not None
     assert Story(sandbox, mapper, issued.code).hold().balance == 1500
 
 
@@ -142,6 +143,7 @@ def test_a_program_that_does_not_exist_is_named(sandbox: Sandbox) -> None:
 
 def test_a_code_is_in_no_repr(mapper: LightrailV2) -> None:
     issued = mapper.issue(NEW, soon())
+    assert issued.code is not None
     assert issued.code not in repr(issued)
 
 

@@ -20,6 +20,7 @@ from mappers.base import (
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.lightrail_v2.sandbox import create_app
 from mappers.sandbox import Sandbox, running
+from mappers.sandbox.faults import FaultKind
 from tests.mappers.lightrail_v2_story import Story, connect, soon
 
 
@@ -56,7 +57,7 @@ def plays(story: Story, name: str) -> Step:
 
 @pytest.mark.parametrize("name", ["hold", "capture", "void", "reverse", "credit"])
 @pytest.mark.parametrize("fault", ["drop_after", "status_after", "junk"])
-def test_a_lost_success_is_found_by_asking(story: Story, name: str, fault: str) -> None:
+def test_a_lost_success_is_found_by_asking(story: Story, name: str, fault: FaultKind) -> None:
     step = plays(story, name)
     story.sandbox.faults.add(fault, method="POST")
     with pytest.raises(OutcomeUnknown) as caught:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -68,7 +67,7 @@ def hold(story: Story, amount: int = 1000) -> str:
 
 
 @BOTH
-def test_entries_are_what_run_answered_then(story: Story, ask: Callable[..., Any]) -> None:
+def test_entries_are_what_run_answered_then(story: Story, ask: Callable[..., list[StatementLine]]) -> None:
     step = replace(story.step(ActKind.DEBIT, 1000), origin=ORIGIN)
     receipt = story.mapper.run(step, soon())
     [entry] = ask(story)
@@ -77,7 +76,7 @@ def test_entries_are_what_run_answered_then(story: Story, ask: Callable[..., Any
 
 
 @BOTH
-def test_a_capture_took_what_its_hold_held(story: Story, ask: Callable[..., Any]) -> None:
+def test_a_capture_took_what_its_hold_held(story: Story, ask: Callable[..., list[StatementLine]]) -> None:
     story.hold().capture(300)
     capture = ask(story)[-1]
     assert (capture.verb, capture.amount, capture.card_id) == (Verb.CAPTURE, 1000, story.card["id"])
@@ -85,7 +84,9 @@ def test_a_capture_took_what_its_hold_held(story: Story, ask: Callable[..., Any]
 
 
 @BOTH
-def test_a_credit_is_told_from_a_refund(sandbox: Sandbox, mapper: LightrailV2, ask: Callable[..., Any]) -> None:
+def test_a_credit_is_told_from_a_refund(
+    sandbox: Sandbox, mapper: LightrailV2, ask: Callable[..., list[StatementLine]]
+) -> None:
     Story(sandbox, mapper, credit=True).hold()
     story = Story(sandbox, mapper)
     story.number = 1
@@ -95,12 +96,14 @@ def test_a_credit_is_told_from_a_refund(sandbox: Sandbox, mapper: LightrailV2, a
 
 @BOTH
 def test_what_was_done_in_one_second_comes_in_the_order_it_must_have_had(
-    story: Story, model: SandboxState, ask: Callable[..., Any]
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]
 ) -> None:
     model.clock = lambda: datetime(2026, 1, 1, 12, 0, 0, 500000, tzinfo=UTC)
     keys = iter(["gb-z", "gb-y", "gb-x"])
     run = story.mapper.run
-    story.mapper.run = lambda step, deadline: run(replace(step, key=next(keys)), deadline)
+    story.mapper.run = lambda step, deadline: run(  # type: ignore[method-assign]
+        replace(step, key=next(keys)), deadline
+    )
     story.hold().capture(1000).reverse(1000)
     assert brief(ask(story)) == [
         ("gb-z", Verb.HOLD, 1000),
@@ -117,7 +120,7 @@ def test_a_capture_with_notes_is_understood_without_asking_for_its_hold(story: S
 
 @BOTH
 def test_a_capture_without_notes_is_understood_by_its_hold(
-    story: Story, model: SandboxState, ask: Callable[..., Any]
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]
 ) -> None:
     key = hold(story)
     model.capture(key, {"id": "gb-other"})
@@ -128,7 +131,7 @@ def test_a_capture_without_notes_is_understood_by_its_hold(
 
 
 @BOTH
-def test_what_shops_did_is_not_told(story: Story, model: SandboxState, ask: Callable[..., Any]) -> None:
+def test_what_shops_did_is_not_told(story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]) -> None:
     model.spend(story.code, 500)
     model.debit({"id": "shop-1", "amount": 100, "currency": "BRL"}, {"code": story.code}, datetime.now(UTC))
     model.void("shop-1", {"id": "shop-1-void"})
@@ -139,7 +142,7 @@ def test_what_shops_did_is_not_told(story: Story, model: SandboxState, ask: Call
 
 @BOTH
 def test_a_hold_that_lightrail_let_run_out_is_told_with_the_notes_of_the_hold(
-    story: Story, model: SandboxState, ask: Callable[..., Any]
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]
 ) -> None:
     hold(story)
     model.advance(timedelta(days=31))
@@ -152,7 +155,7 @@ def test_a_hold_that_lightrail_let_run_out_is_told_with_the_notes_of_the_hold(
 @BOTH
 @pytest.mark.parametrize(("end", "verb"), [("capture", Verb.CAPTURE), ("void", Verb.VOID)])
 def test_a_hold_that_somebody_ended_is_told(
-    story: Story, model: SandboxState, ask: Callable[..., Any], end: str, verb: Verb
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]], end: str, verb: Verb
 ) -> None:
     key = hold(story)
     getattr(model, end)(key, {"id": "shop-end"})
@@ -163,7 +166,9 @@ def test_a_hold_that_somebody_ended_is_told(
 
 
 @BOTH
-def test_a_capture_that_somebody_reversed_is_told(story: Story, model: SandboxState, ask: Callable[..., Any]) -> None:
+def test_a_capture_that_somebody_reversed_is_told(
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]
+) -> None:
     story.hold().capture(1000)
     model.reverse(story.transaction.done[-1].receipt.reference, {"id": "shop-reverse"})
     assert brief(ask(story))[-1] == (None, Verb.REFUND, 1000)
@@ -171,7 +176,7 @@ def test_a_capture_that_somebody_reversed_is_told(story: Story, model: SandboxSt
 
 @BOTH
 def test_a_debit_or_a_credit_that_somebody_reversed_is_told(
-    sandbox: Sandbox, model: SandboxState, ask: Callable[..., Any]
+    sandbox: Sandbox, model: SandboxState, ask: Callable[..., list[StatementLine]]
 ) -> None:
     story = Story(sandbox, connect(sandbox, Holds.UPFRONT)).hold()
     model.reverse("gb-0-1-1", {"id": "shop-reverse-1"})
@@ -195,7 +200,7 @@ def test_a_debit_or_a_credit_that_somebody_reversed_is_told(
 
 @BOTH
 def test_a_statement_of_many_pages_has_each_entry_once_and_oldest_first(
-    story: Story, model: SandboxState, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PAGE", 2)
     for number in range(5):
@@ -220,7 +225,7 @@ def test_the_account_has_all_cards_but_no_other_currency(sandbox: Sandbox, mappe
 
 @BOTH
 def test_a_later_beginning_still_tells_what_came_of_earlier_holds(
-    story: Story, model: SandboxState, ask: Callable[..., Any]
+    story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]
 ) -> None:
     story.hold()
     model.advance(timedelta(days=20))

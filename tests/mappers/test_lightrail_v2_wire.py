@@ -41,10 +41,10 @@ from tests.mappers.lightrail_v2_wire import (
     VALUE,
     VOID,
     build,
-    sent,
     step,
     told,
 )
+from tests.mappers.requests_sent import sent
 
 
 @pytest.fixture

@@ -30,19 +30,8 @@ from mappers.deadline import Deadline
 from mappers.lightrail_v2.cards import value_id
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.money import Currency
-from tests.mappers.lightrail_v2_wire import (
-    CREDIT,
-    DEBIT,
-    KEY,
-    NO_TRANSACTION,
-    PENDING,
-    STEP,
-    URL,
-    build,
-    refused,
-    sent,
-    step,
-)
+from tests.mappers.lightrail_v2_wire import CREDIT, DEBIT, KEY, NO_TRANSACTION, PENDING, STEP, URL, build, refused, step
+from tests.mappers.requests_sent import sent, sent_text
 
 
 @pytest.fixture
@@ -253,5 +242,5 @@ def test_the_api_key_hides_itself() -> None:
 def test_amounts_on_the_wire_are_whole(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
     mapper.run(step(Verb.HOLD), deadline)
-    assert '"amount":1000' in wire.calls[0].request.body.decode().replace(" ", "")
+    assert '"amount":1000' in sent_text(wire, 0).replace(" ", "")
     assert not isinstance(sent(wire)["amount"], float | Decimal)

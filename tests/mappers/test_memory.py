@@ -139,6 +139,7 @@ def test_an_issued_card_keeps_what_it_was_given_and_a_repeat_makes_no_second() -
     assert (issued.card.caption, issued.card.relation_name) == ("Points", "loyalty")
     assert issued.card.restricted_to_owner
     assert not issued.card.multiple_redemptions
+    assert issued.code is not None
     assert issued.code not in repr(issued)
 
 

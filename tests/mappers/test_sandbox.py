@@ -20,6 +20,7 @@ from requests.models import Response
 from requests.sessions import Session
 
 from mappers.sandbox import RecordedRequest, Sandbox, create_sandbox, running
+from mappers.sandbox.faults import FaultKind
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def app() -> Flask:
         return {"count": app.extensions["backend"]["count"]}, 201
 
     @app.get("/things/<name>")
-    def thing(name: str) -> dict[str, str]:
+    def thing(name: str) -> dict[str, str | None]:
         return {"name": name, "query": request.args.get("q")}
 
     return app
@@ -61,7 +62,7 @@ def count(sandbox: Sandbox) -> int:
     return answer
 
 
-def until(condition: Callable[..., Any]) -> bool:
+def until(condition: Callable[[], object]) -> bool:
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -146,7 +147,9 @@ def test_junk_is_a_success_that_nobody_can_parse(sandbox: Sandbox, session: Sess
 
 
 @pytest.mark.parametrize("kind", ["slow_body", "slow_headers"])
-def test_a_dripping_answer_resets_a_read_timeout_with_every_byte(sandbox: Sandbox, session: Session, kind: str) -> None:
+def test_a_dripping_answer_resets_a_read_timeout_with_every_byte(
+    sandbox: Sandbox, session: Session, kind: FaultKind
+) -> None:
     sandbox.faults.add(kind, seconds=0.003)
     answer = post(session, sandbox, timeout=1)
     assert (answer.json(), count(sandbox)) == ({"count": 1}, 1)
@@ -203,6 +206,7 @@ def test_stopping_ends_delays_and_open_connections_at_once(app: Flask, session: 
 def test_serve_runs_until_it_is_told_to_stop(number: Signals) -> None:
     program = "from mappers.sandbox import create_sandbox, serve; serve(create_sandbox('counter'), 0)"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         assert process.stdout.readline().startswith("sandbox counter listens on http://127.0.0.1:")
         process.send_signal(number)
         assert process.wait(10) == 0

@@ -206,11 +206,11 @@ def test_a_value_that_got_lost_is_noticed_though_another_redemption_came_back() 
 
 
 def gift_card(**changes: Any) -> GiftCard:
-    fields = {
+    fields: dict[str, Any] = {
         "id": "gift-1", "code": "SECRET", "kind": "gift-card", "currency": "BRL", "balance": Decimal("12.50"),
         "value_unit": "value", "active": True, "start_time": 0, "expiry_time": 0, "created": 1480427100, "tag": "",
     }  # fmt: skip
-    return GiftCard(**fields | changes)
+    return GiftCard(**(fields | changes))
 
 
 BRL = Currency.of("BRL")

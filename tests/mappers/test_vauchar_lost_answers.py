@@ -18,6 +18,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.sandbox import RecordedRequest, Sandbox, running
+from mappers.sandbox.faults import FaultKind
 from mappers.vauchar import sandbox as vauchar
 from tests.mappers.vauchar_story import CODE, Story, soon
 
@@ -41,14 +42,14 @@ def redemption_posts(story: Story) -> list[RecordedRequest]:
 
 
 @pytest.fixture(params=["drop_after", "status_after", "junk"])
-def lost_after(request: pytest.FixtureRequest) -> str:
-    answer: str = request.param
+def lost_after(request: pytest.FixtureRequest) -> FaultKind:
+    answer: FaultKind = request.param
     return answer
 
 
 @pytest.mark.parametrize("echo", [True, False])
 def test_a_redemption_whose_answer_was_lost_is_found_and_not_repeated(
-    ledger: Story, echo: bool, lost_after: str
+    ledger: Story, echo: bool, lost_after: FaultKind
 ) -> None:
     ledger.backend.echo_transaction_id = echo
     ledger.sandbox.faults.add(lost_after, method="POST")
@@ -76,7 +77,7 @@ def test_a_lost_redemption_is_told_from_older_ones_of_the_same_amount(ledger: St
     assert list(ledger.card.redemptions) == [first, second]
 
 
-def test_a_deletion_whose_answer_was_lost_is_found(ledger: Story, lost_after: str) -> None:
+def test_a_deletion_whose_answer_was_lost_is_found(ledger: Story, lost_after: FaultKind) -> None:
     ledger.capture(5000)
     ledger.sandbox.faults.add(lost_after, method="DELETE")
     ledger.reverse(0, 2000)
@@ -98,7 +99,9 @@ def test_a_deletion_is_unknown_while_its_effect_cannot_be_read(ledger: Story) ->
     ledger.sandbox.faults.add("status", method="GET", times=2)
     with pytest.raises(OutcomeUnknown):
         ledger.mapper.run(refund, soon())
-    assert ledger.mapper.ask(refund, soon()).balance == 25000
+    found = ledger.mapper.ask(refund, soon())
+    assert found is not None
+    assert found.balance == 25000
 
 
 # Cards that are used elsewhere meanwhile
@@ -106,7 +109,7 @@ def test_a_deletion_is_unknown_while_its_effect_cannot_be_read(ledger: Story) ->
 
 @pytest.mark.parametrize("echo", [True, False])
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
-def test_another_amount_spent_elsewhere_does_not_confuse(ledger: Story, echo: bool, fault: str) -> None:
+def test_another_amount_spent_elsewhere_does_not_confuse(ledger: Story, echo: bool, fault: FaultKind) -> None:
     def spend(step: Step) -> None:
         if step.verb is Verb.DEBIT:
             ledger.backend.spend_elsewhere(CODE, Decimal(30))
@@ -164,7 +167,7 @@ def test_money_spent_elsewhere_during_a_refund_does_not_hide_that_it_came_back(l
 
 
 @pytest.mark.parametrize("fault", [None, "drop_after"])
-def test_a_deletion_that_does_not_restore_the_balance_is_for_a_person(ledger: Story, fault: str | None) -> None:
+def test_a_deletion_that_does_not_restore_the_balance_is_for_a_person(ledger: Story, fault: FaultKind | None) -> None:
     ledger.capture(5000)
     ledger.backend.delete_restores = False
     if fault:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from mappers.base import (
     Unsupported,
 )
 from mappers.vauchar.mapper import VaucharOptions
+from tests.mappers.requests_sent import sent, sent_url
 from tests.mappers.vauchar_wire import (
     CARD,
     CARD_ID,
@@ -62,7 +62,7 @@ def test_a_code_is_validated_for_one_cent_under_basic_authentication(wire: Reque
     wire.get(f"{URL}/gift-cards/validate", json=VALID)
     (card,) = mapper().find(Query(code=CODE), soon())
     request = wire.calls[0].request
-    assert parse_qs(urlsplit(request.url).query) == {"gift_card_code": [CODE], "value_used": ["0.01"]}
+    assert parse_qs(urlsplit(sent_url(wire, 0)).query) == {"gift_card_code": [CODE], "value_used": ["0.01"]}
     assert request.headers["Authorization"] == "Basic " + b64encode(b"merchant:key").decode()
     assert (card.id, card.balance, card.currency, card.status) == (CARD_ID, 60000, "USD", CardStatus.ACTIVE)
     assert card.code_mask == "****C3A5"
@@ -74,14 +74,14 @@ def test_a_code_is_validated_for_one_cent_under_basic_authentication(wire: Reque
 def test_the_nominal_value_is_one_unit_where_the_currency_has_no_cents(wire: RequestsMock) -> None:
     wire.get(f"{URL}/gift-cards/validate", json=VALID)
     mapper("JPY").find(Query(code=CODE), soon())
-    assert "value_used=1&" in wire.calls[0].request.url + "&"
+    assert "value_used=1&" in sent_url(wire, 0) + "&"
 
 
 def test_a_code_with_signs_and_255_characters_is_sent_encoded(wire: RequestsMock) -> None:
     code = ("/ + = . % & # ? é" * 20)[:255]
     wire.get(f"{URL}/gift-cards/validate", json=VALID)
     mapper().find(Query(code=code), soon())
-    assert parse_qs(urlsplit(wire.calls[0].request.url).query)["gift_card_code"] == [code]
+    assert parse_qs(urlsplit(sent_url(wire, 0)).query)["gift_card_code"] == [code]
 
 
 def test_an_unknown_code_finds_nothing(wire: RequestsMock) -> None:
@@ -242,7 +242,7 @@ def test_a_new_card_is_made_as_documented(wire: RequestsMock) -> None:
         emission_date=datetime(2016, 11, 29, 13, 45, tzinfo=UTC), expiring_date=datetime(2030, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     issued = mapper().issue(new, soon())
-    assert json.loads(wire.calls[1].request.body) == {
+    assert sent(wire, 1) == {
         "value": "600.00",
         "currency": "USD",
         "active_status": "1",
@@ -292,7 +292,7 @@ def test_ping_verifies_the_credentials(wire: RequestsMock) -> None:
 )
 def test_options_that_cannot_work_are_named(option: str, value: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
-        mapper(**{option: value})
+        mapper(**dict[str, Any]({option: value}))
     assert caught.value.option == option
 
 

@@ -45,7 +45,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def backend(sandbox: Sandbox) -> SandboxVoucherify:
-    answer: Voucherify = sandbox.app.extensions["backend"]
+    answer: SandboxVoucherify = sandbox.app.extensions["backend"]
     return answer
 
 
@@ -240,7 +240,7 @@ def test_the_statement_keeps_the_notes_of_every_act(mapper: Voucherify, backend:
         ("gb-c-1", Verb.DEBIT, 200),
         ("gb-d-1", Verb.REFUND, 300),
     ]
-    assert [entry.origin.act for entry in entries] == [
+    assert [entry.origin and entry.origin.act for entry in entries] == [
         ActKind.CAPTURE,
         ActKind.REVERSAL,
         ActKind.CAPTURE,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from mappers.sandbox import Flask
 from mappers.voucherify.sandbox import APP_ID, APP_TOKEN, SEEDS, create_app
 from mappers.voucherify.sandbox_model import Voucherify
 
@@ -27,7 +27,7 @@ def backend(app: Flask) -> Voucherify:
 
 
 @pytest.fixture
-def call(app: Flask) -> Callable[..., Any]:
+def call(app: Flask) -> Callable[..., tuple[int, Any]]:
     client = app.test_client()
 
     def call(
@@ -40,7 +40,7 @@ def call(app: Flask) -> Callable[..., Any]:
     return call
 
 
-def redeem(call: Callable[..., Any], amount: int = 500, code: str = CODE, **order: Any) -> tuple[int, Any]:
+def redeem(call: Callable[..., tuple[int, Any]], amount: int = 500, code: str = CODE, **order: Any) -> tuple[int, Any]:
     body = {
         "redeemables": [{"object": "voucher", "id": code, "gift": {"credits": amount}}],
         "order": {"amount": amount, **order},
@@ -51,7 +51,7 @@ def redeem(call: Callable[..., Any], amount: int = 500, code: str = CODE, **orde
 
 
 @pytest.mark.parametrize(("app_id", "token"), [(APP_ID, "wrong"), ("wrong", APP_TOKEN)])
-def test_credentials_are_required_everywhere(call: Callable[..., Any], app_id: str, token: str) -> None:
+def test_credentials_are_required_everywhere(call: Callable[..., tuple[int, Any]], app_id: str, token: str) -> None:
     for path in ("/v1/vouchers", f"/v1/vouchers/{CODE}", "/nothing"):
         assert call("GET", path, app_id=app_id, token=token)[0] == 401
 
@@ -61,19 +61,19 @@ def test_every_seed_exists_with_an_id_that_does_not_tell_its_code(backend: Vouch
     assert all(re.fullmatch(r"v_[0-9a-f]{32}", voucher_id) for voucher_id in backend.vouchers)
 
 
-def test_a_voucher_is_found_by_code_and_by_id(call: Callable[..., Any], backend: Voucherify) -> None:
+def test_a_voucher_is_found_by_code_and_by_id(call: Callable[..., tuple[int, Any]], backend: Voucherify) -> None:
     by_code = call("GET", f"/v1/vouchers/{CODE}")
     assert by_code == call("GET", f"/v1/vouchers/{backend.find(CODE).id}")
     assert by_code[1]["gift"] == {"amount": 10000, "balance": 10000, "effect": "APPLY_TO_ORDER"}
 
 
-def test_an_unknown_voucher_is_resource_not_found(call: Callable[..., Any]) -> None:
+def test_an_unknown_voucher_is_resource_not_found(call: Callable[..., tuple[int, Any]]) -> None:
     status, error = call("GET", "/v1/vouchers/NO")
     assert (status, error["code"], error["key"]) == (404, 404, "resource_not_found")
 
 
 def test_a_redemption_takes_its_credits_each_time_it_is_asked_for(
-    call: Callable[..., Any], backend: Voucherify
+    call: Callable[..., tuple[int, Any]], backend: Voucherify
 ) -> None:
     for balance in (9500, 9000):
         status, answer = redeem(call, source_id="gb-1")
@@ -82,7 +82,7 @@ def test_a_redemption_takes_its_credits_each_time_it_is_asked_for(
         assert redemption["voucher"]["gift"]["balance"] == balance == backend.find(CODE).balance
 
 
-def test_only_codes_are_redeemed(call: Callable[..., Any], backend: Voucherify) -> None:
+def test_only_codes_are_redeemed(call: Callable[..., tuple[int, Any]], backend: Voucherify) -> None:
     assert redeem(call, code=backend.find(CODE).id)[1]["key"] == "resource_not_found"
 
 
@@ -97,7 +97,7 @@ def test_only_codes_are_redeemed(call: Callable[..., Any], backend: Voucherify) 
 )
 @pytest.mark.parametrize("partial", [True, False])
 def test_a_refused_redemption_names_its_reason(
-    call: Callable[..., Any], backend: Voucherify, code: str, key: str, partial: bool
+    call: Callable[..., tuple[int, Any]], backend: Voucherify, code: str, key: str, partial: bool
 ) -> None:
     backend.partial = partial
     status, answer = redeem(call, 10001, code)
@@ -108,12 +108,12 @@ def test_a_refused_redemption_names_its_reason(
     assert backend.find(CODE).balance == 10000
 
 
-def test_a_voucher_is_redeemed_as_often_as_it_may_be(call: Callable[..., Any]) -> None:
+def test_a_voucher_is_redeemed_as_often_as_it_may_be(call: Callable[..., tuple[int, Any]]) -> None:
     assert redeem(call, code="VOUCHERIFY-ONCE-50")[0] == 200
     assert redeem(call, code="VOUCHERIFY-ONCE-50")[1]["key"] == "quantity_exceeded"
 
 
-def test_a_rollback_gives_all_of_it_back_once(call: Callable[..., Any], backend: Voucherify) -> None:
+def test_a_rollback_gives_all_of_it_back_once(call: Callable[..., tuple[int, Any]], backend: Voucherify) -> None:
     redemption_id = redeem(call)[1]["redemptions"][0]["id"]
     status, rollback = call("POST", f"/v1/redemptions/{redemption_id}/rollback", {})
     assert (status, rollback["object"], rollback["amount"]) == (200, "redemption_rollback", -500)
@@ -124,7 +124,9 @@ def test_a_rollback_gives_all_of_it_back_once(call: Callable[..., Any], backend:
     assert backend.find(CODE).balance == 10000
 
 
-def test_a_redemption_with_a_parent_is_rolled_back_through_it(call: Callable[..., Any], backend: Voucherify) -> None:
+def test_a_redemption_with_a_parent_is_rolled_back_through_it(
+    call: Callable[..., tuple[int, Any]], backend: Voucherify
+) -> None:
     backend.parents = True
     [redemption] = redeem(call)[1]["redemptions"]
     assert call("POST", f"/v1/redemptions/{redemption['id']}/rollback", {})[0] == 400
@@ -132,7 +134,9 @@ def test_a_redemption_with_a_parent_is_rolled_back_through_it(call: Callable[...
     assert (status, len(answer["rollbacks"]), backend.find(CODE).balance) == (200, 1, 10000)
 
 
-def test_balances_are_added_to_and_taken_off_each_time(call: Callable[..., Any], backend: Voucherify) -> None:
+def test_balances_are_added_to_and_taken_off_each_time(
+    call: Callable[..., tuple[int, Any]], backend: Voucherify
+) -> None:
     path = f"/v1/vouchers/{backend.find(CODE).id}/balance"
     for balance in (10200, 10400):
         assert call("POST", path, {"amount": 200, "source_id": "gb-1"})[1]["balance"] == balance
@@ -140,7 +144,7 @@ def test_balances_are_added_to_and_taken_off_each_time(call: Callable[..., Any],
     assert call("POST", path, {"amount": -10001})[1]["key"] == "invalid_add_balance_params"
 
 
-def test_transactions_tell_what_moved_page_by_page(call: Callable[..., Any], backend: Voucherify) -> None:
+def test_transactions_tell_what_moved_page_by_page(call: Callable[..., tuple[int, Any]], backend: Voucherify) -> None:
     redeem(call, source_id="gb-1")
     call("POST", f"/v1/vouchers/{CODE}/balance", {"amount": 200, "source_id": "gb-2", "reason": "why"})
     first = call("GET", f"/v1/vouchers/{CODE}/transactions?order=id&limit=1")[1]
@@ -155,7 +159,7 @@ def test_transactions_tell_what_moved_page_by_page(call: Callable[..., Any], bac
     assert newest["id"] == second["data"][0]["id"]
 
 
-def test_a_code_makes_one_voucher(call: Callable[..., Any]) -> None:
+def test_a_code_makes_one_voucher(call: Callable[..., tuple[int, Any]]) -> None:
     body = {"type": "GIFT_VOUCHER", "code": "NEW", "gift": {"amount": 100}}
     assert call("POST", "/v1/vouchers", body)[1]["gift"]["balance"] == 100
     assert call("POST", "/v1/vouchers", body)[1]["key"] == "duplicate_resource_key"
@@ -170,5 +174,7 @@ def test_a_code_makes_one_voucher(call: Callable[..., Any]) -> None:
         ({"type": "GIFT_VOUCHER", "gift": {"amount": 1}, "start_date": "soon"}, "invalid_voucher"),
     ],
 )
-def test_a_voucher_that_cannot_be_made_is_refused(call: Callable[..., Any], body: dict[str, Any], key: str) -> None:
+def test_a_voucher_that_cannot_be_made_is_refused(
+    call: Callable[..., tuple[int, Any]], body: dict[str, Any], key: str
+) -> None:
     assert call("POST", "/v1/vouchers", body)[1]["key"] == key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +26,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
+from tests.mappers.requests_sent import sent, sent_url
 from tests.mappers.voucherify_wire import (
     BALANCE,
     CODE,
@@ -57,11 +57,6 @@ def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.get(VOUCHER_URL, json=VOUCHER)
         yield mock
-
-
-def sent(wire: RequestsMock) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(wire.calls[-1].request.body)
-    return answer
 
 
 def test_a_code_is_looked_up_with_the_project_s_keys(wire: RequestsMock) -> None:
@@ -307,7 +302,7 @@ def test_a_rollback_whose_answer_is_lost_is_not_replaced(wire: RequestsMock) -> 
     wire.post(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}/rollback", status=500)
     with pytest.raises(OutcomeUnknown):
         mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
-    assert wire.calls[-1].request.url.endswith("/rollback")
+    assert sent_url(wire).endswith("/rollback")
 
 
 @pytest.mark.parametrize("verb", [Verb.CREDIT, Verb.REFUND])
@@ -336,7 +331,7 @@ def test_a_lost_addition_is_found_by_our_key(wire: RequestsMock) -> None:
 )
 def test_options_that_cannot_work_are_named(option: str, value: str) -> None:
     with pytest.raises(InvalidOptions) as caught:
-        mapper(**{option: value})
+        mapper(**dict[str, Any]({option: value}))
     assert caught.value.option == option
 
 

@@ -60,7 +60,8 @@ class Story:
         before_step: Callable[..., Any] | None = None,
     ) -> list[DoneStep]:
         steps = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
-        done, earlier = [], ()
+        done: list[DoneStep] = []
+        earlier: tuple[Receipt, ...] = ()
         for number, planned in enumerate(steps):
             step = dataclasses.replace(planned, key=f"gb-{self.name}-{self.acts}-{number}", earlier=earlier)
             if before_step:

@@ -57,7 +57,7 @@ ROLLBACK = {
     "result": "SUCCESS",
 }
 BALANCE = {"amount": 2000, "total": 12000, "balance": 12000, "type": "gift_voucher", "object": "balance"}
-TRANSACTION = {
+TRANSACTION: dict[str, Any] = {
     "id": "vtx_0c9dccc4d5813e71bd",
     "source_id": None,
     "voucher_id": VOUCHER_ID,

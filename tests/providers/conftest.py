@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import mappers.registry
-from mappers.base import Holds, InvalidOptions, Mapper, Secret
+from mappers.base import Card, Holds, InvalidOptions, Mapper, Query, Receipt, Secret, Step
+from mappers.deadline import Deadline
 from mappers.money import Currency
 
 ACME = """\
@@ -45,7 +46,18 @@ class PickyOptions:
 class Picky(Mapper):
     supported_holds = (Holds.NATIVE, Holds.LEDGER)
     Options = PickyOptions
-    find = get_card = run = ask = None
+
+    def find(self, query: Query, deadline: Deadline) -> list[Card]:
+        raise NotImplementedError
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        raise NotImplementedError
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        raise NotImplementedError
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        raise NotImplementedError
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: PickyOptions) -> None:
         super().__init__(provider_id, currency, holds, options)

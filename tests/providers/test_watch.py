@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from providers import watch
 from providers.problems import InvalidProviders
+from providers.registry import Registry
 from providers.watch import ProvidersFile
 
 from .conftest import WriteFile
@@ -70,7 +71,7 @@ def test_a_file_put_in_its_place_counts_even_with_the_same_size_and_time(
 def test_an_unchanged_file_is_not_read_again(
     file: ProvidersFile, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch.Registry, "load", lambda *_, **__: pytest.fail("it was read"))
+    monkeypatch.setattr(Registry, "load", lambda *_, **__: pytest.fail("it was read"))
     clock.pass_a_second()
     assert accepts(file, "acme-token")
 
@@ -78,9 +79,14 @@ def test_an_unchanged_file_is_not_read_again(
 def test_the_file_is_looked_at_once_a_second_at_most(
     file: ProvidersFile, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = []
+    looks: list[Path] = []
     signature = watch._signature
-    monkeypatch.setattr(watch, "_signature", lambda path: looks.append(path) or signature(path))
+
+    def counted(path: Path) -> object:
+        looks.append(path)
+        return signature(path)
+
+    monkeypatch.setattr(watch, "_signature", counted)
     for _ in range(100):
         file.get("acme")
     clock.pass_a_second()
