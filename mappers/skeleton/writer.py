@@ -24,7 +24,11 @@ IMPORT = re.compile(r"^from (mappers\.\S+) import ([^(\n]+|\([^)]*\))\n", re.MUL
 IMPORTS = re.compile(r"(?:^from mappers\.[^(\n]+(?:\([^)]*\))?\n\n?)+", re.MULTILINE)
 
 # Where a package finds what a built-in mapper imports from these modules; all else is in `giftbridge.mapper`.
-FACADE = {"mappers.sandbox": "giftbridge.sandbox", "mappers.conformance": "giftbridge.testing"}
+FACADE = {
+    "mappers.conformance": "giftbridge.testing",
+    "mappers.parsing": "giftbridge.parsing",
+    "mappers.sandbox": "giftbridge.sandbox",
+}
 LINE_LENGTH = 120
 
 IN_TREE_STEPS = """\
