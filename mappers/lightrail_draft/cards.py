@@ -1,4 +1,4 @@
-"""Cards knows what a value store is to us, and how one is issued from a program."""
+"""Value stores as gift cards, and how one is issued from a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in for Lightrail's early V2 draft under /v2: its routes, its credentials and the cards it starts with.
+"""A sandbox of Lightrail's early V2 draft under /v2: its routes, its credentials and the cards it starts with.
 
 The draft was never released as it is described, so much of how it refuses is assumed here; the README lists what.
 """
@@ -76,7 +76,7 @@ def _body() -> Any:
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
+    """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     app = create_sandbox("lightrail_draft")
     model = _seeded()
     app.extensions["backend"] = model

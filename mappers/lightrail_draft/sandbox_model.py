@@ -1,4 +1,4 @@
-"""The stand-in's memory: value stores, their codes, programs and transactions of Lightrail's early V2 draft."""
+"""The sandbox's state: value stores, their codes, programs and transactions of Lightrail's early V2 draft."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def amount(value: Any, lowest: int = 1) -> int:
 
 @dataclass
 class SandboxState:
-    """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
+    """The whole state of the sandbox. Hold `lock` around anything that must not interleave with requests."""
 
     stores: dict[str, Json] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)  # by value store

@@ -1,4 +1,4 @@
-"""A stand-in for Lightrail V1 under /v1: its routes, its credentials and the cards it starts with."""
+"""A sandbox of Lightrail V1 under /v1: its routes, its credentials and the cards it starts with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAXIMUM_LIMIT = 1000
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
+    """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     app = create_sandbox("lightrail_v1")
     model = seeded()
     app.extensions["backend"] = model

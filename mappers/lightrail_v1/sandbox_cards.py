@@ -1,4 +1,4 @@
-"""What the stand-in Lightrail V1 knows of one card: value stores, their states, and the rules that restrict them."""
+"""One card of the sandbox of Lightrail V1: value stores, their states, and the rules that restrict them."""
 
 from __future__ import annotations
 

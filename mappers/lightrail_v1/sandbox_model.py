@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V1's memory: cards, contacts, programs, how money moves, and the replay of what was asked."""
+"""The sandbox of Lightrail V1: cards, contacts, programs, how money moves, and how a repeated request is replayed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Moves = list[tuple[ValueStore, int]]
 
 @dataclass
 class SandboxState:
-    """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
+    """The whole state of the sandbox. Hold `lock` around anything that must not interleave with requests."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     cards: dict[str, Card] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the stand-in Lightrail V1 starts with: cards in every state, promotions, programs, a customer's own cards."""
+"""What the sandbox of Lightrail V1 starts with: cards in every state, promotions, programs, a customer's own cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards knows what a Lightrail value is to us: its status and balance, and what its metadata keeps for us."""
+"""Values as gift cards: status, balance, and what their metadata keeps for us."""
 
 from __future__ import annotations
 

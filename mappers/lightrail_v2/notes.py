@@ -1,4 +1,4 @@
-"""Notes knows what a transaction's metadata keeps of ours: what it was for, and the act it belongs to."""
+"""Our notes in a transaction's metadata: what it was for, and the act it belongs to."""
 
 from __future__ import annotations
 

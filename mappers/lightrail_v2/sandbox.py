@@ -1,4 +1,4 @@
-"""A stand-in for Lightrail V2 under /v2: its routes, its credentials and the cards it starts with."""
+"""A sandbox of Lightrail V2 under /v2: its routes, its credentials and the cards it starts with."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _page(rows: Iterable[Json]) -> Page:
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
+    """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     app = create_sandbox("lightrail_v2")
     model = _seeded()
     app.extensions["backend"] = model

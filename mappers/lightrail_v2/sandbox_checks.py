@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2's schemas: what a request body may hold, and the 422 for everything else."""
+"""What a request body may hold in the sandbox of Lightrail V2, and the 422 for everything else."""
 
 from __future__ import annotations
 

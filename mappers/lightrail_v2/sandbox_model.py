@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2's memory: values, transactions and contacts, and the order in which it refuses."""
+"""The sandbox of Lightrail V2: values, transactions and contacts, and the order in which it refuses."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StoredTransaction:
 
 @dataclass
 class SandboxState:
-    """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
+    """The whole state of the sandbox. Hold `lock` around anything that must not interleave with requests."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     read_lag_seconds: float = 0.0

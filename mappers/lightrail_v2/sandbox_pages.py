@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2's pages: how a list is cut, and the links from one page to the others."""
+"""Pages in the sandbox of Lightrail V2: how a list is cut, and the links from one page to the others."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class RecordedRequest:
 
 @dataclass(slots=True)
 class Sandbox:
-    """A stand-in backend: its `url` while it runs, what it was asked, and the faults it is to show."""
+    """A sandbox of a backend: its `url` while it runs, what it was asked, and the faults it is to show."""
 
     app: Flask
     url: str = ""
@@ -59,7 +59,7 @@ class _Segment(UnicodeConverter):
 
 
 class _Route(Rule):
-    """A rule that learns to build URLs when it is asked to: few stand-ins ask, and it would be most of their start."""
+    """A rule that prepares to build URLs only when asked: few sandboxes ask, and it would slow their start."""
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         compiled = super()._compile_builder
@@ -71,7 +71,7 @@ class _Route(Rule):
 
 
 class _Misbehaving:
-    """Stands before the app: records every request and applies the fault plan."""
+    """Wraps the app: records every request and applies the fault plan."""
 
     def __init__(self, app: WSGIApplication, sandbox: Sandbox) -> None:
         self._app = app

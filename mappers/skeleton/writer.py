@@ -1,4 +1,4 @@
-"""The writer knows which files a new mapper consists of, in this repository and as a package of its own."""
+"""Writes the files of a new mapper, in this repository or as a package of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mappers.registry import BUILT_IN
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
-# Stand-ins of skeletons listen on one of these ports, so that two of them seldom meet.
+# Sandboxes of skeletons listen on one of these ports, so that two of them seldom meet.
 FIRST_PORT = 28800
 PORTS = 1000
 

@@ -1,4 +1,4 @@
-"""The client knows Vauchar's wire: paths, JSON and HTTP statuses (Vauchar API reference, Gift Cards API 2.0.0)."""
+"""Vauchar's calls: paths, JSON and HTTP statuses (Vauchar API reference, Gift Cards API 2.0.0)."""
 
 from __future__ import annotations
 

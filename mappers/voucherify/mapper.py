@@ -1,4 +1,4 @@
-"""The Voucherify mapper knows which call each step is, how a lost answer is looked up, and what a refusal means."""
+"""The Voucherify mapper: which call each step is, how a lost answer is looked up, and what a refusal means."""
 
 from __future__ import annotations
 

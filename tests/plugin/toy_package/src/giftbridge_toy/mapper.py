@@ -1,4 +1,4 @@
-"""The Toy mapper knows what Toy's cards, movements and refusals mean to the ledger."""
+"""The Toy mapper: what Toy's cards, movements and refusals mean to the ledger."""
 
 from __future__ import annotations
 

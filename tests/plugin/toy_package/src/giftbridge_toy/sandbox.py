@@ -1,4 +1,4 @@
-"""The sandbox stands in for Toy on loopback. Its API is made up: bend it to what Toy documents."""
+"""A sandbox of Toy on this machine. Its API is made up: bend it to what Toy documents."""
 
 from __future__ import annotations
 
