@@ -9,23 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+from mappers.lightrail_sandbox import CODE_LETTERS, ApiError, Json, stamp
+
 CODE_LENGTH = 16
-
-Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """An answer other than success, with Lightrail's `messageCode` where it has one."""
-
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def required(body: Any, **kinds: type) -> Json:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mappers.lightrail_v2.sandbox_model import LARGEST_BALANCE, ApiError, Json, stamp
+from mappers.lightrail_sandbox import ApiError, Json, stamp
+from mappers.lightrail_v2.sandbox_model import LARGEST_BALANCE
 
 
 class Wrong(ValueError):

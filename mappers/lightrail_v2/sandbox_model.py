@@ -10,25 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from mappers.lightrail_sandbox import CODE_LETTERS, ApiError, Json, stamp
+
 LARGEST_BALANCE = 2147483647
 # Automatic voids are made by a job that runs every ten minutes.
 AUTOMATIC_VOID_DELAY = timedelta(minutes=10)
-CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """An answer other than success, with Lightrail's `messageCode` where it has one."""
-
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def masked(value: Json) -> str | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
-from mappers.lightrail_v2.sandbox_model import Json
+from mappers.lightrail_sandbox import Json
 
 MAXIMUM_LIMIT = 1000
 
