@@ -1,7 +1,7 @@
 """What other packages import of giftbridge; everything else may change at any time.
 
-`giftbridge.mapper` is for the author of a mapper, `giftbridge.sandbox` for a stand-in of its backend, and
-`giftbridge.testing` for its tests.
+`giftbridge.mapper` and `giftbridge.parsing` are for the author of a mapper, `giftbridge.sandbox` for a sandbox of its
+backend, and `giftbridge.testing` for its tests.
 """
 
 from __future__ import annotations

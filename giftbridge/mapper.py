@@ -42,6 +42,7 @@ from mappers.base import (
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
 from mappers.money import Currency, InvalidAmount, UnknownCurrency
+from mappers.options import checked_key
 from mappers.unwritten import Unwritten
 from mappers.whole_capture import plan as plan_whole_capture
 
@@ -86,6 +87,7 @@ __all__ = [
     "Unsupported",
     "Unwritten",
     "Verb",
+    "checked_key",
     "mask_code",
     "option_names",
     "plan_whole_capture",

@@ -1,4 +1,4 @@
-"""The contract of a mapper, and in one place all a mapper needs: the neutral types, the errors, the options."""
+"""The contract of a mapper, with all that a mapper needs: the neutral types, the errors, the options."""
 
 from __future__ import annotations
 

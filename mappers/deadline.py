@@ -1,4 +1,4 @@
-"""A deadline knows how much time a call has left; everything done for one request shares one."""
+"""How much time a call has left. Everything done for one request shares one deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money knows how a decimal amount of a currency becomes an integer of its smallest unit, and back."""
+"""Currencies: a decimal amount becomes an integer of the smallest unit, and back."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from mappers.errors import InvalidOptions
+
 
 class Secret(str):
     """A string that hides itself in `repr`, so that no traceback or log shows it."""
@@ -13,6 +15,16 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "Secret('***')"
+
+
+def checked_key(option: str, value: str, kind: str) -> str:
+    """Return a key that may be sent as a header. `kind` says which key it must be. Raises InvalidOptions.
+
+    Left to HttpBackend, the message would not name the option.
+    """
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise InvalidOptions(option, f"{option} must be {kind}: printable, without spaces")
+    return str(value)
 
 
 def mask_code(code: str) -> str:

@@ -49,7 +49,7 @@ class Source:
 
     @property
     def sandbox(self) -> str:
-        """The module of the stand-in, beside the mapper's."""
+        """The module of the backend's sandbox, beside the mapper's."""
         package, _, _ = self.entry.module.rpartition(".")
         return f"{package}.sandbox" if package else "sandbox"
 
@@ -117,12 +117,12 @@ def load(name: str) -> type[Mapper]:
 
 
 def sandboxes() -> tuple[str, ...]:
-    """Return the names of the mappers that bring a stand-in for their backend; imports none of them."""
+    """Return the names of the mappers that bring a sandbox of their backend; imports none of them."""
     return tuple(source.name for source in sources() if not source.problem and _importable(source.sandbox))
 
 
 def sandbox(name: str) -> ModuleType:
-    """Return the stand-in's module: `create_app`, `SEEDS`, `DEFAULT_PORT` and `DEMO_OPTIONS`.
+    """Return the sandbox's module: `create_app`, `SEEDS`, `DEFAULT_PORT` and `DEMO_OPTIONS`.
 
     Raises UnknownMapper, BrokenMapper.
     """
@@ -130,7 +130,7 @@ def sandbox(name: str) -> ModuleType:
     try:
         return import_module(found.sandbox)
     except (Exception, SystemExit) as error:
-        problem = f"importing its stand-in {found.sandbox} fails ({type(error).__name__}: {error})"
+        problem = f"importing its sandbox {found.sandbox} fails ({type(error).__name__}: {error})"
         raise BrokenMapper(found, problem) from error
 
 

@@ -1,4 +1,4 @@
-"""The neutral types between the ledger and a gift card system: cards, customers, acts, steps and their receipts."""
+"""The neutral types between the ledger and a backend: cards, customers, acts, steps and their receipts."""
 
 from __future__ import annotations
 

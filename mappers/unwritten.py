@@ -1,4 +1,4 @@
-"""What is still to be written in a mapper that began as a skeleton says so itself."""
+"""The error of a mapper that began as a skeleton, where something is still to be written."""
 
 from __future__ import annotations
 

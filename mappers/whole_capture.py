@@ -1,4 +1,4 @@
-"""Whole capture knows how to take and give back parts where holds can only be taken or given back whole."""
+"""How to capture and refund parts where holds can only be captured or voided whole."""
 
 from __future__ import annotations
 

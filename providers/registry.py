@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -18,6 +17,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, vali
 
 import mappers.registry
 from mappers.base import Holds, Mapper
+from mappers.http.addresses import is_loopback
 from mappers.money import Currency, UnknownCurrency
 from providers.options import build_mapper
 from providers.problems import Place, Problems, substitute, suggest
@@ -98,7 +98,7 @@ def service_url(text: str) -> None:
         raise ValidationError("needs at least one path segment: end it with the provider's id")
     if text.endswith("/"):
         raise ValidationError("must not end with a slash: VTEX adds one")
-    if url.scheme != "https" and not _is_loopback(host):
+    if url.scheme != "https" and not is_loopback(host):
         raise ValidationError("must be https: only an address of this machine may be http")
 
 
@@ -329,10 +329,3 @@ def _policy(name: str, loaded: dict[str, Any], mapper_class: type[Mapper], probl
             'cannot be "accept" with holds = "ledger", because the backend does not hold the money: use "capture"',
         )
     return policy
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""What stands in for a mapper that is broken, so that its provider alone goes without it."""
+"""What replaces a mapper that is broken, so that its provider alone goes without it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Unloadable(Mapper):
 
     @classmethod
     def because(cls, reason: str) -> type[Unloadable]:
-        """Return the stand-in for the mapper that `reason` speaks of."""
+        """Return what replaces the mapper that `reason` speaks of."""
         return type(cls.__name__, (cls,), {"reason": reason})
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:

@@ -23,7 +23,7 @@ from app.ledger.storage.index import Index
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
 from mappers.deadline import Deadline
-from mappers.wire import checked_base_url
+from mappers.http.addresses import checked_base_url
 from providers.hub.calls import HttpClient, NoReply
 from providers.problems import InvalidProviders, suggest
 from providers.registry import Registry

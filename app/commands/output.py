@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from mappers.wire import encode
+from mappers.exact_json import encode
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 
 import structlog
 
 from app.ledger import names
+from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
@@ -119,7 +119,7 @@ def _with_act(
         state=ActState.PENDING,
         request_id=origin.act_request_id,
         reason=_reason(origin),
-        date=_milliseconds(first),
+        date=milliseconds(first.date),
         voided=origin.voided,
         refunded=origin.refunded,
     )
@@ -169,7 +169,7 @@ def _opened(provider: Provider, address: Address, entry: StatementLine) -> Trans
         currency=provider.currency.code,
         holds=provider.policy.holds,
         state=State.AUTHORIZED,
-        date=_milliseconds(entry),
+        date=milliseconds(entry.date),
         acts=(),
         opened_by=0,
         unresolved=None,
@@ -189,7 +189,7 @@ def _voided_by_the_backend(record: Transaction, entry: StatementLine) -> Transac
         state=ActState.DONE,
         request_id="",
         reason=Reason.EXPIRED,
-        date=_milliseconds(entry),
+        date=milliseconds(entry.date),
         voided=record.rest,
         steps=(PlannedStep(Verb.VOID, record.rest, receipt=entry.receipt),),
     )
@@ -207,8 +207,4 @@ def _with_state(provider: Provider, record: Transaction) -> Transaction:
     last = record.acts[-1].date
     policy = provider.policy
     ttl = policy.remainder_ttl if record.captured else policy.authorization_ttl
-    return replace(record, expires_at=last + int(ttl / timedelta(milliseconds=1)))
-
-
-def _milliseconds(entry: StatementLine) -> int:
-    return int(entry.date.timestamp() * 1000)
+    return replace(record, expires_at=last + milliseconds(ttl))

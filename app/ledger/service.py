@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TypeVar, assert_never
 
 from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
 from app.ledger.executor import Executor
+from app.ledger.milliseconds import moment
 from app.ledger.recovery import Recovery
 from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
@@ -173,7 +174,7 @@ class LedgerService:
             amount=record.amount,
             description=record.memo.description,
             request_id=record.request_id,
-            date=_date(record.date),
+            date=moment(record.date),
             authorization=_movement(opening),
         )
 
@@ -306,8 +307,4 @@ def _what_is_left(provider: Provider, record: Transaction, kind: ActKind) -> str
 
 
 def _movement(act: ActRecord) -> Movement:
-    return Movement(act.oid, act.amount, _date(act.date))
-
-
-def _date(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return Movement(act.oid, act.amount, moment(act.date))

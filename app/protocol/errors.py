@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as PathNotFound
 
 from app.ledger import errors as ledger
-from app.protocol import wire
+from app.protocol import json_body
 from mappers import base as mapper
 from mappers.base import mask_code
 from mappers.money import InvalidAmount
@@ -39,7 +39,7 @@ class CredentialsRefused(Exception):
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     InvalidRequest: (400, "InvalidRequest"),
     InvalidAmount: (400, "InvalidRequest"),
-    wire.InvalidJson: (400, "InvalidRequest"),
+    json_body.InvalidJson: (400, "InvalidRequest"),
     mapper.CardNotFound: (404, "CardNotFound"),
     ledger.TransactionNotFound: (404, "TransactionNotFound"),
     mapper.Conflict: (409, "Conflict"),
@@ -85,7 +85,7 @@ def _respond(status: int, code: str, message: str) -> Response:
     write = log.warning if status >= 500 else log.info
     write("request failed", status=status, code=code, reason=message)
     body = {"error": {"code": code, "message": message, "exception": None}}
-    return Response(wire.render(body), status, mimetype="application/json")
+    return Response(json_body.render(body), status, mimetype="application/json")
 
 
 def _refused(error: CredentialsRefused) -> Response:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.ledger.cards import CardService, SpendableCard
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import LedgerService
-from app.protocol import answers, auth, errors, ids, lenient, paging, schemas, wire
+from app.protocol import answers, auth, errors, ids, json_body, lenient, paging, schemas
 from mappers.base import BackendUnavailable, Query
 from mappers.deadline import Deadline
 from providers.registry import Registry
@@ -189,7 +189,7 @@ def _body() -> dict[str, Any]:
     # Of a body sent in chunks, without a length, Werkzeug gives the first part up to the limit and no error.
     if request.content_length is None and len(raw) == request.max_content_length:
         raise RequestEntityTooLarge
-    body = wire.parse(raw)
+    body = json_body.parse(raw)
     cart = lenient.members(body.get("cart"))
     candidates = (cart.get("redemptionCode"), body.get("redemptionCode"), body.get("redemptionToken"))
     g.secrets = [secret for secret in (lenient.text(value, None) for value in candidates) if secret]
@@ -197,7 +197,7 @@ def _body() -> dict[str, Any]:
 
 
 def _answer(value: Any) -> Response:
-    return Response(wire.render(value), mimetype="application/json")
+    return Response(json_body.render(value), mimetype="application/json")
 
 
 def _forbid_caching(response: Response) -> Response:

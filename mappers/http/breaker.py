@@ -1,4 +1,4 @@
-"""A breaker knows whether a backend failed so often in a row that asking it again only makes callers wait."""
+"""Calls to a backend stop for a while when it has failed several times in a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets that know the deadline of the call they work for: no drip or hang of a backend outlives it.
+"""Sockets that keep the deadline of a call: a slow or silent backend cannot exceed it.
 
 A timeout of `requests` or urllib3 bounds one read of a socket, not the call, so a backend that sends a byte now and
 then holds a thread for minutes. These sockets set their timeout, before each operation, to what the call has left.

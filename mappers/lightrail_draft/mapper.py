@@ -1,9 +1,9 @@
-"""The value stores mapper knows how a code finds its card without a lookup, and what a refusal can mean."""
+"""The mapper of the Lightrail V2 draft: how a code finds its card without a lookup, and what a refusal can mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -32,15 +32,22 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend, segment
-from mappers.lightrail_draft.cards import OURS, new_store, problem, status, store_id, translate
-from mappers.lightrail_draft.client import TOO_LITTLE, Client, Rejected
-from mappers.lightrail_draft.objects import Hold, Posting, Program, ValueStore
+from mappers.http import segment
+from mappers.lightrail import (
+    KEY_TAKEN,
+    LONGEST_CODE,
+    Program,
+    Rejected,
+    card_id,
+    connect,
+    step_metadata,
+    unknown_if_unread,
+)
+from mappers.lightrail_draft.cards import new_store, status, translate
+from mappers.lightrail_draft.client import TOO_LITTLE, Client
+from mappers.lightrail_draft.objects import Hold, Posting, ValueStore
 from mappers.money import Currency
 from mappers.whole_capture import plan
-
-LONGEST_CODE = 255
-LONGEST_DESCRIPTION = 1000
 
 # Smallest on purpose: a server that would not know "simulate" could take no more than this. What the card holds is
 # read from the card.
@@ -49,8 +56,6 @@ SIMULATED_PRICE = 1
 # What ends a hold: the word after the transaction's path, and what the transaction then shows.
 ENDINGS = {Verb.CAPTURE: ("capture", Hold.CAPTURED), Verb.VOID: ("void", Hold.VOIDED)}
 TAKES = (Verb.HOLD, Verb.DEBIT)
-
-KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,9 @@ class LightrailDraft(Mapper):
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailDraftOptions) -> None:
         super().__init__(provider_id, currency, holds, options)
-        # Not left to HttpBackend, which would call the option "headers".
-        key = str(options.api_key)
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise InvalidOptions("api_key", "api_key must be a Lightrail API key: printable, without spaces")
         if options.program_id in ("", ".", ".."):
             raise InvalidOptions("program_id", "program_id must be the id of a program, or left out")
-        headers = {"Authorization": f"Bearer {key}"}
-        self._client = Client(HttpBackend(f"{provider_id} (lightrail_draft)", options.base_url, headers=headers))
+        self._client = Client(connect("lightrail_draft", provider_id, options.base_url, options.api_key))
 
     # Cards
 
@@ -124,29 +124,25 @@ class LightrailDraft(Mapper):
         program = self._program(deadline)
         if program is None:
             raise Unsupported("Lightrail issues gift cards through a program: set the option program_id")
-        if why := problem(program, new.balance, self.currency):
-            raise CardUnusable(f"Lightrail's program {program.id} {why}")
+        if problem := program.problem(new.balance, self.currency):
+            raise CardUnusable(f"Lightrail's program {program.id} {problem}")
         try:
             store = self._client.create_store(new_store(new, program.id), deadline)
         except Rejected as rejected:
             store = self._issued_before(new, rejected, deadline)
-        try:
+        with unknown_if_unread("Lightrail made the card"):
             code = self._client.code(store.id, deadline)
-        except BackendUnavailable as error:
-            raise OutcomeUnknown(f"Lightrail made the card, but {error}", answered=True) from error
         return IssuedCard(translate(store, self.currency, code), code)
 
     def _issued_before(self, new: NewCard, rejected: Rejected, deadline: Deadline) -> ValueStore:
         """Return the card that this key made before; which 4xx a repeat is answered is undocumented."""
-        try:
-            store = self._client.store(store_id(new.key), deadline)
-        except BackendUnavailable as error:
-            raise OutcomeUnknown(f"the card may exist, but {error}", answered=True) from error
+        with unknown_if_unread("the card may exist"):
+            store = self._client.store(card_id(new.key), deadline)
         if store is not None:
             return store
         if rejected.code.endswith("Exists"):
             raise OutcomeUnknown("Lightrail has the card but does not show it yet: repeat it", answered=True)
-        raise CardUnusable(f"Lightrail does not issue this card: {rejected.message or rejected}") from rejected
+        raise CardUnusable(f"Lightrail does not issue this card: {rejected.reason}") from rejected
 
     def ping(self, deadline: Deadline) -> None:
         """Read the configured program and see that its currency is ours; without one, read the list of programs."""
@@ -200,7 +196,7 @@ class LightrailDraft(Mapper):
             "transactionId": step.key,
             "amount": step.amount,
             "currency": self.currency.code,
-            "metadata": {OURS: _told(step)},
+            "metadata": step_metadata(step.memo, step.origin, operation=step.verb.value),
         }
         match step.verb:
             case Verb.HOLD:
@@ -249,7 +245,7 @@ class LightrailDraft(Mapper):
 
         Nothing is replayed, and a repeat meets other checks first: of a card that it emptied, it may say so.
         """
-        try:
+        with unknown_if_unread(f"Lightrail refused ({rejected})"):
             if step.verb in ENDINGS:
                 held = self._client.transaction(step.reference, deadline)
                 if held is None:
@@ -258,8 +254,6 @@ class LightrailDraft(Mapper):
                     return self._ended(step, held)
             elif receipt := self.ask(step, deadline):
                 return receipt
-        except BackendUnavailable as error:
-            raise OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True) from error
         raise self._refusal(step, rejected, deadline) from rejected
 
     def _refusal(self, step: Step, rejected: Rejected, deadline: Deadline) -> Exception:
@@ -271,10 +265,8 @@ class LightrailDraft(Mapper):
             return InsufficientFunds(f"the card does not hold enough ({rejected})")
         if rejected.code in KEY_TAKEN:
             return OutcomeUnknown(f"Lightrail says {rejected} but does not show it yet", answered=True)
-        try:
+        with unknown_if_unread(f"Lightrail refused ({rejected})"):
             store = self._client.store(step.card_id, deadline, breaker=False)
-        except BackendUnavailable as error:
-            return OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True)
         if store is None:
             return CardNotFound("Lightrail does not know the card")
         if (found := status(store, self.currency)) is not CardStatus.ACTIVE:
@@ -284,14 +276,4 @@ class LightrailDraft(Mapper):
         if rejected.status == 409 and (step.verb in ENDINGS or not rejected.code):
             # It may say that it is done already, which reads do not show yet.
             return OutcomeUnknown(f"Lightrail refused ({rejected}) for no reason that shows", answered=True)
-        return CardUnusable(f"Lightrail refuses it: {rejected.message or rejected}")
-
-
-def _told(step: Step) -> dict[str, Any]:
-    told = {
-        "operation": step.verb.value,
-        "orderId": step.memo.order_id,
-        "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
-        "origin": step.origin and asdict(step.origin),
-    }
-    return {name: item for name, item in told.items() if item}
+        return CardUnusable(f"Lightrail refuses it: {rejected.reason}")

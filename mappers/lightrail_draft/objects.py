@@ -1,20 +1,18 @@
-"""Objects knows what the draft's answers hold: value stores, programs and transactions (Lightrail V2 draft, 2018)."""
+"""What the draft answers with: value stores, programs and transactions (Lightrail V2 draft, 2018)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from mappers.lightrail import Program
+from mappers.parsing import Malformed, integer, mapping, metadata, moment, optional, rows, text, whole
+
 # A secure code is shown as this and its last four characters.
 ELLIPSIS = "…"
-
-
-class Malformed(ValueError):
-    """An answer that is not what the draft describes; the message names a field, never its content."""
 
 
 class Hold(Enum):
@@ -57,19 +55,6 @@ class ValueStore:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """What value stores are issued from: which initial values, in minor units, it allows."""
-
-    id: str
-    currency: str
-    active: bool
-    discount: bool
-    lowest: int | None
-    highest: int | None
-    fixed: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class BalanceChange:
     """What a transaction did to one value store, in minor units."""
 
@@ -90,67 +75,65 @@ class Posting:
 
 
 def value_store(body: Any) -> ValueStore:
-    row = _object(body)
-    metadata = row.get("metadata")
+    row = mapping(body)
     rules = row.get("redemptionRule") is not None or row.get("valueRule") is not None
     return ValueStore(
-        id=_text(row, "valueStoreId"),
-        currency=_text(row, "currency"),
-        value=_optional_integer(row, "value"),
+        id=text(row, "valueStoreId"),
+        currency=text(row, "currency"),
+        value=optional(integer, row, "value"),
         ruled=rules or _flag(row, "discount", default=False),
         active=_flag(row, "active", default=True),
         frozen=_flag(row, "frozen", default=False),
-        uses=_optional_integer(row, "uses"),
-        start=_moment(row, "startDate"),
-        end=_moment(row, "endDate"),
-        created=_moment(row, "createdDate"),
-        metadata=metadata if isinstance(metadata, Mapping) else {},
+        uses=optional(integer, row, "uses"),
+        start=optional(moment, row, "startDate"),
+        end=optional(moment, row, "endDate"),
+        created=optional(moment, row, "createdDate"),
+        metadata=metadata(row),
     )
 
 
 def program(body: Any) -> Program:
-    row = _object(body)
-    fixed = row.get("fixedInitialValues")
+    row = mapping(body)
     return Program(
-        id=_text(row, "programId"),
-        currency=_text(row, "currency"),
+        id=text(row, "programId"),
+        currency=text(row, "currency"),
         active=_flag(row, "active", default=True),
-        discount=_flag(row, "discount", default=False),
-        lowest=_optional_integer(row, "minInitialValue"),
-        highest=_optional_integer(row, "maxInitialValue"),
-        fixed=() if fixed is None else tuple(_whole(item, "fixedInitialValues") for item in _list(fixed)),
+        other_kind="discounts" if _flag(row, "discount", default=False) else None,
+        lowest=optional(integer, row, "minInitialValue"),
+        highest=optional(integer, row, "maxInitialValue"),
+        fixed=tuple(whole(item, "fixedInitialValues") for item in optional(rows, row, "fixedInitialValues") or ()),
     )
 
 
 def posting(body: Any) -> Posting:
-    row = _object(body)
+    row = mapping(body)
     if row.get("simulated") not in (None, False):
         raise Malformed("simulated, though it was to be real")
     pending = row.get("pending")
     if not isinstance(pending, str | bool | None) or pending not in PENDING:
         raise Malformed("pending is no word that is known")
     return Posting(
-        id=_text(row, "transactionId"),
-        kind=_text(row, "transactionType"),
-        currency=_text(row, "currency"),
+        id=text(row, "transactionId"),
+        kind=text(row, "transactionType"),
+        currency=text(row, "currency"),
         hold=PENDING[pending],
-        changes=tuple(_change(_object(step)) for step in _list(row.get("steps"))),
+        changes=tuple(_change(mapping(step)) for step in rows(row, "steps")),
     )
 
 
 def simulated_order(body: Any) -> tuple[str, ...]:
     """Return the ids of the value stores that would pay a simulated order."""
-    row = _object(body)
+    row = mapping(body)
     if row.get("simulated") is not True:
         raise Malformed("it does not say that the order was only simulated: look for a transaction of one minor unit")
-    steps = [_object(step) for step in _list(row.get("steps"))]
-    found = [_text(step, "valueStoreId") for step in steps if step.get("rail", "lightrail") == "lightrail"]
+    steps = [mapping(step) for step in rows(row, "steps")]
+    found = [text(step, "valueStoreId") for step in steps if step.get("rail", "lightrail") == "lightrail"]
     return tuple(dict.fromkeys(found))
 
 
 def full_code(body: Any) -> str | None:
     """Return a value store's code, None where it is shown by its last characters only."""
-    code = _object(body).get("code")
+    code = mapping(body).get("code")
     return code if isinstance(code, str) and code and not code.startswith(ELLIPSIS) else None
 
 
@@ -160,40 +143,10 @@ def anything(body: Any) -> Any:
 
 def _change(step: Mapping[str, Any]) -> BalanceChange:
     return BalanceChange(
-        _text(step, "valueStoreId"),
-        _whole(step.get("valueChange"), "valueChange"),
-        _whole(step.get("valueAfter"), "valueAfter"),
+        text(step, "valueStoreId"),
+        integer(step, "valueChange"),
+        integer(step, "valueAfter"),
     )
-
-
-def _object(body: Any) -> Mapping[str, Any]:
-    if not isinstance(body, Mapping):
-        raise Malformed("not an object")
-    return body
-
-
-def _list(rows: Any) -> list[Any]:
-    if not isinstance(rows, list):
-        raise Malformed("not a list where there should be one")
-    return rows
-
-
-def _text(row: Mapping[str, Any], name: str) -> str:
-    found = row.get(name)
-    if not isinstance(found, str):
-        raise Malformed(f"{name} is not text")
-    return found
-
-
-def _whole(found: Any, name: str) -> int:
-    whole = isinstance(found, int) or (isinstance(found, Decimal) and found == found.to_integral_value())
-    if isinstance(found, bool) or not whole:
-        raise Malformed(f"{name} is not an integer")
-    return int(found)
-
-
-def _optional_integer(row: Mapping[str, Any], name: str) -> int | None:
-    return None if row.get(name) is None else _whole(row[name], name)
 
 
 def _flag(row: Mapping[str, Any], name: str, *, default: bool) -> bool:
@@ -206,13 +159,3 @@ def _flag(row: Mapping[str, Any], name: str, *, default: bool) -> bool:
         case False | "false":
             return False
     raise Malformed(f"{name} is not a boolean")
-
-
-def _moment(row: Mapping[str, Any], name: str) -> datetime | None:
-    if row.get(name) is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(_text(row, name))
-    except ValueError as error:
-        raise Malformed(f"{name} is not a date") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A stand-in for Lightrail's early V2 draft under /v2: its routes, its credentials and the cards it starts with.
+"""A sandbox of Lightrail's early V2 draft under /v2: its routes, its credentials and the cards it starts with.
 
 The draft was never released as it is described, so much of how it refuses is assumed here; the README lists what.
 """
@@ -12,8 +12,9 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from mappers.lightrail_draft.sandbox_model import ApiError, Json, SandboxState, required, stamp
-from mappers.sandbox import create_sandbox
+from mappers import lightrail_sandbox
+from mappers.lightrail_draft.sandbox_model import SandboxState, required
+from mappers.lightrail_sandbox import FUTURE, PAST, ApiError, Json, stamp
 
 DEFAULT_PORT = 28730
 API_KEY = "lightrail-draft-key"
@@ -22,8 +23,6 @@ DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {  # noqa: E731
     "api_key": API_KEY,
     "program_id": "gift-cards-brl",
 }
-
-PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2099-12-31T23:59:59.000Z"
 
 # code -> (what it is, what it is created with beside its code; BRL unless it says otherwise)
 _CARDS: dict[str, tuple[str, Json]] = {
@@ -76,38 +75,18 @@ def _body() -> Any:
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
-    app = create_sandbox("lightrail_draft")
+    """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     model = _seeded()
-    app.extensions["backend"] = model
-    _add_guards(app, model)
+    app = lightrail_sandbox.create_app("lightrail_draft", model, _admit)
     _add_programs(app, model)
     _add_stores(app, model)
     _add_transactions(app, model)
     return app
 
 
-def _add_guards(app: Flask, model: SandboxState) -> None:
-    def refuse(error: ApiError) -> tuple[Response, int]:
-        body = {"message": str(error), "statusCode": error.status} | ({"messageCode": error.code} if error.code else {})
-        return jsonify(body), error.status
-
-    @app.before_request
-    def enter() -> None:
-        # One request at a time: a database would have the same effect.
-        model.lock.acquire()
-        sandbox_control = request.path.startswith("/_sandbox/")
-        if not sandbox_control and request.headers.get("Authorization") != f"Bearer {API_KEY}":
-            raise ApiError(401, "Unauthorized")
-
-    @app.teardown_request
-    def leave(_: BaseException | None) -> None:
-        model.lock.release()
-
-    app.register_error_handler(ApiError, refuse)
-    # An unknown path is a gateway's to answer: without a statusCode.
-    app.register_error_handler(404, lambda _: (jsonify(message="Not Found"), 404))
-    app.register_error_handler(405, lambda _: (jsonify(message="Not Found"), 404))
+def _admit(authorization: str) -> None:
+    if authorization != f"Bearer {API_KEY}":
+        raise ApiError(401, "Unauthorized")
 
 
 def _page(rows: list[Json]) -> Response:

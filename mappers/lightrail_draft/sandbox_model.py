@@ -1,4 +1,4 @@
-"""The stand-in's memory: value stores, their codes, programs and transactions of Lightrail's early V2 draft."""
+"""The sandbox's state: value stores, their codes, programs and transactions of Lightrail's early V2 draft."""
 
 from __future__ import annotations
 
@@ -9,23 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+from mappers.lightrail_sandbox import CODE_LETTERS, ApiError, Json, stamp
+
 CODE_LENGTH = 16
-
-Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """An answer other than success, with Lightrail's `messageCode` where it has one."""
-
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def required(body: Any, **kinds: type) -> Json:
@@ -46,7 +32,7 @@ def amount(value: Any, lowest: int = 1) -> int:
 
 @dataclass
 class SandboxState:
-    """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
+    """The whole state of the sandbox. Hold `lock` around anything that must not interleave with requests."""
 
     stores: dict[str, Json] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)  # by value store

@@ -1,11 +1,11 @@
-"""Cards knows what a Lightrail card is to us: what it can pay, why not, and what its categories keep for us."""
+"""Gift cards and account cards: what they can pay, why not, and what their categories keep for us."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
-from mappers.base import Card, CardStatus, NewCard, mask_code
+from mappers.base import Card, CardStatus, NewCard
+from mappers.lightrail import mask
 from mappers.lightrail_v1.objects import CardRecord, Details, ValueStore
 from mappers.money import Currency
 
@@ -44,7 +44,7 @@ def translate(details: Details, record: CardRecord, currency: Currency, code: st
         balance=max(0, spendable(details)),
         currency=details.currency,
         status=status(details, currency, code),
-        code_mask=_mask(details, code),
+        code_mask=mask(code, details.last_four),
         caption=kept.get(f"{OURS}caption"),
         relation_name=kept.get(f"{OURS}relation_name"),
         emission_date=(principal and principal.start) or record.created,
@@ -69,12 +69,6 @@ def categories(new: NewCard) -> dict[str, str]:
     return {f"{OURS}{name}": value for name, value in kept.items() if value}
 
 
-def written(moment: datetime) -> str:
-    """Return a date as Lightrail writes it: UTC, with milliseconds."""
-    aware = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    return f"{aware:%Y-%m-%dT%H:%M:%S}.{aware.microsecond // 1000:03}Z"
-
-
 def _active(details: Details) -> Iterable[ValueStore]:
     return (store for store in details.stores if store.state == "ACTIVE")
 
@@ -95,12 +89,6 @@ def status(details: Details, currency: Currency, code: str = "") -> CardStatus:
     if any(True for _ in _active(details)):
         return CardStatus.ACTIVE
     return STATES.get(principal.state, CardStatus.INACTIVE)
-
-
-def _mask(details: Details, code: str) -> str | None:
-    if code:
-        return mask_code(code)
-    return f"****{details.last_four[-4:]}" if details.last_four else None
 
 
 def _written_flag(flag: bool) -> str:

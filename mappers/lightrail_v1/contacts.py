@@ -1,4 +1,4 @@
-"""Contacts knows under what Lightrail keeps a store's customers."""
+"""Contacts: what Lightrail keeps a store's customers under."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issuing knows how a new card is asked for, and what a program or a contact must be for it to work."""
+"""How a new card is asked for, and what its program or contact must be."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 from mappers.base import BackendUnavailable, CardUnusable, NewCard, Unsupported
 from mappers.deadline import Deadline
-from mappers.lightrail_v1.cards import ACCOUNT_CARD, GIFT_CARD, categories, written
-from mappers.lightrail_v1.client import Client, Rejected
+from mappers.lightrail import Rejected
+from mappers.lightrail_v1.cards import ACCOUNT_CARD, GIFT_CARD, categories
+from mappers.lightrail_v1.client import Client
 from mappers.lightrail_v1.contacts import ContactKey
-from mappers.lightrail_v1.objects import Program
 from mappers.money import Currency
+from mappers.parsing import written
 
 
 class Issuing:
@@ -48,28 +49,8 @@ class Issuing:
         program = self._client.program(program_id, deadline)
         if program is None:
             raise BackendUnavailable("Lightrail does not know the program in the option program_id")
-        if problem := self._problem(program, balance):
+        if problem := program.problem(balance, self._currency):
             raise CardUnusable(f"Lightrail's program {program_id} {problem}")
-
-    def _problem(self, program: Program, balance: int) -> str | None:
-        """Return why the program would not issue a card with `balance`."""
-        money = self._money
-        if program.store_kind != "PRINCIPAL":
-            return "is one of promotions, not of gift cards: set another one in the option program_id"
-        if not program.active:
-            return "is not active"
-        if program.currency != self._currency.code:
-            return f"issues cards in {program.currency}, not in {self._currency.code}"
-        if program.fixed and balance not in program.fixed:
-            return f"issues cards of {', '.join(map(money, program.fixed))} only, not of {money(balance)}"
-        if program.lowest is not None and balance < program.lowest:
-            return f"issues cards of {money(program.lowest)} or more, not of {money(balance)}"
-        if program.highest is not None and balance > program.highest:
-            return f"issues cards of {money(program.highest)} or less, not of {money(balance)}"
-        return None
-
-    def _money(self, minor: int) -> str:
-        return f"{self._currency.to_decimal(minor):f} {self._currency.code}"
 
     def _contact_id(self, new: NewCard, deadline: Deadline) -> str:
         """Return the contact that the card is for; it is made where there is none."""

@@ -1,4 +1,4 @@
-"""The Lightrail V1 mapper knows how cards are found without a code, what a cart unlocks, and what a refusal means."""
+"""The Lightrail V1 mapper: how cards are found without a code, what a cart unlocks, and what a refusal means."""
 
 from __future__ import annotations
 
@@ -38,17 +38,15 @@ from mappers.base import (
     Unsupported,
 )
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend
+from mappers.lightrail import LONGEST_CODE, OURS, Rejected, connect, unknown_if_unread
 from mappers.lightrail_v1 import transactions
 from mappers.lightrail_v1.cards import ACCOUNT_CARD, GIFT_CARD, has_restricted, spendable, status, translate
-from mappers.lightrail_v1.client import Client, Rejected
+from mappers.lightrail_v1.client import Client
 from mappers.lightrail_v1.contacts import ContactKey
 from mappers.lightrail_v1.issuing import Issuing
 from mappers.lightrail_v1.objects import CardRecord, Details, Posting
 from mappers.money import Currency
 from mappers.whole_capture import plan
-
-LONGEST_CODE = 255
 
 # Checkout shows ten cards, and each one more is another call within its patience.
 MAXIMUM_ACCOUNT_CARDS = 10
@@ -95,12 +93,7 @@ class LightrailV1(Mapper):
             )
         if options.contact_key not in tuple(ContactKey):
             raise InvalidOptions("contact_key", 'contact_key must be "email" or "userSuppliedId"')
-        # Not left to HttpBackend, which would call the option "headers".
-        key = str(options.api_key)
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise InvalidOptions("api_key", "api_key must be a Lightrail API key: printable, without spaces")
-        headers = {"Authorization": f"Bearer {key}"}
-        self._client = Client(HttpBackend(f"{provider_id} (lightrail_v1)", options.base_url, headers=headers))
+        self._client = Client(connect("lightrail_v1", provider_id, options.base_url, options.api_key))
         self._contact_key = ContactKey(options.contact_key)
         self._issuing = Issuing(self._client, currency, options.program_id, self._contact_key)
 
@@ -179,11 +172,9 @@ class LightrailV1(Mapper):
             record = self._client.create_card(body, deadline)
         except Rejected as rejected:
             record = self._issued_before(new.key, rejected, deadline)
-        try:
+        with unknown_if_unread("Lightrail made the card"):
             code = self._client.code(record.id, deadline) if record.card_type == GIFT_CARD else ""
             details = self._client.details(record.id, deadline)
-        except BackendUnavailable as error:
-            raise OutcomeUnknown(f"Lightrail made the card, but {error}", answered=True) from error
         if details is None:
             raise OutcomeUnknown("Lightrail made the card but does not show it yet: repeat it", answered=True)
         return IssuedCard(self._card(details, record, None, deadline, code), code or None)
@@ -191,14 +182,12 @@ class LightrailV1(Mapper):
     def _issued_before(self, key: str, rejected: Rejected, deadline: Deadline) -> CardRecord:
         """Return the card that another request made under this key, such as one before the options changed."""
         if rejected.status == 409:
-            try:
+            with unknown_if_unread("the card may exist"):
                 found = [card for card in self._client.cards(deadline, userSuppliedId=key) if card.key == key]
-            except BackendUnavailable as error:
-                raise OutcomeUnknown(f"the card may exist, but {error}", answered=True) from error
             if found:
                 return found[0]
             raise OutcomeUnknown("Lightrail has a card under this id but does not show it", answered=True) from rejected
-        raise CardUnusable(f"Lightrail does not issue this card: {rejected.message or rejected}") from rejected
+        raise CardUnusable(f"Lightrail does not issue this card: {rejected.reason}") from rejected
 
     def ping(self, deadline: Deadline) -> None:
         """Ask who the key belongs to, and log whether it moves real money."""
@@ -250,7 +239,7 @@ class LightrailV1(Mapper):
             found |= new
             if not new or len(page) < PAGE:
                 break
-        ours = {posting.id for posting in found.values() if transactions.OURS in posting.metadata}
+        ours = {posting.id for posting in found.values() if OURS in posting.metadata}
         entries = (transactions.entry(posting, card_id, ours) for posting in reversed(found.values()))
         dated = sorted((entry for entry in entries if entry), key=lambda entry: entry.date)
         yield from (entry for entry in dated if since is None or entry.date >= since)
@@ -259,7 +248,8 @@ class LightrailV1(Mapper):
         """Return the receipt where a refusal means that it was done before, else raise what it means."""
         if rejected.status == 409:
             return self._done_before(step, rejected, deadline)
-        if rejected.too_little_value:
+        # Older answers say so in the message only.
+        if rejected.code == "InsufficientValue" or "insufficient value" in rejected.message.casefold():
             raise InsufficientFunds(f"the card does not hold enough ({rejected})") from rejected
         if rejected.code == "CardNotFound":
             raise CardNotFound("Lightrail does not know the card") from rejected
@@ -274,10 +264,8 @@ class LightrailV1(Mapper):
 
     def _done_before(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
         """Return what was done under the step's key, where a 409 says that something was."""
-        try:
+        with unknown_if_unread(f"Lightrail refused ({rejected})"):
             receipt = self.ask(step, deadline)
-        except BackendUnavailable as error:
-            raise OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True) from error
         if receipt is None:
             message = f"Lightrail has something under this id ({rejected}) but does not show it"
             raise OutcomeUnknown(message, answered=True) from rejected

@@ -1,16 +1,17 @@
-"""A stand-in for Lightrail V1 under /v1: its routes, its credentials and the cards it starts with."""
+"""A sandbox of Lightrail V1 under /v1: its routes, its credentials and the cards it starts with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, request
 
-from mappers.lightrail_v1.sandbox_cards import ApiError, Card, Json, stamp
+from mappers import lightrail_sandbox
+from mappers.lightrail_sandbox import ApiError, Json
+from mappers.lightrail_v1.sandbox_cards import SandboxCard, stamp
 from mappers.lightrail_v1.sandbox_model import SandboxState
 from mappers.lightrail_v1.sandbox_seeds import CUSTOMERS, PROGRAM, SEEDS, seeded
-from mappers.sandbox import create_sandbox
 
 __all__ = ["API_KEY", "CUSTOMERS", "DEFAULT_PORT", "DEMO_OPTIONS", "SEEDS", "create_app"]
 
@@ -27,37 +28,19 @@ MAXIMUM_LIMIT = 1000
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
-    app = create_sandbox("lightrail_v1")
+    """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     model = seeded()
-    app.extensions["backend"] = model
-    _add_guards(app, model)
+    app = lightrail_sandbox.create_app("lightrail_v1", model, _admit, status_name="status")
     _add_cards(app, model)
     _add_transactions(app, model)
     _add_registers(app, model)
     return app
 
 
-def _add_guards(app: Flask, model: SandboxState) -> None:
-    def refuse(error: ApiError) -> tuple[Response, int]:
-        body = {"status": error.status, "message": str(error)} | ({"messageCode": error.code} if error.code else {})
-        return jsonify(body), error.status
-
-    @app.before_request
-    def enter() -> tuple[Json, int] | None:
-        # One request at a time: the real server's database has the same effect.
-        model.lock.acquire()
-        if request.path.startswith("/_sandbox/") or request.headers.get("Authorization") == f"Bearer {API_KEY}":
-            return None
-        return {"status": 401, "message": "Unauthorized", "code": "CREDENTIALS_INVALID"}, 401
-
-    @app.teardown_request
-    def leave(_: BaseException | None) -> None:
-        model.lock.release()
-
-    app.register_error_handler(ApiError, refuse)
-    app.register_error_handler(404, lambda _: (jsonify(message="Not Found"), 404))
-    app.register_error_handler(405, lambda _: (jsonify(message="Not Found"), 404))
+def _admit(authorization: str) -> tuple[Json, int] | None:
+    if authorization == f"Bearer {API_KEY}":
+        return None
+    return {"status": 401, "message": "Unauthorized", "code": "CREDENTIALS_INVALID"}, 401
 
 
 def _body() -> Json:
@@ -78,15 +61,15 @@ def _page(name: str, rows: Iterable[Json], *filters: str) -> Json:
     return {name: page, "pagination": counts | {"totalCount": len(found)}}
 
 
-def _finders(model: SandboxState) -> dict[str, Callable[[str], Card]]:
+def _finders(model: SandboxState) -> dict[str, Callable[[str], SandboxCard]]:
     """Return how a card is found by what stands in the path: its id, or its code."""
 
-    def by_id(card_id: str) -> Card:
+    def by_id(card_id: str) -> SandboxCard:
         if card_id not in model.cards:
-            raise ApiError(404, f"Card with id '{card_id}' does not exist.", "CardNotFound")
+            raise ApiError(404, f"SandboxCard with id '{card_id}' does not exist.", "CardNotFound")
         return model.cards[card_id]
 
-    def by_code(code: str) -> Card:
+    def by_code(code: str) -> SandboxCard:
         try:
             return model.by_code(code)
         except KeyError as error:

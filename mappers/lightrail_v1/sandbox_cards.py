@@ -1,4 +1,4 @@
-"""What the stand-in Lightrail V1 knows of one card: value stores, their states, and the rules that restrict them."""
+"""One card of the sandbox of Lightrail V1: value stores, their states, and the rules that restrict them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """An answer other than success, with Lightrail's `messageCode` where one is documented."""
-
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+from mappers.lightrail_sandbox import ApiError, Json
 
 
 def stamp(moment: datetime) -> str:
@@ -55,7 +46,7 @@ class Rule:
 
 
 @dataclass
-class ValueStore:
+class SandboxValueStore:
     """A value store: the card's principal, or a promotion attached to it."""
 
     id: str
@@ -81,12 +72,12 @@ class ValueStore:
 
 
 @dataclass
-class Card:
+class SandboxCard:
     """A card: `json` as it is shown, its code, its value stores, and its transactions, oldest first."""
 
     json: Json
     code: str | None
-    stores: list[ValueStore]
+    stores: list[SandboxValueStore]
     transactions: list[Json] = field(default_factory=list)
 
     @property
@@ -94,7 +85,7 @@ class Card:
         return str(self.json["cardId"])
 
     @property
-    def principal(self) -> ValueStore:
+    def principal(self) -> SandboxValueStore:
         return self.stores[0]
 
     def details(self, now: datetime) -> Json:

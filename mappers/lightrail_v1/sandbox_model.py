@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V1's memory: cards, contacts, programs, how money moves, and the replay of what was asked."""
+"""The sandbox of Lightrail V1: cards, contacts, programs, how money moves, and how a repeated request is replayed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mappers.lightrail_v1.sandbox_cards import ApiError, Card, Json, Rule, ValueStore, moment, required, stamp
+from mappers.lightrail_sandbox import ApiError, Json
+from mappers.lightrail_v1.sandbox_cards import Rule, SandboxCard, SandboxValueStore, moment, required, stamp
 
 # Value stores, and what a transaction adds to each.
-Moves = list[tuple[ValueStore, int]]
+Moves = list[tuple[SandboxValueStore, int]]
 
 
 @dataclass
 class SandboxState:
-    """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
+    """The whole state of the sandbox. Hold `lock` around anything that must not interleave with requests."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    cards: dict[str, Card] = field(default_factory=dict)
+    cards: dict[str, SandboxCard] = field(default_factory=dict)
     contacts: dict[str, Json] = field(default_factory=dict)
     programs: dict[str, Json] = field(default_factory=dict)
     # The redemption rules of promotion programs, which programs do not show.
@@ -40,7 +41,7 @@ class SandboxState:
         """Let time pass."""
         self.ahead += step
 
-    def by_code(self, code: str) -> Card:
+    def by_code(self, code: str) -> SandboxCard:
         """Return the card with `code`, to read or to change. Raises KeyError."""
         cards = {card.code: card for card in self.cards.values()}
         return cards[code]
@@ -72,7 +73,7 @@ class SandboxState:
 
     # Cards
 
-    def create_card(self, body: Json, code: str | None = None) -> Card:
+    def create_card(self, body: Json, code: str | None = None) -> SandboxCard:
         kind, currency, value = body.get("cardType"), required(body, "currency", str), body.get("initialValue", 0)
         contact_id: str | None = body.get("contactId")
         program_id: str | None = body.get("programId")
@@ -95,8 +96,8 @@ class SandboxState:
         }  # fmt: skip
         start, expires = moment(body.get("startDate")), moment(body.get("expires"))
         inactive = body.get("inactive") is True
-        principal = ValueStore(self.name("value"), "PRINCIPAL", 0, program_id, start, expires, inactive=inactive)
-        card = Card(shown, code, [principal])
+        principal = SandboxValueStore(self.name("value"), "PRINCIPAL", 0, program_id, start, expires, inactive=inactive)
+        card = SandboxCard(shown, code, [principal])
         if value:
             self._record(card, "INITIAL_VALUE", [(principal, value)], body, "CARDID")
         self.cards[card.id] = card
@@ -111,7 +112,7 @@ class SandboxState:
         if not program["active"] or currency != program["currency"] or not fits:
             raise ApiError(400, f"Failed to create card: it does not fit the Program '{program_id}'.")
 
-    def attach(self, card: Card, body: Json) -> ValueStore:
+    def attach(self, card: SandboxCard, body: Json) -> SandboxValueStore:
         """Attach a promotion."""
         program_id = required(body, "programId", str)
         program = self.programs.get(program_id)
@@ -119,7 +120,7 @@ class SandboxState:
             raise ApiError(400, "The programId must be of a Promotion Program in the card's currency.")
         start, expires = moment(body.get("startDate")), moment(body.get("expires"))
         rules = self.rules.get(program_id, ())
-        store = ValueStore(self.name("value"), "ATTACHED", 0, program_id, start, expires, rules)
+        store = SandboxValueStore(self.name("value"), "ATTACHED", 0, program_id, start, expires, rules)
         card.stores.append(store)
         self._record(card, "INITIAL_VALUE", [(store, body.get("initialValue", 0))], body, "CARDID")
         return store
@@ -138,7 +139,7 @@ class SandboxState:
 
     # Money
 
-    def transact(self, card: Card, body: Json, method: str, *, dry: bool = False) -> Json:
+    def transact(self, card: SandboxCard, body: Json, method: str, *, dry: bool = False) -> Json:
         """Make a drawdown (negative value; pending or not) or a funding, or only work it out."""
         value, currency = required(body, "value", int), required(body, "currency", str)
         if currency != card.json["currency"]:
@@ -152,7 +153,7 @@ class SandboxState:
         kind = "PENDING_CREATE" if body.get("pending") is True else "DRAWDOWN"
         return self._record(card, kind, moves, body, method, dry=dry)
 
-    def _draw(self, card: Card, amount: int, metadata: Any, *, best_effort: bool) -> Moves:
+    def _draw(self, card: SandboxCard, amount: int, metadata: Any, *, best_effort: bool) -> Moves:
         """Take from every store that the rules let pay, in order of expiry."""
         now = self.now()
         active = [store for store in card.stores if store.state(now) == "ACTIVE"]
@@ -170,7 +171,7 @@ class SandboxState:
             raise ApiError(400, "Insufficient Value", "InsufficientValue")
         return moves
 
-    def capture(self, card: Card, transaction_id: str, body: Json) -> Json:
+    def capture(self, card: SandboxCard, transaction_id: str, body: Json) -> Json:
         hold = self._unended(card, transaction_id, "PENDING_CREATE")
         moves = self._moves(card, hold)
         for store, _ in moves:
@@ -181,19 +182,21 @@ class SandboxState:
         self._record(card, "PENDING_CAPTURE", back, reverse, "CARDID", parent=transaction_id)
         return self._record(card, "DRAWDOWN", moves, body, "CARDID", parent=transaction_id)
 
-    def void(self, card: Card, transaction_id: str, body: Json) -> Json:
+    def void(self, card: SandboxCard, transaction_id: str, body: Json) -> Json:
         hold = self._unended(card, transaction_id, "PENDING_CREATE")
         return self._give_back(card, hold, "PENDING_VOID", body)
 
-    def refund(self, card: Card, transaction_id: str, body: Json) -> Json:
+    def refund(self, card: SandboxCard, transaction_id: str, body: Json) -> Json:
         drawdown = self._unended(card, transaction_id, "DRAWDOWN")
         return self._give_back(card, drawdown, "DRAWDOWN_REFUND", body)
 
-    def _give_back(self, card: Card, taken: Json, kind: str, body: Json) -> Json:
+    def _give_back(self, card: SandboxCard, taken: Json, kind: str, body: Json) -> Json:
         moves = [(store, -part) for store, part in self._moves(card, taken)]
         return self._record(card, kind, moves, body, "CARDID", parent=taken["transactionId"])
 
-    def switch(self, card: Card, kind: str, body: Json, stores: Iterable[ValueStore] | None = None) -> Json:
+    def switch(
+        self, card: SandboxCard, kind: str, body: Json, stores: Iterable[SandboxValueStore] | None = None
+    ) -> Json:
         """FREEZE, UNFREEZE, ACTIVATE or CANCELLATION of a card, or of some of its stores."""
         before = self._available(card)
         for store in card.stores if stores is None else stores:
@@ -208,14 +211,14 @@ class SandboxState:
         made["value"] = self._available(card) - before
         return made
 
-    def _usable(self, store: ValueStore) -> ValueStore:
+    def _usable(self, store: SandboxValueStore) -> SandboxValueStore:
         state = store.state(self.now())
         if state != "ACTIVE":
             # Which messageCode the real server gives is not documented.
             raise ApiError(400, f"The card cannot be used: {state}.")
         return store
 
-    def _unended(self, card: Card, transaction_id: str, kind: str) -> Json:
+    def _unended(self, card: SandboxCard, transaction_id: str, kind: str) -> Json:
         """Return the transaction that a capture, void or refund may end. Freezing prevents all transactions."""
         found = next((row for row in card.transactions if row["transactionId"] == transaction_id), None)
         if found is None:
@@ -227,16 +230,24 @@ class SandboxState:
             raise ApiError(400, f"Transaction '{transaction_id}' is not an open {kind}.")
         return found
 
-    def _moves(self, card: Card, row: Json) -> Moves:
+    def _moves(self, card: SandboxCard, row: Json) -> Moves:
         stores = {store.id: store for store in card.stores}
         return [(stores[part["valueStoreId"]], part["value"]) for part in row["transactionBreakdown"]]
 
-    def _available(self, card: Card) -> int:
+    def _available(self, card: SandboxCard) -> int:
         now = self.now()
         return sum(store.value for store in card.stores if store.state(now) == "ACTIVE")
 
     def _record(
-        self, card: Card, kind: str, moves: Moves, body: Json, method: str, *, dry: bool = False, parent: str = ""
+        self,
+        card: SandboxCard,
+        kind: str,
+        moves: Moves,
+        body: Json,
+        method: str,
+        *,
+        dry: bool = False,
+        parent: str = "",
     ) -> Json:
         total = sum(part for _, part in moves)
         breakdown = []

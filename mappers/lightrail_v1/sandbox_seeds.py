@@ -1,15 +1,14 @@
-"""What the stand-in Lightrail V1 starts with: cards in every state, promotions, programs, a customer's own cards."""
+"""What the sandbox of Lightrail V1 starts with: cards in every state, promotions, programs, a customer's own cards."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mappers.lightrail_v1.sandbox_cards import Json, Rule
+from mappers.lightrail_sandbox import FUTURE, PAST, Json
+from mappers.lightrail_v1.sandbox_cards import Rule
 from mappers.lightrail_v1.sandbox_model import SandboxState
 
 PROGRAM = "program-gift-cards"
-
-PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2099-12-31T23:59:59.000Z"
 
 # code -> (what it is, what it is created with; BRL unless it says otherwise)
 _CARDS: dict[str, tuple[str, Json]] = {

@@ -1,19 +1,15 @@
-"""Transactions knows how a step is written at Lightrail V1, and what the answer to it must say."""
+"""How a step is written as a transaction of Lightrail V1, and what the answer to it must say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from mappers.base import ActKind, Memo, Origin, Receipt, StatementLine, Step, Unsupported, Verb
 from mappers.http import segment
+from mappers.lightrail import OURS, step_metadata
 from mappers.lightrail_v1.objects import Posting
 from mappers.money import Currency
-
-# Everything of ours in a transaction's metadata but the cart stands under this one name.
-OURS = "giftbridge"
-LONGEST_DESCRIPTION = 1000
+from mappers.parsing import member
 
 # The transactionType that each verb makes, on its own and on the transaction it acts on.
 KINDS = {Verb.HOLD: "PENDING_CREATE", Verb.DEBIT: "DRAWDOWN", Verb.CREDIT: "FUND", Verb.REFUND: "FUND"}
@@ -40,12 +36,7 @@ def call(step: Step, currency: Currency) -> tuple[str, dict[str, Any]]:
 
 def metadata(memo: Memo, origin: Origin | None = None) -> dict[str, Any]:
     """Return what redemption rules and people may read of a transaction; the cart as in Lightrail's own examples."""
-    told = {
-        "orderId": memo.order_id,
-        "description": memo.description and memo.description[:LONGEST_DESCRIPTION],
-        "origin": origin and asdict(origin),
-    }
-    written: dict[str, Any] = {OURS: {name: item for name, item in told.items() if item}}
+    written = step_metadata(memo, origin)
     if memo.cart:
         items = [{"id": item.id, "quantity": item.quantity, "unit_price": item.unit_price} for item in memo.cart.items]
         written["cart"] = {"total": memo.cart.total, "items": items}
@@ -79,7 +70,7 @@ def receipt(posting: Posting) -> Receipt:
 def entry(posting: Posting, card_id: str, ours: set[str]) -> StatementLine | None:
     """Return the entry of what we made, or of what ended one of `ours` (transaction ids); None for all else."""
     mine = OURS in posting.metadata
-    verb, origin = _verb(posting), _origin(posting.metadata.get(OURS))
+    verb, origin = _verb(posting), Origin.read(member(posting.metadata.get(OURS), "origin"))
     if verb is None or posting.created is None or not (mine or posting.parent in ours):
         return None
     if verb is Verb.CREDIT and origin and origin.act is ActKind.REVERSAL:
@@ -98,14 +89,3 @@ def _verb(posting: Posting) -> Verb | None:
         "FUND": Verb.CREDIT,
     }
     return verbs.get(posting.kind)
-
-
-def _origin(noted: Any) -> Origin | None:
-    """Read our note, which anybody with access to Lightrail may have changed."""
-    origin = noted.get("origin") if isinstance(noted, Mapping) else None
-    if not isinstance(origin, Mapping):
-        return None
-    try:
-        return Origin(**{**origin, "act": ActKind(origin["act"])})
-    except (KeyError, TypeError, ValueError):
-        return None

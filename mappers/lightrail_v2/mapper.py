@@ -1,4 +1,4 @@
-"""The Lightrail V2 mapper knows which call each step is, and what a 409 means."""
+"""The Lightrail V2 mapper: which call each step is, and what a 409 means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from mappers.base import (
     Conflict,
     Holds,
     InsufficientFunds,
-    InvalidOptions,
     IssuedCard,
     Mapper,
     NewCard,
@@ -32,15 +31,14 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend, segment
+from mappers.http import segment
+from mappers.lightrail import KEY_TAKEN, LONGEST_CODE, Rejected, card_id, connect, unknown_if_unread
 from mappers.lightrail_v2 import notes
-from mappers.lightrail_v2.cards import new_value, shows, translate, value_id
-from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client, Rejected
+from mappers.lightrail_v2.cards import new_value, shows, translate
+from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client
 from mappers.lightrail_v2.statement import Statement, receipt_of
 from mappers.money import Currency
 from mappers.whole_capture import plan
-
-LONGEST_CODE = 255
 
 # A hold lasts PT1H to P3M (three calendar months, of which the shortest have 89 days).
 SHORTEST_HOLD = timedelta(hours=1)
@@ -82,7 +80,6 @@ DONE_ALREADY = {
     Verb.VOID: {"TransactionVoided", "TransactionVoiding"},
     Verb.REFUND: {"TransactionReversed"},
 }
-KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +102,7 @@ class LightrailV2(Mapper):
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:
         super().__init__(provider_id, currency, holds, options)
-        # Not left to HttpBackend, which would call the option "headers".
-        key = str(options.api_key)
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise InvalidOptions("api_key", "api_key must be a Lightrail API key: printable, without spaces")
-        headers = {"Authorization": f"Bearer {key}"}
-        self._client = Client(HttpBackend(f"{provider_id} (lightrail_v2)", options.base_url, headers=headers))
+        self._client = Client(connect("lightrail_v2", provider_id, options.base_url, options.api_key))
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         """Look one card up by its code; a customer's cards are not known, as codes are not tied to contacts."""
@@ -135,10 +127,8 @@ class LightrailV2(Mapper):
         try:
             value = self._client.create_value(new_value(new, self.currency, self.options.program_id), deadline)
         except Rejected as rejected:
-            try:
-                found = self._client.value(value_id(new.key), deadline, show_code=True)
-            except BackendUnavailable as error:
-                raise OutcomeUnknown(f"the card may exist, but {error}", answered=True) from error
+            with unknown_if_unread("the card may exist"):
+                found = self._client.value(card_id(new.key), deadline, show_code=True)
             if found is None:
                 raise self._not_issued(rejected) from rejected
             value = found
@@ -154,7 +144,7 @@ class LightrailV2(Mapper):
                 return BackendUnavailable("Lightrail does not know the program in the option program_id")
             case "CurrencyNotFound":
                 return BackendUnavailable(f"Lightrail does not know the currency {self.currency.code}: add it there")
-        return CardUnusable(f"Lightrail does not issue this card: {rejected.message or rejected}")
+        return CardUnusable(f"Lightrail does not issue this card: {rejected.reason}")
 
     def ping(self, deadline: Deadline) -> None:
         """Read the currencies, and see that ours has the same digits there: money would be off by powers of ten."""
@@ -216,14 +206,12 @@ class LightrailV2(Mapper):
 
         The checks that come before the look at the id make a repeat that succeeded answer like a refusal.
         """
-        try:
+        with unknown_if_unread(f"Lightrail refused ({rejected})"):
             receipt = self.ask(step, deadline)
             if receipt is None and rejected.code in KEY_TAKEN and step.verb in (Verb.CAPTURE, Verb.VOID):
                 other = self._client.transaction(step.key, deadline)
                 if other and other.kind != KINDS[step.verb]:
                     raise Conflict("Lightrail has another transaction under this id")
-        except BackendUnavailable as error:
-            raise OutcomeUnknown(f"Lightrail refused ({rejected}), but {error}", answered=True) from error
         if receipt is not None:
             return receipt
         if rejected.code in KEY_TAKEN | DONE_ALREADY.get(step.verb, set()):
@@ -259,7 +247,7 @@ class LightrailV2(Mapper):
 
 def _refusal(rejected: Rejected) -> Refused:
     if rejected.status == 422:
-        return CardUnusable(f"Lightrail does not accept the request: {rejected.message or rejected}")
+        return CardUnusable(f"Lightrail does not accept the request: {rejected.reason}")
     kind, message = REFUSALS.get(rejected.code, (CardUnusable, "Lightrail refuses it"))
     return kind(f"{message} ({rejected})")
 

@@ -1,15 +1,13 @@
-"""Notes knows what a transaction's metadata keeps of ours: what it was for, and the act it belongs to."""
+"""Our notes in a transaction's metadata: what it was for, and the act it belongs to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mappers.base import Origin, Step, Verb
-from mappers.lightrail_v2.cards import OURS
-
-LONGEST_DESCRIPTION = 1000
+from mappers.lightrail import OURS, step_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +21,8 @@ class Notes:
 
 def metadata(step: Step) -> dict[str, Any]:
     """Return the metadata that a step's transaction gets."""
-    told: dict[str, Any] = {
-        "operation": step.verb.value,
-        "orderId": step.memo.order_id,
-        "description": step.memo.description and step.memo.description[:LONGEST_DESCRIPTION],
-        "origin": step.origin and asdict(step.origin),
-    }
-    if step.verb is Verb.CAPTURE:
-        told |= {"valueId": step.card_id, "amount": step.amount}
-    return {OURS: {name: item for name, item in told.items() if item}}
+    captured = {"valueId": step.card_id, "amount": step.amount} if step.verb is Verb.CAPTURE else {}
+    return step_metadata(step.memo, step.origin, operation=step.verb.value, **captured)
 
 
 def read(metadata: Mapping[str, Any]) -> Notes:

@@ -1,4 +1,4 @@
-"""A stand-in for Lightrail V2 under /v2: its routes, its credentials and the cards it starts with."""
+"""A sandbox of Lightrail V2 under /v2: its routes, its credentials and the cards it starts with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from mappers import lightrail_sandbox
+from mappers.lightrail_sandbox import FUTURE, PAST, ApiError, Json, stamp
 from mappers.lightrail_v2 import sandbox_checks as check
-from mappers.lightrail_v2.sandbox_model import ApiError, Json, SandboxState, StoredTransaction, masked, stamp
+from mappers.lightrail_v2.sandbox_model import SandboxState, StoredTransaction, masked
 from mappers.lightrail_v2.sandbox_pages import page, place
-from mappers.sandbox import create_sandbox
 
 DEFAULT_PORT = 28700
 API_KEY = "lightrail-sandbox-key"
@@ -21,8 +22,6 @@ POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
 DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
 
 Page = tuple[Response, dict[str, str]]
-
-PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2099-12-31T23:59:59.000Z"
 
 # code -> (what it is, what it is created with beside its code; BRL unless it says otherwise)
 _CARDS: dict[str, tuple[str, Json]] = {
@@ -81,43 +80,23 @@ def _page(rows: Iterable[Json]) -> Page:
 
 
 def create_app() -> Flask:
-    """Return the stand-in with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
-    app = create_sandbox("lightrail_v2")
+    """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     model = _seeded()
-    app.extensions["backend"] = model
-    _add_guards(app, model)
+
+    def admit(authorization: str) -> None:
+        if authorization not in (f"Bearer {API_KEY}", f"Bearer {POINT_OF_SALE_KEY}"):
+            raise ApiError(401, "Unauthorized")
+        listing = request.method == "GET" and request.path in ("/v2/values", "/v2/currencies")
+        if listing and authorization.endswith(POINT_OF_SALE_KEY):
+            raise ApiError(403, "Forbidden")
+        model.void_overdue()
+
+    unknown_path = {"message": "Not Found", "statusCode": 404}
+    app = lightrail_sandbox.create_app("lightrail_v2", model, admit, unknown_path=unknown_path)
     _add_values(app, model)
     _add_transactions(app, model)
     _add_registers(app, model)
     return app
-
-
-def _add_guards(app: Flask, model: SandboxState) -> None:
-    def refuse(error: ApiError) -> tuple[Response, int]:
-        body = {"message": str(error), "statusCode": error.status} | ({"messageCode": error.code} if error.code else {})
-        return jsonify(body), error.status
-
-    @app.before_request
-    def enter() -> None:
-        # One request at a time: the real server's database has the same effect.
-        model.lock.acquire()
-        if request.path.startswith("/_sandbox/"):
-            return
-        key = request.headers.get("Authorization", "")
-        if key not in (f"Bearer {API_KEY}", f"Bearer {POINT_OF_SALE_KEY}"):
-            raise ApiError(401, "Unauthorized")
-        listing = request.method == "GET" and request.path in ("/v2/values", "/v2/currencies")
-        if listing and key.endswith(POINT_OF_SALE_KEY):
-            raise ApiError(403, "Forbidden")
-        model.void_overdue()
-
-    @app.teardown_request
-    def leave(_: BaseException | None) -> None:
-        model.lock.release()
-
-    app.register_error_handler(ApiError, refuse)
-    app.register_error_handler(404, lambda _: refuse(ApiError(404, "Not Found")))
-    app.register_error_handler(405, lambda _: refuse(ApiError(404, "Not Found")))
 
 
 def _add_values(app: Flask, model: SandboxState) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2's schemas: what a request body may hold, and the 422 for everything else."""
+"""What a request body may hold in the sandbox of Lightrail V2, and the 422 for everything else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mappers.lightrail_v2.sandbox_model import LARGEST_BALANCE, ApiError, Json, stamp
+from mappers.lightrail_sandbox import ApiError, Json, stamp
+from mappers.lightrail_v2.sandbox_model import LARGEST_BALANCE
 
 
 class Wrong(ValueError):

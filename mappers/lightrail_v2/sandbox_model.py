@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2's memory: values, transactions and contacts, and the order in which it refuses."""
+"""The sandbox of Lightrail V2: values, transactions and contacts, and the order in which it refuses."""
 
 from __future__ import annotations
 
@@ -10,25 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from mappers.lightrail_sandbox import CODE_LETTERS, ApiError, Json, stamp
+
 LARGEST_BALANCE = 2147483647
 # Automatic voids are made by a job that runs every ten minutes.
 AUTOMATIC_VOID_DELAY = timedelta(minutes=10)
-CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """An answer other than success, with Lightrail's `messageCode` where it has one."""
-
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def masked(value: Json) -> str | None:
@@ -53,7 +39,7 @@ class StoredTransaction:
 
 @dataclass
 class SandboxState:
-    """Everything the stand-in knows. Hold `lock` around anything that must not interleave with requests."""
+    """The whole state of the sandbox. Hold `lock` around anything that must not interleave with requests."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     read_lag_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2's pages: how a list is cut, and the links from one page to the others."""
+"""Pages in the sandbox of Lightrail V2: how a list is cut, and the links from one page to the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
-from mappers.lightrail_v2.sandbox_model import Json
+from mappers.lightrail_sandbox import Json
 
 MAXIMUM_LIMIT = 1000
 

@@ -1,4 +1,4 @@
-"""The memory mapper knows a gift card system that lives in this very process, and gives it the ledger's verbs."""
+"""The memory mapper: a gift card system in this process, with all the ledger's verbs."""
 
 from __future__ import annotations
 

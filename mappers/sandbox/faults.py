@@ -1,4 +1,4 @@
-"""A fault plan knows how a stand-in backend is to misbehave: which request, in which way, how often."""
+"""How a sandbox is to misbehave: at which request, in which way, how often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The writer knows which files a new mapper consists of, in this repository and as a package of its own."""
+"""Writes the files of a new mapper, in this repository or as a package of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mappers.registry import BUILT_IN
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
-# Stand-ins of skeletons listen on one of these ports, so that two of them seldom meet.
+# Sandboxes of skeletons listen on one of these ports, so that two of them seldom meet.
 FIRST_PORT = 28800
 PORTS = 1000
 
@@ -24,7 +24,11 @@ IMPORT = re.compile(r"^from (mappers\.\S+) import ([^(\n]+|\([^)]*\))\n", re.MUL
 IMPORTS = re.compile(r"(?:^from mappers\.[^(\n]+(?:\([^)]*\))?\n\n?)+", re.MULTILINE)
 
 # Where a package finds what a built-in mapper imports from these modules; all else is in `giftbridge.mapper`.
-FACADE = {"mappers.sandbox": "giftbridge.sandbox", "mappers.conformance": "giftbridge.testing"}
+FACADE = {
+    "mappers.conformance": "giftbridge.testing",
+    "mappers.parsing": "giftbridge.parsing",
+    "mappers.sandbox": "giftbridge.sandbox",
+}
 LINE_LENGTH = 120
 
 IN_TREE_STEPS = """\

@@ -1,4 +1,4 @@
-"""Cards knows what a Vauchar gift card is worth to us: its balance, and whether and why not it can pay."""
+"""Vauchar gift cards: their balance, and whether they can pay or why not."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""The client knows Vauchar's wire: paths, JSON and HTTP statuses (Vauchar API reference, Gift Cards API 2.0.0)."""
+"""Vauchar's calls: paths, JSON and HTTP statuses (Vauchar API reference, Gift Cards API 2.0.0)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from mappers.base import BackendUnavailable, CardNotFound
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
+from mappers.parsing import Malformed, amount, member
 
 # The reference says that lists are "paginated" and names no mechanism. A list whose length is a likely page size
 # may be one page of several; any other is taken as complete.
@@ -254,7 +254,7 @@ def _gift_card(data: Any) -> GiftCard:
 
 
 def _text(data: Any, name: str) -> str:
-    value = data.get(name) if isinstance(data, Mapping) else None
+    value = member(data, name)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
@@ -272,11 +272,7 @@ def _integer(data: Any, name: str) -> int:
 
 def _amount(data: Any, name: str) -> Decimal:
     """Read an amount: Vauchar answers with strings; numbers are accepted too."""
-    value = data.get(name) if isinstance(data, Mapping) else None
-    amount = Decimal("NaN")
-    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
-        with suppress(DecimalException):
-            amount = Decimal(value)
-    if not amount.is_finite():
-        raise BackendUnavailable(f"Vauchar's answer has no amount in {name!r}")
-    return amount
+    try:
+        return amount(data, name)
+    except Malformed as error:
+        raise BackendUnavailable(f"Vauchar's answer has no amount in {name!r}") from error

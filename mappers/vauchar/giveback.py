@@ -1,4 +1,4 @@
-"""Giving back knows which redemptions to delete, and which to make smaller, to return a sum exactly."""
+"""Which redemptions to delete, and which to make smaller, to return a sum exactly."""
 
 from __future__ import annotations
 

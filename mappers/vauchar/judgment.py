@@ -1,4 +1,4 @@
-"""Judgment knows what a card's balance and redemptions prove about a redemption whose answer was lost."""
+"""What a card's balance and redemptions prove about a redemption whose answer was lost."""
 
 from __future__ import annotations
 

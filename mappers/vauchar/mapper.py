@@ -1,4 +1,4 @@
-"""The Vauchar mapper knows how to hold, capture and refund where a backend only redeems and deletes redemptions."""
+"""The Vauchar mapper: how to hold, capture and refund where a backend only redeems and deletes redemptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model knows how Vauchar keeps gift cards and redemptions, in memory: no holds, no idempotency, no top-ups."""
+"""The state of the sandbox of Vauchar: gift cards and redemptions; no holds, no idempotency, no top-ups."""
 
 from __future__ import annotations
 

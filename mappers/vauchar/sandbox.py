@@ -1,4 +1,4 @@
-"""The sandbox stands in for Vauchar on loopback and behaves as its API reference says, idempotency missing included."""
+"""A sandbox of Vauchar on this machine. It behaves as the API reference says, without idempotency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statement knows which of a card's redemptions are ours, and when the list cannot tell."""
+"""The statement: which of a card's redemptions are ours, and when the list cannot tell."""
 
 from __future__ import annotations
 

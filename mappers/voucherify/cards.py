@@ -1,4 +1,4 @@
-"""Cards knows what a gift voucher is worth to us, whether it can pay, and how a new one is asked for."""
+"""Gift vouchers as cards: what they are worth, whether they can pay, and how a new one is made."""
 
 from __future__ import annotations
 

@@ -1,29 +1,26 @@
-"""The client knows the calls of Voucherify's API (reference v2018-08-01): paths, and what an HTTP status means."""
+"""Voucherify's calls: paths, and what an HTTP status means (API reference v2018-08-01)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from mappers.base import BackendUnavailable, CardNotFound, OutcomeUnknown
+from mappers.base import BackendUnavailable, CardNotFound
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
+from mappers.parsing import Parsed, integer, understood
 from mappers.voucherify.objects import (
-    UNREADABLE,
     Movement,
     Redemption,
     Rejected,
     Voucher,
     error_key,
-    integer,
     page,
     parse_redemption,
     parse_voucher,
     the_redemption,
     the_rollback,
 )
-
-Parsed = TypeVar("Parsed")
 
 # The most that one list of transactions may show.
 PAGE_SIZE = 100
@@ -107,10 +104,7 @@ class Client:
             if answer.status == 404 and rejected.key in MISSING:
                 return None
             raise BackendUnavailable(f"Voucherify answers {rejected} ({operation})")
-        try:
-            return parse(answer.body)
-        except UNREADABLE as error:
-            raise BackendUnavailable(f"Voucherify's answer cannot be understood ({operation})") from error
+        return understood(answer.body, parse, "Voucherify", operation)
 
     def _write(
         self,
@@ -128,11 +122,7 @@ class Client:
         )
         if answer.status >= 400:
             raise _rejected(answer)
-        try:
-            return parse(answer.body)
-        except UNREADABLE as error:
-            message = f"Voucherify's answer cannot be understood ({operation})"
-            raise OutcomeUnknown(message, answered=True) from error
+        return understood(answer.body, parse, "Voucherify", operation, wrote=True)
 
 
 def _rejected(answer: Answer) -> Rejected:

@@ -1,4 +1,4 @@
-"""The Voucherify mapper knows which call each step is, how a lost answer is looked up, and what a refusal means."""
+"""The Voucherify mapper: which call each step is, how a lost answer is looked up, and what a refusal means."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from mappers.base import (
 from mappers.deadline import Deadline
 from mappers.http import HttpBackend
 from mappers.money import Currency
+from mappers.options import checked_key
 from mappers.voucherify import notes
 from mappers.voucherify.cards import DIGITS, code_for, hundredths, issued_under, new_voucher, spendable, translate
 from mappers.voucherify.client import MISSING, Client
@@ -81,9 +82,7 @@ class Voucherify(Mapper):
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VoucherifyOptions) -> None:
         super().__init__(provider_id, currency, holds, options)
         for name in ("app_id", "app_token"):
-            value = str(getattr(options, name))
-            if not value or not value.isascii() or not value.isprintable() or " " in value:
-                raise InvalidOptions(name, f"{name} must be the project's server-side key: printable, without spaces")
+            checked_key(name, str(getattr(options, name)), "the project's server-side key")
         if currency.digits > DIGITS:
             message = (
                 f"Voucherify counts in hundredths: {currency.code} has {currency.digits} digits, use another mapper"

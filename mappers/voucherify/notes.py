@@ -1,4 +1,4 @@
-"""Notes knows what a movement at Voucherify keeps of ours: the step it was, and the act that step belongs to."""
+"""Our notes at Voucherify: the step that a movement was, and the act that the step belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects knows how Voucherify's API (reference v2018-08-01) writes vouchers, redemptions and transactions."""
+"""What Voucherify answers with: vouchers, redemptions and transactions (API reference v2018-08-01)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from mappers.parsing import filled, integer, metadata, moment, optional, text
+
 # What an error's key may look like. Its message and details may hold the code, so they are never shown.
 ERROR_KEY = re.compile(r"[a-z0-9_]{1,60}")
-
-# What reading a JSON value of another shape than expected raises.
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class Kind(StrEnum):
@@ -85,19 +84,19 @@ class Movement:
 
 
 def parse_voucher(data: Any) -> Voucher:
-    """Read a voucher. One of UNREADABLE says that it is none."""
+    """Read a voucher."""
     gift, limit = data.get("gift"), data.get("redemption") or {}
     return Voucher(
-        id=_required(data, "id"),
-        code=_required(data, "code"),
+        id=filled(data, "id"),
+        code=filled(data, "code"),
         balance=integer(gift, "balance") if data["type"] == "GIFT_VOUCHER" else None,
         active=data["active"] is True,
-        starts=_moment(data.get("start_date")),
-        expires=_moment(data.get("expiration_date")),
-        created=_moment(data.get("created_at")),
-        quantity=None if limit.get("quantity") is None else integer(limit, "quantity"),
-        redeemed_quantity=integer(limit, "redeemed_quantity") if limit.get("redeemed_quantity") else 0,
-        metadata=data.get("metadata") or {},
+        starts=optional(moment, data, "start_date"),
+        expires=optional(moment, data, "expiration_date"),
+        created=optional(moment, data, "created_at"),
+        quantity=optional(integer, limit, "quantity"),
+        redeemed_quantity=optional(integer, limit, "redeemed_quantity") or 0,
+        metadata=metadata(data),
     )
 
 
@@ -109,13 +108,13 @@ def parse_redemption(data: Any) -> Redemption:
     gift = (data.get("voucher") or {}).get("gift") or {}
     rollback = data.get("object") == "redemption_rollback"
     return Redemption(
-        id=_required(data, "id"),
-        amount=None if data.get("amount") is None else integer(data, "amount"),
-        parent="" if rollback else _text(data, "redemption"),
+        id=filled(data, "id"),
+        amount=optional(integer, data, "amount"),
+        parent="" if rollback else (optional(text, data, "redemption") or ""),
         rolled_back=bool(related) or data.get("status") == "ROLLED_BACK",
-        rollback_id=_required(related[0], "id") if related else "",
-        metadata=data.get("metadata") or {},
-        balance=None if gift.get("balance") is None else integer(gift, "balance"),
+        rollback_id=filled(related[0], "id") if related else "",
+        metadata=metadata(data),
+        balance=optional(integer, gift, "balance"),
     )
 
 
@@ -147,59 +146,25 @@ def page(data: Any) -> tuple[list[Movement], str]:
     movements = [_movement(item) for item in data["data"]]
     if not data.get("has_more"):
         return movements, ""
-    return movements, _text(data, "more_starting_after") or movements[-1].id
+    return movements, (optional(text, data, "more_starting_after") or "") or movements[-1].id
 
 
 def _movement(data: Any) -> Movement:
     details = data["details"]
-    kind = _required(data, "type")
+    kind = filled(data, "type")
     named = details.get("order") or {} if kind == Kind.REDEMPTION else data
-    created = _moment(data["created_at"])
-    if created is None:
-        raise ValueError("a transaction without its date")
     return Movement(
-        id=_required(data, "id"),
+        id=filled(data, "id"),
         kind=kind,
         amount=integer(details["balance"], "amount"),
         balance=integer(details["balance"], "balance"),
-        source_id=_text(named, "source_id"),
-        redemption_id=_text(details.get("redemption") or {}, "id"),
-        rollback_id=_text(details.get("rollback") or {}, "id"),
-        reason=_text(data, "reason"),
-        created=created,
+        source_id=optional(text, named, "source_id") or "",
+        redemption_id=optional(text, details.get("redemption") or {}, "id") or "",
+        rollback_id=optional(text, details.get("rollback") or {}, "id") or "",
+        reason=optional(text, data, "reason") or "",
+        created=moment(data, "created_at"),
     )
 
 
 def error_key(key: Any) -> str:
     return key if isinstance(key, str) and ERROR_KEY.fullmatch(key) else ""
-
-
-def _text(data: Any, name: str) -> str:
-    value = data.get(name)
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
-    return value or ""
-
-
-def _required(data: Any, name: str) -> str:
-    text = _text(data, name)
-    if not text:
-        raise ValueError(f"{name} is missing")
-    return text
-
-
-def integer(data: Any, name: str) -> int:
-    value = data[name]
-    if type(value) is not int:
-        raise TypeError(f"{name} is no integer")
-    return value
-
-
-def _moment(text: Any) -> datetime | None:
-    """Read an ISO 8601 timestamp with its zone."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return moment

@@ -1,4 +1,4 @@
-"""The sandbox stands in for Voucherify on loopback and behaves as its API reference says, without idempotency."""
+"""A sandbox of Voucherify on this machine. It behaves as the API reference says, without idempotency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model knows how Voucherify keeps gift vouchers and their transactions, in memory: no holds, no idempotency."""
+"""The state of the sandbox of Voucherify: gift vouchers and their transactions; no holds, no idempotency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statement knows which of a voucher's transactions are ours or ended something of ours, and what each one did."""
+"""The statement: which of a voucher's transactions we made or had ended by others, and what each one did."""
 
 from __future__ import annotations
 

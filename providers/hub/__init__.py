@@ -1,1 +1,1 @@
-"""VTEX's Gift Card Hub seen from here: its API, its calls to a serviceUrl, and a stand-in for it."""
+"""VTEX's Gift Card Hub: its API, its calls to a serviceUrl, and a sandbox of it."""

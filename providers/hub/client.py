@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from mappers.base import InvalidOptions, Secret
 from mappers.deadline import Deadline
-from mappers.wire import checked_base_url, encode, retry_after_seconds
+from mappers.exact_json import encode
+from mappers.http.addresses import checked_base_url
+from mappers.http.headers import retry_after_seconds
 from providers.hub.calls import HttpClient, NoReply, Reply
 
 # VTEX's own provider; every account starts with it.

@@ -1,4 +1,4 @@
-"""The sandbox stands in for VTEX's Gift Card Hub: its API for stores, and what it does at a registered provider."""
+"""A sandbox of VTEX's Gift Card Hub: its API for stores, and what it does at a registered provider."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mappers.base import Secret
 from mappers.deadline import Deadline
-from mappers.wire import decode, encode
+from mappers.exact_json import decode, encode
 from providers.hub.calls import HttpClient, NoReply, Reply
 from providers.hub.client import EDIT, NATIVE, VIEW
 from providers.hub.service_url import CARD_SECONDS, HUB_SECONDS, ServiceCaller, card_path, transaction_path

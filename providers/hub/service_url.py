@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mappers.base import Secret
 from mappers.deadline import Deadline
-from mappers.wire import encode
+from mappers.exact_json import encode
 from providers.hub.calls import HttpClient, Reply
 
 MEDIA_TYPE = "application/vnd.vtex.giftcards.v1+json"

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-import mappers.http
+import mappers.http.client
 from app.ledger import names
 from app.ledger.errors import LedgerError
 from app.ledger.transaction import State, Transaction
@@ -239,7 +239,7 @@ def serve(pipe: Pipe, providers: Path) -> None:
     """Fork a process for each job that comes, until no more can come."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     # So that a call with that little time left is sent.
-    mappers.http.MINIMUM_WRITE_SECONDS = NEARLY_UP_SECONDS / 10
+    mappers.http.client.MINIMUM_WRITE_SECONDS = NEARLY_UP_SECONDS / 10
     registry = Registry.load(providers)
     gc.freeze()
     while True:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from mappers import http
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend
+from mappers.http import Answer, HttpBackend, client
 from mappers.http.breaker import FAILURES_TO_OPEN
 from tests.mappers.servers import Behavior, Line, Server, answering, closed_port, read, serving, write
 
@@ -23,10 +22,10 @@ def test_a_refused_connection_is_tried_again_then_unavailable(
     call: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("mappers.http.time.sleep", pauses.append)
+    monkeypatch.setattr(client.time, "sleep", pauses.append)
     with pytest.raises(BackendUnavailable):
         call(closed_port())
-    assert pauses == [http.RETRY_PAUSE_SECONDS] * http.CONNECT_RETRIES
+    assert pauses == [client.RETRY_PAUSE_SECONDS] * client.CONNECT_RETRIES
 
 
 def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +37,7 @@ def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: py
         listener.listen()
         started.append(Server(answering(), listener=listener))
 
-    monkeypatch.setattr("mappers.http.time.sleep", come_back)
+    monkeypatch.setattr(client.time, "sleep", come_back)
     try:
         answer = write(f"http://127.0.0.1:{listener.getsockname()[1]}")
     finally:
@@ -182,7 +181,7 @@ def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repe
 def test_a_call_without_enough_time_left_is_not_started(
     call: Callable[..., Answer], seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "MINIMUM_WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "MINIMUM_WRITE_SECONDS", 0.5)
     with serving(answering()) as server, pytest.raises(BackendUnavailable, match="not asked"):
         call(server.url, seconds)
     assert server.connections == 0
@@ -227,7 +226,7 @@ def test_refusals_never_open_the_breaker(status: str) -> None:
 
 
 def test_refused_connections_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mappers.http.time.sleep", lambda _: None)
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)
     backend = HttpBackend("acme", closed_port())
     for _ in range(FAILURES_TO_OPEN):
         with pytest.raises(BackendUnavailable):

@@ -27,7 +27,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail_v2.cards import value_id
+from mappers.lightrail import card_id
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.money import Currency
 from tests.mappers.lightrail_v2_wire import CREDIT, DEBIT, KEY, NO_TRANSACTION, PENDING, STEP, URL, build, refused, step
@@ -204,7 +204,7 @@ def test_a_card_that_is_not_issued_says_why(
 ) -> None:
     wire.post(f"{URL}/values", json=refused(code, "less than the minInitialBalance 100."), status=409)
     missing = {"message": "no", "statusCode": 404, "messageCode": "ValueNotFound"}
-    wire.add(responses.GET, f"{URL}/values/{value_id('new-1')}", json=missing, status=404)
+    wire.add(responses.GET, f"{URL}/values/{card_id('new-1')}", json=missing, status=404)
     with pytest.raises(kind, match=message):
         mapper.issue(NewCard("new-1"), deadline)
 

@@ -133,21 +133,21 @@ MUTATIONS = [
     # Mappers.
     Mutation(
         "redirects are not followed",
-        "mappers/http/__init__.py",
+        "mappers/http/attempt.py",
         "allow_redirects=False",
         "allow_redirects=True",
         HTTP + "a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once",
     ),
     Mutation(
         "a write that was sent is not sent again",
-        "mappers/http/__init__.py",
+        "mappers/http/client.py",
         "        if not request.moves_money:\n            retries |=",
         "        if True:\n            retries |=",
         HTTP + "a_write_reset_after_it_was_sent_is_unknown_and_sent_once",
     ),
     Mutation(
         "the adapter repeats nothing by itself",
-        "mappers/http/__init__.py",
+        "mappers/http/attempt.py",
         "max_retries=0",
         'max_retries=__import__("urllib3").Retry(3, allowed_methods=None, status_forcelist=[500])',
         HTTP + "a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once",

@@ -25,8 +25,12 @@ SURFACE = {
         Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart CartItem Conflict Currency
         Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard
         Mapper MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret StatementLine Step
-        TransactionFacts
-        Undecidable UnknownCurrency Unsupported Unwritten Verb mask_code option_names plan_whole_capture segment
+        TransactionFacts Undecidable UnknownCurrency Unsupported Unwritten Verb checked_key mask_code option_names
+        plan_whole_capture segment
+    """,
+    "giftbridge.parsing": """
+        Malformed OwnNotes Parsed amount filled flag integer list_of mapping member metadata moment optional rows text
+        understood whole written
     """,
     "giftbridge.sandbox": "CONTROL Fault Sandbox create_sandbox running",
     "giftbridge.testing": "MapperConformance",

@@ -10,7 +10,7 @@ import pytest
 from app.ledger.caller import Caller
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation
-from app.protocol import schemas, wire
+from app.protocol import json_body, schemas
 from app.protocol.errors import InvalidRequest
 from mappers.base import Cart, CartItem, Customer, NewCard, Query
 from mappers.money import Currency
@@ -31,15 +31,15 @@ CREDIT = """{"operation":"Credit","value":28.4,"description":"Order v2915869org-
 
 
 def authorization(text: str, currency: Currency = BRL) -> AuthorizationRequest:
-    return schemas.load_authorization(wire.parse(text.encode()), currency, "card-24", "correlation")
+    return schemas.load_authorization(json_body.parse(text.encode()), currency, "card-24", "correlation")
 
 
 def change(text: str, currency: Currency = BRL) -> ChangeRequest:
-    return schemas.load_change(wire.parse(text.encode()), currency, "card-24", "gb-07aa", "correlation")
+    return schemas.load_change(json_body.parse(text.encode()), currency, "card-24", "gb-07aa", "correlation")
 
 
 def new_card(text: str, provider_id: str = "acme", today: date = TODAY) -> NewCard:
-    return schemas.load_new_card(wire.parse(text.encode()), provider_id, BRL, today)
+    return schemas.load_new_card(json_body.parse(text.encode()), provider_id, BRL, today)
 
 
 def with_value(value: str) -> str:
@@ -48,7 +48,7 @@ def with_value(value: str) -> str:
 
 class TestSearch:
     def test_the_documented_search_is_read(self) -> None:
-        assert schemas.load_query(wire.parse(SEARCH.encode()), BRL) == Query(
+        assert schemas.load_query(json_body.parse(SEARCH.encode()), BRL) == Query(
             code="XTYB-IOBW-WLJE-SEYG",
             customer=Customer("234235", id="3b1abc17-988e", email="email@domain.com", document="234235"),
             relation_name=None,

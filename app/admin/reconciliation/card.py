@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from app.admin.reconciliation.run import Difference, Kind, Run, milliseconds, words
+from app.admin.reconciliation.run import Difference, Kind, Run, words
 from app.ledger.caller import Caller
 from app.ledger.errors import LedgerError, LedgerUnavailable
+from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import KNOWN_TO_VTEX, Part, Reason, State, Transaction, done_steps

@@ -8,8 +8,9 @@ from datetime import datetime
 from itertools import chain, groupby, islice
 
 from app.admin.reconciliation.card import CardComparison
-from app.admin.reconciliation.run import Difference, Run, milliseconds
+from app.admin.reconciliation.run import Difference, Run
 from app.ledger import names
+from app.ledger.milliseconds import milliseconds
 from app.parts import Parts
 from mappers.base import BackendUnavailable, MapperError, OutcomeUnknown, StatementLine, Unsupported
 from mappers.capabilities import keeps_statement

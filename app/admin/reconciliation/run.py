@@ -8,6 +8,7 @@ from typing import Literal
 
 from app.ledger import names
 from app.ledger.errors import LedgerError, LedgerUnavailable
+from app.ledger.milliseconds import milliseconds
 from app.ledger.transaction import Address, Operation
 from app.parts import Parts
 from mappers.base import DoneStep, MapperError, Origin, StatementLine
@@ -100,10 +101,6 @@ class Run:
             raise
         except (MapperError, LedgerError):
             return False
-
-
-def milliseconds(date: datetime) -> int:
-    return int(date.timestamp() * 1000)
 
 
 def words(provider: Provider, what: DoneStep | StatementLine) -> str:

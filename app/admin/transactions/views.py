@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from app.ledger.errors import TransactionNotFound
+from app.ledger.milliseconds import moment
 from app.ledger.transaction import ActRecord, Operation, State, Transaction, done_steps
 from app.parts import Parts
 from mappers.base import ActKind, Undecidable
@@ -98,7 +99,7 @@ def show(parts: Parts, record: Transaction) -> Story:
         transaction=summary(parts, record),
         description=record.memo.description,
         holds=record.holds,
-        expires=_date(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
+        expires=moment(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
         acts=tuple(act_view(act, currency) for act in record.acts),
         events=tuple(_event(row, numbers) for row in parts.storage.events(record.id)),
     )
@@ -110,7 +111,7 @@ def summary(parts: Parts, record: Transaction) -> Summary:
     unresolved_act = record.unresolved_act
     return Summary(
         id=record.id,
-        date=_date(record.date),
+        date=moment(record.date),
         provider=record.provider_id,
         card=record.card_id,
         operation=record.operation,
@@ -134,7 +135,7 @@ def act_view(act: ActRecord, currency: Currency) -> ActView:
         what=WORDS[act.kind],
         oid=act.oid,
         state=act.state,
-        date=_date(act.date),
+        date=moment(act.date),
         amount=currency.to_decimal(act.amount),
         voided=currency.to_decimal(act.voided),
         refunded=currency.to_decimal(act.refunded),
@@ -176,7 +177,7 @@ def patience(parts: Parts) -> Deadline:
 
 def _event(row: dict[str, Any], numbers: dict[str, int]) -> Event:
     return Event(
-        date=_date(row["at"]),
+        date=moment(row["at"]),
         what=row["what"],
         act=numbers.get(row.get("act") or ""),
         attempt=row.get("attempt"),
@@ -184,7 +185,3 @@ def _event(row: dict[str, Any], numbers: dict[str, int]) -> Event:
         correlation=row.get("correlation"),
         detail=row.get("detail"),
     )
-
-
-def _date(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

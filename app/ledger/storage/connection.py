@@ -13,6 +13,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, TryAgainError
 
 from app.ledger.errors import LedgerUnavailable
+from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.clients import connector
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class Connection:
                 pipeline.execute_command("ASKING")  # type: ignore[no-untyped-call]
             script(pipeline)
             if self._replicas:
-                pipeline.wait(self._replicas, int(self._replication / timedelta(milliseconds=1)))
+                pipeline.wait(self._replicas, milliseconds(self._replication))
             answers = pipeline.execute(raise_on_error=False)
         for answer in answers:
             if isinstance(answer, Exception):

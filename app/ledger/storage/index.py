@@ -12,6 +12,7 @@ import redis
 from redis.client import Pipeline
 
 from app.ledger import names
+from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import Address, Transaction
@@ -42,7 +43,7 @@ class Index:
 
     def due_within(self, duration: timedelta) -> list[str]:
         """Return the ids of transactions somebody must look at before `duration` is over."""
-        until = self._connection.now_milliseconds() + int(duration.total_seconds() * 1000)
+        until = self._connection.now_milliseconds() + milliseconds(duration)
         found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
         return [transaction_id for rows in found for transaction_id in rows]
 
@@ -105,7 +106,7 @@ class Index:
 
     def count(self, since: datetime | None = None) -> int:
         """Return how many transactions there are, or were opened since a date."""
-        lowest = _milliseconds(since)
+        lowest = milliseconds(since) if since else 0
         return sum(self._ask_all(lambda pipeline, key: pipeline.zcount(key, lowest, "+inf"), "all"))
 
     def every(self, since: datetime | None = None) -> Iterator[list[Address]]:
@@ -114,7 +115,7 @@ class Index:
         Each is yielded once, whatever else is opened or forgotten meanwhile.
         """
         for bucket in range(names.BUCKETS):
-            last = Row(_milliseconds(since), "")
+            last = Row(milliseconds(since) if since else 0, "")
             while rows := self._after(bucket, last):
                 yield self._addresses(rows)
                 last = rows[-1]
@@ -133,7 +134,7 @@ class Index:
     def postpone(self, record: Transaction, delay: timedelta) -> None:
         """Look at a transaction again later; for what cannot be worked on now."""
         key = keys.for_scripts(record.address)[2]
-        at = self._connection.now_milliseconds() + int(delay.total_seconds() * 1000)
+        at = self._connection.now_milliseconds() + milliseconds(delay)
         self._connection.call(lambda client: client.zadd(key, {record.id: at}, gt=True))
 
     def _after(self, bucket: int, last: Row) -> list[Row]:
@@ -176,7 +177,3 @@ class Index:
                 ask(pipeline, keys.in_bucket(bucket, name))
 
         return self._connection.pipeline(fill)
-
-
-def _milliseconds(date: datetime | None) -> int:
-    return 0 if date is None else int(date.timestamp() * 1000)

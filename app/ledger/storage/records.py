@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from app.ledger.errors import LedgerUnavailable
+from app.ledger.milliseconds import milliseconds
 from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
 from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
@@ -170,7 +171,3 @@ def _load_memo(written: str) -> Memo:
         customer=Customer(**customer) if customer else None,
         cart=Cart(cart["total"], tuple(CartItem(**item) for item in cart["items"])) if cart else None,
     )
-
-
-def milliseconds(duration: timedelta) -> int:
-    return int(duration.total_seconds() * 1000)

@@ -12,6 +12,7 @@ from redis.client import Pipeline
 
 from app.ledger import names
 from app.ledger.caller import Caller
+from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.answers import (
     AppendAnswer,
@@ -33,7 +34,6 @@ from app.ledger.storage.records import (
     dump_steps,
     dump_transaction,
     load_transaction,
-    milliseconds,
     steps_done,
 )
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction

@@ -1,4 +1,4 @@
-"""The Toy mapper behaves as every mapper must, over real sockets against its stand-in."""
+"""The Toy mapper behaves as every mapper must, over real sockets against its sandbox."""
 
 from decimal import Decimal
 

@@ -1,1 +1,1 @@
-"""Everything about Toy: its wire, what that means to the ledger, and a stand-in to try it on."""
+"""Everything about Toy: its calls, what that means to the ledger, and a sandbox to try it on."""

@@ -1,15 +1,14 @@
-"""The client knows Toy's wire: its paths, JSON and statuses (its stand-in's: there is no such service)."""
+"""Toy's calls: paths, JSON and statuses (those of its sandbox: there is no such service)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
-from giftbridge.mapper import Answer, BackendUnavailable, Deadline, HttpBackend, OutcomeUnknown, segment
-
-Parsed = TypeVar("Parsed")
+from giftbridge.mapper import Answer, BackendUnavailable, Deadline, HttpBackend, segment
+from giftbridge.parsing import Parsed, amount, member, metadata, rows, text, understood
 
 
 class Rejected(Exception):
@@ -52,11 +51,11 @@ class Client:
 
     def verify(self, deadline: Deadline) -> None:
         """Make one call that needs the credentials and changes nothing."""
-        self._read("/account", "verify", lambda data: data["name"], deadline, breaker=False)
+        self._read("/account", "verify", lambda data: text(data, "name"), deadline, breaker=False)
 
     def card_with_code(self, code: str, deadline: Deadline) -> BackendCard | None:
         """Return the one card with this code, None where there is none."""
-        cards = self._read("/cards", "find", lambda data: data["cards"], deadline, query={"code": code})
+        cards = self._read("/cards", "find", lambda data: rows(data, "cards"), deadline, query={"code": code})
         return parse_card(cards[0]) if cards else None
 
     def card(self, card_id: str, deadline: Deadline) -> BackendCard | None:
@@ -94,10 +93,7 @@ class Client:
             if missing and answer.status == 404 and rejected.code == missing:
                 return None
             raise BackendUnavailable(f"Toy answers {rejected} ({operation})")
-        try:
-            return parse(answer.body)
-        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-            raise BackendUnavailable(f"Toy's answer cannot be understood ({operation})") from error
+        return understood(answer.body, parse, "Toy", operation)
 
     def _write(
         self,
@@ -115,33 +111,29 @@ class Client:
         )
         if answer.status >= 400:
             raise _rejected(answer)
-        try:
-            return parse(answer.body)
-        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-            message = f"Toy's answer cannot be understood ({operation})"
-            raise OutcomeUnknown(message, answered=True) from error
+        return understood(answer.body, parse, "Toy", operation, wrote=True)
 
 
 def parse_card(data: Any) -> BackendCard:
-    """Read a card from Toy's JSON. A KeyError, TypeError or ValueError says that it is none."""
+    """Read a card from Toy's JSON, with the readers of mappers.parsing."""
     return BackendCard(
-        id=data["id"],
-        code=data["code"],
-        balance=Decimal(data["balance"]),
-        currency=data["currency"],
-        state=data["state"],
-        notes=data["notes"],
+        id=text(data, "id"),
+        code=text(data, "code"),
+        balance=amount(data, "balance"),
+        currency=text(data, "currency"),
+        state=text(data, "state"),
+        notes=metadata(data, "notes"),
     )
 
 
 def parse_movement(data: Any) -> Movement:
     """Read a movement from Toy's JSON."""
     return Movement(
-        key=data["key"],
-        card_id=data["card"],
-        kind=data["kind"],
-        amount=Decimal(data["amount"]),
-        balance=Decimal(data["balance"]),
+        key=text(data, "key"),
+        card_id=text(data, "card"),
+        kind=text(data, "kind"),
+        amount=amount(data, "amount"),
+        balance=amount(data, "balance"),
     )
 
 
@@ -149,5 +141,5 @@ def _rejected(answer: Answer) -> Rejected:
     """Return what a 4xx says. Credentials that are refused say nothing about a card: nothing was done."""
     if answer.status in (401, 403):
         raise BackendUnavailable(f"Toy answers {answer.status}: check the option api_key")
-    code = answer.body.get("error") if isinstance(answer.body, Mapping) else None
+    code = member(answer.body, "error")
     return Rejected(answer.status, code if isinstance(code, str) else "")

@@ -1,4 +1,4 @@
-"""The Toy mapper knows what Toy's cards, movements and refusals mean to the ledger."""
+"""The Toy mapper: what Toy's cards, movements and refusals mean to the ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from giftbridge.mapper import (
     HttpBackend,
     InsufficientFunds,
     InvalidAmount,
-    InvalidOptions,
     IssuedCard,
     Mapper,
     NewCard,
@@ -29,6 +28,7 @@ from giftbridge.mapper import (
     Secret,
     Step,
     Verb,
+    checked_key,
     mask_code,
 )
 
@@ -74,9 +74,7 @@ class Toy(Mapper):
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: ToyOptions) -> None:
         super().__init__(provider_id, currency, holds, options)
-        key = str(options.api_key)
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise InvalidOptions("api_key", "api_key must be a key of Toy: printable, without spaces")
+        key = checked_key("api_key", options.api_key, "a key of Toy")
         headers = {"Authorization": f"Bearer {key}"}
         self._client = Client(HttpBackend(f"{provider_id} (toy)", options.base_url, headers=headers))
 

@@ -1,4 +1,4 @@
-"""The sandbox stands in for Toy on loopback. Its API is made up: bend it to what Toy documents."""
+"""A sandbox of Toy on this machine. Its API is made up: bend it to what Toy documents."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ApiError(Exception):
 
 
 @dataclass(slots=True)
-class Card:
+class SandboxCard:
     """A card; amounts in major units. `holds` are its pending holds, by key, and no longer in the balance."""
 
     id: str
@@ -84,21 +84,21 @@ class SandboxState:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.cards: dict[str, Card] = {}
+        self.cards: dict[str, SandboxCard] = {}
         self._movements: dict[str, tuple[dict[str, str], Json]] = {}
 
-    def add(self, balance: Decimal, currency: str, code: str = "", **fields: Any) -> Card:
+    def add(self, balance: Decimal, currency: str, code: str = "", **fields: Any) -> SandboxCard:
         """Make a card, with a code of its own unless one is given."""
         with self.lock:
-            card = Card(f"card-{len(self.cards) + 1}", code or secrets.token_hex(8), balance, currency, **fields)
+            card = SandboxCard(f"card-{len(self.cards) + 1}", code or secrets.token_hex(8), balance, currency, **fields)
             self.cards[card.id] = card
             return card
 
-    def with_reference(self, reference: str) -> Card | None:
+    def with_reference(self, reference: str) -> SandboxCard | None:
         with self.lock:
             return next((card for card in self.cards.values() if card.reference == reference), None)
 
-    def card(self, card_id: str) -> Card:
+    def card(self, card_id: str) -> SandboxCard:
         with self.lock:
             if card_id not in self.cards:
                 raise ApiError(404, "card_not_found")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.protocol import wire
+from app.protocol import json_body
 
 
 @pytest.mark.parametrize(
@@ -26,22 +26,22 @@ from app.protocol import wire
     ],
 )
 def test_values_become_exact_json(value: Decimal | dict[str, Any] | list[Any], text: str) -> None:
-    assert wire.render(value) == text
+    assert json_body.render(value) == text
     json.loads(text)
 
 
 def test_a_float_is_never_answered() -> None:
     with pytest.raises(TypeError):
-        wire.render({"value": 15.3})
+        json_body.render({"value": 15.3})
 
 
 def test_nan_is_never_answered() -> None:
     with pytest.raises(ValueError, match="finite"):
-        wire.render(Decimal("NaN"))
+        json_body.render(Decimal("NaN"))
 
 
 def test_every_number_is_read_as_it_was_written() -> None:
-    body = wire.parse(b'{"a": 15.3, "b": 15.299999999999999, "c": 15, "d": -7.5, "e": true}')
+    body = json_body.parse(b'{"a": 15.3, "b": 15.299999999999999, "c": 15, "d": -7.5, "e": true}')
     assert body == {
         "a": Decimal("15.3"),
         "b": Decimal("15.299999999999999"),
@@ -53,7 +53,7 @@ def test_every_number_is_read_as_it_was_written() -> None:
 
 
 def test_a_byte_order_mark_is_no_obstacle() -> None:
-    assert wire.parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert json_body.parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_a_byte_order_mark_is_no_obstacle() -> None:
     ],
 )
 def test_what_is_no_trustworthy_json_object_is_refused(raw: bytes) -> None:
-    with pytest.raises(wire.InvalidJson):
-        wire.parse(raw)
+    with pytest.raises(json_body.InvalidJson):
+        json_body.parse(raw)
 
 
 def test_an_integer_of_thousands_of_digits_is_only_a_number() -> None:
-    assert wire.parse(b'{"sequence": ' + b"9" * 10_000 + b"}")["sequence"].adjusted() == 9999
+    assert json_body.parse(b'{"sequence": ' + b"9" * 10_000 + b"}")["sequence"].adjusted() == 9999

@@ -1,0 +1,169 @@
+"""One HTTP attempt: a request is sent at most once and ends by its deadline, with a reply or with how far it came."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from mappers import exact_json
+from mappers.deadline import Deadline
+from mappers.http.sockets import HttpPool, HttpsPool, exchange, tls_context
+
+# The largest answer of a gift card system is a list of some hundred entries; more is an error page or an attack.
+MAXIMUM_ANSWER_BYTES = 1024 * 1024
+
+# Never less than the threads of a worker, or connections are thrown away after each call.
+POOL_SIZE = 256
+
+# The hosts that connections are kept to at the same time.
+HOSTS = 10
+
+# A timeout of 0 would be refused; after the deadline the sockets themselves give up.
+SHORTEST_TIMEOUT_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whatever its status; redirects are not followed. `headers` ignores case.
+
+    `content` is cut soon after the largest size that `json` reads.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
+
+    @property
+    def too_large(self) -> bool:
+        return len(self.content) > MAXIMUM_ANSWER_BYTES
+
+    def json(self) -> Any:
+        """Return the JSON in it, numbers with a fraction as Decimal; None when empty. Raises ValueError."""
+        if self.too_large:
+            raise ValueError("larger than any answer")
+        return exact_json.decode(self.content) if self.content else None
+
+
+class NoReply(Exception):
+    """Nothing usable came back in time. `sent`: the other side may have read the request."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+class Connections:
+    """Connections to servers, kept open and shared by threads. `headers` go with every request.
+
+    Looking a host name up is the system's; it is the one thing here that no deadline can cut short.
+    """
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        # urllib3 logs paths and queries at DEBUG, at WARNING when an answer's headers are malformed; they hold codes.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": "giftbridge", **(headers or {})}
+
+    def attempt(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        deadline: Deadline,
+        wants_body: Callable[[int], bool] = bool,
+    ) -> Reply:
+        """Send one request, once. `wants_body` says of which statuses the body is read. Raises NoReply."""
+        session = self.session(url)
+        with exchange(deadline) as progress:
+            try:
+                with session.request(
+                    method,
+                    url,
+                    data=content,
+                    headers=headers,
+                    timeout=max(deadline.remaining_seconds(), SHORTEST_TIMEOUT_SECONDS),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    status = response.status_code
+                    return Reply(status, response.headers, _content(response) if wants_body(status) else b"")
+            except (HTTPError, OSError) as error:
+                unsent = progress.certainly_unsent or isinstance(error, requests.ConnectTimeout)
+                cause = _innermost(error)
+                raise NoReply(_reason(cause), sent=not unsent) from cause
+
+    def session(self, url: str) -> requests.Session:
+        """Return what calls `url`, made when it is first needed: loading the authorities for https takes its time."""
+        return self._secure if url.startswith("https:") else self._plain
+
+    @cached_property
+    def _plain(self) -> requests.Session:
+        return _session(self._headers, "http://", None)
+
+    @cached_property
+    def _secure(self) -> requests.Session:
+        return _session(self._headers, "https://", tls_context(certifi.where()))
+
+
+class _Adapter(HTTPAdapter):
+    """Connects through sockets that keep the deadline, and verifies against authorities that were loaded once."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(pool_connections=HOSTS, pool_maxsize=POOL_SIZE, max_retries=0, pool_block=False)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave it to the context: by default the authorities would be loaded again for each connection."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Keep the path as it is: by default several slashes at its start become one."""
+        return request.path_url
+
+
+def _session(headers: Mapping[str, str], prefix: str, context: ssl.SSLContext | None) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, .netrc or CA bundle that the settings do not name
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # threads share the session, not a login
+    session.headers.update(headers)
+    session.adapters.clear()  # the default ones keep no deadline
+    session.mount(prefix, _Adapter(context))
+    return session
+
+
+def _content(response: requests.Response) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(65536):
+        content += chunk
+        if len(content) > MAXIMUM_ANSWER_BYTES:
+            break
+    return bytes(content)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what lies at the bottom of `error`: the layers above it print the URL, which may hold a code."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error
+
+
+def _reason(cause: BaseException) -> str:
+    """Say in a few words what happened."""
+    if isinstance(cause, TimeoutError):
+        return "no answer in time"
+    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+    return text.lower() if text[1:].islower() else text
