@@ -14,7 +14,7 @@ from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, client
 from mappers.http.breaker import FAILURES_TO_OPEN
-from tests.mappers.servers import Behavior, Line, Server, answering, closed_port, read, serving, write
+from tests.mappers.servers import Line, Server, answering, closed_port, read, serving, write
 
 
 @pytest.mark.parametrize("call", [read, write])
@@ -73,8 +73,8 @@ def test_an_answer_cut_short_leaves_a_write_unknown() -> None:
         write(server.url)
 
 
-def broken(kind: str) -> Behavior:
-    return {
+def broken(kind: str) -> Callable[[Line], object]:
+    behaviors: dict[str, Callable[[Line], object]] = {
         "reset": lambda line: line.reset(),
         "moved": lambda line: line.answer("307 Temporary Redirect", b"", "Location: /elsewhere"),
         "failed": lambda line: line.answer("500 Internal Server Error"),
@@ -89,7 +89,8 @@ def broken(kind: str) -> Behavior:
         "not text": lambda line: line.answer("200 OK", b'"\xff"'),
         "huge": lambda line: line.answer("200 OK", b'"' + b"x" * 2**20 + b'"'),
         "not HTTP": lambda line: line.send(b"SSH-2.0-OpenSSH\r\n"),
-    }[kind]
+    }
+    return behaviors[kind]
 
 
 ANSWERED = [

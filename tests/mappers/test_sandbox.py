@@ -62,12 +62,11 @@ def count(sandbox: Sandbox) -> int:
     return answer
 
 
-def until(condition: Callable[[], object]) -> bool:
+def until(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
-    answer: bool = condition()
-    return answer
+    return condition()
 
 
 def test_answers_several_requests_on_one_connection(sandbox: Sandbox) -> None:
