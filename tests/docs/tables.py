@@ -1,0 +1,93 @@
+"""The tables of the documents that repeat the code: `python -m tests.docs.tables` writes them in their places."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+
+import click
+
+from app.commands.cli import main
+from app.settings import documentation
+from mappers.capabilities import describe, markdown
+from tests.docs.documents import ROOT, document
+from tests.faults.table import table as faults
+
+
+def settings() -> str:
+    """Return every setting of the service."""
+    rows = [(f"`{name}`", f"`{default}`" if default else "", reason) for name, default, reason in documentation()]
+    return _table(("variable", "default", "what for"), rows)
+
+
+def mappers() -> str:
+    """Return what each built-in mapper can do, with links that start in docs/."""
+    return markdown(describe()).replace("](mappers/", "](../mappers/")
+
+
+def commands() -> str:
+    """Return every command with its arguments and the first sentence of its help."""
+    return _table(("command", "does"), [(f"`{usage(ctx)}`", summary(ctx.command)) for ctx in every_command()])
+
+
+def every_command() -> Iterator[click.Context]:
+    """Yield the contexts of the commands that do something, groups left out."""
+    waiting = [click.Context(main, info_name="giftbridge")]
+    while waiting:
+        ctx = waiting.pop(0)
+        command = ctx.command
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield ctx
+        if isinstance(command, click.Group):
+            children = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
+            waiting[:0] = [click.Context(one, info_name=name, parent=ctx) for name, one in children if one]
+
+
+def usage(ctx: click.Context) -> str:
+    """Return how a command is written, without its options."""
+    arguments = [_metavar(ctx, one) for one in ctx.command.params if isinstance(one, click.Argument)]
+    return " ".join([ctx.command_path, *arguments])
+
+
+def _metavar(ctx: click.Context, argument: click.Argument) -> str:
+    # Of a choice, click writes all values; here its name will do.
+    return (argument.name or "").upper() if isinstance(argument.type, click.Choice) else argument.make_metavar(ctx)
+
+
+def summary(command: click.Command) -> str:
+    """Return the first paragraph of a command's help in one line."""
+    return " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# Where each table stands: the document, and the name in its marks.
+TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    ("docs/backends.md", "mappers"): mappers,
+    ("docs/commands.md", "commands"): commands,
+    ("docs/operating.md", "settings"): settings,
+    ("docs/reliability.md", "faults"): faults,
+}
+
+
+def write() -> Iterator[str]:
+    """Put every table in its place; yield the names of the documents that changed."""
+    for (name, mark), made in TABLES.items():
+        page = document(name)
+        begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+        before, found, rest = page.text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise LookupError(f"{name} has no marks {begin.strip()} and {end}")
+        text = f"{before}{begin}{made()}\n{end}{after}"
+        if text != page.text:
+            (ROOT / name).write_text(text, "utf-8")
+            yield name
+
+
+if __name__ == "__main__":
+    for changed in write():
+        print(f"wrote {changed}")
