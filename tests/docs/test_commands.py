@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from app.commands.cli import REFUSED, WRONG_SETUP, main
+from app.commands.cli import main
+from app.ledger.errors import LedgerError
+from app.server.serve import CannotServe
 from tests.docs.documents import Document, document, documents
 
 PAGES = [page for page in documents() if page.name != "CHANGELOG.md"]
@@ -31,7 +33,7 @@ def test_commands_and_their_options_exist(page: Document) -> None:
     for words in written(page):
         ctx = click.Context(main, info_name="giftbridge")
         rest = [*words]
-        while rest and isinstance(ctx.command, click.Group) and re.fullmatch(r"[a-z-]+", rest[0]):
+        while rest and isinstance(ctx.command, click.Group) and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
             child = ctx.command.get_command(ctx, rest[0])
             assert child is not None, f"{page.name}: giftbridge {' '.join(words)}"
             ctx = click.Context(child, info_name=rest.pop(0), parent=ctx)
@@ -48,7 +50,7 @@ def test_the_documents_write_commands_at_all() -> None:
 
 def test_exit_codes_are_as_documented() -> None:
     listed = {int(row[0]) for row in document("docs/commands.md").rows("code", "means")}
-    refused, wrong_setup = end_with(REFUSED[0]("no")), end_with(WRONG_SETUP[1]("no"))
+    refused, wrong_setup = end_with(LedgerError("no")), end_with(CannotServe("no"))
     assert listed == {0, refused, wrong_setup}
     assert (refused, wrong_setup, click.UsageError.exit_code) == (1, 2, 2)
 
