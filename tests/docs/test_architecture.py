@@ -54,3 +54,8 @@ def test_every_folder_of_the_repository_is_in_the_tree() -> None:
     for path in ROOT.iterdir():
         if path.is_dir() and not path.name.startswith((".", "__")) and not path.name.endswith(".egg-info"):
             assert path.name in named() or path.name in ignored, path
+
+
+def test_every_package_that_is_shipped_says_that_it_has_types() -> None:
+    for top in CODE:
+        assert (ROOT / top / "py.typed").is_file(), top
