@@ -37,5 +37,7 @@ html_copy_source = False
 html_show_sourcelink = False
 # The site begins at docs/index.html; whoever opens its folder is led there.
 html_extra_path = ["site"]
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 pygments_style = "default"
 pygments_dark_style = "monokai"
