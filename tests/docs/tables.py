@@ -1,8 +1,12 @@
-"""The tables of the documents that repeat the code: `python -m tests.docs.tables` writes them in their places."""
+"""The tables of the documents that repeat the code: `python -m tests.docs.tables` writes them in their places.
+
+It also corrects the paths of proofs whose tests have moved.
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import click
@@ -73,21 +77,39 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
 }
 
 
+PROMISE = "docs/reliability.md"
+PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def with_proofs_found(text: str) -> str:
+    """Return `text` with the paths of proofs corrected where a test of that name is in one other file."""
+    tests = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+
+    def corrected(proof: re.Match[str]) -> str:
+        found = [path for path, code in tests.items() if f"def {proof[2]}(" in code]
+        return f"`{found[0]}::{proof[2]}`" if len(found) == 1 else proof[0]
+
+    return PROOF.sub(corrected, text)
+
+
 def write() -> Iterator[str]:
     """Put every table in its place; yield the names of the documents that changed."""
+    changed: dict[str, str] = {}
     for (name, mark), made in TABLES.items():
-        page = document(name)
+        text = changed.get(name, document(name).text)
         begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-        before, found, rest = page.text.partition(begin)
+        before, found, rest = text.partition(begin)
         _, ended, after = rest.partition(end)
         if not found or not ended:
             raise LookupError(f"{name} has no marks {begin.strip()} and {end}")
-        text = f"{before}{begin}{made()}\n{end}{after}"
-        if text != page.text:
+        changed[name] = f"{before}{begin}{made()}\n{end}{after}"
+    changed[PROMISE] = with_proofs_found(changed[PROMISE])
+    for name, text in changed.items():
+        if text != document(name).text:
             (ROOT / name).write_text(text, "utf-8")
             yield name
 
 
 if __name__ == "__main__":
-    for changed in write():
-        print(f"wrote {changed}")
+    for written in write():
+        print(f"wrote {written}")

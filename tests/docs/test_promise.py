@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from tests.docs.documents import ROOT, document
+from tests.docs.tables import PROMISE, PROOF
 
-ROWS = document("docs/reliability.md").rows("promise", "proved by")
-PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+ROWS = document(PROMISE).rows("promise", "proved by")
 
 
 def test_every_promise_names_its_proof() -> None:
@@ -20,4 +18,6 @@ def test_every_promise_names_its_proof() -> None:
 
 @pytest.mark.parametrize(("path", "name"), [proof for row in ROWS for proof in PROOF.findall(row[1])])
 def test_a_proof_exists(path: str, name: str) -> None:
-    assert f"def {name}(" in (ROOT / path).read_text()
+    file = ROOT / path
+    assert file.exists(), f"run `make tables`: {path} is gone"
+    assert f"def {name}(" in file.read_text(), f"run `make tables`: {path} has no {name}"
