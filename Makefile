@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/installed
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-long lint lock clean
+.PHONY: help install demo test test-long lint docs tables lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
@@ -17,6 +17,8 @@ help:
 	@echo "make test      run all tests"
 	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
 	@echo "make lint      check style and types"
+	@echo "make docs      build the documentation into build/docs"
+	@echo "make tables    write the tables in the documents that come from the code"
 	@echo "make lock      choose the newest allowed versions again (needs uv)"
 	@echo "make clean     remove what the others made"
 
@@ -46,6 +48,14 @@ lint: install
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache >$(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+
+docs: install
+	@$(VENV)/bin/python -m sphinx -q -W --keep-going -E -c docs -d build/doctrees . build/docs
+	@$(VENV)/bin/python docs/offline.py build/docs
+	@echo "build/docs/index.html"
+
+tables: install
+	@$(VENV)/bin/python -m tests.docs.tables
 
 lock:
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \

@@ -226,7 +226,7 @@ def variable(name: str) -> str:
 
 
 def documentation() -> list[tuple[str, str, str]]:
-    """Return (variable, default, reason) of every setting, in order: what README's table must say."""
+    """Return (variable, default, reason) of every setting, in order: what the table in docs/operating.md says."""
     return [
         (variable(setting.name), "" if setting.default is None else str(setting.default), setting.metadata["reason"])
         for setting in fields(Settings)

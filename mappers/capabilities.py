@@ -98,7 +98,7 @@ def adds_value(mapper_class: type[Mapper]) -> bool | None:
 
 
 def markdown(descriptions: Iterable[Description]) -> str:
-    """Return the table of the README: one row for each built-in mapper."""
+    """Return the table of docs/backends.md: one row for each built-in mapper."""
     heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "repeats are safe", "stand-in")
     rows = [heads, ("---",) * len(heads)]
     for description in descriptions:

@@ -26,7 +26,7 @@ COLUMNS = (
 
 @click.group("mappers", invoke_without_command=True)
 @json_option
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table of the README.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table of docs/backends.md.")
 @click.pass_context
 def mappers_command(context: click.Context, *, as_json: bool, as_markdown: bool) -> None:
     """List the mappers, built in and from packages, and what each can do."""

@@ -1,4 +1,4 @@
-"""The table of README that says how every cell ends: `python -m tests.faults.table` prints it."""
+"""The table of docs/reliability.md that says how every cell ends: `python -m tests.faults.table` prints it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the sweeper next looks at what is unfinished: the times that the README states, read from the due queue."""
+"""When the sweeper next looks at unfinished transactions: the times of docs/reliability.md, read from the due queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README's section for store admins is true: its commands are run as they stand, in a shell, on free ports."""
+"""The store admin's guide is true: its commands are run as they stand, in a shell, on free ports."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.commands import ROOT, environment, free_port
+from tests.app.commands import environment, free_port
+from tests.docs.documents import document
 
-SECTION = re.search(r"^## For store admins\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+GUIDE = document("docs/store-admin.md")
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the shopper's calls are curl's")
 
@@ -22,8 +23,7 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the shoppe
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """What the commands printed, and the directory they were run in."""
-    assert SECTION
-    script = "\n".join(re.findall(r"```sh\n(.*?)```", SECTION[1], re.DOTALL))
+    script = "\n".join(GUIDE.blocks("sh"))
     ports = {number: str(free_port()) for number in re.findall(r"\b(?:28700|28750|8080)\b", script)}
     script = re.sub("|".join(ports), lambda match: ports[match[0]], script)
     folder = tmp_path_factory.mktemp("admin")
