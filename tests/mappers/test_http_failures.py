@@ -22,7 +22,7 @@ def test_a_refused_connection_is_tried_again_then_unavailable(
     call: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(client.time, "sleep", pauses.append)
+    monkeypatch.setattr("mappers.http.client.time.sleep", pauses.append)
     with pytest.raises(BackendUnavailable):
         call(closed_port())
     assert pauses == [client.RETRY_PAUSE_SECONDS] * client.CONNECT_RETRIES
@@ -37,7 +37,7 @@ def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: py
         listener.listen()
         started.append(Server(answering(), listener=listener))
 
-    monkeypatch.setattr(client.time, "sleep", come_back)
+    monkeypatch.setattr("mappers.http.client.time.sleep", come_back)
     try:
         answer = write(f"http://127.0.0.1:{listener.getsockname()[1]}")
     finally:
@@ -227,7 +227,7 @@ def test_refusals_never_open_the_breaker(status: str) -> None:
 
 
 def test_refused_connections_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    monkeypatch.setattr("mappers.http.client.time.sleep", lambda _: None)
     backend = HttpBackend("acme", closed_port())
     for _ in range(FAILURES_TO_OPEN):
         with pytest.raises(BackendUnavailable):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
-from mappers.lightrail_v2.client import Rejected
+from mappers.lightrail import Rejected
 from mappers.lightrail_v2.mapper import LightrailV2, _refusal
 from mappers.memory.mapper import Memory
 
