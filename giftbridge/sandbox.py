@@ -1,4 +1,4 @@
-"""What a stand-in for a backend is made of; it needs no test tools, so `giftbridge sandbox NAME` runs it anywhere."""
+"""What a sandbox of a backend is made of. It needs no test tools, so `giftbridge sandbox NAME` runs it anywhere."""
 
 from __future__ import annotations
 

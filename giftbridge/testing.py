@@ -1,4 +1,4 @@
-"""The suite that every mapper must pass. The stand-in that it runs against is made with `giftbridge.sandbox`."""
+"""The suite that every mapper must pass. The sandbox that it runs against is made with `giftbridge.sandbox`."""
 
 from __future__ import annotations
 
