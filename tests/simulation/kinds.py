@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from unittest import mock
 from urllib.parse import unquote
 
 from mappers.base import Holds, Mapper, Receipt, Secret, Step
 from mappers.deadline import Deadline
-from mappers.http import Answer
+from mappers.http import Answer, HttpBackend
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
@@ -134,7 +133,10 @@ class SimulatedHttp:
 def build(kind: Kind, mapper_class: type[Mapper], environment: Environment) -> tuple[Mapper, SimulatedHttp]:
     """Return the real mapper of a kind, and what its calls go to."""
     http = SimulatedHttp(environment)
-    with mock.patch.dict(mapper_class.__init__.__globals__, HttpBackend=lambda *_arguments, **_options: http):
-        mapper = mapper_class("sim", BRL, kind.holds, kind.options)
+    mapper = mapper_class("sim", BRL, kind.holds, kind.options)
+    client: Any = vars(mapper)["_client"]
+    # A mapper that keeps its client elsewhere would speak to real sockets, and nothing would be simulated.
+    assert isinstance(client._http, HttpBackend)
+    client._http = http
     mapper.run = http.listen(mapper.run)  # type: ignore[method-assign, assignment]
     return mapper, http
