@@ -3,17 +3,22 @@
 PYTHON ?= python3
 PORT ?= 8080
 SCHEDULES ?= 20000
+
+# The core: the ledger on a real Redis, the protocol, the providers, and each mapper on exact JSON.
+FAST := tests/ledger tests/protocol tests/providers tests/mappers tests/docs tests/test_words.py \
+  --ignore tests/ledger/test_topologies_cluster.py --ignore tests/ledger/test_failover.py
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-long lint docs tables lock clean
+.PHONY: help install demo test-fast test test-long lint docs tables lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
-	@echo "make demo      run the service before two stand-in backends (PORT=$(PORT))"
+	@echo "make demo      run the service before the sandboxes (PORT=$(PORT))"
+	@echo "make test-fast run the tests that need no long set-up: after each edit"
 	@echo "make test      run all tests"
 	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
 	@echo "make lint      check style and types"
@@ -34,6 +39,9 @@ $(INSTALLED): requirements/ci.txt pyproject.toml
 
 demo: install
 	@$(VENV)/bin/giftbridge demo --port $(PORT)
+
+test-fast: install
+	@$(VENV)/bin/python -m pytest -n auto $(FAST)
 
 test: install
 	@$(VENV)/bin/python -m pytest -n auto

@@ -1,18 +1,14 @@
-"""The service: `create_app` builds the WSGI application; only wsgi.py and tests import it."""
+"""The service. Only wsgi.py, a WSGI server and tests ask for `create_app`."""
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from app import telemetry
-from app.parts import build
-from app.protocol.routes import create_blueprint
-from app.server import health
-from app.server.embedded import redis_url
-from app.server.mounts import mount
-from app.settings import Settings
-from providers.registry import Registry
-from providers.watch import ProvidersFile
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.settings import Settings
+    from providers.registry import Registry
 
 
 def create_app(settings: Settings | None = None, registry: Registry | None = None) -> Flask:
@@ -20,13 +16,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
 
     Without arguments everything comes from the environment. Configuration errors stop it here and name the setting.
     """
-    settings = settings or Settings.from_environment()
-    telemetry.configure(settings)
-    parts = build(settings, registry or ProvidersFile(settings.providers), redis_url(settings))
-    app = Flask(__name__, static_folder=None)
-    app.extensions["giftbridge"] = parts
-    telemetry.log_requests(app)
-    app.register_blueprint(health.create_blueprint(parts.connection, redis_allow_unsafe=settings.redis_allow_unsafe))
-    app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
-    mount(app, {})
-    return app
+    # Every command imports this package, too, and most need no web framework: it takes most of their start.
+    from app.server import application  # noqa: PLC0415
+
+    return application.create_app(settings, registry)

@@ -137,7 +137,7 @@ class Mapper(ABC):
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:
-        """Yield what the backend has on record of ours: on one card, or on all of them where it can list them.
+        """Yield what the backend has on record for us: on one card, or on all of them where it can list them.
 
         Serves reconciliation, and the recovery of a transaction Redis has lost. One card's entries come oldest
         first. `page_seconds` is the time for each call; entries before `since` may be left out.
@@ -203,7 +203,7 @@ class Mapper(ABC):
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         """Tell whether `step` happened: its receipt, or None where the backend shows no trace of it.
 
-        The ledger decides whether None is final (something of ours may still be on its way).
+        The ledger decides whether None is final (something that we sent may still be on its way).
         Raises BackendUnavailable or OutcomeUnknown when it cannot be asked now, Undecidable when asking again
         would not help, Conflict when something else has the key.
         """

@@ -39,8 +39,8 @@ class Description:
 
 def describe() -> tuple[Description, ...]:
     """Return every mapper's description, the built-in ones first; a broken one's says what is wrong with it."""
-    stand_ins = registry.sandboxes()
-    return tuple(_describe(source, sandbox=source.name in stand_ins) for source in registry.sources())
+    with_sandbox = registry.sandboxes()
+    return tuple(_describe(source, sandbox=source.name in with_sandbox) for source in registry.sources())
 
 
 def _describe(source: registry.Source, *, sandbox: bool) -> Description:
@@ -99,7 +99,7 @@ def adds_value(mapper_class: type[Mapper]) -> bool | None:
 
 def markdown(descriptions: Iterable[Description]) -> str:
     """Return the table of docs/backends.md: one row for each built-in mapper."""
-    heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "repeats are safe", "stand-in")
+    heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "repeats are safe", "sandbox")
     rows = [heads, ("---",) * len(heads)]
     for description in descriptions:
         if description.problem or description.origin != BUILT_IN:

@@ -42,7 +42,7 @@ class BackendUnavailable(MapperError):
 
 
 class OutcomeUnknown(MapperError):
-    """It may have happened. `answered` says that the backend did answer, so nothing of ours is still on its way."""
+    """It may have happened. `answered`: the backend did answer, so nothing that we sent is still on its way."""
 
     def __init__(self, message: str, *, answered: bool = False) -> None:
         super().__init__(message)

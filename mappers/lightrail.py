@@ -21,7 +21,7 @@ LONGEST_CODE = 255
 LONGEST_DESCRIPTION = 1000
 LONGEST_VENDOR_MESSAGE = 200
 
-# Everything of ours in a card's or a transaction's metadata stands under this one name.
+# All that we keep in a card's or a transaction's metadata stands under this one name.
 OURS = "giftbridge"
 
 KEY_TAKEN = {"TransactionExists", "TransactionStepExists"}

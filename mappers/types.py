@@ -227,7 +227,7 @@ class DoneStep:
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One movement the backend has on record under a key of ours, or that ended something of ours.
+    """One movement the backend has on record under one of our keys, or that ended something that we began.
 
     `key` is None for what the backend did by itself (a hold it let run out). `origin` is there where the backend keeps
     the notes of `Step.origin`. `amount` is in minor units; `receipt` is what `run` answered then.

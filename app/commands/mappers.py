@@ -19,7 +19,7 @@ COLUMNS = (
     Column("makes cards", rank=3),
     Column("statement", rank=4),
     Column("repeats are safe", rank=5),
-    Column("stand-in", rank=7),
+    Column("sandbox", rank=7),
     Column("options", rank=8),
 )
 

@@ -1,4 +1,4 @@
-"""What `giftbridge demo` shows: the service before two stand-in backends, and the calls to try on it."""
+"""What `giftbridge demo` shows: the service before the sandboxes, and the calls to try on it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_PORT = 8080
 APP_KEY = "demo-key"
 APP_TOKEN = "demo-token"  # noqa: S105
 
-# The provider before each stand-in backend.
+# The provider before each sandbox backend.
 PROVIDERS = {
     "demo-lightrail": "lightrail_v2",
     "demo-vauchar": "vauchar",
@@ -32,7 +32,7 @@ PROVIDERS = {
     "demo-voucherify": "voucherify",
 }
 
-# Needs no stand-in: its cards live in the service itself.
+# Needs no sandbox: its cards live in the service itself.
 MEMORY = "demo-memory"
 
 # The backend's card that the first story spends from.
@@ -128,7 +128,7 @@ call /$CARD"""
 
 
 def lost_answer(backend: str) -> str:
-    """Return a shell line that makes a stand-in lose its next answer to a call that moves money."""
+    """Return a shell line that makes a sandbox lose its next answer to a call that moves money."""
     fault = json.dumps({"kind": "drop_after", "method": "POST", "path": "/transactions"})
     return f"curl -sS -d '{fault}' {backend}{mappers.sandbox.CONTROL}faults"
 
@@ -139,5 +139,5 @@ def _free_port(backend: str) -> int:
         return probe_address("127.0.0.1", usual)
     except OSError:
         port = probe_address("127.0.0.1", 0)
-        click.echo(f"Port {usual} is taken, so the stand-in for {backend} listens on {port}.", err=True)
+        click.echo(f"Port {usual} is taken, so the sandbox for {backend} listens on {port}.", err=True)
         return port

@@ -160,7 +160,7 @@ class LightrailV2(Mapper):
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:
-        """Yield our transactions, and what others ended of ours. Entries a little before `since` may come, too."""
+        """Yield our transactions, and what others ended of them. Entries a little before `since` may come, too."""
         statement = Statement(self._client, self.currency, page_seconds)
         return statement.of_account(since) if card_id is None else statement.of_card(card_id, since)
 

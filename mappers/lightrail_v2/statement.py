@@ -13,7 +13,7 @@ from mappers.lightrail_v2.client import Client
 from mappers.lightrail_v2.objects import Posting
 from mappers.money import Currency
 
-# Every key of ours starts so.
+# Every one of our keys starts so.
 KEY_PREFIX = "gb-"
 
 # The transactionTypes that end another transaction. Who did it, and to what, only the chain says.
@@ -34,7 +34,8 @@ def receipt_of(posting: Posting) -> Receipt:
 class Statement:
     """One reading of what Lightrail has on record, `page_seconds` for each call.
 
-    An entry without a key is what somebody else, or Lightrail itself, ended of ours. Its origin is of what it ended.
+    An entry without a key is what somebody else, or Lightrail itself, ended of what we
+    began. Its origin is of what it ended.
     """
 
     def __init__(self, client: Client, currency: Currency, page_seconds: float) -> None:
@@ -67,7 +68,7 @@ class Statement:
                 yield entry
 
     def _entry(self, row: Posting) -> StatementLine | None:
-        """Return what a transaction did, None where it neither is ours nor ended something of ours."""
+        """Return what a transaction did, None where it neither is ours nor ended something that we began."""
         if _is_ours(row):
             key, noted = row.id, notes.read(row.metadata)
         elif row.kind in ENDINGS and _is_ours(root := self._root(row)):

@@ -10,7 +10,7 @@ from mappers.base import DoneStep, Unsupported, Verb
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A redemption of ours that still stands. `amount` in minor units."""
+    """One of our redemptions that still stands. `amount` in minor units."""
 
     id: str
     amount: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mappers.base import Receipt, Step, Undecidable
 
-# Every key of ours starts so. A redemption that shows one proves that this account keeps the transaction_id we send,
+# Each of our keys starts so. A redemption that shows one proves that this account keeps the transaction_id we send,
 # which Vauchar's reference documents for vouchers but not for gift cards.
 KEY_PREFIX = "gb-"
 

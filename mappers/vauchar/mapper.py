@@ -122,7 +122,7 @@ class Vauchar(Mapper):
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:
-        """Yield the redemptions of ours that stand on one card, all of them; Vauchar lists no account's redemptions."""
+        """Yield our redemptions that stand on one card, all of them; Vauchar lists no account's redemptions."""
         if card_id is None:
             raise Unsupported("Vauchar lists redemptions card by card: ask for one card")
         listed = self._client.redemptions(card_id, Deadline.after(page_seconds), breaker=False)

@@ -12,7 +12,7 @@ from mappers.vauchar.judgment import KEY_PREFIX
 
 
 def entries(card_id: str, listed: Redemptions, currency: Currency) -> list[StatementLine]:
-    """Return a DEBIT for each redemption that still stands under a key of ours, oldest first.
+    """Return a DEBIT for each redemption that still stands under one of our keys, oldest first.
 
     A deleted redemption leaves no trace: neither it nor its deletion is here. Raises Unsupported where the list may be
     one page of several, or shows redemptions and not one transaction_id: then none could be known for ours.
@@ -31,11 +31,11 @@ def _oldest_first(redemptions: Sequence[Redemption]) -> list[Redemption]:
 
 def _entry(card_id: str, redemption: Redemption, currency: Currency) -> StatementLine:
     if not redemption.created:
-        raise BackendUnavailable("Vauchar lists a redemption of ours without its date")
+        raise BackendUnavailable("Vauchar lists one of our redemptions without its date")
     try:
         amount = currency.to_minor(redemption.value_used)
         date = datetime.fromtimestamp(redemption.created, UTC)
     except (InvalidAmount, OverflowError, ValueError, OSError) as error:
-        raise BackendUnavailable(f"A redemption of ours at Vauchar cannot be read: {error}") from error
+        raise BackendUnavailable(f"One of our redemptions at Vauchar cannot be read: {error}") from error
     receipt = Receipt(redemption.id, data={"echoed": True})
     return StatementLine(redemption.transaction_id, Verb.DEBIT, amount, card_id, receipt, date)

@@ -26,12 +26,12 @@ KEPT = ("caption", "relation_name", "restricted_to_owner", "multiple_redemptions
 
 
 def hundredths(minor: int, currency: Currency) -> int:
-    """Return an amount of ours as Voucherify counts it."""
+    """Return an amount in minor units as Voucherify counts it."""
     return minor * _ratio(currency)
 
 
 def minor(hundredths: int, currency: Currency) -> int:
-    """Return what Voucherify counts as an amount of ours. Raises BackendUnavailable where it is none."""
+    """Return what Voucherify counts as an amount in minor units. Raises BackendUnavailable where it is none."""
     amount, rest = divmod(hundredths, _ratio(currency))
     if rest:
         raise BackendUnavailable(f"Voucherify moved a fraction of the smallest unit of {currency.code}")

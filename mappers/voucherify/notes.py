@@ -8,10 +8,10 @@ from typing import Any
 
 from mappers.base import Origin, Step, Verb
 
-# Every key of ours starts so.
+# Every one of our keys starts so.
 KEY_PREFIX = "gb-"
 
-# Texts of ours start so, and these are the metadata that hold them. A rollback may write its metadata over the
+# Our texts start so, and these are the metadata that hold them. A rollback may write its metadata over the
 # redemption's (the reference leaves it open), so it has a name of its own.
 OURS = "giftbridge"
 REDEEMED = "giftbridge"

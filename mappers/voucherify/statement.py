@@ -33,7 +33,7 @@ def added(key: str, balance: int, currency: Currency) -> Receipt:
 class Statement:
     """One reading of a voucher's transactions, `page_seconds` for each call.
 
-    Transactions show no metadata: each redemption and rollback of ours is read once more, for its notes.
+    Transactions show no metadata: each of our redemptions and rollbacks is read once more, for its notes.
     """
 
     def __init__(self, client: Client, currency: Currency, page_seconds: float) -> None:
@@ -50,7 +50,7 @@ class Statement:
                 yield entry
 
     def _entry(self, card_id: str, movement: Movement) -> StatementLine | None:
-        """Return what a transaction did, None where it neither is ours nor ended something of ours."""
+        """Return what a transaction did, None where it neither is ours nor ended something that we began."""
         key: str | None
         match movement.kind:
             case Kind.REDEMPTION:

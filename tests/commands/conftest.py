@@ -1,4 +1,4 @@
-"""An installation as a store admin has it: providers.toml, a real Redis, a stand-in backend and a stand-in Hub."""
+"""An installation as a store admin has it: providers.toml, a real Redis, a backend's sandbox and the Hub's."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from app.commands.cli import main
+from app.commands.failures import explained
 from app.ledger.errors import LedgerError
 from app.server.serve import CannotServe
 from tests.docs.documents import Document, document, documents
@@ -50,19 +51,13 @@ def test_the_documents_write_commands_at_all() -> None:
 
 def test_exit_codes_are_as_documented() -> None:
     listed = {int(row[0]) for row in document("docs/commands.md").rows("code", "means")}
-    refused, wrong_setup = end_with(LedgerError("no")), end_with(CannotServe("no"))
+    refused, wrong_setup = exit_code(LedgerError("no")), exit_code(CannotServe("no"))
     assert listed == {0, refused, wrong_setup}
     assert (refused, wrong_setup, click.UsageError.exit_code) == (1, 2, 2)
 
 
-def end_with(error: BaseException) -> int:
+def exit_code(error: Exception) -> int:
     """Return the exit code of a command that ends with an error."""
-
-    @click.command()
-    def failing() -> None:
-        raise error
-
-    group = type(main)("giftbridge", commands={"failing": failing})
-    with pytest.raises(click.ClickException) as caught:
-        group.main(["failing"], standalone_mode=False)
-    return caught.value.exit_code
+    ending = explained(error)
+    assert ending is not None
+    return ending.exit_code

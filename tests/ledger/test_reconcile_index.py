@@ -79,5 +79,5 @@ def test_only_transactions_opened_since_are_counted_and_read(system: System) -> 
 def test_those_that_redis_knows_are_told_from_the_others(system: System) -> None:
     transaction = pay(system)
     another = names.transaction_id("acme", "card-2", "Debit", "order-1")
-    assert system.index.known([transaction, another, "no id of ours"]) == {transaction}
+    assert system.index.known([transaction, another, "another id"]) == {transaction}
     assert system.index.known([]) == set()

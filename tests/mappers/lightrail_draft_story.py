@@ -1,4 +1,4 @@
-"""Tells one transaction on one card of the stand-in for Lightrail's early V2 draft, as the ledger would."""
+"""Tells one transaction on one card of the sandbox for Lightrail's early V2 draft, as the ledger would."""
 
 from __future__ import annotations
 

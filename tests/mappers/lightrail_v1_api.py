@@ -1,4 +1,4 @@
-"""A client of the stand-in Lightrail V1, for tests of the stand-in itself."""
+"""A client of the Lightrail V1 sandbox, for tests of the sandbox itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells one transaction on one card of the stand-in Lightrail V2, as the ledger would."""
+"""Tells one transaction on one card of the Lightrail V2 sandbox, as the ledger would."""
 
 from __future__ import annotations
 

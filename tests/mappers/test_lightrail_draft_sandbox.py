@@ -1,4 +1,4 @@
-"""The stand-in for Lightrail's early V2 draft answers as the draft describes, and refuses as the README assumes."""
+"""The sandbox for Lightrail's early V2 draft answers as the draft describes, and refuses as the README assumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V1 moves money as its documentation says."""
+"""The Lightrail V1 sandbox moves money as its documentation says."""
 
 from __future__ import annotations
 

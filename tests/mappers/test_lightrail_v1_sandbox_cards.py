@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V1 keeps cards, promotions, contacts and programs as its documentation says."""
+"""The Lightrail V1 sandbox keeps cards, promotions, contacts and programs as its documentation says."""
 
 from __future__ import annotations
 

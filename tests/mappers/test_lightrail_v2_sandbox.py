@@ -1,4 +1,4 @@
-"""The stand-in Lightrail V2 answers as the real server was seen to."""
+"""The Lightrail V2 sandbox answers as the real server was seen to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Lightrail V2 has on record of ours, over real sockets: whoever ended it, however many pages it fills."""
+"""What Lightrail V2 has on record for us, over real sockets: whoever ended it, however many pages it fills."""
 
 from __future__ import annotations
 

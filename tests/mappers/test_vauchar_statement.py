@@ -1,4 +1,4 @@
-"""What Vauchar has on record of ours: the redemptions that stand under our keys, where it shows them."""
+"""What Vauchar has on record for us: the redemptions that stand under our keys, where it shows them."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from mappers.base import BackendUnavailable, Holds, Step, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from mappers.sandbox import running
-from mappers.voucherify import sandbox as stand_in
+from mappers.voucherify import sandbox as voucherify_sandbox
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 
 
 def test_a_redemption_that_reads_do_not_show_yet_is_refunded_later() -> None:
-    with running(stand_in.create_app()) as sandbox:
-        options = VoucherifyOptions(**stand_in.DEMO_OPTIONS(sandbox.url))
+    with running(voucherify_sandbox.create_app()) as sandbox:
+        options = VoucherifyOptions(**voucherify_sandbox.DEMO_OPTIONS(sandbox.url))
         mapper = Voucherify("demo", Currency.of("BRL"), Holds.LEDGER, options)
         backend = sandbox.app.extensions["backend"]
         card = backend.find("VOUCHERIFY-ACTIVE-100")

@@ -82,7 +82,7 @@ def test_the_version_is_the_package_s() -> None:
     assert giftbridge.__version__ == version("giftbridge")
 
 
-def test_a_mapper_and_its_stand_in_need_no_test_tools() -> None:
+def test_a_mapper_and_its_sandbox_need_no_test_tools() -> None:
     script = "import sys; sys.modules['pytest'] = None; import giftbridge.mapper, giftbridge.sandbox"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 

@@ -34,7 +34,7 @@ def test_a_built_in_mapper_is_loaded_without_importing_packages(install: Install
     assert "acme_mapper" not in sys.modules
 
 
-def test_a_package_brings_its_stand_in(install: Install) -> None:
+def test_a_package_brings_its_sandbox(install: Install) -> None:
     install(
         "giftbridge-acme",
         {"acme": "acme_pack.mapper:Acme"},
@@ -43,7 +43,7 @@ def test_a_package_brings_its_stand_in(install: Install) -> None:
     assert registry.sandbox("acme").DEFAULT_PORT == 7
 
 
-def test_a_stand_in_that_is_broken_says_whose_it_is(install: Install) -> None:
+def test_a_sandbox_that_is_broken_says_whose_it_is(install: Install) -> None:
     files = {"acme_pack/__init__.py": "", "acme_pack/mapper.py": WORKING, "acme_pack/sandbox.py": "import no_such"}
     install("giftbridge-acme", {"acme": "acme_pack.mapper:Acme"}, files)
     with pytest.raises(BrokenMapper, match=r"acme of giftbridge-acme 1.5 .* sandbox acme_pack.sandbox"):

@@ -82,7 +82,7 @@ def wait_until(ready: Callable[[], Any], process: subprocess.Popen[bytes], log: 
 
 @pytest.fixture
 def call(installed: Mapping[str, str], tmp_path: Path, empty_redis_url: str) -> Iterator[Call]:
-    """Call the service, which runs before the package's own stand-in; give the path, and a body where it is a POST."""
+    """Call the service, which runs before the package's own sandbox; give the path, and a body where it is a POST."""
     sandbox_log, service_log = tmp_path / "sandbox.log", tmp_path / "service.log"
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

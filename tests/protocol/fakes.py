@@ -1,4 +1,4 @@
-"""Stand-ins for everything behind the protocol: they note how they were called and answer what they were told."""
+"""Fakes for everything behind the protocol: they note how they were called and answer what they were told."""
 
 from __future__ import annotations
 

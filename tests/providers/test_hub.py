@@ -1,4 +1,4 @@
-"""The Gift Card Hub client, and the stand-in it is tried against: real HTTP between the two."""
+"""The Gift Card Hub client, and the sandbox it is tried against: real HTTP between the two."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def registered(hub: GiftCardHub) -> list[str]:
     return [registration.id for registration in hub.list()]
 
 
-# What the stand-in does, as the contract says.
+# What the sandbox does, as the contract says.
 
 
 def test_an_account_starts_with_the_native_provider(hub: GiftCardHub) -> None:
@@ -321,7 +321,7 @@ def test_secrets_stay_out_of_errors_logs_and_reprs(
     assert "acme-secret-token" not in seen
 
 
-# The stand-in as the Hub at work, with a provider that does as told.
+# The sandbox as the Hub at work, with a provider that does as told.
 
 
 class Provider:

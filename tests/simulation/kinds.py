@@ -82,7 +82,7 @@ KINDS = {
             Holds.LEDGER,
             backend=_SHOWS_NONE,
             elsewhere=True,
-            may_park="a payment in a shop and one of ours may look the same",
+            may_park="a payment in a shop and one made through us may look the same",
         ),
         _LIGHTRAIL_DRAFT("lightrail_draft", Holds.NATIVE),
         _LIGHTRAIL_DRAFT("lightrail_draft-upfront", Holds.UPFRONT),

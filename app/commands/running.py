@@ -1,0 +1,66 @@
+"""The commands that keep running: `serve`, `sandbox` and `demo`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+import mappers.sandbox
+from app.server.demo import DEFAULT_PORT, run_demo
+from app.server.serve import CannotServe, probe_address, serve
+from app.settings import Settings, variable
+from mappers.registry import sandbox, sandboxes
+from providers.hub import sandbox as hub_sandbox
+
+# The sandbox that is no backend's.
+HUB = "hub"
+
+
+@click.command("serve")
+@click.option("--bind", metavar="HOST:PORT", help="Where to listen; overrides GIFTBRIDGE_BIND.")
+@click.option("--workers", type=int, help="Processes that answer; overrides GIFTBRIDGE_WORKERS.")
+def serve_command(bind: str | None, workers: int | None) -> None:
+    """Serve the providers of providers.toml until told to stop.
+
+    Without GIFTBRIDGE_REDIS_URL it starts a durable Redis of its own under GIFTBRIDGE_DATA. SIGTERM and Ctrl-C finish
+    the calls at hand first; SIGHUP loads the code and the configuration anew.
+    """
+    # gunicorn reads its configuration from the environment, like everything else.
+    for name, value in (("bind", bind), ("workers", workers)):
+        if value is not None:
+            os.environ[variable(name)] = str(value)
+    sys.exit(serve(Settings.from_environment()))
+
+
+@click.command("sandbox")
+@click.argument("name", type=click.Choice((*sandboxes(), HUB)))
+@click.option("--port", type=click.IntRange(0, 65535), help="Where to listen on 127.0.0.1; 0 chooses a free port.")
+def sandbox_command(name: str, port: int | None) -> None:
+    """Run a sandbox of the backend NAME, with gift cards to try; or, as `hub`, one for VTEX's Gift Card Hub.
+
+    \b
+    The Hub's accepts VTEX_APP_KEY=vtexappkey-demo and VTEX_APP_TOKEN=demo-vtex-token, at
+    GIFTBRIDGE_HUB_URL='http://127.0.0.1:28750/{account}'.
+    """
+    backend = hub_sandbox if name == HUB else sandbox(name)
+    wanted = backend.DEFAULT_PORT if port is None else port
+    try:
+        probe_address("127.0.0.1", wanted)
+    except OSError as error:
+        raise CannotServe(f"port {wanted} cannot be used ({error.strerror}): choose another with --port") from error
+    mappers.sandbox.serve(backend.create_app(), wanted)
+
+
+@click.command("demo")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Where to serve on 127.0.0.1.",
+)
+def demo_command(port: int) -> None:
+    """Show everything at once on this machine: two sandboxes, a fresh Redis, and the service before them."""
+    sys.exit(run_demo(port))

@@ -1,0 +1,33 @@
+"""The WSGI application: the protocol at /, the probes below /-/, and the parts behind both."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app import telemetry
+from app.parts import build
+from app.protocol.routes import create_blueprint
+from app.server import health
+from app.server.embedded import redis_url
+from app.server.mounts import mount
+from app.server.request_log import log_requests
+from app.settings import Settings
+from providers.registry import Registry
+from providers.watch import ProvidersFile
+
+
+def create_app(settings: Settings | None = None, registry: Registry | None = None) -> Flask:
+    """Return the WSGI application; its parts are at `app.extensions["giftbridge"]`.
+
+    Without arguments everything comes from the environment. Configuration errors stop it here and name the setting.
+    """
+    settings = settings or Settings.from_environment()
+    telemetry.configure(settings)
+    parts = build(settings, registry or ProvidersFile(settings.providers), redis_url(settings))
+    app = Flask(__name__, static_folder=None)
+    app.extensions["giftbridge"] = parts
+    log_requests(app)
+    app.register_blueprint(health.create_blueprint(parts.connection, redis_allow_unsafe=settings.redis_allow_unsafe))
+    app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
+    mount(app, {})
+    return app
