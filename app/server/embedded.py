@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import shlex
 import socket
 import stat
 import subprocess
@@ -150,8 +149,8 @@ class EmbeddedRedis:
                 "which one your transactions are in, and move the other one away; keep both until you are sure"
             )
         raise EmbeddedRedisFailed(
-            f"{older} is the ledger of an older version, and its place is now {self.directory}: stop the older "
-            f"version, then move it: mv {shlex.quote(str(older))} {shlex.quote(str(self.directory))}"
+            f"{older} is the ledger of an older version, in a format that this one does not read: finish its orders "
+            "with the older version, then move the folder away and keep it"
         )
 
     def _try_to_start(self) -> None:

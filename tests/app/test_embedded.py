@@ -230,19 +230,20 @@ def test_a_silent_server_is_given_up_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_ledger_of_an_older_version_is_not_left_behind(tmp_path: Path) -> None:
-    """Where it was kept before, it is found; the command that is told moves it, and nothing is lost."""
+    """It is not read, and no second ledger begins beside it; moved away, it is kept whole."""
     data = tmp_path / "the data"
     with EmbeddedRedis(data) as storage, client(storage) as connection:
         connection.set("reserved", "100")
     old, new = data / "store", data / "redis"
     new.rename(old)
     for _ in range(2):
-        with pytest.raises(EmbeddedRedisFailed, match="is the ledger of an older version") as refused:
+        with pytest.raises(EmbeddedRedisFailed, match="the older version, then move the folder away and keep it"):
             EmbeddedRedis(data).start()
         assert not new.exists()
-    subprocess.run(["sh", "-c", str(refused.value).rpartition("then move it: ")[2]], check=True)
+    kept = old.rename(tmp_path / "kept")
     with EmbeddedRedis(data) as storage, client(storage) as connection:
-        assert connection.get("reserved") == b"100"
+        assert connection.get("reserved") is None
+    assert any(kept.iterdir())
 
 
 def test_two_ledgers_are_for_a_person_to_decide(tmp_path: Path) -> None:
