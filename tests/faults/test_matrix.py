@@ -8,13 +8,22 @@ from tests.faults.expected import AUTHORIZED, PART, Outcome, expected_money, exp
 from tests.faults.harness import CellResult, Harness
 from tests.faults.matrix import STEPS, Cell, Fault, Operation, Recovery, cells, short_form
 
-SHORT = set(short_form())
 GIVES_BACK = set(Operation) - {Operation.AUTHORIZE, Operation.CREDIT, Operation.SETTLE}
 
 
-@pytest.mark.parametrize(
-    "cell", [pytest.param(cell, id=str(cell), marks=() if cell in SHORT else pytest.mark.long) for cell in cells()]
-)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the short form, or all cells where the long tests are wanted: to collect them all takes seconds."""
+    if "cell" not in metafunc.fixturenames:
+        return
+    short = short_form()
+    chosen = short if metafunc.config.option.markexpr == "not long" else list(cells())
+    in_short = set(short)
+    metafunc.parametrize(
+        "cell",
+        [pytest.param(cell, id=str(cell), marks=() if cell in in_short else pytest.mark.long) for cell in chosen],
+    )
+
+
 def test_money_moves_once_or_not_at_all(harness: Harness, cell: Cell) -> None:
     outcome = expected_outcome(cell)
     result = harness.run_cell(cell)
