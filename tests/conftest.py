@@ -32,7 +32,7 @@ hypothesis.settings.load_profile("unhurried")
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """Have more workers than cores: for a good part of their time the tests wait, for processes and deadlines."""
-    return (yield) + 2
+    return (yield) + 1
 
 
 def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:

@@ -21,5 +21,9 @@ class Unresolved(LedgerError):
     """Part of the transaction is still unknown and could not be resolved in time; ask again later."""
 
 
+class OtherFormat(LedgerError):
+    """A transaction was stored by another version of giftbridge, in a format that this one must not touch."""
+
+
 class LedgerUnavailable(LedgerError):
     """Redis cannot be reached, or must not be trusted with money."""

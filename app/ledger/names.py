@@ -48,7 +48,7 @@ def act_id(transaction_id: str, kind: str, request_id: str) -> str:
 
 
 def own_act_id(transaction_id: str, reason: str, number: int) -> str:
-    """Return the oid of what the ledger does by itself as act `number`. No requestId can equal it."""
+    """Return the oid of what the ledger does by itself after act `number`. No requestId can equal it."""
     return f"gb-{transaction_id[3:5]}{digest('own act', transaction_id, reason, str(number))}"
 
 

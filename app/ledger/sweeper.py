@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from app.ledger.caller import Caller
-from app.ledger.errors import LedgerError, LedgerUnavailable
+from app.ledger.errors import LedgerError, LedgerUnavailable, OtherFormat
 from app.ledger.executor import Executor
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
@@ -112,7 +112,13 @@ class Sweeper:
         return done
 
     def _sweep_one(self, transaction_id: str, done: Pass, unreachable: set[str]) -> None:
-        record = self._storage.load(transaction_id)
+        try:
+            record = self._storage.load(transaction_id)
+        except OtherFormat as error:
+            log.error("in another format", transaction=transaction_id, reason=str(error))  # noqa: TRY400
+            self._index.postpone(transaction_id, ORPHAN_DELAY)
+            done.counts["in another format"] += 1
+            return
         if record is None or record.provider_id in unreachable:
             return
         try:
@@ -130,7 +136,7 @@ class Sweeper:
         provider = self._registry.get(record.provider_id)
         if provider is None:
             log.error("no such provider", provider=record.provider_id, transaction=record.id)
-            self._index.postpone(record, ORPHAN_DELAY)
+            self._index.postpone(record.id, ORPHAN_DELAY)
             return "without a provider"
         deadline = Deadline.after(self._deadline_seconds)
         if record.unresolved is not None:

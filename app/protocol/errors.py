@@ -50,6 +50,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     ledger.AmountExceeded: (422, "AmountExceeded"),
     mapper.BackendUnavailable: (503, "BackendUnavailable"),
     ledger.LedgerUnavailable: (503, "LedgerUnavailable"),
+    ledger.OtherFormat: (503, "LedgerUnavailable"),
     ledger.Unresolved: (503, "TransactionUnresolved"),
     mapper.OutcomeUnknown: (504, "OutcomeUnknown"),
 }

@@ -88,7 +88,7 @@ class Vauchar(Mapper):
         return translate(self._client.card(card_id, deadline), self.currency)
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
-        """Make a card under the tag `new.key`. What Vauchar cannot bind (owner, single use) the card does not lease."""
+        """Make a card under the tag `new.key`. Vauchar cannot bind it to an owner or to a single use."""
         if new.balance <= 0:
             raise Unsupported("Vauchar cannot add value to a card later: issue it with a balance")
         for card in self._client.cards(deadline):

@@ -87,6 +87,11 @@ class System:
         client = self.connection._client
         return [str(row) for key in client.scan_iter("gb:*:all", count=10_000) for row in client.zrange(key, 0, -1)]
 
+    def stored(self) -> dict[str, bytes | None]:
+        """Everything in Redis, as it lies there."""
+        client = self.connection._client
+        return {str(key): client.dump(key) for key in sorted(client.scan_iter("gb:*", count=10_000))}
+
     def make_due(self) -> None:
         """Let everything that waits for a moment wait no longer."""
         client = self.connection._client

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.ledger.errors import LedgerUnavailable
-from app.ledger.storage import storage
+from app.ledger.errors import OtherFormat
+from app.ledger.storage import keys, storage
 from app.ledger.storage.records import load_transaction
-from app.ledger.storage.storage import ANSWERS
+from app.ledger.storage.storage import ANSWERS, OTHER_FORMAT
+from app.ledger.transaction import Address
+from tests.ledger.reference_model import CARD
 from tests.ledger.system import System
 
 FOLDER = Path(storage.__file__).parent / "lua"
@@ -56,14 +58,43 @@ def test_every_field_of_a_card_is_in_the_format() -> None:
     assert set(used) == rows("A card")
 
 
-def test_a_transaction_in_another_format_is_not_read(system: System) -> None:
+@pytest.fixture
+def of_another_version(system: System) -> str:
+    """A due transaction that another version of the service wrote, and that looks as if it were over."""
     transaction = system.authorize("40.00")
-    key = f"gb:*:tx:{transaction}"
-    system.connection.call(lambda client: client.hset(client.keys(key)[0], "version", 2))
-    with pytest.raises(LedgerUnavailable, match="format 2, and this giftbridge reads format 1"):
-        system.storage.load(transaction)
-    with pytest.raises(LedgerUnavailable, match="format unknown"):
-        load_transaction(transaction, {"state": "authorized"})
+    key = str(keys.of_transaction(transaction))
+    system.connection.call(lambda client: client.hset(key, mapping={"version": 2, "state": "closed"}))
+    system.make_due()
+    return transaction
+
+
+def test_a_transaction_in_another_format_is_not_read(system: System, of_another_version: str) -> None:
+    with pytest.raises(OtherFormat, match="format 2, and this giftbridge reads format 1"):
+        system.storage.load(of_another_version)
+    with pytest.raises(OtherFormat, match="format unknown"):
+        load_transaction(of_another_version, {"state": "authorized"})
+    assert system.storage.load_many([of_another_version]) == []
+
+
+def test_no_script_changes_a_transaction_in_another_format(system: System, of_another_version: str) -> None:
+    before = system.stored()
+    with pytest.raises(OtherFormat):
+        system.authorize("40.00")
+    with pytest.raises(OtherFormat):
+        system.settle(of_another_version, "40.00")
+    with pytest.raises(OtherFormat):
+        system.cancel(of_another_version, "40.00")
+    for script in ANSWERS:
+        arguments = [(FOLDER / name).read_text() for name in ("prelude.lua", f"{script}.lua")]
+        run = system.connection.script("".join(arguments))
+        answer = run(keys.for_scripts(Address(system.provider.id, CARD, of_another_version)), "{}")
+        assert answer[0] == OTHER_FORMAT
+    assert system.stored() == before
+
+
+def test_a_transaction_in_another_format_does_not_stop_the_sweeper(system: System, of_another_version: str) -> None:
+    system.authorize("10.00", "order-2")
+    assert system.sweep() == {"in another format": 1, "expired": 1}
 
 
 def _pairs(arguments: str) -> list[str]:

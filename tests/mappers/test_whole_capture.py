@@ -26,7 +26,7 @@ def planned(
     return [(step.verb, step.amount, step.reference) for step in plan(act, transaction, refund_whole=refund_whole)]
 
 
-def void(amount: int) -> Act:
+def reversal(amount: int) -> Act:
     return Act(ActKind.REVERSAL, amount, amount)
 
 
@@ -49,37 +49,37 @@ def test_the_first_capture_takes_all_and_later_ones_nothing(refund_whole: bool) 
 
 @BOTH
 def test_a_whole_hold_is_voided_and_a_part_is_taken_to_be_given_back(refund_whole: bool) -> None:
-    assert planned(void(1000), HOLD, refund_whole=refund_whole) == [(Verb.VOID, 1000, "the hold")]
+    assert planned(reversal(1000), HOLD, refund_whole=refund_whole) == [(Verb.VOID, 1000, "the hold")]
     taken_and_back = [(Verb.CAPTURE, 1000, "the hold"), (Verb.REFUND, 400, "")]
-    assert planned(void(400), HOLD, refund_whole=refund_whole) == taken_and_back
+    assert planned(reversal(400), HOLD, refund_whole=refund_whole) == taken_and_back
 
 
 def test_all_that_was_taken_is_undone_where_that_is_possible() -> None:
-    assert planned(void(1000), HOLD, CAPTURE) == [(Verb.REFUND, 1000, "the capture")]
-    assert planned(void(1000), DEBIT, holds=Holds.UPFRONT) == [(Verb.REFUND, 1000, "the debit")]
-    assert planned(void(1000), HOLD, CAPTURE, refund_whole=False) == [(Verb.REFUND, 1000, "")]
+    assert planned(reversal(1000), HOLD, CAPTURE) == [(Verb.REFUND, 1000, "the capture")]
+    assert planned(reversal(1000), DEBIT, holds=Holds.UPFRONT) == [(Verb.REFUND, 1000, "the debit")]
+    assert planned(reversal(1000), HOLD, CAPTURE, refund_whole=False) == [(Verb.REFUND, 1000, "")]
 
 
 @BOTH
 def test_a_part_of_what_was_taken_is_added_back(refund_whole: bool) -> None:
-    assert planned(void(400), HOLD, CAPTURE, refund_whole=refund_whole) == [(Verb.REFUND, 400, "")]
+    assert planned(reversal(400), HOLD, CAPTURE, refund_whole=refund_whole) == [(Verb.REFUND, 400, "")]
 
 
 @BOTH
 def test_what_was_added_is_taken_back_as_money(refund_whole: bool) -> None:
     assert planned(Act(ActKind.CREDIT, 1000), credit=True, refund_whole=refund_whole) == [(Verb.CREDIT, 1000, "")]
     assert planned(Act(ActKind.CAPTURE, 1000), done(Verb.CREDIT), credit=True, refund_whole=refund_whole) == []
-    taken_back = planned(void(400), done(Verb.CREDIT), DEBIT, credit=True, refund_whole=refund_whole)
+    taken_back = planned(reversal(400), done(Verb.CREDIT), DEBIT, credit=True, refund_whole=refund_whole)
     assert taken_back == [(Verb.DEBIT, 400, "")]
 
 
 def test_nothing_is_planned_for_nothing() -> None:
     assert planned(Act(ActKind.CAPTURE, 0), HOLD, CAPTURE) == []
-    assert planned(void(0), HOLD, CAPTURE) == []
+    assert planned(reversal(0), HOLD, CAPTURE) == []
 
 
 @dataclass
-class Till:
+class SandboxAccount:
     """A backend whose holds end only once and whole, and which undoes only once and whole."""
 
     refund_whole: bool
@@ -114,18 +114,18 @@ class Till:
 
 
 class Ledger:
-    """One transaction at a till, with the caps that the ledger keeps."""
+    """One transaction at a backend, with the caps that the ledger keeps."""
 
     def __init__(self, amount: int, holds: Holds, refund_whole: bool, *, credit: bool) -> None:
-        self.till = Till(refund_whole)
+        self.account = SandboxAccount(refund_whole)
         self.transaction = TransactionFacts("gb-0", "card", amount, holds, credit)
         self.act(Act(ActKind.CREDIT if credit else ActKind.DEBIT, amount))
 
     def act(self, act: Act, *, refused: bool = False) -> None:
         """Do an act; a refused one ends before its last step."""
-        steps = plan(act, self.transaction, refund_whole=self.till.refund_whole)
+        steps = plan(act, self.transaction, refund_whole=self.account.refund_whole)
         for step in steps[: -1 if refused else None]:
-            finished = DoneStep(step.verb, step.amount, self.till.run(step), "key")
+            finished = DoneStep(step.verb, step.amount, self.account.run(step), "key")
             self.transaction = replace(self.transaction, done=(*self.transaction.done, finished))
         if refused and steps:
             return
@@ -166,6 +166,6 @@ def test_the_card_is_exact_whatever_is_settled_canceled_and_refused(
         kind = ActKind.CAPTURE if captures else ActKind.REVERSAL
         refunded = 0 if captures else part - voided
         ledger.act(Act(kind, part, voided, refunded), refused=luck == 0)
-        assert ledger.till.change == (ledger.kept if credit else -ledger.kept)
+        assert ledger.account.change == (ledger.kept if credit else -ledger.kept)
     if ledger.held == 0:
-        assert not ledger.till.open, "nothing stays reserved once all of it is settled or cancelled"
+        assert not ledger.account.open, "nothing stays reserved once all of it is settled or canceled"

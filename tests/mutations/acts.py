@@ -40,6 +40,20 @@ MUTATIONS = [
         INTENT_FIRST + "with_redis_down_the_balance_is_not_read",
     ),
     Mutation(
+        "what another version wrote is not touched",
+        LUA + "prelude.lua",
+        "if version ~= '1' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end\n",
+        "",
+        "tests/ledger/test_scripts.py::test_no_script_changes_a_transaction_in_another_format",
+    ),
+    Mutation(
+        "a transaction of another version keeps nobody waiting",
+        LEDGER + "sweeper.py",
+        "        except OtherFormat as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        "tests/ledger/test_scripts.py::test_a_transaction_in_another_format_does_not_stop_the_sweeper",
+    ),
+    Mutation(
         "an intent is due for the sweeper",
         LUA + "open.lua",
         "take_lease()\narm()\nnote('opened')",

@@ -15,7 +15,7 @@ from app.ledger import names
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
-from app.ledger.transaction import Address, Transaction
+from app.ledger.transaction import Address
 
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
@@ -131,11 +131,13 @@ class Index:
         answers = self._connection.pipeline(fill) if asked else []
         return {name for (name, _), there in zip(asked, answers, strict=True) if there}
 
-    def postpone(self, record: Transaction, delay: timedelta) -> None:
-        """Look at a transaction again later; for what cannot be worked on now."""
-        key = keys.for_scripts(record.address)[2]
+    def postpone(self, transaction_id: str, delay: timedelta) -> None:
+        """Look at a transaction that is due again later; for what cannot be worked on now."""
+        bucket = names.bucket_of_transaction(transaction_id)
+        assert bucket is not None  # noqa: S101 - the due queue holds nothing else
+        key = keys.in_bucket(bucket, "due")
         at = self._connection.now_milliseconds() + milliseconds(delay)
-        self._connection.call(lambda client: client.zadd(key, {record.id: at}, gt=True))
+        self._connection.call(lambda client: client.zadd(key, {transaction_id: at}, gt=True))
 
     def _after(self, bucket: int, last: Row) -> list[Row]:
         """Return a bucket's next rows after `last`. Counting from the front would skip some when others are deleted."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
-from app.ledger.errors import LedgerUnavailable
+from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
@@ -17,13 +17,17 @@ from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, 
 VERSION = 1
 
 
+def other_format(transaction_id: str, version: str | None) -> OtherFormat:
+    return OtherFormat(
+        f"transaction {transaction_id} is stored in format {version or 'unknown'}, and this giftbridge reads format "
+        f"{VERSION}: use the giftbridge that wrote it"
+    )
+
+
 def load_transaction(transaction_id: str, fields: Mapping[str, str]) -> Transaction:
-    """Return a stored transaction. Raises LedgerUnavailable for a format that this version does not know."""
+    """Return a stored transaction. Raises OtherFormat."""
     if fields.get("version") != str(VERSION):
-        raise LedgerUnavailable(
-            f"transaction {transaction_id} is stored in format {fields.get('version', 'unknown')}, and this giftbridge "
-            f"reads format {VERSION}: use the giftbridge that wrote it"
-        )
+        raise other_format(transaction_id, fields.get("version"))
     first = fields["unresolved"]
     return Transaction(
         id=transaction_id,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib import resources
 from typing import Any, TypeVar, cast
 
+import structlog
 from redis.client import Pipeline
 
 from app.ledger import names
 from app.ledger.caller import Caller
+from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.answers import (
@@ -34,10 +36,13 @@ from app.ledger.storage.records import (
     dump_steps,
     dump_transaction,
     load_transaction,
+    other_format,
     steps_done,
 )
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction
 from mappers.base import ActKind, MapperError
+
+log = structlog.get_logger()
 
 # Which words each script may answer.
 ANSWERS = {
@@ -48,6 +53,9 @@ ANSWERS = {
     "forget": ForgetAnswer,
     "restore": RestoreAnswer,
 }
+
+# What every script answers, before it changes anything, where another version wrote the transaction.
+OTHER_FORMAT = "other format"
 
 A = TypeVar("A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer)
 
@@ -259,7 +267,7 @@ class Storage:
         return load_transaction(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
 
     def load_many(self, transaction_ids: Sequence[str]) -> list[Transaction]:
-        """Return those of the transactions that Redis has, in one round trip."""
+        """Return those of the transactions that Redis has; what another version wrote is left out."""
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
 
         def fill(pipeline: Pipeline) -> None:
@@ -267,7 +275,7 @@ class Storage:
                 pipeline.hgetall(key)
 
         rows = self._connection.pipeline(fill) if found else []
-        return [load_transaction(name, fields) for (name, _), fields in zip(found, rows, strict=True) if fields]
+        return list(_readable((name, fields) for (name, _), fields in zip(found, rows, strict=True) if fields))
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
@@ -315,6 +323,8 @@ class Storage:
         }
         payload = json.dumps({name: value for name, value in arguments.items() if value is not None})
         reply = self._scripts[script](keys.for_scripts(address), payload)
+        if reply[0] == OTHER_FORMAT:
+            raise other_format(address.id, reply[1])
         return _result(answers(reply[0]), address.id, reply, caller)
 
     def _record(
@@ -339,6 +349,14 @@ class Storage:
             steps_done=steps_done(steps),
             **more,
         )
+
+
+def _readable(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Transaction]:
+    for name, fields in rows:
+        try:
+            yield load_transaction(name, fields)
+        except OtherFormat as error:
+            log.error("left out", transaction=name, reason=str(error))  # noqa: TRY400
 
 
 def _index(record: Transaction) -> list[str]:

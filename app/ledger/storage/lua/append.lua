@@ -6,7 +6,6 @@
 -- Answers, nothing was written: missing | not due | found | conflict (another amount) | busy (another act is
 --   unresolved) | closed | exceeded (over the cap) | other part | card busy.
 -- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
--- accepted | queued (behind what was promised) | opened (then with a lease), and it was.
 local state = get('state')
 if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
 if arg.only_if_due then

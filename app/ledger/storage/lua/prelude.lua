@@ -13,6 +13,10 @@ local arg = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- What another version of the service wrote is not touched.
+local version = redis.call('HGET', transaction, 'version')
+if version ~= '1' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end
+
 local function get(field)
   return redis.call('HGET', transaction, field) or ''
 end
