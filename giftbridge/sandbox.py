@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mappers.sandbox import CONTROL, Sandbox, create_sandbox, running
+from mappers.sandbox import CONTROL, Sandbox, create_sandbox, running, shared
 from mappers.sandbox.faults import Fault
 
-__all__ = ["CONTROL", "Fault", "Sandbox", "create_sandbox", "running"]
+__all__ = ["CONTROL", "Fault", "Sandbox", "create_sandbox", "running", "shared"]

@@ -5,7 +5,7 @@
 
         @pytest.fixture
         def backend(self):  # leave it out, and nothing is broken on purpose
-            with running(create_app()) as sandbox:
+            with shared(create_app) as sandbox:
                 yield sandbox
 
         @pytest.fixture

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -156,9 +157,19 @@ class _HttpsConnection(_Connecting, HTTPSConnection):
     pass
 
 
+class _Idle(LifoQueue[Any]):
+    """The idle connections of a pool that never blocks, which needs none of the placeholders it is filled with."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is not None:
+            super().put(item, block, timeout)
+
+
 class HttpPool(HTTPConnectionPool):
+    QueueCls = _Idle
     ConnectionCls = _HttpConnection
 
 
 class HttpsPool(HTTPSConnectionPool):
+    QueueCls = _Idle
     ConnectionCls = _HttpsConnection

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -18,13 +20,16 @@ from mappers.sandbox.app import HangUp, Sandbox
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+# How long a request may go on after its connection was ended. Those that are delayed on purpose end at once.
+AT_REST_SECONDS = 1.0
+
 
 class _Handler(WSGIRequestHandler):
     """Werkzeug's handler with keep-alive (request bodies are always read whole) and no log (paths hold codes)."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: Server
 
     def run_wsgi(self) -> None:
         environ = self.make_environ()
@@ -43,12 +48,11 @@ class _Handler(WSGIRequestHandler):
         """Say nothing."""
 
 
-class _Server(ThreadedWSGIServer):
+class Server(ThreadedWSGIServer):
     """A server that can be stopped while clients keep their connections open."""
 
-    daemon_threads = False
-
-    def __init__(self, port: int, app: WSGIApplication) -> None:
+    def __init__(self, port: int, app: WSGIApplication, *, daemon: bool) -> None:
+        self.daemon_threads = daemon
         self._open: set[socket.socket] = set()
         super().__init__("127.0.0.1", port, app, _Handler)
 
@@ -68,23 +72,39 @@ class _Server(ThreadedWSGIServer):
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
+        self._end_connections()
+
+    def hang_up(self) -> bool:
+        """End all connections, and return whether nothing is being worked on any more, or waits for that."""
+        self._end_connections()
+        limit = time.monotonic() + AT_REST_SECONDS
+        while self._open and time.monotonic() < limit:
+            time.sleep(0.0005)
+        waiting, _, _ = select.select([self.socket], [], [], 0)
+        return not (waiting or self._open)
+
+    def _end_connections(self) -> None:
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def running(app: Flask, port: int = 0) -> AbstractContextManager[Sandbox]:
-    """Serve `app` on 127.0.0.1 from threads of this process while the context lasts; port 0 takes a free one."""
-    return _running(app, port)
+def running(app: Flask, port: int = 0, *, daemon: bool = False) -> AbstractContextManager[Sandbox]:
+    """Serve `app` on 127.0.0.1 from threads of this process while the context lasts; port 0 takes a free one.
+
+    The process waits for these threads at its end, unless they are `daemon`.
+    """
+    return _running(app, port, daemon)
 
 
 @contextmanager
-def _running(app: Flask, port: int) -> Iterator[Sandbox]:
+def _running(app: Flask, port: int, daemon: bool) -> Iterator[Sandbox]:
     sandbox: Sandbox = app.extensions["sandbox"]
-    server = _Server(port, app)
+    server = Server(port, app, daemon=daemon)
+    app.extensions["server"] = server
     sandbox.url = f"http://127.0.0.1:{server.port}"
     sandbox.stopping.clear()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=f"sandbox {app.name}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=f"sandbox {app.name}", daemon=daemon)
     thread.start()
     try:
         yield sandbox

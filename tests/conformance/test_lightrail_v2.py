@@ -12,7 +12,7 @@ from mappers.conformance import MapperConformance
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.lightrail_v2.sandbox import DEMO_OPTIONS, create_app
 from mappers.money import Currency
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 
 
 class TestLightrailV2(MapperConformance):
@@ -21,7 +21,7 @@ class TestLightrailV2(MapperConformance):
 
     @pytest.fixture
     def backend(self) -> Iterator[Sandbox]:
-        with running(create_app()) as sandbox:
+        with shared(create_app) as sandbox:
             yield sandbox
 
     @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.money import Currency
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.vauchar.sandbox import DEMO_OPTIONS, create_app
 
@@ -21,7 +21,7 @@ class TestVauchar(MapperConformance):
 
     @pytest.fixture
     def backend(self) -> Iterator[Sandbox]:
-        with running(create_app()) as sandbox:
+        with shared(create_app) as sandbox:
             yield sandbox
 
     @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.money import Currency
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from mappers.voucherify.sandbox import DEMO_OPTIONS, create_app
 
@@ -20,7 +20,7 @@ class TestVoucherify(MapperConformance):
 
     @pytest.fixture
     def backend(self) -> Iterator[Sandbox]:
-        with running(create_app()) as sandbox:
+        with shared(create_app) as sandbox:
             yield sandbox
 
     @pytest.fixture
@@ -43,7 +43,6 @@ class TestVoucherifyWithParents(TestVoucherify):
 
     @pytest.fixture
     def backend(self) -> Iterator[Sandbox]:
-        app = create_app()
-        app.extensions["backend"].parents = True
-        with running(app) as sandbox:
+        with shared(create_app) as sandbox:
+            sandbox.app.extensions["backend"].parents = True
             yield sandbox

@@ -20,7 +20,7 @@ from mappers.base import (
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import SEEDS, create_app
 from mappers.money import Currency
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 MEGABUCKS = Currency.of("MEGABUCKS", 0)
@@ -39,7 +39,7 @@ NEW = NewCard(
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

@@ -16,7 +16,7 @@ from mappers.base import (
 )
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import create_app
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from mappers.sandbox.faults import FaultKind
 from tests.mappers.lightrail_draft_story import Story, connect, soon
 
@@ -25,7 +25,7 @@ PAST = "2020-01-01T00:00:00.000Z"
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

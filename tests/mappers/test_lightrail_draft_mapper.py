@@ -20,13 +20,13 @@ from mappers.base import (
 )
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import create_app
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_draft_story import Story, connect, soon
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

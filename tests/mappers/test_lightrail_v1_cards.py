@@ -22,13 +22,13 @@ from mappers.base import (
 )
 from mappers.lightrail_v1.mapper import LightrailV1
 from mappers.lightrail_v1.sandbox import SEEDS, create_app
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_v1_story import ANA, HAT, LARGE, SMALL, Story, connect, soon
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

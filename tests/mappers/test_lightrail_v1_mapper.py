@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 from mappers.base import Act, ActKind, BackendUnavailable, CardNotFound, CardUnusable, Holds, Origin, Unsupported, Verb
 from mappers.lightrail_v1.mapper import LightrailV1
 from mappers.lightrail_v1.sandbox import create_app
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_v1_story import Story, connect, soon
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

@@ -20,13 +20,13 @@ from mappers.base import (
 )
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.lightrail_v2.sandbox import POINT_OF_SALE_KEY, SEEDS, create_app
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_v2_story import Story, connect, soon
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

@@ -13,7 +13,7 @@ from mappers.lightrail_v2 import client
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.lightrail_v2.sandbox import create_app
 from mappers.lightrail_v2.sandbox_model import SandboxState
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_v2_story import Story, connect, soon
 
 ORIGIN = Origin("gb-01", 'request "1" é', ActKind.DEBIT, "gb-02", 1000)
@@ -21,7 +21,7 @@ ORIGIN = Origin("gb-01", 'request "1" é', ActKind.DEBIT, "gb-02", 1000)
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

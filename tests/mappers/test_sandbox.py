@@ -19,7 +19,7 @@ from flask import Flask, request
 from requests.models import Response
 from requests.sessions import Session
 
-from mappers.sandbox import RecordedRequest, Sandbox, create_sandbox, running
+from mappers.sandbox import RecordedRequest, Sandbox, create_sandbox, running, server, shared
 from mappers.sandbox.faults import FaultKind
 
 
@@ -209,3 +209,75 @@ def test_serve_runs_until_it_is_told_to_stop(number: Signals) -> None:
         assert process.stdout.readline().startswith("sandbox counter listens on http://127.0.0.1:")
         process.send_signal(number)
         assert process.wait(10) == 0
+
+
+class Counter:
+    """A model as sandboxes have them: a lock, and state that is changed in place or replaced."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.counts = {"a": [1]}
+        self.made = 0
+
+
+def create_counter() -> Flask:
+    app = create_sandbox("counter")
+    counter = Counter()
+    app.extensions["backend"] = counter
+
+    @app.post("/count")
+    def count() -> dict[str, list[int]]:
+        with counter.lock:
+            counter.counts["a"].append(2)
+        return counter.counts
+
+    return app
+
+
+def test_a_shared_sandbox_is_as_new_each_time(session: Session) -> None:
+    for _ in range(3):
+        with shared(create_counter) as sandbox:
+            model = sandbox.app.extensions["backend"]
+            assert (model.made, sandbox.requests, sandbox.faults.pending()) == (0, [], [])
+            assert post(session, sandbox).json() == {"a": [1, 2]}
+            assert len(sandbox.requests) == 1
+            model.made = 5
+            model.added = True
+            sandbox.faults.add("junk")
+    with shared(create_counter) as sandbox:
+        assert not hasattr(sandbox.app.extensions["backend"], "added")
+
+
+def test_a_shared_sandbox_is_served_once_for_those_who_take_turns() -> None:
+    with shared(create_counter) as first, shared(create_counter) as second:
+        assert first.url != second.url
+    urls = {first.url, second.url}
+    with shared(create_counter) as third:
+        assert third.url in urls
+        assert third.app in (first.app, second.app)
+
+
+def test_what_still_went_on_in_a_shared_sandbox_has_no_effect_on_its_next_turn(session: Session) -> None:
+    with shared(create_counter) as sandbox:
+        sandbox.faults.add("delay_before", seconds=600)
+        with pytest.raises(requests.ReadTimeout):
+            post(session, sandbox, timeout=0.2)
+    with shared(create_counter) as again:
+        assert again is sandbox
+        assert again.requests == []
+        assert post(session, again).json() == {"a": [1, 2]}
+
+
+def test_a_shared_sandbox_that_does_not_come_to_rest_is_not_used_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "AT_REST_SECONDS", 0.05)
+    going_on = threading.Event()
+    with shared(create_counter) as sandbox:
+        sandbox.app.view_functions["count"] = lambda: {"a": going_on.wait(5)}
+        with pytest.raises(requests.ReadTimeout):
+            post(session, sandbox, timeout=0.2)
+    going_on.set()
+    with shared(create_counter) as again:
+        assert again is not sandbox
+        assert post(session, again).json() == {"a": [1, 2]}

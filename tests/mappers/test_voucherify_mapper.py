@@ -28,7 +28,7 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from mappers.money import Currency
-from mappers.sandbox import Sandbox, running
+from mappers.sandbox import Sandbox, shared
 from mappers.voucherify.cards import code_for
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from mappers.voucherify.sandbox import APP_TOKEN, DEMO_OPTIONS, create_app
@@ -39,7 +39,7 @@ CODE = "VOUCHERIFY-ACTIVE-250"
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with running(create_app()) as sandbox:
+    with shared(create_app) as sandbox:
         yield sandbox
 
 

@@ -32,7 +32,7 @@ SURFACE = {
         Malformed OwnNotes Parsed amount filled flag integer list_of mapping member metadata moment optional rows text
         understood whole written
     """,
-    "giftbridge.sandbox": "CONTROL Fault Sandbox create_sandbox running",
+    "giftbridge.sandbox": "CONTROL Fault Sandbox create_sandbox running shared",
     "giftbridge.testing": "MapperConformance",
 }
 

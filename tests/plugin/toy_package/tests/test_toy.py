@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from giftbridge.mapper import Currency
-from giftbridge.sandbox import running
+from giftbridge.sandbox import shared
 from giftbridge.testing import MapperConformance
 
 from giftbridge_toy.mapper import Toy, ToyOptions
@@ -18,7 +18,7 @@ class TestToy(MapperConformance):
 
     @pytest.fixture
     def backend(self):
-        with running(create_app()) as sandbox:
+        with shared(create_app) as sandbox:
             yield sandbox
 
     @pytest.fixture
