@@ -231,23 +231,21 @@ def cells() -> Iterator[Cell]:
 def short_form() -> list[Cell]:
     """Return a covering part of the matrix.
 
-    A SIGKILL at every point of every step, once left to the sweeper and once not; of what the backend itself may do
-    wrong one fault at each of them, in turn, and one recovery; where that takes its time, one backend and step for each
-    operation and point; of Redis's faults, one at each point, with and without calls. Around every other call a
-    SIGKILL.
+    A SIGKILL at every point of every step, with the recoveries in turn; of what the backend itself may do wrong one
+    fault at each of them, and one recovery; where that takes its time, one backend and step for each operation and
+    point; of Redis's faults, one at each point, with and without calls. Around every other call a SIGKILL.
     """
     families: dict[Cell, list[Cell]] = {}
     for cell in cells():
         families.setdefault(replace(cell, recovery=Recovery.SWEEP), []).append(cell)
     chosen: list[Cell] = []
     rivals: dict[tuple[object, ...], list[Cell]] = {}
-    for number, (swept, family) in enumerate(families.items()):
+    for number, family in enumerate(families.values()):
         cell = family[number % len(family)]
-        if not cell.in_detail:
-            chosen += [cell] if cell.fault is Fault.SIGKILL and cell.point in IN_A_CALL else []
-        elif cell.fault is Fault.SIGKILL:
-            others = [one for one in family if one != swept]
-            chosen += [swept, others[number % len(others)]]
+        if cell.fault is Fault.SIGKILL and (cell.in_detail or cell.point in IN_A_CALL):
+            chosen.append(cell)
+        elif not cell.in_detail or cell.fault is Fault.SIGKILL:
+            continue
         elif cell.fault in (Fault.REDIS_KILLED, Fault.REDIS_HANGS):
             # Redis is sent the same for every operation.
             rivals.setdefault((cell.operation.opens, bool(cell.steps), cell.point, cell.fault), []).append(cell)

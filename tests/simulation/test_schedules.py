@@ -10,7 +10,7 @@ from tests.simulation.safeties import SAFETIES, Safety
 from tests.simulation.schedule import first_miss, first_violation, replay, run
 from tests.simulation.system import build_system
 
-SCHEDULES = 16
+SCHEDULES = 8
 BLOCKS = 4
 
 # Each safety is missed soon after its `first_seed`. Where the code has changed since, the schedules have, too: then it
