@@ -23,6 +23,9 @@ from tests.ledger.test_topologies import DURABLE, Servers, command, eventually, 
 
 __all__ = ["servers"]  # a fixture, which pytest finds here
 
+# A node that is silent for this long is taken for dead, and the cluster for down: longer than a busy machine's pauses.
+NODE_TIMEOUT_MILLISECONDS = "20000"
+
 SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
 
 
@@ -45,7 +48,15 @@ class Cluster:
 
     def add_node(self) -> int:
         """Start another node, known to all and without slots, and return its port."""
-        options = (*DURABLE, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", "{bus}")
+        options = (
+            *DURABLE,
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            NODE_TIMEOUT_MILLISECONDS,
+            "--cluster-port",
+            "{bus}",
+        )
         self.ports.append(port := self.servers.start(*options))
         with redis.Redis(port=port, decode_responses=True) as client:
             bus = client.config_get("cluster-port")["cluster-port"]
@@ -58,6 +69,18 @@ class Cluster:
         command(port, "CLUSTER", "REPLICATE", self.id(primary))
         replicate(primary, port)
         return port
+
+    def agree_on_owner(self, owner: int) -> None:
+        """Wait until every node knows that `owner` has slots, and none takes the cluster for down."""
+        for port in self.ports:
+            eventually(partial(self._sees_slots_of, port, self.id(owner)))
+        self.agree("cluster_state:ok")
+
+    @staticmethod
+    def _sees_slots_of(port: int, owner_id: str) -> bool:
+        rows = [row.split() for row in command(port, "CLUSTER", "NODES").splitlines()]
+        # After the eight fields of a node come its slots.
+        return any(row[0] == owner_id and "master" in row[2] and len(row) > 8 for row in rows)
 
     def agree(self, word: str) -> None:
         for port in self.ports:
@@ -214,6 +237,7 @@ def test_a_change_counts_once_a_replica_of_its_slot_has_it(cluster: Cluster, mak
     command(replica, "CLUSTER", "FAILOVER")
     eventually(lambda: information(owner, "replication")["role"] == "slave")
     replicate(replica, owner)
+    cluster.agree_on_owner(replica)
     system.settle(transaction, "10.00", "at the new owner")
     assert system.settlements(transaction) == [Decimal("10.00")]
 
