@@ -26,6 +26,9 @@ __all__ = ["servers"]  # a fixture, which pytest finds here
 # A node that is silent for this long is taken for dead, and the cluster for down: longer than a busy machine's pauses.
 NODE_TIMEOUT_MILLISECONDS = "20000"
 
+# Where a dead owner is to be noticed.
+QUICK_NODE_TIMEOUT_MILLISECONDS = "2000"
+
 SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
 
 
@@ -271,6 +274,8 @@ def test_the_heir_of_an_owner_that_was_killed_is_found(cluster: Cluster, make_sy
     for _ in range(2):
         cluster.add_replica(owner)
     transaction = system.authorize("10.00")
+    for port in cluster.ports:
+        command(port, "CONFIG", "SET", "cluster-node-timeout", QUICK_NODE_TIMEOUT_MILLISECONDS)
     cluster.servers.kill(owner)
     eventually(lambda: settled(system, transaction))
     assert system.settlements(transaction) == [Decimal("10.00")]
