@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the ledger agrees with the backend: thousands of schedules of every kind."""
+"""Whatever happens in whatever order, the ledger agrees with the backend: schedules of every kind."""
 
 from __future__ import annotations
 
