@@ -53,7 +53,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     )
     storage = Storage(connection, times)
     index = Index(connection)
-    executor = Executor(storage)
+    executor = Executor(storage, find_provider=registry.get)
     recovery = Recovery(storage)
     return Parts(
         settings=settings,

@@ -154,7 +154,7 @@ class Sweeper:
                 only_if_due=True,
                 caller=CALLER,
             )
-            result = self._storage.append(record.address, new)
+            result = self._storage.append(record.address, provider.backend, new)
             if result.lease is None:
                 return "touched meanwhile"
             self._resolve(provider, result.transaction, deadline, result.lease)

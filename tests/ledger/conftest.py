@@ -59,8 +59,8 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         )
         storage = Storage(connection, LedgerTimes(lease=lease))
         index = Index(connection)
-        executor = Executor(storage, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
         registry = ChangeableRegistry(provider)
+        executor = Executor(storage, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get)
         recovery = Recovery(storage)
         parts = Parts(
             settings=Settings(),

@@ -38,8 +38,9 @@ class Index:
     def due(self, limit: int) -> Iterator[str]:
         """Yield the ids of transactions somebody must look at now, at most `limit` from each bucket."""
         now = self._connection.now_milliseconds()
-        for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), "due"):
-            yield from found
+        for queue in ("due", "over"):
+            for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), queue):
+                yield from found
 
     def due_within(self, duration: timedelta) -> list[str]:
         """Return the ids of transactions somebody must look at before `duration` is over."""
@@ -69,7 +70,7 @@ class Index:
 
     def of_card(self, provider_id: str, card_id: str) -> list[str]:
         """Return the ids of a card's authorized transactions, oldest first."""
-        key = keys.of_card(provider_id, card_id, "of")
+        key = keys.of_card(provider_id, card_id)
         return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
 
     def newest(self, limit: int, after: Row | None = None) -> list[Row]:
