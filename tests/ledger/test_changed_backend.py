@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from app.ledger.errors import OtherBackend
+from mappers.base import OutcomeUnknown
 from mappers.money import Currency
+from tests.ledger.faults import lost_before
 from tests.ledger.system import System
 
 CHANGES = [
@@ -56,3 +58,15 @@ def test_it_goes_on_once_the_file_is_put_right(system: System) -> None:
 def test_caption_policy_and_credentials_may_change(system: System) -> None:
     transaction = system.authorize("40.00")
     assert system.changed(caption="New", credentials=()).settle(transaction, "40.00")
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_an_act_is_not_finished_at_another_backend(system: System, changes: dict[str, object]) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    calls = list(system.backend.calls)
+    assert system.changed(**changes).sweep() == {"left for later": 1}
+    assert system.backend.calls == calls

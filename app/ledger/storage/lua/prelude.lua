@@ -117,7 +117,7 @@ local function arm()
     return
   end
   redis.call('ZADD', due, at, arg.id)
-  if state ~= 'pending' then redis.call('ZREM', over, arg.id) end
+  if number('acts') > 1 then redis.call('ZREM', over, arg.id) end
 end
 
 -- Whether a step of the act happened that is more than a look.
