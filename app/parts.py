@@ -11,6 +11,7 @@ from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
@@ -33,6 +34,7 @@ class Parts:
     connection: Connection
     storage: Storage
     index: Index
+    history: History
     ledger: LedgerService
     executor: Executor
     recovery: Recovery
@@ -56,6 +58,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     )
     storage = Storage(connection, times)
     index = Index(connection)
+    history = History(connection)
     executor = Executor(storage, find_provider=registry.get)
     recovery = Recovery(storage)
     if isinstance(registry, ProvidersFile):
@@ -66,6 +69,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         connection=connection,
         storage=storage,
         index=index,
+        history=history,
         ledger=LedgerService(storage, index, executor, recovery),
         executor=executor,
         recovery=recovery,
@@ -76,6 +80,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
             fleet,
             executor,
             registry,
+            history,
             interval_seconds=settings.sweep_interval_seconds,
             deadline_seconds=settings.money_deadline_seconds,
         ),

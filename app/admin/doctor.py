@@ -20,6 +20,7 @@ import mappers.registry
 from app.admin.providers.checks import Check, check_backend, check_redis, check_service
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
@@ -102,6 +103,7 @@ def _redis(settings: Settings, open_redis: OpenRedis) -> Iterator[Check]:
             for check in check_redis(connection):
                 yield _forgiven(check) if settings.redis_allow_unsafe else check
             yield from _ledger(Index(connection))
+            yield from _doubts(History(connection))
             yield from _elsewhere(Index(connection), settings)
     except LedgerUnavailable as error:
         yield Check("redis", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
@@ -130,6 +132,12 @@ def _ledger(index: Index) -> Iterator[Check]:
         yield Check("parked transactions", False, problem, remedy)
     else:
         yield Check("parked transactions", True, found="none")
+
+
+def _doubts(history: History) -> Iterator[Check]:
+    if found := history.doubts():
+        remedy = "giftbridge ledger doubts lists the orders to compare with VTEX; giftbridge ledger trust ends it"
+        yield Check("what Redis knows", False, "; ".join(doubt.reason for doubt in found), remedy)
 
 
 def _elsewhere(index: Index, settings: Settings) -> Iterator[Check]:

@@ -11,6 +11,7 @@ COMMANDS = {
     "cards": "app.commands.cards:cards",
     "demo": "app.commands.running:demo_command",
     "doctor": "app.commands.doctor:doctor",
+    "ledger": "app.commands.ledger:ledger",
     "mappers": "app.commands.mappers:mappers_command",
     "providers": "app.commands.providers:providers",
     "reconcile": "app.commands.reconcile:reconcile_command",

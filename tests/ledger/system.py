@@ -111,6 +111,11 @@ class System:
         self.registry.serve(other.provider)
         return other
 
+    def serving(self, other: System) -> System:
+        """Return this ledger with the provider of another, and the backend behind it."""
+        self.registry.serve(other.provider)
+        return replace(self, provider=other.provider, mapper=other.mapper, backend=other.backend)
+
     def make_due(self) -> None:
         """Let everything that waits for a moment wait no longer."""
         client = self.connection._client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import CHANGED_BACKEND, LEDGER, LUA, SHARED_ACCOUNTS, Mutation
+from tests.mutations.mutation import CHANGED_BACKEND, FORGETFUL_REDIS, LEDGER, LUA, SHARED_ACCOUNTS, Mutation
 
 MUTATIONS = [
     Mutation(
@@ -67,5 +67,33 @@ MUTATIONS = [
         "        if not provider.serves(record.backend):\n",
         "        if False:\n",
         CHANGED_BACKEND + "an_act_is_not_finished_at_another_backend",
+    ),
+    Mutation(
+        "in doubt nothing that was paid is given back",
+        LEDGER + "sweeper.py",
+        "            if any(doubt.concerns(record) for doubt in self._doubts):\n",
+        "            if False:\n",
+        FORGETFUL_REDIS + "what_the_card_has_paid_is_not_given_back_in_doubt",
+    ),
+    Mutation(
+        "a replica that took over is doubted",
+        LEDGER + "storage/history.py",
+        "            if server.earlier_replid in known:\n",
+        "            if False:\n",
+        FORGETFUL_REDIS + "a_replica_that_took_over_is_doubted",
+    ),
+    Mutation(
+        "older data is doubted",
+        LEDGER + "storage/history.py",
+        "            if not last_word and",
+        "            if False and",
+        FORGETFUL_REDIS + "a_redis_that_is_started_from_older_data_is_doubted",
+    ),
+    Mutation(
+        "an older state than was seen is doubted",
+        LEDGER + "storage/history.py",
+        "        if seen_at < self._seen_at:\n",
+        "        if False:\n",
+        FORGETFUL_REDIS + "a_redis_with_an_older_state_than_was_seen_is_doubted",
     ),
 ]
