@@ -55,7 +55,8 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         limit = formatter.width - 6 - max(map(len, COMMANDS))
-        rows = [(name, click.utils.make_default_short_help(COMMANDS[name].help, limit)) for name in sorted(COMMANDS)]
+        shown = (click.Command(name, help=COMMANDS[name].help) for name in sorted(COMMANDS))
+        rows = [(command.name or "", command.get_short_help_str(limit)) for command in shown]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
