@@ -18,6 +18,8 @@ After a step without a clear answer, what the next attempt may rely on is writte
 | yes | yes | no | the backend's read lag is over |
 | yes | no | no | the lease would have been over |
 
+A step that the backend answered, and of which its reads show no trace by now, is sent anew in the same request.
+
 A step after a look counts as sent by nobody only where no attempt before may have sent it.
 """
 
@@ -211,7 +213,10 @@ class Attempt:
     def _send(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:
             self._sent = True
-            return self._mapper.run(call, deadline)
+            try:
+                return self._mapper.run(call, deadline)
+            except OutcomeUnknown as unknown:
+                return self._find(unknown, call, deadline, certain=certain)
         except Refused as refusal:
             self._sent = False
             if certain:
@@ -221,14 +226,16 @@ class Attempt:
         except BackendUnavailable:
             self._sent = False
             raise
-        except OutcomeUnknown as unknown:
-            wants_it = self._lease.caller.wants_it
-            lost = LostAnswer(self._mapper, call, self._sleep, answered=unknown.answered, wanted=wants_it)
-            receipt = lost.find(deadline)
-            self._answered = lost.answered
-            if receipt is None:
-                raise
-            return receipt
+
+    def _find(self, unknown: OutcomeUnknown, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
+        """Return the receipt of what was sent without a clear answer."""
+        wants_it = self._lease.caller.wants_it
+        lost = LostAnswer(self._mapper, call, self._sleep, answered=unknown.answered, wanted=wants_it, certain=certain)
+        receipt = lost.find(deadline)
+        self._answered = lost.answered
+        if receipt is None:
+            raise unknown
+        return receipt
 
     @property
     def _unwanted(self) -> bool:
