@@ -194,7 +194,8 @@ class Step:
 
     `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
     key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
-    `earlier` are the receipts of the steps before it in the same act.
+    `earlier` are the receipts of the steps before it in the same act. `since`: nothing of its transaction was sent
+    before, as far as the ledger knows.
     """
 
     verb: Verb
@@ -207,6 +208,7 @@ class Step:
     key: str = ""
     earlier: tuple[Receipt, ...] = ()
     origin: Origin | None = None
+    since: datetime | None = None
 
     @property
     def opens(self) -> bool:

@@ -33,6 +33,7 @@ import structlog
 
 from app.ledger.errors import Unresolved
 from app.ledger.lost_answers import LostAnswer
+from app.ledger.milliseconds import moment
 from app.ledger.names import step_key
 from app.ledger.reservations import expect_unreserved, is_reserved_here, reserve, spendable_balance
 from app.ledger.storage.answers import Lease, RecordAnswer, Result
@@ -255,6 +256,7 @@ class Attempt:
             key=step_key(self._act.oid, number),
             earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
             origin=self._origin,
+            since=moment(self._record.date),
         )
 
     @property
