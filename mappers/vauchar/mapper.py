@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ from mappers.money import Currency, InvalidAmount
 from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
 from mappers.vauchar.giveback import choose, standing
-from mappers.vauchar.judgment import Look, Seen, find_redemption, was_restored
+from mappers.vauchar.judgment import Look, Seen, find_redemption, keys_of_act, was_listed, was_restored
 from mappers.vauchar.statement import entries
 
 # HTTP 402 is documented for the account's balance, not the card's.
@@ -160,7 +160,7 @@ class Vauchar(Mapper):
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         match step.verb:
             case Verb.LOOK:
-                return self._look(step, deadline)[0].receipt()
+                return self._look_around(step, deadline)
             case Verb.DEBIT:
                 return self._redeem(step, deadline)
             case Verb.REFUND:
@@ -178,7 +178,14 @@ class Vauchar(Mapper):
             raise Undecidable("Vauchar no longer has this card, nor its redemptions", {"card": step.card_id}) from error
         return None
 
+    def _look_around(self, step: Step, deadline: Deadline) -> Receipt:
+        look, listed, _ = self._look(step, deadline)
+        receipt, keys = look.receipt(), keys_of_act(step, listed)
+        return replace(receipt, data={**receipt.data, "keys": keys}) if keys else receipt
+
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
+        if was_listed(step) and (done := self._ask_redeemed(step, deadline)):
+            return done
         before = Look.before(step)
         if before and before.balance < step.amount:
             # What Vauchar does with more than the balance is undocumented: refuse, or take what there is.
