@@ -42,6 +42,7 @@ from app.ledger.transaction import (
     ActRecord,
     ActState,
     Decision,
+    PlannedStep,
     Transaction,
     may_be_refused,
     planned,
@@ -147,8 +148,17 @@ class Attempt:
     def _plan(self) -> None:
         if not self._steps:
             # A plan is a pure function of recorded facts, so it is the same in every attempt; see append.lua.
-            view = self._record.view(self._act)
-            self._steps = list(planned(self._mapper.plan(wanted(self._act), view)))
+            self._steps = self._planned()
+
+    def _planned(self) -> list[PlannedStep]:
+        return list(planned(self._mapper.plan(wanted(self._act, self._steps), self._record.view(self._act))))
+
+    def _note_look(self, number: int, receipt: Receipt) -> None:
+        """Note what a look saw. What comes after it is planned by that: both are on disk before anything is sent."""
+        self._steps[number - 1] = replace(self._steps[number - 1], receipt=receipt)
+        anew = self._planned()
+        if anew[:number] == [replace(step, receipt=None) for step in self._steps[:number]]:
+            self._steps[number:] = anew[number:]
 
     def _trust(self, decision: Decision) -> None:
         """Take a person's word for the open step."""
@@ -163,7 +173,10 @@ class Attempt:
     def _done(self, number: int, receipt: Receipt) -> None:
         """Note that a step happened; on disk, where another one follows."""
         step = self._steps[number - 1]
-        self._steps[number - 1] = replace(step, receipt=receipt)
+        if step.verb is Verb.LOOK:
+            self._note_look(number, receipt)
+        else:
+            self._steps[number - 1] = replace(step, receipt=receipt)
         if number < len(self._steps):
             self._write_progress()
             # For a step after a look something may have been sent, by an attempt that was refused since.
@@ -180,7 +193,7 @@ class Attempt:
         """Renew another attempt's look before the step that is to be sent: what the card held then may be long ago."""
         look = self._steps[number - 2] if number > 1 else None
         if look and look.verb is Verb.LOOK and self._looked != number - 1:
-            self._steps[number - 2] = replace(look, receipt=self._look(number - 1, deadline))
+            self._note_look(number - 1, self._look(number - 1, deadline))
             self._write_progress()
 
     def _move(self, number: int, deadline: Deadline) -> Receipt:
@@ -257,6 +270,7 @@ class Attempt:
             earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
             origin=self._origin,
             since=moment(self._record.date),
+            reserved=self._lease.reserved - self._act.set_aside,
         )
 
     @property

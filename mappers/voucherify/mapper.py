@@ -175,8 +175,8 @@ class Voucherify(Mapper):
             raise Undecidable(f"{error} since this could have happened", {"card": step.card_id}) from error
 
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
-        if done := self._redeemed(step, deadline, newest=PAGE_SIZE):
-            return done  # a failover lost that it was sent
+        if receipt := self._redeemed(step, deadline, newest=PAGE_SIZE):
+            return receipt  # a failover lost that it was sent
         voucher = self._voucher(step.card_id, deadline, breaker=step.opens)
         status = translate(voucher, self.currency).status
         if voucher.balance is None or status is CardStatus.WRONG_CURRENCY:
@@ -218,8 +218,8 @@ class Voucherify(Mapper):
         return rolled_back(done.id, step.reference)
 
     def _add(self, step: Step, deadline: Deadline) -> Receipt:
-        if done := self._added(step, deadline, newest=PAGE_SIZE):
-            return done
+        if receipt := self._added(step, deadline, newest=PAGE_SIZE):
+            return receipt
         body = {
             "amount": hundredths(step.amount, self.currency),
             "source_id": step.key,

@@ -210,7 +210,9 @@ def test_a_lost_redemption_is_found_by_its_order(wire: RequestsMock) -> None:
 def test_a_transaction_that_does_not_show_its_order_is_told_by_its_redemption(
     wire: RequestsMock, note: str | None, found: bool
 ) -> None:
-    wire.replace("GET", TRANSACTIONS_URL, json=listed(TRANSACTION | {"details": TRANSACTION["details"] | {"order": None}}))
+    wire.replace(
+        "GET", TRANSACTIONS_URL, json=listed(TRANSACTION | {"details": TRANSACTION["details"] | {"order": None}})
+    )
     wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"metadata": note and {"giftbridge": note}})
     assert (mapper().ask(step(), soon()) is not None) is found
 

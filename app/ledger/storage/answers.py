@@ -68,6 +68,7 @@ class Lease:
     `nothing_sent`: certainly nothing was sent for the act's next step. `silence_is_final`: nothing that was sent can
     still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
     sent may arrive, in milliseconds of Redis's clock. `epoch`: that of the card, before anything else is read.
+    `reserved`: what the ledger holds of the card, in minor units.
     """
 
     attempt: int
@@ -75,6 +76,7 @@ class Lease:
     silence_is_final: bool
     in_flight_until: int
     epoch: int
+    reserved: int
     caller: Caller
 
 

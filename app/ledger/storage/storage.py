@@ -364,7 +364,7 @@ def _index(record: Transaction) -> list[str]:
 
 
 def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) -> Result[A]:
-    _, now, flat, (epoch, _reserved, busy), *given = reply
+    _, now, flat, (epoch, reserved, busy), *given = reply
     fields = dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else flat
     found = load_transaction(transaction_id, fields) if fields else None
     lease = None
@@ -376,6 +376,7 @@ def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) ->
             silence_is_final=in_flight_until <= now,
             in_flight_until=in_flight_until,
             epoch=int(epoch),
+            reserved=int(reserved),
             caller=caller,
         )
     return Result(answer, found, lease, int(epoch), busy.rpartition(":tx:")[2] if busy else None)

@@ -48,8 +48,10 @@ if arg.outcome == 'done' then
     local free = arg.balance - on_card('reserved')
     local lagging = on_card('lagging_until') > now and on_card('lagging') or 0
     if amount > free - lagging then
-      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
-      return answer(amount <= free + on_card('taking') and 'moved' or 'short')
+      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway. Where
+      -- steps do not overlap, the one under way may be the first of two, and the second put back what this one took.
+      local moving = amount <= free + on_card('taking') or redis.call('HGET', card, 'busy')
+      return answer(moving and 'moved' or 'short')
     end
     add(card, 'reserved', amount)
   end
