@@ -27,17 +27,17 @@ def writes_may_start_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MINIMUM_WRITE_SECONDS", 0.01)
 
 
-class Sleeper:
-    """A server that reads nothing until it is woken, and then reads all there is."""
+class LateReader:
+    """A server that reads nothing until it is asked, and then reads all there is."""
 
     def __init__(self) -> None:
-        self.woken = threading.Event()
+        self.asked = threading.Event()
         self.done = threading.Event()
         self.received = b""
         self.ended = ""
 
     def behave(self, line: Line, _: int) -> None:
-        self.woken.wait(20)
+        self.asked.wait(20)
         try:
             # Below TLS, where a reset would pass for an end.
             while data := socket.socket.recv(line.connection, 65536):
@@ -47,25 +47,25 @@ class Sleeper:
             self.ended = "reset"
         self.done.set()
 
-    def wake(self) -> None:
-        self.woken.set()
+    def read_all(self) -> None:
+        self.asked.set()
         assert self.done.wait(20)
 
 
 @pytest.fixture
-def sleeper() -> Sleeper:
-    return Sleeper()
+def reader() -> LateReader:
+    return LateReader()
 
 
 @pytest.fixture
-def server(sleeper: Sleeper) -> Iterator[Server]:
+def server(reader: LateReader) -> Iterator[Server]:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = Server(sleeper.behave, listener=listener)
+    server = Server(reader.behave, listener=listener)
     yield server
-    sleeper.woken.set()
+    reader.asked.set()
     server.close()
 
 
@@ -75,18 +75,18 @@ def give_up(backend: HttpBackend, body: str, seconds: float = 0.4) -> None:
     assert not caught.value.answered
 
 
-def test_what_the_system_had_still_to_deliver_is_dropped(server: Server, sleeper: Sleeper) -> None:
+def test_what_the_system_had_still_to_deliver_is_dropped(server: Server, reader: LateReader) -> None:
     give_up(HttpBackend("acme", server.url), BODY)
-    sleeper.wake()
-    assert sleeper.ended == "reset"
-    assert len(sleeper.received) < len(BODY)
+    reader.read_all()
+    assert reader.ended == "reset"
+    assert len(reader.received) < len(BODY)
 
 
-def test_a_request_that_arrived_and_was_not_read_ends_with_a_reset(server: Server, sleeper: Sleeper) -> None:
+def test_a_request_that_arrived_and_was_not_read_ends_with_a_reset(server: Server, reader: LateReader) -> None:
     """Whoever reads it then can tell that nobody waits for the answer."""
     give_up(HttpBackend("acme", server.url), "little")
-    sleeper.wake()
-    assert sleeper.ended == "reset"
+    reader.read_all()
+    assert reader.ended == "reset"
 
 
 def test_a_request_given_up_over_tls_is_cut_off_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,11 +95,11 @@ def test_a_request_given_up_over_tls_is_cut_off_too(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     context: SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    sleeper = Sleeper()
-    with serving(sleeper.behave, context) as server:
+    reader = LateReader()
+    with serving(reader.behave, context) as server:
         give_up(HttpBackend("acme", server.url), "little", seconds=1.5)
-        sleeper.wake()
-    assert sleeper.ended == "reset"
+        reader.read_all()
+    assert reader.ended == "reset"
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept connection"])

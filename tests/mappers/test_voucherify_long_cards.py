@@ -81,7 +81,7 @@ def test_what_came_after_it_is_read_too(sandbox: Sandbox, mapper: Voucherify, vo
 def test_a_card_used_thousands_of_times_since_cannot_tell(
     sandbox: Sandbox, mapper: Voucherify, voucher: Voucher
 ) -> None:
-    """It goes to a person, and does not keep the card busy for ever."""
+    """It goes to a person, and the card is not busy any longer."""
     mapper.run(debit(voucher), soon())
     spend(sandbox, voucher, MORE_THAN_IS_READ, NOW + timedelta(hours=1))
     with pytest.raises(Undecidable, match="more transactions"):
