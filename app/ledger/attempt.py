@@ -35,7 +35,7 @@ from app.ledger.errors import Unresolved
 from app.ledger.lost_answers import LostAnswer
 from app.ledger.milliseconds import moment
 from app.ledger.names import step_key
-from app.ledger.reservations import expect_unreserved, is_reserved_here, reserve, spendable_balance
+from app.ledger.reservations import expect_unreserved, is_reserved_here, outlives, reserve, spendable_card
 from app.ledger.storage.answers import Lease, RecordAnswer, Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
@@ -50,6 +50,7 @@ from app.ledger.transaction import (
 )
 from mappers.base import (
     BackendUnavailable,
+    Card,
     CardUnusable,
     MapperError,
     Origin,
@@ -122,11 +123,7 @@ class Attempt:
                 self._trust(self._act.decision)
             if self._unwanted and not self._steps:
                 raise _Abandoned
-            for number, step in enumerate(self._steps, start=1):
-                if step.receipt is None:
-                    do = self._look if step.verb is Verb.LOOK else self._move
-                    self._done(number, do(number, deadline))
-            return self._finish(deadline)
+            return self._run_steps(deadline)
         except _Overtaken as overtaken:
             return overtaken.record
         except _Abandoned:
@@ -144,6 +141,13 @@ class Attempt:
             return self._leave(error)
 
     # The steps.
+
+    def _run_steps(self, deadline: Deadline) -> Transaction:
+        for number, step in enumerate(self._steps, start=1):
+            if step.receipt is None:
+                do = self._look if step.verb is Verb.LOOK else self._move
+                self._done(number, do(number, deadline))
+        return self._finish(deadline)
 
     def _plan(self) -> None:
         if not self._steps:
@@ -293,13 +297,28 @@ class Attempt:
     def _finish(self, deadline: Deadline) -> Transaction:
         if not is_reserved_here(self._record, self._act):
             return self._write_done().transaction
-        return reserve(
-            self._write_done,
-            lambda: spendable_balance(self._mapper, self._record.card_id, deadline),
+        result = reserve(
+            self._write_reserved,
+            lambda: spendable_card(self._mapper, self._record.card_id, deadline),
             self._lease.epoch,
             deadline,
             self._sleep,
-        ).transaction
+        )
+        act = result.transaction.acts[self._act.number]
+        if result.answer is not RecordAnswer.OK or not act.unresolved:
+            return result.transaction
+        # It is to be taken at once: from here on a debit like any other, for which certainly nothing was sent yet.
+        self._record, self._act, self._nothing_sent = result.transaction, act, True
+        self._plan()
+        return self._run_steps(deadline)
+
+    def _write_reserved(self, epoch: int, card: Card) -> Result[RecordAnswer]:
+        if not outlives(self._record, card, self._mapper):
+            return self._write_done(epoch, card.balance)
+        one_step = self._mapper.one_step_at_a_time
+        return self._storage.take_at_once(
+            self._record, self._act, self._lease, one_step_at_a_time=one_step, epoch=epoch, balance=card.balance
+        )
 
     def _write_done(self, epoch: int = 0, balance: int = 0) -> Result[RecordAnswer]:
         return self._storage.finish(
