@@ -160,6 +160,8 @@ class Mapper(ABC):
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the backend calls that `act` needs, in order; none where the ledger alone can do it. Pure.
 
+        After each look it is asked again, with the receipts so far in `act.done`: what follows the look may depend on
+        what it saw; what came before it must be planned the same.
         The default suits a backend that holds, captures and voids any amount under its own keys.
         Raises Unsupported where the backend has no way.
         """

@@ -194,7 +194,9 @@ class Step:
 
     `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
     key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
-    `earlier` are the receipts of the steps before it in the same act.
+    `earlier` are the receipts of the steps before it in the same act. `since`: nothing of its transaction was sent
+    before, as far as the ledger knows. `reserved` is what the ledger holds of the card, but for what the act itself
+    has set aside; a LOOK may weigh the balance against it.
     """
 
     verb: Verb
@@ -207,6 +209,8 @@ class Step:
     key: str = ""
     earlier: tuple[Receipt, ...] = ()
     origin: Origin | None = None
+    since: datetime | None = None
+    reserved: int = 0
 
     @property
     def opens(self) -> bool:
@@ -244,12 +248,16 @@ class StatementLine:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What is wanted now. For REVERSAL, `amount` is `voided` (of what is held) plus `refunded` (of what was taken)."""
+    """What is wanted now. For REVERSAL, `amount` is `voided` (of what is held) plus `refunded` (of what was taken).
+
+    `done` are the receipts of its first steps, where it is planned again after a look.
+    """
 
     kind: ActKind
     amount: int
     voided: int = 0
     refunded: int = 0
+    done: tuple[Receipt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ class ActRecord:
     error: money.MapperError | None = None
     nothing_sent: bool = False  # certainly, for its open step
     actor: str | None = None
+    set_aside: int = 0  # money of the card that it keeps from others while it runs
     decision: Decision | None = None  # and not carried out yet
 
     @property
@@ -227,9 +228,10 @@ def done_steps(act: ActRecord) -> list[DoneStep]:
     ]
 
 
-def wanted(act: ActRecord) -> Act:
-    """Return the act in the words a mapper plans with."""
-    return Act(act.kind, act.amount, act.voided, act.refunded)
+def wanted(act: ActRecord, steps: Sequence[PlannedStep] = ()) -> Act:
+    """Return the act in the words a mapper plans with; `steps` are what is planned so far."""
+    done = tuple(step.receipt for step in steps if step.receipt is not None)
+    return Act(act.kind, act.amount, act.voided, act.refunded, done)
 
 
 def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:

@@ -30,6 +30,10 @@ MAXIMUM_PAGES = 50
 MISSING = ("resource_not_found", "not_found")
 
 
+class TooMany(BackendUnavailable):
+    """The list of transactions is longer than is read."""
+
+
 class Client:
     """Calls to Voucherify. Reads raise BackendUnavailable, writes OutcomeUnknown too, and Rejected for a refusal."""
 
@@ -71,11 +75,14 @@ class Client:
         )
 
     def movements(
-        self, voucher_id: str, deadline: Callable[[], Deadline], *, breaker: bool = True
+        self, voucher_id: str, deadline: Callable[[], Deadline], *, newest_first: bool = False, breaker: bool = True
     ) -> Iterator[Movement]:
-        """Yield all transactions of a voucher, oldest first; `deadline` is asked for each page. Raises CardNotFound."""
+        """Yield all transactions of a voucher, a page at a time; `deadline` is asked for each page.
+
+        Raises CardNotFound; TooMany after as many as are read.
+        """
         path = f"/v1/vouchers/{segment(voucher_id)}/transactions"
-        query = {"limit": str(PAGE_SIZE), "order": "id"}
+        query = {"limit": str(PAGE_SIZE), "order": "-id" if newest_first else "id"}
         for _ in range(MAXIMUM_PAGES):
             found = self._read(path, "list transactions", page, deadline(), query=query, breaker=breaker)
             if found is None:
@@ -85,7 +92,7 @@ class Client:
             if not following:
                 return
             query = query | {"starting_after_id": following}
-        raise BackendUnavailable(f"The voucher has more transactions at Voucherify than {PAGE_SIZE * MAXIMUM_PAGES}")
+        raise TooMany(f"The voucher has more transactions at Voucherify than {PAGE_SIZE * MAXIMUM_PAGES}")
 
     def _read(
         self,

@@ -123,10 +123,12 @@ def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
 
     @app.get("/v1/vouchers/<code>/transactions")
     def list_transactions(code: str) -> Json:
-        limit, after = _limit(), request.args.get("starting_after_id")
+        limit, after, order = _limit(), request.args.get("starting_after_id"), request.args.get("order", "-id")
+        if order not in ("id", "-id"):
+            raise ApiError(400, "invalid_query_params", "order")
         with backend.lock:
             transactions = list(backend.find(code).transactions)
-        if request.args.get("order") != "id":
+        if order == "-id":
             transactions.reverse()
         names = [transaction["id"] for transaction in transactions]
         rest = transactions[names.index(after) + 1 :] if after in names else transactions

@@ -84,7 +84,7 @@ MUTATIONS = [
     Mutation(
         "money on its way from reserved to taken is not counted twice",
         LUA + "record.lua",
-        "      return answer(amount <= free + on_card('taking') and 'moved' or 'short')",
+        "      return answer(moving and 'moved' or 'short')",
         "      return answer('short')",
         SHARED_CARDS + "money_being_captured_is_not_counted_twice",
     ),

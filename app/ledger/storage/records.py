@@ -76,6 +76,7 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         error=_load_error(error) if error else None,
         nothing_sent=fields.get(own + "nothing_sent") == "1",
         actor=written.get("actor"),
+        set_aside=int(fields.get(own + "set_aside", "0")),
         decision=Decision(**json.loads(decision)) if (decision := fields.get(own + "decision")) else None,
     )
 

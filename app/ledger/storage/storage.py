@@ -160,6 +160,23 @@ class Storage:
         """Write that a step is done and the next is about to run."""
         return self._record("progress", record, act, lease, steps)
 
+    def take_at_once(
+        self,
+        record: Transaction,
+        act: ActRecord,
+        lease: Lease,
+        *,
+        one_step_at_a_time: bool,
+        epoch: int,
+        balance: int,
+    ) -> Result[RecordAnswer]:
+        """Write that an authorization which the ledger would hold is to be taken at once; its money is set aside.
+
+        `balance` and `epoch` are those of `finish`.
+        """
+        more = {"one_step_at_a_time": one_step_at_a_time, "epoch": epoch, "balance": balance}
+        return self._record("upfront", record, act, lease, (), **more)
+
     def finish(
         self,
         record: Transaction,

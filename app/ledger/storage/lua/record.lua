@@ -1,15 +1,16 @@
 -- Writes what became of an act's step. A success is accepted from any attempt, anything else only from the attempt
 -- that holds the lease.
 --
--- Arguments: outcome (progress | done | refused | parked | unknown), number (of the act), attempt, oid, steps (JSON),
---   steps_done, by, correlation, detail; and
+-- Arguments: outcome (progress | upfront | done | refused | parked | unknown), number (of the act), attempt, oid,
+--   steps (JSON), steps_done, by, correlation, detail; and
+--   upfront (the money is to be taken at once, not held): epoch and balance as for done, one_step_at_a_time;
 --   done: epoch and balance (read for a reservation), wanted, closed_as, authorization_ttl, remainder_ttl, read_lag,
 --     undo and undo_oid (the act that undoes an opening which was refused before);
 --   refused: error (JSON), abandoned; parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
 --     left), nothing_sent, wait_until_arrived.
 -- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
---   moved (the card's epoch: read the balance again) | short (the card cannot pay).
+--   moved (the card's epoch, or a step on it is under way: read the balance again) | short (the card cannot pay).
 if get('state') == '' then return answer('missing') end
 local act = arg.number
 local state = get(act_field(act, 'state'))
@@ -39,7 +40,9 @@ if arg.outcome == 'progress' then
   return answer('ok')
 end
 
-if arg.outcome == 'done' then
+if arg.outcome == 'upfront' and holds ~= 'ledger' then return answer('stale') end
+
+if arg.outcome == 'done' or arg.outcome == 'upfront' then
   if state == 'done' then return answer('ok') end
 
   if opens and kind == 'debit' and holds == 'ledger' then
@@ -48,8 +51,21 @@ if arg.outcome == 'done' then
     local free = arg.balance - on_card('reserved')
     local lagging = on_card('lagging_until') > now and on_card('lagging') or 0
     if amount > free - lagging then
-      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
-      return answer(amount <= free + on_card('taking') and 'moved' or 'short')
+      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway. Where
+      -- steps do not overlap, the one under way may be the first of two, and the second put back what this one took.
+      local moving = amount <= free + on_card('taking') or redis.call('HGET', card, 'busy')
+      return answer(moving and 'moved' or 'short')
+    end
+    if arg.outcome == 'upfront' then
+      -- What is under way on the card must not overlap with what is about to be taken.
+      if arg.one_step_at_a_time and redis.call('HGET', card, 'busy') then return answer('moved') end
+      set('holds', 'upfront')
+      set_aside(act, kind, 0, 0)
+      take_card(kind, 0)
+      set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
+      arm()
+      note('taken at once')
+      return answer('ok')
     end
     add(card, 'reserved', amount)
   end
