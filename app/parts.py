@@ -13,12 +13,13 @@ from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
-from app.ledger.sweeper import Sweeper
+from app.ledger.sweeper import TURNS_AT_A_TIME, Sweeper
 from app.settings import Settings
 from providers.registry import Registry
 
-# Beside the threads that serve requests: the sweeper, readiness, and a hand at the command line.
-SPARE_CONNECTIONS = 4
+# Beside the threads that serve requests: the sweeper's turns, the sweeper itself, readiness, and a hand at the command
+# line.
+SPARE_CONNECTIONS = 2 * TURNS_AT_A_TIME + 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ class Attempt:
             if receipt is not None:
                 return receipt
             if not certain and (not self._mapper.repeatable or self._unwanted):
-                raise OutcomeUnknown("what was sent before may still arrive")
+                raise OutcomeUnknown("what was sent before may still arrive", answered=True)
         if self._unwanted:
             raise _Abandoned
         if self._act.state is ActState.PARKED:
@@ -328,4 +328,4 @@ class Attempt:
 
 
 def _not_believed(refusal: Refused) -> OutcomeUnknown:
-    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive")
+    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive", answered=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,11 +17,11 @@ from app.ledger.errors import LedgerError, LedgerUnavailable, OtherFormat
 from app.ledger.executor import Executor
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
-from app.ledger.storage.index import Index
+from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Operation, Reason, State, Transaction
-from mappers.base import ActKind, BackendUnavailable, MapperError
+from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
@@ -28,14 +30,19 @@ log = structlog.get_logger()
 
 CALLER = Caller.background("sweeper")
 
-# From each bucket, so that one busy card cannot keep the others waiting.
-TRANSACTIONS_PER_BUCKET = 50
-
 # A transaction whose provider is gone from providers.toml waits for somebody to put it back.
 ORPHAN_DELAY = timedelta(hours=1)
 
 # The lead is renewed each pass and lost after this many missed ones.
 LEAD_PASSES = 4
+
+# Providers that are worked off at a time. Each mostly waits for its backend, and shares the processor with shoppers.
+TURNS_AT_A_TIME = 4
+
+# Then others that wait for their turn have one; the next pass goes on with what is left.
+TURN_SECONDS = 10.0
+
+MakePool = Callable[[int], futures.Executor]
 
 
 @dataclass(slots=True)
@@ -49,7 +56,11 @@ class Pass:
 
 
 class Sweeper:
-    """Works off the due queue, in a thread of its own. Of all sweepers on one Redis, one leads at a time."""
+    """Works off the due queue, in threads of its own. Of all sweepers on one Redis, one leads at a time.
+
+    What is due of one provider is one turn. Turns run side by side, and a pass does not wait for those of an earlier
+    one. Providers whose backend was silent in their last turn wait for each other only.
+    """
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class Sweeper:
         *,
         interval_seconds: float,
         deadline_seconds: float,
+        make_pool: MakePool = futures.ThreadPoolExecutor,
     ) -> None:
         self._storage = storage
         self._index = index
@@ -69,68 +81,107 @@ class Sweeper:
         self._registry = registry
         self._interval_seconds = interval_seconds
         self._deadline_seconds = deadline_seconds
-        self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds)
+        self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds + deadline_seconds)
+        self._lead: Deadline | None = None  # none is needed to sweep once
         self._token = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._pool, self._pool_of_silent = make_pool(TURNS_AT_A_TIME), make_pool(TURNS_AT_A_TIME)
+        self._turns: dict[str, futures.Future[Counter[str]]] = {}
+        self._silent: set[str] = set()
+        self._next = 0  # where the next pass looks for what is due
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the transaction at hand."""
+        """Stop after the transactions at hand."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(self._deadline_seconds)
+        for pool in (self._pool, self._pool_of_silent):
+            pool.shutdown(cancel_futures=True)
 
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
             try:
-                if self._fleet.lead("sweeper", self._token, self._lead_lasts):
-                    self.sweep_once()
+                if self._leads():
+                    for turn in self._begin():
+                        turn.add_done_callback(_log_failure)
             except LedgerUnavailable as error:
                 log.warning("sweep failed", reason=str(error))
             except Exception:
                 log.exception("sweep failed")
 
+    def _leads(self) -> bool:
+        """Become the leader, or stay it."""
+        lead = Deadline.after(self._lead_lasts.total_seconds())
+        leads = self._fleet.lead("sweeper", self._token, self._lead_lasts)
+        self._lead = lead if leads else Deadline.after(0)
+        return leads
+
     def sweep_once(self) -> Pass:
-        """Look once at everything that is due. Raises LedgerUnavailable."""
+        """Look once at everything that is due, and return when that is done. Raises LedgerUnavailable."""
         done = Pass()
-        unreachable: set[str] = set()
-        for transaction_id in self._index.due(TRANSACTIONS_PER_BUCKET):
-            if self._stopping.is_set():
-                break
-            try:
-                self._sweep_one(transaction_id, done, unreachable)
-            except LedgerUnavailable:
-                raise
-            except Exception:
-                # One that nobody thought of must not keep the others waiting.
-                done.counts["failed"] += 1
-                log.exception("sweep failed", transaction=transaction_id)
+        turns = list(self._begin())
+        futures.wait(turns)
+        for turn in turns:
+            done.counts += turn.result()
         return done
 
-    def _sweep_one(self, transaction_id: str, done: Pass, unreachable: set[str]) -> None:
+    def _begin(self) -> Iterator[futures.Future[Counter[str]]]:
+        """Begin a turn of each provider of which something is due, and that is not at it already."""
+        found: defaultdict[str, list[Due]] = defaultdict(list)
+        rows_of_all, self._next = self._index.due(self._next)
+        for due in rows_of_all:
+            found[due.provider_id].append(due)
+        for provider_id, rows in found.items():
+            if provider_id in self._turns and not self._turns[provider_id].done():
+                continue
+            pool = self._pool_of_silent if provider_id in self._silent else self._pool
+            self._turns[provider_id] = turn = pool.submit(self._turn, provider_id, sorted(rows))
+            yield turn
+
+    def _turn(self, provider_id: str, rows: Sequence[Due]) -> Counter[str]:
+        """Work off what is due of a provider, until its backend is silent or its time is over."""
+        counts: Counter[str] = Counter()
+        time = Deadline.after(TURN_SECONDS)
+        for due in rows:
+            if self._must_stop():
+                break
+            try:
+                counts[self._sweep_one(due.id)] += 1
+            except LedgerUnavailable:
+                raise
+            except (MapperError, LedgerError) as error:
+                counts["left for later"] += 1
+                log.warning("left for later", transaction=due.id, provider=provider_id, reason=str(error))
+                if _is_silence(error):
+                    self._silent.add(provider_id)
+                    return counts
+            except Exception:
+                # One that nobody thought of must not keep the others waiting.
+                counts["failed"] += 1
+                log.exception("sweep failed", transaction=due.id)
+            if time.passed():
+                break
+        self._silent.discard(provider_id)
+        return counts
+
+    def _must_stop(self) -> bool:
+        # What is begun now is over before the lead is.
+        lost = self._lead is not None and self._lead.remaining_seconds() <= self._deadline_seconds
+        return lost or self._stopping.is_set()
+
+    def _sweep_one(self, transaction_id: str) -> str:
         try:
             record = self._storage.load(transaction_id)
         except OtherFormat as error:
             log.error("in another format", transaction=transaction_id, reason=str(error))  # noqa: TRY400
             self._index.postpone(transaction_id, ORPHAN_DELAY)
-            done.counts["in another format"] += 1
-            return
-        if record is None or record.provider_id in unreachable:
-            return
-        try:
-            done.counts[self._sweep(record)] += 1
-        except LedgerUnavailable:
-            raise
-        except (MapperError, LedgerError) as error:
-            # A dead backend's other transactions wait for the next pass, so that it holds up nobody else's.
-            if isinstance(error, BackendUnavailable):
-                unreachable.add(record.provider_id)
-            done.counts["left for later"] += 1
-            log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
+            return "in another format"
+        return "touched meanwhile" if record is None else self._sweep(record)
 
     def _sweep(self, record: Transaction) -> str:
         provider = self._registry.get(record.provider_id)
@@ -171,3 +222,13 @@ def _why_voided(record: Transaction) -> Reason:
     if not record.acknowledged:
         return Reason.ABANDONED
     return Reason.REMAINDER if record.captured else Reason.EXPIRED
+
+
+def _is_silence(error: MapperError | LedgerError) -> bool:
+    """Tell whether the next question would most likely wait in vain, too."""
+    return isinstance(error, BackendUnavailable) or (isinstance(error, OutcomeUnknown) and not error.answered)
+
+
+def _log_failure(turn: futures.Future[Counter[str]]) -> None:
+    if not turn.cancelled() and (error := turn.exception()) is not None:
+        log.warning("sweep failed", reason=str(error))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 from unittest import mock
 
 import redis
@@ -39,6 +40,9 @@ from tests.simulation.scheduler import Crashed, Scheduler
 from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock
 from tests.simulation.workload import Workload
 
+Parameters = ParamSpec("Parameters")
+T = TypeVar("T")
+
 PROVIDER = "sim"
 SWEEP_INTERVAL_MS = 5_000
 TIMES = LedgerTimes(lease=timedelta(seconds=LEASE_SECONDS))
@@ -46,6 +50,23 @@ POLICY_TTL = timedelta(days=3)
 
 # Passes of the sweeper after which everything must be resolved.
 MAXIMUM_PASSES = 300
+
+
+class OneAfterTheOther(futures.Executor):
+    """Runs what is submitted at once: it is the scheduler that lets others move meanwhile."""
+
+    def __init__(self, _threads: int) -> None:
+        pass
+
+    def submit(
+        self, call: Callable[Parameters, T], /, *arguments: Parameters.args, **named: Parameters.kwargs
+    ) -> futures.Future[T]:
+        done: futures.Future[T] = futures.Future()
+        try:
+            done.set_result(call(*arguments, **named))
+        except Exception as error:  # noqa: BLE001 - the future keeps it
+            done.set_exception(error)
+        return done
 
 
 class OneProvider:
@@ -235,6 +256,7 @@ def build_system(kind: Kind, url: str, without: Safety | None = None, *, bounded
             OneProvider(provider),  # type: ignore[arg-type]
             interval_seconds=SWEEP_INTERVAL_MS / 1000,
             deadline_seconds=MONEY_DEADLINE_SECONDS,
+            make_pool=OneAfterTheOther,
         )
         for _ in range(2)
     ]
