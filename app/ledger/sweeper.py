@@ -101,7 +101,7 @@ class Sweeper:
         if self._thread is not None:
             self._thread.join(self._deadline_seconds)
         for pool in (self._pool, self._pool_of_silent):
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown()
 
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -230,5 +230,5 @@ def _is_silence(error: MapperError | LedgerError) -> bool:
 
 
 def _log_failure(turn: futures.Future[Counter[str]]) -> None:
-    if not turn.cancelled() and (error := turn.exception()) is not None:
+    if (error := turn.exception()) is not None:
         log.warning("sweep failed", reason=str(error))
