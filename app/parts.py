@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.ledger.cards import CardService
+from app.ledger.clock import ClockWatch
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
@@ -35,6 +36,7 @@ class Parts:
     executor: Executor
     recovery: Recovery
     cards: CardService
+    clock: ClockWatch
     sweeper: Sweeper
 
 
@@ -56,6 +58,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     index = Index(connection)
     executor = Executor(storage)
     recovery = Recovery(storage)
+    clock = ClockWatch(connection)
     return Parts(
         settings=settings,
         registry=registry,
@@ -66,10 +69,12 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         executor=executor,
         recovery=recovery,
         cards=CardService(storage, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        clock=clock,
         sweeper=Sweeper(
             storage,
             index,
             fleet,
+            clock,
             executor,
             registry,
             interval_seconds=settings.sweep_interval_seconds,

@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 
 from app.ledger.cards import CardService
+from app.ledger.clock import ClockWatch
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
@@ -62,6 +63,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         executor = Executor(storage, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
         registry = ChangeableRegistry(provider)
         recovery = Recovery(storage)
+        clock = ClockWatch(connection)
         parts = Parts(
             settings=Settings(),
             registry=registry,
@@ -72,7 +74,8 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             executor=executor,
             recovery=recovery,
             cards=CardService(storage, fleet, 20, 2000),
-            sweeper=Sweeper(storage, index, fleet, executor, registry, interval_seconds=1, deadline_seconds=5),
+            clock=clock,
+            sweeper=Sweeper(storage, index, fleet, clock, executor, registry, interval_seconds=1, deadline_seconds=5),
         )
         return System(
             provider=provider,

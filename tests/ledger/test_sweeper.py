@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -13,7 +10,7 @@ import pytest
 from app.ledger import names, sweeper
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage import index
-from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Due
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState
@@ -31,83 +28,8 @@ from tests.ledger.faults import (
     lost_before,
     unavailable,
 )
+from tests.ledger.sweeping import PATIENCE_SECONDS, Hanging, WatchedFleet, interrupted, is_settled, sweeping, until
 from tests.ledger.system import ChangeableRegistry, MakeSystem, System
-
-# For what other threads do; nothing takes this long but on a machine that is stuck.
-PATIENCE_SECONDS = 20
-
-
-def until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < give_up, "it did not come about"
-        time.sleep(0.005)
-
-
-class WatchedFleet(Fleet):
-    """A fleet in which a test takes the lead away, and counts how often it was asked for."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self.asked = 0
-        self.taken = False
-
-    def lead(self, name: str, token: str, duration: timedelta) -> bool:
-        leads = not self.taken and super().lead(name, token, duration)
-        self.asked += 1
-        return leads
-
-    def wait_until_asked_again(self) -> None:
-        before = self.asked
-        until(lambda: self.asked > before + 1)
-
-
-class Hanging:
-    """A backend that answers nothing until it is released."""
-
-    def __init__(self, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked = threading.Event()
-        self.released = threading.Event()
-        for method in ("ask", "run"):
-            monkeypatch.setattr(system.mapper, method, self._hang)
-
-    def _hang(self, *_: object) -> Receipt:
-        self.asked.set()
-        assert self.released.wait(PATIENCE_SECONDS)
-        raise OutcomeUnknown("no answer")
-
-
-def interrupted(system: System, request_id: str) -> str:
-    """Let a settlement's process be killed, long enough ago; return the transaction."""
-    transaction = system.authorize("1.00", request_id)
-    system.mapper.faults = [dies]
-    with pytest.raises(Killed):
-        system.settle(transaction, "1.00")
-    system.lose_lease(transaction)
-    return transaction
-
-
-def is_settled(system: System, transaction: str) -> bool:
-    return system.record(transaction).captured == 100 and system.record(transaction).unresolved is None
-
-
-@contextmanager
-def sweeping(system: System, *others: System, fleet: Fleet | None = None) -> Iterator[Sweeper]:
-    """Sweep all the time, for the providers of these systems."""
-    running = Sweeper(
-        system.storage,
-        system.index,
-        fleet or WatchedFleet(system.connection),
-        system.parts.executor,
-        ChangeableRegistry(system.provider, *(other.provider for other in others)),
-        interval_seconds=0.01,
-        deadline_seconds=5,
-    )
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 def test_one_of_a_fleet_leads_until_it_stops_renewing(system: System) -> None:
@@ -214,9 +136,10 @@ def test_where_very_much_is_due_the_next_pass_goes_on(system: System, monkeypatc
     monkeypatch.setattr(index, "DUE_AT_A_TIME", 4)
     every = {system.authorize("1.00", f"order-{number}") for number in range(9)}
     system.make_due()
+    now = system.connection.now_milliseconds()
     found, start = list[Due](), 0
     for goes_on_at in (4, 8, 0):
-        page, start = system.index.due(start)
+        page, start = system.index.due(now, start)
         found += page
         assert start == goes_on_at
     assert {due.id for due in found} == every
@@ -230,7 +153,8 @@ def test_unresolved_acts_are_looked_at_before_holds_past_their_time(system: Syst
     client = system.connection._client
     (key,) = client.keys("gb:*:due")
     client.zadd(str(key), {expired: -1})
-    found, _ = system.index.due()
+    now = system.connection.now_milliseconds()
+    found, _ = system.index.due(now)
     assert [due.id for due in sorted(found)] == [transaction, expired]
 
 
@@ -302,7 +226,14 @@ def test_transactions_of_a_provider_that_is_gone_wait_for_it(system: System) -> 
     empty = ChangeableRegistry()
     executor = system.parts.executor
     sweeper = Sweeper(
-        system.storage, system.index, Fleet(system.connection), executor, empty, interval_seconds=1, deadline_seconds=5
+        system.storage,
+        system.index,
+        Fleet(system.connection),
+        system.parts.clock,
+        executor,
+        empty,
+        interval_seconds=1,
+        deadline_seconds=5,
     )
     system.make_due()
     assert sweeper.sweep_once().counts == {"without a provider": 1}
@@ -327,6 +258,7 @@ def test_a_thread_sweeps_until_it_is_stopped(system: System) -> None:
         system.storage,
         system.index,
         Fleet(system.connection),
+        system.parts.clock,
         system.parts.executor,
         system.registry,
         interval_seconds=0.01,

@@ -16,6 +16,7 @@ import redis
 import structlog
 
 from app.ledger import names
+from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
@@ -252,6 +253,7 @@ def build_system(kind: Kind, url: str, without: Safety | None = None, *, bounded
             storage,
             index,
             Fleet(connection),
+            ClockWatch(connection, machine=environment.monotonic, steady=environment.monotonic),
             executor,
             OneProvider(provider),  # type: ignore[arg-type]
             interval_seconds=SWEEP_INTERVAL_MS / 1000,

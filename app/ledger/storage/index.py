@@ -50,12 +50,11 @@ class Index:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def due(self, start: int = 0) -> tuple[list[Due], int]:
-        """Return what somebody must look at now, from the one of this rank in each bucket on, and where to go on.
+    def due(self, now: int, start: int = 0) -> tuple[list[Due], int]:
+        """Return what somebody must look at by `now`, from the one of this rank in each bucket on, and where to go on.
 
         That is 0 once everything was returned; only where very much is due it is not.
         """
-        now = self._connection.now_milliseconds()
         buckets, found = list(range(names.BUCKETS)), list[Due]()
         while buckets and len(found) < DUE_AT_A_TIME:
 

@@ -120,7 +120,7 @@ class Storage:
             amount=new.amount,
             one_step_at_a_time=new.one_step_at_a_time,
             accept=new.accept,
-            only_if_due=new.only_if_due,
+            due_by=new.due_by,
             only=new.only,
             by_caller=new.asked_for,
             oid=oid,
@@ -296,9 +296,9 @@ class Storage:
         reserved, taking = (int(field or 0) for field in cast("list[str | None]", fields))
         return reserved, taking
 
-    def forget(self, record: Transaction) -> bool:
-        """Delete a transaction that has been over for longer than the retention; tell whether it was."""
-        result = self._run(ForgetAnswer, "forget", record.address, index=_index(record))
+    def forget(self, record: Transaction, *, due_by: int) -> bool:
+        """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""
+        result = self._run(ForgetAnswer, "forget", record.address, due_by=due_by, index=_index(record))
         return result.answer is ForgetAnswer.FORGOTTEN
 
     def restore(self, record: Transaction) -> Transaction:
