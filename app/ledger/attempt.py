@@ -312,7 +312,7 @@ class Attempt:
         """Give the act back unresolved, saying how sure the next attempt may be, and raise `error`."""
         answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
-        retry = min(FIRST_RETRY * 2 ** min(self._lease.attempt - 1, 10), LONGEST_RETRY)
+        retry = min(FIRST_RETRY * 2 ** min(self._act.failures, 10), LONGEST_RETRY)
         self._storage.leave_unknown(
             self._record,
             self._act,

@@ -129,7 +129,7 @@ end
 local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
     act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'nothing_sent'), '',
-    'oid:' .. arg.oid, act)
+    act_field(act, 'failures'), 0, 'oid:' .. arg.oid, act)
   if act >= number('acts') then set('acts', act + 1) end
   if get('unresolved') == '' then set('unresolved', act) end
 end

@@ -133,6 +133,7 @@ else -- unknown: whoever comes next asks, or repeats
   local retry_at = math.max(now + arg.retry, arg.wait_until_arrived and in_flight_until or 0)
   set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', retry_at,
     act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
+  add(transaction, act_field(act, 'failures'), 1)
   arm()
   note('unknown')
 end
