@@ -62,9 +62,9 @@ def expect_unreserved(
     """
     if record.holds is not Holds.LEDGER or record.operation is not Operation.CREDIT or act.opens:
         return
-    reserved, taking = storage.standing(record.provider_id, record.card_id)
-    lacking = reserved - spendable_balance(mapper, record.card_id, deadline)
-    if lacking > taking - act.voided - act.refunded:
+    standing = storage.standing(record.provider_id, record.card_id)
+    lacking = standing.reserved - spendable_balance(mapper, record.card_id, deadline)
+    if lacking > standing.taking - act.voided - act.refunded:
         raise InsufficientFunds("what the card holds is reserved for other orders")
-    if lacking > 0:
+    if lacking + standing.lagging > 0:
         raise BackendUnavailable("the card is being used at this moment; repeat the request")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -13,39 +12,20 @@ from structlog.testing import capture_logs
 
 from app.ledger import sweeper
 from app.ledger.clock import BELIEVED_AFTER, TOLERANCE, ClockWatch, Reading
-from app.ledger.storage.clients import connector
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import State
 from mappers.base import OutcomeUnknown
 from tests.ledger.faults import Killed, dies, lost_after
+from tests.ledger.moved_clock import MovedClock
 from tests.ledger.sweeping import PATIENCE_SECONDS, WatchedFleet, sweeping
 from tests.ledger.system import MakeSystem, System
 
-CLOCK = "local clock = redis.call('TIME')"
 KEPT = "kept, since the clock is in doubt"
-
-
-class MovedClock(Connection):
-    """A real Redis whose clock a test sets ahead."""
-
-    ahead = timedelta()
-
-    def script(self, text: str) -> Callable[[Sequence[str], str], list[Any]]:
-        assert CLOCK in text
-
-        def run(keys: Sequence[str], argument: str) -> list[Any]:
-            moved = f"{CLOCK}; clock[1] = clock[1] + {int(self.ahead.total_seconds())}"
-            return super(MovedClock, self).script(text.replace(CLOCK, moved))(keys, argument)
-
-        return run
-
-    def now_milliseconds(self) -> int:
-        return super().now_milliseconds() + int(self.ahead.total_seconds()) * 1000
 
 
 @pytest.fixture
 def connection(empty_redis_url: str) -> MovedClock:
-    return MovedClock(connector(empty_redis_url, timeout_seconds=2, connections=8))
+    return MovedClock(empty_redis_url)
 
 
 @pytest.fixture

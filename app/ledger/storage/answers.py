@@ -78,6 +78,19 @@ class Lease:
     caller: Caller
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a card stands, in minor units.
+
+    `reserved` is what the ledger holds of it, `taking` the part of that which may be gone already, and `lagging` what
+    was taken so recently that the backend's balance may not show it.
+    """
+
+    reserved: int
+    taking: int
+    lagging: int
+
+
 A = TypeVar("A", bound=StrEnum)
 
 

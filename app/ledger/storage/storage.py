@@ -25,6 +25,7 @@ from app.ledger.storage.answers import (
     RecordAnswer,
     RestoreAnswer,
     Result,
+    Standing,
 )
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
@@ -53,6 +54,16 @@ ANSWERS = {
     "forget": ForgetAnswer,
     "restore": RestoreAnswer,
 }
+
+# Of a card; see FORMAT.md.
+STANDING_FIELDS = (
+    "reserved",
+    "taking",
+    "lagging",
+    "lagging_until",
+    "lagging_before",
+    "lagging_before_until",
+)
 
 # What every script answers, before it changes anything, where another version wrote the transaction.
 OTHER_FORMAT = "other format"
@@ -287,14 +298,18 @@ class Storage:
 
     def reserved(self, provider_id: str, card_id: str) -> int:
         """Return how much of the card the ledger itself holds, in minor units."""
-        return self.standing(provider_id, card_id)[0]
+        return self.standing(provider_id, card_id).reserved
 
-    def standing(self, provider_id: str, card_id: str) -> tuple[int, int]:
-        """Return how much of the card the ledger holds, and how much of that may be gone already, in minor units."""
+    def standing(self, provider_id: str, card_id: str) -> Standing:
+        """Return how a card stands in the ledger."""
         key = keys.of_card(provider_id, card_id)
-        fields = self._connection.call(lambda client: client.hmget(key, "reserved", "taking"))
-        reserved, taking = (int(field or 0) for field in cast("list[str | None]", fields))
-        return reserved, taking
+        fields = self._connection.call(lambda client: client.hmget(key, *STANDING_FIELDS))
+        reserved, taking, *windows = (int(field or 0) for field in cast("list[str | None]", fields))
+        lagging = 0
+        if any(windows):
+            now = self._connection.now_milliseconds()
+            lagging = sum(amount for amount, until in zip(windows[::2], windows[1::2], strict=True) if until > now)
+        return Standing(reserved, taking, lagging)
 
     def forget(self, record: Transaction, *, due_by: int) -> bool:
         """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""

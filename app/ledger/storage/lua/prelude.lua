@@ -179,12 +179,21 @@ local function move_on()
   arm()
 end
 
--- A balance that is read within the backend's read lag may still hold what was just taken.
+-- A balance that is read within the backend's read lag may still hold what was just taken. It is added up in windows as
+-- long as the lag: while more and more is taken, the last two hold all that counts, and older ones are forgotten.
 local function not_shown_yet(amount)
   if arg.read_lag == 0 then return end
-  if on_card('lagging_until') <= now then redis.call('HSET', card, 'lagging', 0) end
+  if on_card('lagging_since') + arg.read_lag <= now then
+    redis.call('HSET', card, 'lagging_before', on_card('lagging'), 'lagging_before_until', on_card('lagging_until'),
+      'lagging', 0, 'lagging_since', now)
+  end
   add(card, 'lagging', amount)
   redis.call('HSET', card, 'lagging_until', now + arg.read_lag)
+end
+
+local function lagging()
+  local latest = on_card('lagging_until') > now and on_card('lagging') or 0
+  return latest + (on_card('lagging_before_until') > now and on_card('lagging_before') or 0)
 end
 
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.

@@ -46,8 +46,7 @@ if arg.outcome == 'done' then
     if not mine then return answer('stale') end
     if on_card('epoch') ~= arg.epoch then return answer('moved') end
     local free = arg.balance - on_card('reserved')
-    local lagging = on_card('lagging_until') > now and on_card('lagging') or 0
-    if amount > free - lagging then
+    if amount > free - lagging() then
       -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
       return answer(amount <= free + on_card('taking') and 'moved' or 'short')
     end
