@@ -42,19 +42,21 @@ class WatchedFleet(Fleet):
 
     def wait_until_asked_again(self) -> None:
         before = self.asked
-        until(lambda: self.asked > before + 1)
+        until(lambda: self.asked > before + 2)
 
 
 class Hanging:
     """A backend that answers nothing until it is released."""
 
     def __init__(self, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
         self.asked = threading.Event()
         self.released = threading.Event()
         for method in ("ask", "run"):
             monkeypatch.setattr(system.mapper, method, self._hang)
 
     def _hang(self, *_: object) -> Receipt:
+        self.count += 1
         self.asked.set()
         assert self.released.wait(PATIENCE_SECONDS)
         raise OutcomeUnknown("no answer")

@@ -89,6 +89,19 @@ def test_a_hanging_backend_holds_up_no_other(make_system: MakeSystem, monkeypatc
         hanging.released.set()
 
 
+def test_a_provider_has_one_turn_at_a_time(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many passes begin while its backend hangs."""
+    for number in range(3):
+        interrupted(system, f"order-{number}")
+    hanging, fleet = Hanging(system, monkeypatch), WatchedFleet(system.connection)
+    system.make_due()
+    with sweeping(system, fleet=fleet):
+        assert hanging.asked.wait(PATIENCE_SECONDS)
+        fleet.wait_until_asked_again()
+        assert hanging.count == 1
+        hanging.released.set()
+
+
 def test_more_hanging_backends_than_threads_hold_up_no_other(
     make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
