@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.ledger.cards import CardService
+from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
@@ -15,14 +16,15 @@ from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
-from app.ledger.sweeper import Sweeper
+from app.ledger.sweeper import TURNS_AT_A_TIME, Sweeper
 from app.settings import Settings
 from providers.provider import Provider
 from providers.registry import Registry
 from providers.watch import ProvidersFile
 
-# Beside the threads that serve requests: the sweeper, readiness, and a hand at the command line.
-SPARE_CONNECTIONS = 4
+# Beside the threads that serve requests: the sweeper's turns, the sweeper itself, readiness, and a hand at the command
+# line.
+SPARE_CONNECTIONS = 2 * TURNS_AT_A_TIME + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Parts:
     executor: Executor
     recovery: Recovery
     cards: CardService
+    clock: ClockWatch
     sweeper: Sweeper
 
 
@@ -61,6 +64,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     history = History(connection)
     executor = Executor(storage, find_provider=registry.get)
     recovery = Recovery(storage)
+    clock = ClockWatch(connection)
     if isinstance(registry, ProvidersFile):
         registry.keep_backends_of(lambda provider: _still_open(index, provider))
     return Parts(
@@ -74,10 +78,12 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         executor=executor,
         recovery=recovery,
         cards=CardService(storage, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        clock=clock,
         sweeper=Sweeper(
             storage,
             index,
             fleet,
+            clock,
             executor,
             registry,
             history,

@@ -173,6 +173,10 @@ def _service(settings: Settings) -> Check:
     if reply.status != 200:
         reasons = body.get("reasons", []) if isinstance(body, dict) else []
         return Check("service", False, f"not ready: {'; '.join(map(str, reasons))}", "mend that; it recovers by itself")
+    # Only who ran while the clock jumped knows of it.
+    if clock := isinstance(body, dict) and body.get("clock"):
+        doubt, _, remedy = str(clock).rpartition("; ")
+        return Check("service", False, f"ready, but {doubt}", remedy)
     return Check("service", True, found=f"ready at {settings.bind}")
 
 

@@ -208,7 +208,7 @@ class Attempt:
             if receipt is not None:
                 return receipt
             if not certain and (not self._mapper.repeatable or self._unwanted):
-                raise OutcomeUnknown("what was sent before may still arrive")
+                raise OutcomeUnknown("what was sent before may still arrive", answered=True)
         if self._unwanted:
             raise _Abandoned
         if self._act.state is ActState.PARKED:
@@ -355,7 +355,7 @@ class Attempt:
         """Give the act back unresolved, saying how sure the next attempt may be, and raise `error`."""
         answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
-        retry = min(FIRST_RETRY * 2 ** min(self._lease.attempt - 1, 10), LONGEST_RETRY)
+        retry = min(FIRST_RETRY * 2 ** min(self._act.failures, 10), LONGEST_RETRY)
         self._storage.leave_unknown(
             self._record,
             self._act,
@@ -371,4 +371,4 @@ class Attempt:
 
 
 def _not_believed(refusal: Refused) -> OutcomeUnknown:
-    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive")
+    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive", answered=True)

@@ -96,5 +96,5 @@ def expect_unreserved(
             raise BackendUnavailable("the card's balance kept changing; repeat the request")
     if lacking > standing.taking - own:
         raise InsufficientFunds("what the card holds is reserved for other orders")
-    if lacking > 0:
+    if lacking + standing.lagging > 0:
         raise BackendUnavailable("the card is being used at this moment; repeat the request")

@@ -107,6 +107,7 @@ class ActRecord:
     date: int
     voided: int = 0
     refunded: int = 0
+    failures: int = 0
     steps: tuple[PlannedStep, ...] = ()
     error: money.MapperError | None = None
     nothing_sent: bool = False  # certainly, for its open step

@@ -15,6 +15,7 @@ from app.admin import doctor
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
 from app.commands.installation import opened_redis
+from app.ledger.clock import ClockWatch, Reading
 from app.ledger.storage.index import Index, Opened
 from app.server.embedded import EmbeddedRedisFailed
 from mappers.money import Currency
@@ -218,6 +219,15 @@ def test_something_else_at_our_address_is_told(hub_server: Sandbox, monkeypatch:
     hub_server.faults.add("junk", path="/-/ready")
     monkeypatch.setenv("GIFTBRIDGE_BIND", hub_server.url.removeprefix("http://"))
     assert "something else" in only("service").problem
+
+
+def test_a_clock_that_the_service_saw_jump_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
+    monkeypatch.setattr(ClockWatch, "look", lambda _: Reading(0, "Redis's clock jumped"))
+    found = only("service")
+    assert found.problem == "ready, but Redis's clock jumped: nothing is expired, abandoned or forgotten"
+    assert "NTP" in found.remedy
+    assert "restart giftbridge" in found.remedy
 
 
 def test_every_provider_is_asked_for_what_needs_no_secret(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

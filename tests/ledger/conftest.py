@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 
 from app.ledger.cards import CardService
+from app.ledger.clock import ClockWatch
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
@@ -64,6 +65,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         executor = Executor(storage, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get)
         recovery = Recovery(storage)
         history = History(connection)
+        clock = ClockWatch(connection)
         parts = Parts(
             settings=Settings(),
             registry=registry,
@@ -75,7 +77,10 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             executor=executor,
             recovery=recovery,
             cards=CardService(storage, fleet, 20, 2000),
-            sweeper=Sweeper(storage, index, fleet, executor, registry, history, interval_seconds=1, deadline_seconds=5),
+            clock=clock,
+            sweeper=Sweeper(
+                storage, index, fleet, clock, executor, registry, history, interval_seconds=1, deadline_seconds=5
+            ),
         )
         return System(
             provider=provider,

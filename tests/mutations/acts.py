@@ -278,7 +278,7 @@ MUTATIONS = [
         "what may still arrive is not sent again",
         LEDGER + "attempt.py",
         "            if not certain and (not self._mapper.repeatable or self._unwanted):\n"
-        '                raise OutcomeUnknown("what was sent before may still arrive")\n',
+        '                raise OutcomeUnknown("what was sent before may still arrive", answered=True)\n',
         "",
         LOST_ANSWERS + "a_step_is_not_repeated_while_the_first_call_may_still_arrive",
     ),

@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation(
         "what was touched meanwhile is not swept",
         LUA + "append.lua",
-        "  if not score or tonumber(score) > now then return answer('not due') end\n",
+        "  if not score or tonumber(score) > arg.due_by then return answer('not due') end\n",
         "",
         ABANDONED + "an_authorization_touched_during_a_sweep_is_not_abandoned",
     ),

@@ -106,7 +106,7 @@ MUTATIONS = [
     Mutation(
         "what was just taken may not show in the balance yet",
         LUA + "record.lua",
-        "    if amount > free - lagging then\n",
+        "    if amount > free - lagging() then\n",
         "    if amount > free then\n",
         READ_LAG + "an_authorization_is_not_reserved_against_a_balance_that_lacks_a_settlement",
     ),

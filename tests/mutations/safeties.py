@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.mutations import accounts, acts, cards, repeats
+from tests.mutations import accounts, acts, cards, repeats, sweeping
 
-MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS, *accounts.MUTATIONS]
+MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS, *accounts.MUTATIONS, *sweeping.MUTATIONS]

@@ -37,7 +37,7 @@ class InvariantChecker:
 
     def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
-        word, _, row, (_, reserved, _, _) = answer[:4]
+        word, _, row, (_, reserved, *_) = answer[:4]
         if word not in CHANGES:
             return
         transaction, _, due, *_, over = keys

@@ -66,18 +66,15 @@ class Standing:
     """How a card stands in the ledger, for all providers on its account. Amounts in minor units.
 
     `reserved` is what the ledger keeps of the card. Of that, `taking` may be gone at the backend already, and `upfront`
-    is kept for debits that are under way and promised to nobody yet. `epoch` is raised each time kept money becomes
-    taken money.
+    is kept for debits that are under way and promised to nobody yet. `lagging` was taken so recently that the backend's
+    balance may not show it. `epoch` is raised each time kept money becomes taken money.
     """
 
     epoch: int
     reserved: int
     taking: int
     upfront: int
-
-
-# The fields of a card's standing, in that order; see prelude.lua.
-STANDING = ("epoch", "reserved", "taking", "upfront")
+    lagging: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,15 @@ def _cautions(server: dict[str, Any]) -> Iterator[str]:
         yield f"a power failure may take its last seconds (appendfsync {fsync}): set appendfsync always"
 
 
+# In one script: between a look at the lead and its renewal it may end, and be another's.
+_LEAD = """
+local leader = redis.call('GET', KEYS[1])
+if leader and leader ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
 class Fleet:
     """What the processes on one Redis share and that holds no money: who leads, and how often codes were guessed."""
 
@@ -220,14 +229,8 @@ class Fleet:
 
     def lead(self, name: str, token: str, duration: timedelta) -> bool:
         """Become, or stay, the only process of the fleet that does `name`, for a while."""
-        key = f"gb:lead:{name}"
-
-        def attempt(client: redis.Redis) -> bool:
-            if client.set(key, token, nx=True, px=duration):
-                return True
-            return client.get(key) == token and bool(client.pexpire(key, duration))
-
-        return self._connection.call(attempt)
+        key, lasts = f"gb:lead:{name}", milliseconds(duration)
+        return bool(self._connection.call(lambda client: client.eval(_LEAD, 1, key, token, str(lasts))))
 
     def misses(self, *counters: str) -> list[int]:
         """Return how often each counter was raised in its window."""

@@ -21,6 +21,11 @@ from providers.provider import Backend
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
 
+# Read at a time from a bucket of what is due, and from all of them: of a provider that is down very much may wait, and
+# a pass must not use up the processor to find it again.
+DUE_PAGE = 100
+DUE_AT_A_TIME = 10_000
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Row:
@@ -39,18 +44,40 @@ class Opened:
     backend: Backend
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """A transaction somebody must look at since a date; first those with an unresolved act, then the oldest."""
+
+    resolved: bool
+    date: int
+    id: str
+    provider_id: str
+
+
 class Index:
     """What can be found in Redis. Every method raises LedgerUnavailable."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def due(self, limit: int) -> Iterator[str]:
-        """Yield the ids of transactions somebody must look at now, at most `limit` from each bucket."""
-        now = self._connection.now_milliseconds()
-        for queue in ("due", "over"):
-            for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), queue):
-                yield from found
+    def due(self, now: int, start: int = 0) -> tuple[list[Due], int]:
+        """Return what somebody must look at by `now`, from the one of this rank in each queue on, and where to go on.
+
+        That is 0 once everything was returned; only where very much is due it is not.
+        """
+        queues = [keys.in_bucket(bucket, name) for name in ("due", "over") for bucket in range(names.BUCKETS)]
+        found: list[Due] = []
+        while queues and len(found) < DUE_AT_A_TIME:
+
+            def fill(pipeline: Pipeline, start: int = start, queues: Sequence[str] = queues) -> None:
+                for queue in queues:
+                    pipeline.zrangebyscore(queue, "-inf", now, start, DUE_PAGE, withscores=True)
+
+            pages = self._connection.pipeline(fill)
+            found += self._details([Row(int(score), name) for page in pages for name, score in page])
+            queues = [queue for queue, page in zip(queues, pages, strict=True) if len(page) == DUE_PAGE]
+            start += DUE_PAGE
+        return found, start if queues else 0
 
     def due_within(self, duration: timedelta) -> list[str]:
         """Return the ids of transactions somebody must look at before `duration` is over."""
@@ -189,6 +216,19 @@ class Index:
             if rows or len(found) < count:
                 return rows
             count *= 4  # so many were opened in one millisecond
+
+    def _details(self, rows: Sequence[Row]) -> Iterator[Due]:
+        """Yield what is to be known of due transactions, without those that were forgotten meanwhile."""
+        if not rows:
+            return
+
+        def fill(pipeline: Pipeline) -> None:
+            for row in rows:
+                pipeline.hmget(str(keys.of_transaction(row.id)), "provider", "unresolved")
+
+        for row, (provider, unresolved) in zip(rows, self._connection.pipeline(fill), strict=True):
+            if provider is not None:
+                yield Due(not unresolved, row.date, row.id, provider)
 
     def _addresses(self, rows: Iterable[Row]) -> list[Address]:
         """Return where the transactions of these rows lie, without those that were forgotten meanwhile."""

@@ -51,7 +51,7 @@ class NewAct:
     """A settlement or cancellation to be added to a transaction. `amount` is in minor units.
 
     `request_id` names what VTEX or a person asked for. What the ledger does by itself has none: its `reason` and
-    `number`, that of the act it will be, name it.
+    `number`, that of the act it will be, name it. `due_by`: it is added only where the transaction was due by then.
     """
 
     kind: ActKind
@@ -61,7 +61,7 @@ class NewAct:
     reason: Reason = Reason.REQUEST
     number: int = 0
     accept: bool = False
-    only_if_due: bool = False
+    due_by: int | None = None
     only: Part | None = None
     caller: Caller = field(default_factory=Caller.vtex)
 

@@ -72,6 +72,7 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         date=int(fields[own + "date"]),
         voided=int(fields[own + "voided"]),
         refunded=int(fields[own + "refunded"]),
+        failures=int(fields.get(own + "failures", "0")),
         steps=tuple(_load_step(step) for step in json.loads(steps)) if steps else (),
         error=_load_error(error) if error else None,
         nothing_sent=fields.get(own + "nothing_sent") == "1",

@@ -17,7 +17,6 @@ from app.ledger.errors import OtherBackend, OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.answers import (
-    STANDING,
     AppendAnswer,
     ForgetAnswer,
     Lease,
@@ -56,6 +55,18 @@ ANSWERS = {
     "forget": ForgetAnswer,
     "restore": RestoreAnswer,
 }
+
+# Of a card; see FORMAT.md.
+STANDING_FIELDS = (
+    "epoch",
+    "reserved",
+    "taking",
+    "upfront",
+    "lagging",
+    "lagging_until",
+    "lagging_before",
+    "lagging_before_until",
+)
 
 # What every script answers, before it changes anything, where another version wrote the transaction.
 OTHER_FORMAT = "other format"
@@ -128,7 +139,7 @@ class Storage:
             amount=new.amount,
             one_step_at_a_time=new.one_step_at_a_time,
             accept=new.accept,
-            only_if_due=new.only_if_due,
+            due_by=new.due_by,
             only=new.only,
             by_caller=new.asked_for,
             oid=oid,
@@ -314,12 +325,17 @@ class Storage:
     def standing(self, account: str, card_id: str) -> Standing:
         """Return how a card of this account stands, for all providers that share it."""
         key = keys.standing_of_card(account, card_id)
-        fields = self._connection.call(lambda client: client.hmget(key, *STANDING))
-        return Standing(*(int(field or 0) for field in cast("list[str | None]", fields)))
+        fields = self._connection.call(lambda client: client.hmget(key, *STANDING_FIELDS))
+        epoch, reserved, taking, upfront, *windows = (int(field or 0) for field in cast("list[str | None]", fields))
+        lagging = 0
+        if any(windows):
+            now = self._connection.now_milliseconds()
+            lagging = sum(amount for amount, until in zip(windows[::2], windows[1::2], strict=True) if until > now)
+        return Standing(epoch, reserved, taking, upfront, lagging)
 
-    def forget(self, record: Transaction) -> bool:
-        """Delete a transaction that has been over for longer than the retention; tell whether it was."""
-        result = self._run(ForgetAnswer, "forget", record.address, record.backend, index=_index(record))
+    def forget(self, record: Transaction, *, due_by: int) -> bool:
+        """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""
+        result = self._run(ForgetAnswer, "forget", record.address, record.backend, due_by=due_by, index=_index(record))
         return result.answer is ForgetAnswer.FORGOTTEN
 
     def restore(self, record: Transaction) -> Transaction:

@@ -1,6 +1,7 @@
 -- Adds a settlement or a cancellation where the caps allow it; finds it where it is there already.
 --
--- Arguments: kind, amount, one_step_at_a_time, accept (promise it to VTEX and run it later), only_if_due,
+-- Arguments: kind, amount, one_step_at_a_time, accept (promise it to VTEX and run it later), due_by (a
+--   time, of what is done by time alone: Redis's clock may be wrong by now),
 --   only (the one part of the money a cancellation may give back: reserved | settled), by_caller, oid, act (JSON),
 --   by, correlation.
 -- Answers, nothing was written: missing | not due | found | conflict (another amount) | busy (another act is
@@ -8,11 +9,11 @@
 -- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
 local state = get('state')
 if state == '' or get('card') ~= arg.card or get('provider') ~= arg.provider then
-  return {'missing', now, {}, {0, 0, 0, 0}, ''}
+  return {'missing', now, {}, {0, 0, 0, 0, 0}, ''}
 end
-if arg.only_if_due then
+if arg.due_by then
   local score = redis.call('ZSCORE', due, arg.id)
-  if not score or tonumber(score) > now then return answer('not due') end
+  if not score or tonumber(score) > arg.due_by then return answer('not due') end
 end
 
 local act = redis.call('HGET', transaction, 'oid:' .. arg.oid)

@@ -44,9 +44,14 @@ local function note(what)
     act = arg.oid, attempt = number('attempt'), detail = arg.detail}))
 end
 
+local function lagging()
+  local latest = on_card('lagging_until') > now and on_card('lagging') or 0
+  return latest + (on_card('lagging_before_until') > now and on_card('lagging_before') or 0)
+end
+
 local function answer(status)
   return {status, now, redis.call('HGETALL', transaction),
-    {on_card('epoch'), on_card('reserved'), on_card('taking'), on_card('upfront')},
+    {on_card('epoch'), on_card('reserved'), on_card('taking'), on_card('upfront'), lagging()},
     redis.call('HGET', card, 'busy') or ''}
 end
 
@@ -134,7 +139,7 @@ end
 local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
     act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'nothing_sent'), '',
-    'oid:' .. arg.oid, act)
+    act_field(act, 'failures'), 0, 'oid:' .. arg.oid, act)
   if act >= number('acts') then set('acts', act + 1) end
   if get('unresolved') == '' then set('unresolved', act) end
 end
@@ -189,10 +194,14 @@ local function move_on()
   arm()
 end
 
--- A balance that is read within the backend's read lag may still hold what was just taken.
+-- A balance that is read within the backend's read lag may still hold what was just taken. It is added up in windows as
+-- long as the lag: while more and more is taken, the last two hold all that counts, and older ones are forgotten.
 local function not_shown_yet(amount)
   if arg.read_lag == 0 then return end
-  if on_card('lagging_until') <= now then redis.call('HSET', card, 'lagging', 0) end
+  if on_card('lagging_since') + arg.read_lag <= now then
+    redis.call('HSET', card, 'lagging_before', on_card('lagging'), 'lagging_before_until', on_card('lagging_until'),
+      'lagging', 0, 'lagging_since', now)
+  end
   add(card, 'lagging', amount)
   redis.call('HSET', card, 'lagging_until', now + arg.read_lag)
 end

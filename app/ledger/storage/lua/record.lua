@@ -49,8 +49,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     if not mine then return answer('stale') end
     if on_card('epoch') ~= arg.epoch then return answer('moved') end
     local free = arg.balance - on_card('reserved')
-    local lagging = on_card('lagging_until') > now and on_card('lagging') or 0
-    if amount > free - lagging then
+    if amount > free - lagging() then
       -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway. Where
       -- steps do not overlap, the one under way may be the first of two, and the second put back what this one took.
       local moving = amount <= free + on_card('taking') or redis.call('HGET', card, 'busy')
@@ -149,6 +148,7 @@ else -- unknown: whoever comes next asks, or repeats
   local retry_at = math.max(now + arg.retry, arg.wait_until_arrived and in_flight_until or 0)
   set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', retry_at,
     act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
+  add(transaction, act_field(act, 'failures'), 1)
   arm()
   note('unknown')
 end
