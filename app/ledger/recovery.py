@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
 from app.ledger import names
+from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
@@ -43,37 +46,56 @@ class Recovery:
     def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction | None:
         """Return a transaction Redis does not know but the backend does, written down again; else None.
 
-        Raises BackendUnavailable, LedgerUnavailable.
+        What else the card has lost is written down as well: its statement is read anyway. Raises BackendUnavailable,
+        LedgerUnavailable.
         """
         if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
             return None
-        entries = self._entries(provider, address.card_id, deadline)
-        return self._restore(provider, address, [entry for entry in entries if _belongs(entry, address.id)])
+        return self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id)
+
+    def card(self, provider: Provider, card_id: str, deadline: Deadline) -> set[str]:
+        """Write down again all that Redis has lost of a card, from one reading of its statement.
+
+        Returns the ids of those transactions. Raises BackendUnavailable, LedgerUnavailable.
+        """
+        return set(self._restore(provider, card_id, deadline))
 
     def transactions_of_card(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
         """Write down again all that the backend knows of a card, and return the transactions' ids, oldest first."""
-        entries = self._entries(provider, card_id, deadline)
-        ids = dict.fromkeys(entry.origin.transaction_id for entry in entries if entry.origin)
-        restored = [
-            self._restore(provider, Address(provider.id, card_id, name), [e for e in entries if _belongs(e, name)])
-            for name in ids
-        ]
-        return [record.id for record in restored if record is not None and record.state in KNOWN_TO_VTEX]
+        restored = self._restore(provider, card_id, deadline)
+        return [record.id for record in restored.values() if record.state in KNOWN_TO_VTEX]
 
-    def _entries(self, provider: Provider, card_id: str, deadline: Deadline) -> list[StatementLine]:
+    def _restore(
+        self, provider: Provider, card_id: str, deadline: Deadline, wanted: str = ""
+    ) -> dict[str, Transaction]:
+        """Return what Redis had lost of a card, oldest first. Of what it may have forgotten, only the `wanted` one."""
+        told: dict[str, list[StatementLine]] = defaultdict(list)
+        for entry in self._entries(provider, card_id, deadline):
+            if entry.origin and _is_own(provider, card_id, entry.origin):
+                told[entry.origin.transaction_id].append(entry)
+        kept = {record.id for record in self._storage.load_many(list(told))}
+        oldest = milliseconds(datetime.now(UTC) - self._storage.retention)
+        restored = {}
+        for name, entries in told.items():
+            address = Address(provider.id, card_id, name)
+            record = None if name in kept else rebuild(provider, address, entries)
+            if record is None or (_is_over(record) and record.acts[-1].date < oldest and name != wanted):
+                continue
+            try:
+                restored[name] = self._storage.restore(record)
+            except OtherFormat:
+                continue  # it is not lost: another version of the service has it
+            log.warning("a transaction was restored from the backend", transaction=name, provider=provider.id)
+        return restored
+
+    @staticmethod
+    def _entries(provider: Provider, card_id: str, deadline: Deadline) -> list[StatementLine]:
         if provider.policy.holds is not Holds.NATIVE:
             return []
         try:
             return list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
         except (Unsupported, CardNotFound):
             return []
-
-    def _restore(self, provider: Provider, address: Address, entries: list[StatementLine]) -> Transaction | None:
-        record = rebuild(provider, address, entries)
-        if record is None:
-            return None
-        log.warning("a transaction was restored from the backend", transaction=address.id, provider=provider.id)
-        return self._storage.restore(record)
 
 
 def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLine]) -> Transaction | None:
@@ -95,8 +117,16 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLin
     return _with_state(provider, record)
 
 
-def _belongs(entry: StatementLine, transaction_id: str) -> bool:
-    return entry.origin is not None and entry.origin.transaction_id == transaction_id
+def _is_own(provider: Provider, card_id: str, origin: Origin) -> bool:
+    """Tell whether it is this provider's: others may use the same account."""
+    return origin.transaction_id in {
+        names.transaction_id(provider.id, card_id, operation, origin.request_id) for operation in Operation
+    }
+
+
+def _is_over(record: Transaction) -> bool:
+    """Tell whether nothing is left to be done: what the ledger forgets after its retention."""
+    return record.unresolved is None and (record.state is not State.AUTHORIZED or record.operation is Operation.CREDIT)
 
 
 def _with_act(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -169,3 +172,57 @@ def test_a_transaction_that_redis_loses_during_an_attempt_asks_for_a_repeat(make
         system.authorize("40.00")
     system.authorize("40.00")
     assert system.backend.held == 4_000
+
+
+def statements_read(system: System, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Count from now on of which cards the backend is asked for a statement."""
+    asked: list[str | None] = []
+    statement = system.mapper.statement
+
+    def counted(page_seconds: float, card_id: str | None = None, since: datetime | None = None) -> Any:
+        asked.append(card_id)
+        return statement(page_seconds, card_id, since)
+
+    monkeypatch.setattr(system.mapper, "statement", counted)
+    return asked
+
+
+def test_a_card_is_restored_whole_from_one_reading_of_its_statement(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = [system.authorize("1.00", f"order-{number}") for number in range(5)]
+    wipe(system)
+    asked = statements_read(system, monkeypatch)
+    assert system.parts.recovery.card(system.provider, CARD, system.deadline()) == set(paid)
+    assert system.parts.recovery.card(system.provider, CARD, system.deadline()) == set()
+    assert len(asked) == 2
+    assert [system.settlements(transaction) for transaction in paid] == [[]] * 5
+    assert len(asked) == 2
+
+
+def test_whoever_asks_for_one_lost_transaction_brings_back_all_of_the_card(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = [system.authorize("1.00", f"order-{number}") for number in range(5)]
+    wipe(system)
+    asked = statements_read(system, monkeypatch)
+    assert [system.settlements(transaction) for transaction in paid] == [[]] * 5
+    assert len(asked) == 1
+
+
+def test_another_providers_transaction_on_the_same_account_is_left_to_that_one(system: System) -> None:
+    transaction = system.authorize("40.00")
+    wipe(system)
+    other = replace(system.provider, id="another")
+    assert system.parts.recovery.card(other, CARD, system.deadline()) == set()
+    assert system.parts.recovery.card(system.provider, CARD, system.deadline()) == {transaction}
+
+
+def test_what_the_ledger_forgot_on_purpose_is_restored_only_where_it_is_asked_for(system: System) -> None:
+    over = system.authorize("40.00", "order-1")
+    system.settle(over, "40.00")
+    under_way = system.authorize("40.00", "order-2")
+    system.backend.entries = [replace(entry, date=entry.date - timedelta(days=500)) for entry in system.backend.entries]
+    wipe(system)
+    assert system.parts.recovery.card(system.provider, CARD, system.deadline()) == {under_way}
+    assert system.settlements(over) == [Decimal("40.00")]

@@ -77,6 +77,10 @@ class Storage:
     def lease_seconds(self) -> float:
         return self._times.lease.total_seconds()
 
+    @property
+    def retention(self) -> timedelta:
+        return self._times.retention
+
     # Money: one script each.
 
     def open(self, new: NewTransaction) -> Result[OpenAnswer]:
