@@ -226,3 +226,36 @@ def test_what_the_ledger_forgot_on_purpose_is_restored_only_where_it_is_asked_fo
     wipe(system)
     assert system.parts.recovery.card(system.provider, CARD, system.deadline()) == {under_way}
     assert system.settlements(over) == [Decimal("40.00")]
+
+
+def test_an_old_note_of_a_refund_proves_that_all_the_rest_was_settled(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE)
+    system.mapper.plan = partial(whole_capture.plan, refund_whole=False)  # type: ignore[method-assign]
+    transaction = system.authorize("60.00")
+    system.cancel(transaction, "10.00", "c1")
+    system.settle(transaction, "10.00", "s1")
+    system.settle(transaction, "40.00", "s2")
+    system.cancel(transaction, "20.00", "c2")
+    system.backend.entries = [
+        replace(entry, origin=replace(entry.origin, captured=None, settlements=()))
+        for entry in system.backend.entries
+        if entry.origin
+    ]
+    wipe(system)
+    assert sum(system.settlements(transaction)) == 50
+    record = system.record(transaction)
+    assert (record.captured, record.voided, record.refunded) == (5_000, 1_000, 2_000)
+    system.cancel(transaction, "30.00", "c3")
+    assert system.backend.spendable == 10_000
+
+
+def test_a_restored_transaction_that_was_undone_is_on_no_list(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE)
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    for _ in range(2):
+        system.sweep()
+    wipe(system)
+    assert system.parts.recovery.card(system.provider, CARD, system.deadline())
+    assert system.ledger.transactions(system.provider, CARD, system.deadline()) == []
