@@ -14,7 +14,6 @@ from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
-    KNOWN_TO_VTEX,
     MOVES_MONEY,
     ActRecord,
     ActState,
@@ -61,17 +60,18 @@ class Recovery:
         """
         return set(self._restore(provider, card_id, deadline))
 
-    def transactions_of_card(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
-        """Write down again all that the backend knows of a card, and return the transactions' ids, oldest first."""
-        restored = self._restore(provider, card_id, deadline)
-        return [record.id for record in restored.values() if record.state in KNOWN_TO_VTEX]
-
     def _restore(
         self, provider: Provider, card_id: str, deadline: Deadline, wanted: str = ""
     ) -> dict[str, Transaction]:
         """Return what Redis had lost of a card, oldest first. Of what it may have forgotten, only the `wanted` one."""
+        if provider.policy.holds is not Holds.NATIVE:
+            return {}
+        try:
+            statement = list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
+        except (Unsupported, CardNotFound):
+            return {}
         told: dict[str, list[StatementLine]] = defaultdict(list)
-        for entry in self._entries(provider, card_id, deadline):
+        for entry in statement:
             if entry.origin and _is_own(provider, card_id, entry.origin):
                 told[entry.origin.transaction_id].append(entry)
         kept = {record.id for record in self._storage.load_many(list(told))}
@@ -87,16 +87,8 @@ class Recovery:
             except OtherFormat:
                 continue  # it is not lost: another version of the service has it
             log.warning("a transaction was restored from the backend", transaction=name, provider=provider.id)
+        self._storage.list_is_complete(provider.id, card_id)
         return restored
-
-    @staticmethod
-    def _entries(provider: Provider, card_id: str, deadline: Deadline) -> list[StatementLine]:
-        if provider.policy.holds is not Holds.NATIVE:
-            return []
-        try:
-            return list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
-        except (Unsupported, CardNotFound):
-            return []
 
 
 def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLine]) -> Transaction | None:

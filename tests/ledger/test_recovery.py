@@ -14,6 +14,7 @@ from app.ledger.errors import AmountExceeded, LedgerUnavailable, TransactionNotF
 from app.ledger.transaction import State
 from mappers import whole_capture
 from mappers.base import (
+    BackendUnavailable,
     CardUnusable,
     Holds,
     OutcomeUnknown,
@@ -208,6 +209,40 @@ def test_whoever_asks_for_one_lost_transaction_brings_back_all_of_the_card(
     asked = statements_read(system, monkeypatch)
     assert [system.settlements(transaction) for transaction in paid] == [[]] * 5
     assert len(asked) == 1
+
+
+def test_a_list_shows_what_was_paid_before_the_loss_beside_what_was_paid_since(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = system.authorize("1.00", "order-1")
+    wipe(system)
+    new = system.authorize("1.00", "order-2")
+    asked = statements_read(system, monkeypatch)
+    for _ in range(2):
+        assert set(system.ledger.transactions(system.provider, CARD, system.deadline())) == {lost, new}
+    assert len(asked) == 1
+
+
+def test_a_list_that_may_lack_something_is_not_answered(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.authorize("1.00")
+
+    def down(*arguments: object) -> Any:
+        raise BackendUnavailable("down")
+
+    monkeypatch.setattr(system.mapper, "statement", down)
+    with pytest.raises(BackendUnavailable):
+        system.ledger.transactions(system.provider, CARD, system.deadline())
+
+
+@pytest.mark.parametrize("holds", [Holds.LEDGER, Holds.UPFRONT])
+def test_a_list_that_no_backend_could_complete_asks_none(
+    make_system: MakeSystem, holds: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = make_system(holds)
+    transaction = system.authorize("1.00")
+    asked = statements_read(system, monkeypatch)
+    assert system.ledger.transactions(system.provider, CARD, system.deadline()) == [transaction]
+    assert asked == []
 
 
 def test_another_providers_transaction_on_the_same_account_is_left_to_that_one(system: System) -> None:

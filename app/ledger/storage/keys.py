@@ -23,6 +23,12 @@ def of_card(provider_id: str, card_id: str, kind: str = "card") -> str:
     return in_bucket(names.bucket_of_card(provider_id, card_id), f"{kind}:{digest}")
 
 
+def completeness(provider_id: str, card_id: str) -> tuple[str, str]:
+    """Return the set of cards whose list is complete, and what stands for this one in it."""
+    bucket = names.bucket_of_card(provider_id, card_id)
+    return in_bucket(bucket, "complete"), names.card_digest(provider_id, card_id)
+
+
 def for_scripts(address: Address) -> list[str]:
     """Return the keys of a transaction in the order the scripts unpack them."""
     bucket = names.bucket_of_card(address.provider_id, address.card_id)

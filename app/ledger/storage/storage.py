@@ -310,6 +310,11 @@ class Storage:
         fields = dump_transaction(record)
         return self._run(RestoreAnswer, "restore", record.address, fields=fields, index=_index(record)).transaction
 
+    def list_is_complete(self, provider_id: str, card_id: str) -> None:
+        """Note that a card's list lacks nothing that the backend knows."""
+        marks, mark = keys.completeness(provider_id, card_id)
+        self._connection.call(lambda client: client.sadd(marks, mark))
+
     # Inside.
 
     def _run(
