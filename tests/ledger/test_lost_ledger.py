@@ -61,6 +61,18 @@ def test_what_was_settled_after_a_cancellation_captured_all_is_not_given_back_by
     assert system.balance() == 47
 
 
+def test_a_settlement_after_the_loss_does_not_let_the_policy_give_back_those_that_were_lost(
+    system: LightrailSystem,
+) -> None:
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "10.00", "settle-1")
+    system.settle(transaction, "20.00", "settle-2")
+    system.lose_everything()
+    system.settle(transaction, "5.00", "settle-3")
+    assert system.sweep_after(timedelta(days=200)) == {}
+    assert system.balance() == 40
+
+
 def test_a_refund_tells_of_the_settlements_that_left_no_trace(system: LightrailSystem) -> None:
     transaction = system.authorize("40.00")
     system.settle(transaction, "7.00", "settle-1")
