@@ -231,6 +231,16 @@ class Step:
         """Tell whether it opens a transaction: only that may a breaker turn away."""
         return self.origin is not None and self.origin.act in (ActKind.DEBIT, ActKind.CREDIT)
 
+    @property
+    def gives_back(self) -> bool:
+        """Tell whether its act gives money back to the shopper, whatever this step of it does."""
+        return self.origin is not None and self.origin.act is ActKind.REVERSAL
+
+    @property
+    def unasked(self) -> bool:
+        """Tell whether nobody asked for its act: a policy's time is over."""
+        return self.origin is not None and self.origin.reason in ("expired", "remainder")
+
 
 @dataclass(frozen=True, slots=True)
 class DoneStep:

@@ -97,22 +97,23 @@ class Story:
             self.cancel(order, self.random.randint(1, left), f"c{number}")
 
     def open(self, order: Order) -> None:
-        order.transaction = self.until_answered(
-            f"authorize {order.rest}", lambda: self.system.authorize(str(major(order.rest)), order.name)
-        )
+        def authorize() -> None:
+            order.transaction = self.system.authorize(str(major(order.rest)), order.name)
+
+        self.until_answered(f"authorize {order.rest}", authorize)
         self.orders.append(order)
 
     def settle(self, order: Order, amount: int, request_id: str) -> None:
         value = str(major(amount))
         what = f"{order.name}: settle {amount}"
-        self.until_answered(what, lambda: self.system.settle(order.transaction, value, request_id) or "")
+        self.until_answered(what, lambda: self.system.settle(order.transaction, value, request_id))
         order.rest -= amount
         order.settled += amount
 
     def cancel(self, order: Order, amount: int, request_id: str) -> None:
         value = str(major(amount))
         what = f"{order.name}: cancel {amount}"
-        self.until_answered(what, lambda: self.system.cancel(order.transaction, value, request_id) or "")
+        self.until_answered(what, lambda: self.system.cancel(order.transaction, value, request_id))
         voided = min(amount, order.rest)
         order.rest -= voided
         order.refunded += amount - voided
@@ -131,7 +132,7 @@ class Story:
                 self.cancel(order, order.kept, "the end")
         assert FULL - rest <= minor(str(self.system.balance())) <= FULL
 
-    def until_answered(self, what: str, call: Callable[[], str]) -> str:
+    def until_answered(self, what: str, call: Callable[[], None]) -> None:
         self.told.append(what)
         for _ in range(TRIES):
             try:
