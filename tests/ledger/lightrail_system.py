@@ -77,36 +77,44 @@ class LightrailSystem(SandboxSystem):
 
     def people_refund(self) -> None:
         """Give back all that was captured last."""
-        self._end(self._latest("DRAWDOWN", "capture"), "refund" if "/v1" in self._base else "reverse")
+        self._end(self._latest("DRAWDOWN", "capture"), "refund" if self._is_v1 else "reverse")
+
+    def people_try_to_capture(self, key: str) -> bool:
+        """Capture the hold that was made under a key, unless it ended; tell whether they did."""
+        held = [name for name, kind, made_under in self._listed() if made_under == key]
+        return bool(held) and self._asked(held[-1], "capture").ok
 
     @property
-    def _base(self) -> str:
-        return str(self.mapper.options.base_url)
+    def _is_v1(self) -> bool:
+        return "/v1" in str(self.mapper.options.base_url)
+
+    def _listed(self) -> list[tuple[str, str, str]]:
+        """Return each transaction's id, its kind and the key it was made under, as the sandbox keeps them."""
+        if self._is_v1:
+            rows = self.backend.cards[self.card.id].transactions
+            return [(row["transactionId"], row["transactionType"], row["userSuppliedId"]) for row in rows]
+        kept = [getattr(row, "json", row) for row in self.backend.transactions.values()]
+        names = [row.get("id") or row["transactionId"] for row in kept]
+        kinds = ["pending" if row.get("pending") else row["transactionType"] for row in kept]
+        return list(zip(names, kinds, names, strict=True))
 
     def _latest(self, *kinds: str) -> str:
-        """Return the id of the latest transaction of one of these kinds, as the sandbox keeps them."""
-        backend = self.backend
-        if "/v1" in self._base:
-            found = [(row["transactionId"], row["transactionType"]) for row in backend.cards[self.card.id].transactions]
-        else:
-            rows = [getattr(row, "json", row) for row in backend.transactions.values()]
-            found = [
-                (row.get("id") or row["transactionId"], "pending" if row.get("pending") else row["transactionType"])
-                for row in rows
-            ]
-        return str([name for name, kind in found if kind in kinds][-1])
+        return [name for name, kind, _ in self._listed() if kind in kinds][-1]
 
     def _end(self, transaction: str, how: str) -> None:
+        answer = self._asked(transaction, how)
+        assert answer.ok, answer.text
+
+    def _asked(self, transaction: str, how: str) -> requests.Response:
         self.done_by_people += 1
         name = f"dashboard-{self.card.id}-{self.done_by_people}"
-        below = f"/cards/{self.card.id}" if "/v1" in self._base else ""
-        answer = requests.post(
-            f"{self._base}{below}/transactions/{transaction}/{how}",
-            json={"userSuppliedId": name} if below else {"id": name},
+        below = f"/cards/{self.card.id}" if self._is_v1 else ""
+        return requests.post(
+            f"{self.mapper.options.base_url}{below}/transactions/{transaction}/{how}",
+            json={"userSuppliedId": name} if self._is_v1 else {"id": name},
             headers={"Authorization": f"Bearer {self.api_key}"},
             timeout=10,
         )
-        assert answer.ok, answer.text
 
 
 def _v1(url: str) -> Mapper:

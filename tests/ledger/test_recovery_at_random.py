@@ -1,4 +1,5 @@
 """Random orders at Lightrail, whose Redis loses everything at random moments, while VTEX goes on as if nothing was.
+In half of them people capture holds in the dashboard as well.
 
 The invariants: every act that was asked for is answered in the end, none is refused for ever; the card is exact after
 each; and the shopper never gets back what was settled.
@@ -52,6 +53,7 @@ class Story:
 
     system: LightrailSystem
     random: random.Random
+    people: bool = False
     orders: list[Order] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
@@ -91,6 +93,9 @@ class Story:
         elif self.random.random() < 0.15:
             self.told.append("Redis lost")
             self.system.lose_everything()
+        elif self.people and self.random.random() < 0.15:
+            if self.system.people_try_to_capture(f"{order.transaction}-1"):
+                self.told.append(f"{order.name}: people capture the hold")
         elif order.rest and self.random.random() < 0.5:
             self.settle(order, self.random.choice((order.rest, self.random.randint(1, order.rest))), f"s{number}")
         elif left := order.rest + order.kept:
@@ -124,7 +129,9 @@ class Story:
             self.told.append("Redis lost")
             self.system.lose_everything()
             self.system.transactions()
-        self.system.sweep_after(timedelta(days=200))
+        if not self.people:
+            # What people took is not given back by a policy, and its act is left to them.
+            self.system.sweep_after(timedelta(days=200))
         kept, rest = sum(order.kept for order in self.orders), sum(order.rest for order in self.orders)
         assert FULL - kept - rest <= minor(str(self.system.balance())) <= FULL - kept
         for order in self.orders:
@@ -155,12 +162,13 @@ def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[
         yield system
 
 
+@pytest.mark.parametrize("people", [False, True], ids=["nobody else", "people in the dashboard"])
 def test_whatever_redis_loses_nothing_settled_goes_back_and_nothing_is_refused_for_ever(
-    system: LightrailSystem,
+    system: LightrailSystem, people: bool
 ) -> None:
     for seed in range(SEEDS):
         system.new_card(f"seed-{seed}")
-        story = Story(system, random.Random(seed))
+        story = Story(system, random.Random(seed), people=people)
         try:
             story.play()
         except Exception as error:
