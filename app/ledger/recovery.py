@@ -44,14 +44,16 @@ class Recovery:
         self._storage = storage
 
     def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction | None:
-        """Return a transaction Redis does not know but the backend does, written down again; else None.
+        """Return a transaction as it is, or as the backend knows it, written down again; else None.
 
         What else the card has lost is written down as well: its statement is read anyway. Raises BackendUnavailable,
         LedgerUnavailable.
         """
         if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
             return None
-        return self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id)
+        # Whoever asked for another one of the card may have brought this one back.
+        found = self._storage.load(address.id)
+        return found or self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id)
 
     def card(self, provider: Provider, card_id: str, deadline: Deadline) -> set[str]:
         """Write down again all that Redis has lost of a card, from one reading of its statement.

@@ -201,6 +201,18 @@ def test_a_card_is_restored_whole_from_one_reading_of_its_statement(
     assert len(asked) == 2
 
 
+def test_lost_transactions_that_are_told_one_by_one_are_restored_from_one_reading(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = [system.authorize("1.00", f"order-{number}") for number in range(5)]
+    addresses = [system.record(transaction).address for transaction in paid]
+    wipe(system)
+    asked = statements_read(system, monkeypatch)
+    found = [system.parts.recovery.transaction(system.provider, address, system.deadline()) for address in addresses]
+    assert [record and record.id for record in found] == paid
+    assert len(asked) == 1
+
+
 def test_whoever_asks_for_one_lost_transaction_brings_back_all_of_the_card(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
