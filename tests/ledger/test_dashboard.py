@@ -219,6 +219,7 @@ def test_a_cancellation_of_what_people_captured_is_known_after_a_loss(system: Li
     system.lose_everything()
     assert system.lists(transaction) == (amounts(), amounts(20))
     assert system.balance() == 100
+    assert told_apart(system) == set()
 
 
 def test_a_settlement_of_what_people_captured_is_not_given_back_by_the_policy_after_a_loss(

@@ -49,6 +49,15 @@ def test_a_request_repeated_after_the_loss_moves_nothing(system: LightrailSystem
     assert system.balance() == 75
 
 
+def test_a_card_is_asked_about_once_however_many_of_its_transactions_were_lost(system: LightrailSystem) -> None:
+    lost = [system.authorize("1.00", f"order-{number}") for number in range(10)]
+    system.lose_everything()
+    before = len(system.sandbox.requests)
+    assert [system.lists(transaction) for transaction in lost] == [([], [])] * 10
+    reads = [request.path for request in system.sandbox.requests[before:]]
+    assert len(reads) == len(set(reads)) <= 2 + 10, "two pages, and on V2 the chain of each hold"
+
+
 def test_what_was_settled_after_a_cancellation_captured_all_is_not_given_back_by_the_policy(
     system: LightrailSystem,
 ) -> None:
