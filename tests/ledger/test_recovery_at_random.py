@@ -1,10 +1,10 @@
 """Random orders at Lightrail, whose Redis loses everything at random moments, while VTEX goes on as if nothing was.
 In half of them people capture holds in the dashboard as well.
 
-The invariants: every act that was asked for is answered in the end, none is refused for ever; the card is exact after
-each; and the shopper never gets back what was settled.
+The invariants: every act that was asked for is answered in the end, and none is refused without end; the card is exact
+after each; and the shopper never gets back what was settled.
 
-`RECOVERY_SEEDS=1000 make test-one` plays more of them.
+`RECOVERY_SEEDS=1000 pytest tests/ledger/test_recovery_at_random.py` plays more of them.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[
 
 
 @pytest.mark.parametrize("people", [False, True], ids=["nobody else", "people in the dashboard"])
-def test_whatever_redis_loses_nothing_settled_goes_back_and_nothing_is_refused_for_ever(
+def test_whatever_redis_loses_nothing_settled_goes_back_and_nothing_is_refused_without_end(
     system: LightrailSystem, people: bool
 ) -> None:
     for seed in range(SEEDS):
