@@ -27,7 +27,7 @@ from tests.money import major, minor
 
 SEEDS = int(os.environ.get("RECOVERY_SEEDS", "8"))
 ACTS = 9
-TRIES = 8
+TRIES = 40
 
 
 @dataclass
