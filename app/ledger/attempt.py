@@ -57,6 +57,7 @@ from mappers.base import (
     OutcomeUnknown,
     Receipt,
     Refused,
+    Settlement,
     Step,
     Undecidable,
     Verb,
@@ -72,6 +73,9 @@ LONGEST_RETRY = timedelta(minutes=10)
 
 # A parked act is asked about again now and then: the backend may have come to show what it did.
 PARKED_RETRY = timedelta(hours=1)
+
+# A backend's notes have a bounded size. What was settled before these is told as a sum.
+SETTLEMENTS_NOTED = 20
 
 
 class _Abandoned(Exception):
@@ -279,7 +283,7 @@ class Attempt:
 
     @property
     def _origin(self) -> Origin:
-        act = self._act
+        act, settled = self._act, self._record.settled_before(self._act)
         return Origin(
             transaction_id=self._record.id,
             request_id=self._record.request_id,
@@ -290,6 +294,8 @@ class Attempt:
             refunded=act.refunded,
             act_request_id=act.request_id,
             reason=act.reason,
+            captured=sum(one.amount for one in settled),
+            settlements=tuple(Settlement(one.request_id, one.amount, one.date) for one in settled[-SETTLEMENTS_NOTED:]),
         )
 
     # What became of the act.

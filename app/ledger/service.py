@@ -179,10 +179,14 @@ class LedgerService:
         )
 
     def transactions(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
-        """Return the ids of the card's transactions, oldest first."""
-        return self._index.of_card(provider.id, card_id) or self._recovery.transactions_of_card(
-            provider, card_id, deadline
-        )
+        """Return the ids of the card's transactions, oldest first.
+
+        The first time, the backend is asked for what Redis may have lost. Raises LedgerUnavailable, BackendUnavailable.
+        """
+        ids, complete = self._index.list_of_card(provider.id, card_id)
+        if not complete and self._recovery.card(provider, card_id, deadline):
+            return self._index.of_card(provider.id, card_id)
+        return ids
 
     def settlements(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Movement]:
         """Return every settlement, oldest first: complete and certain, or the errors of `transaction`."""

@@ -201,6 +201,14 @@ class Transaction:
         """Return the acts of one kind that VTEX may be shown, oldest first."""
         return [act for act in self.acts[self.opened_by :] if act.kind is kind and act.certain]
 
+    def settled_before(self, act: ActRecord) -> list[ActRecord]:
+        """Return the settlements done before `act`, whether they needed a call or not."""
+        return [
+            other
+            for other in self.acts[self.opened_by :]
+            if other.kind is ActKind.CAPTURE and other.state is ActState.DONE and other.number != act.number
+        ]
+
     def view(self, act: ActRecord) -> money.TransactionFacts:
         """Return what a mapper may know when it plans `act`: the facts settled before it."""
         before = [other for other in self.acts[self.opened_by :] if other.number != act.number]
@@ -211,7 +219,7 @@ class Transaction:
             amount=self.amount,
             holds=self.holds,
             credit=self.operation is Operation.CREDIT,
-            captured=sum(other.amount for other in counted if other.kind is ActKind.CAPTURE),
+            captured=sum(other.amount for other in self.settled_before(act)),
             voided=sum(other.voided for other in counted),
             refunded=sum(other.refunded for other in counted),
             done=tuple(step for other in before for step in done_steps(other)),

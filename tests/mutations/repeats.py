@@ -12,7 +12,6 @@ from tests.mutations.mutation import (
     PROMISED_SETTLEMENTS,
     PURCHASES_ELSEWHERE,
     READ_LAG,
-    RECOVERY,
     REFUNDS_WITH_SANDBOXES,
     RETRY_AFTER_REFUSAL,
     Mutation,
@@ -123,12 +122,5 @@ MUTATIONS = [
         "if before.ids is not None and step.reference not in before.ids:",
         "if False:",
         REFUNDS_WITH_SANDBOXES + "a_redemption_with_a_wrong_reference_is_not_refunded",
-    ),
-    Mutation(
-        "what a Redis lost and the backend captured whole is left to a person",
-        LEDGER + "recovery.py",
-        "    if record.captured:\n",
-        "    if False:\n",
-        RECOVERY + "the_sweeper_does_not_give_back_the_rest_of_a_whole_capture",
     ),
 ]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.mutations import accounts, acts, cards, repeats, sweeping
+from tests.mutations import accounts, acts, cards, losses, repeats, sweeping
 
-MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS, *accounts.MUTATIONS, *sweeping.MUTATIONS]
+MUTATIONS = [
+    *acts.MUTATIONS,
+    *repeats.MUTATIONS,
+    *cards.MUTATIONS,
+    *accounts.MUTATIONS,
+    *sweeping.MUTATIONS,
+    *losses.MUTATIONS,
+]

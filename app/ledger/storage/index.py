@@ -135,6 +135,17 @@ class Index:
         key = keys.of_card(provider_id, card_id)
         return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
 
+    def list_of_card(self, provider_id: str, card_id: str) -> tuple[list[str], bool]:
+        """Return what `of_card` does, and whether nothing is missing: Redis may have lost older ones."""
+        of_card, marks, mark = keys.of_card(provider_id, card_id), *keys.completeness(provider_id, card_id)
+
+        def fill(pipeline: Pipeline) -> None:
+            pipeline.zrange(of_card, 0, -1)
+            pipeline.sismember(marks, mark)
+
+        ids, complete = self._connection.pipeline(fill)
+        return ids, bool(complete)
+
     def newest(self, limit: int, after: Row | None = None) -> list[Row]:
         """Return a page of transactions, newest first; the page after the one that ended with `after`."""
         highest = "+inf" if after is None else str(after.date)

@@ -24,7 +24,16 @@ def standing_of_card(account: str, card_id: str) -> str:
 
 def of_card(provider_id: str, card_id: str) -> str:
     """Return the key of the list of one provider's transactions of a card."""
-    return in_bucket(names.bucket_of_card(card_id), f"of:{names.digest('of', provider_id, card_id)}")
+    return in_bucket(names.bucket_of_card(card_id), f"of:{_of_card(provider_id, card_id)}")
+
+
+def completeness(provider_id: str, card_id: str) -> tuple[str, str]:
+    """Return the set of cards whose list is complete, and what stands for this one in it."""
+    return in_bucket(names.bucket_of_card(card_id), "complete"), _of_card(provider_id, card_id)
+
+
+def _of_card(provider_id: str, card_id: str) -> str:
+    return names.digest("of", provider_id, card_id)
 
 
 def for_scripts(address: Address, account: str) -> list[str]:

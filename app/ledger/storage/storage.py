@@ -94,6 +94,10 @@ class Storage:
     def lease_seconds(self) -> float:
         return self._times.lease.total_seconds()
 
+    @property
+    def retention(self) -> timedelta:
+        return self._times.retention
+
     # Money: one script each.
 
     def open(self, new: NewTransaction) -> Result[OpenAnswer]:
@@ -345,6 +349,11 @@ class Storage:
         return self._run(
             RestoreAnswer, "restore", record.address, record.backend, fields=fields, index=index
         ).transaction
+
+    def list_is_complete(self, provider_id: str, card_id: str) -> None:
+        """Note that a card's list lacks nothing that the backend knows."""
+        marks, mark = keys.completeness(provider_id, card_id)
+        self._connection.call(lambda client: client.sadd(marks, mark))
 
     # Inside.
 

@@ -13,6 +13,9 @@ local arg = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- The last second of the year 9999: recovery.py sets it.
+local never = 253402300799000
+
 -- What another version of the service wrote is not touched, nor what was opened at another backend.
 local version, backend = unpack(redis.call('HMGET', transaction, 'version', 'backend'))
 if version ~= '2' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end

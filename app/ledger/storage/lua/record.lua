@@ -109,7 +109,8 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     if arg.wanted then set('acknowledged', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
-    if kind == 'capture' then set('expires_at', now + arg.remainder_ttl) end
+    -- One that never expires lacks settlements, perhaps: Redis had lost it.
+    if kind == 'capture' and number('expires_at') < never then set('expires_at', now + arg.remainder_ttl) end
     if number('captured') + number('voided') == number('amount') then
       set('state', arg.closed_as)
       if arg.closed_as == 'abandoned' then redis.call('ZREM', of_card, arg.id) end
