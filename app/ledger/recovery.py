@@ -50,6 +50,19 @@ class Recovery:
         entries = self._entries(provider, address.card_id, deadline)
         return self._restore(provider, address, [entry for entry in entries if _belongs(entry, address.id)])
 
+    def from_statement(
+        self, provider: Provider, address: Address, entries: Iterable[StatementLine]
+    ) -> Transaction | None:
+        """Return a transaction Redis does not know, written down again from its entries of a statement; else None.
+
+        Raises LedgerUnavailable.
+        """
+        if provider.policy.holds is not Holds.NATIVE:
+            return None
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
+            return None
+        return self._restore(provider, address, [entry for entry in entries if _belongs(entry, address.id)])
+
     def transactions_of_card(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
         """Write down again all that the backend knows of a card, and return the transactions' ids, oldest first."""
         entries = self._entries(provider, card_id, deadline)

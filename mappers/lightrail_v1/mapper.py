@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from uuid import uuid4
 
 import structlog
@@ -26,6 +27,7 @@ from mappers.base import (
     Mapper,
     Memo,
     NewCard,
+    Origin,
     OutcomeUnknown,
     Query,
     Receipt,
@@ -38,7 +40,7 @@ from mappers.base import (
     Unsupported,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail import LONGEST_CODE, OURS, Rejected, connect, unknown_if_unread
+from mappers.lightrail import LONGEST_CODE, Rejected, connect, unknown_if_unread
 from mappers.lightrail_v1 import transactions
 from mappers.lightrail_v1.cards import ACCOUNT_CARD, GIFT_CARD, has_restricted, spendable, status, translate
 from mappers.lightrail_v1.client import Client
@@ -239,10 +241,24 @@ class LightrailV1(Mapper):
             found |= new
             if not new or len(page) < PAGE:
                 break
-        ours = {posting.id for posting in found.values() if OURS in posting.metadata}
-        entries = (transactions.entry(posting, card_id, ours) for posting in reversed(found.values()))
+        origins: dict[str, Origin | None] = {}
+        entries = [transactions.entry(posting, card_id, origins) for posting in reversed(found.values())]
         dated = sorted((entry for entry in entries if entry), key=lambda entry: entry.date)
         yield from (entry for entry in dated if since is None or entry.date >= since)
+
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        before: set[str] = set()
+        for number in count():
+            filters = {"currency": self.currency.code, "limit": str(PAGE), "offset": str(number * PAGE)}
+            page = self._client.cards(Deadline.after(page_seconds), "list cards", **filters)
+            found = {record.id: record.currency for record in page}
+            if found and found.keys() <= before:
+                raise BackendUnavailable("Lightrail lists the same cards again, instead of the next ones")
+            # What is made meanwhile pushes what was seen already onto the next page.
+            yield from (name for name, code in found.items() if name not in before and code == self.currency.code)
+            before = set(found)
+            if len(page) < PAGE:
+                return
 
     def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
         """Return the receipt where a refusal means that it was done before, else raise what it means."""

@@ -67,16 +67,23 @@ def receipt(posting: Posting) -> Receipt:
     return Receipt(posting.id)
 
 
-def entry(posting: Posting, card_id: str, ours: set[str]) -> StatementLine | None:
-    """Return the entry of what we made, or of what ended one of `ours` (transaction ids); None for all else."""
+def entry(posting: Posting, card_id: str, origins: dict[str, Origin | None]) -> StatementLine | None:
+    """Return the entry of what we made, or of what ended that; None for all else.
+
+    `origins` are those of the entries before it, by transaction id; its own is added.
+    """
     mine = OURS in posting.metadata
-    verb, origin = _verb(posting), Origin.read(member(posting.metadata.get(OURS), "origin"))
-    if verb is None or posting.created is None or not (mine or posting.parent in ours):
+    if not mine and posting.parent not in origins:
+        return None
+    kept = Origin.read(member(posting.metadata.get(OURS), "origin"))
+    origin = origins[posting.id] = kept if mine else origins[posting.parent]
+    verb = _verb(posting)
+    if verb is None or posting.created is None:
         return None
     if verb is Verb.CREDIT and origin and origin.act is ActKind.REVERSAL:
         verb = Verb.REFUND
-    key = posting.key if mine else None
-    return StatementLine(key, verb, abs(posting.value), card_id, receipt(posting), posting.created, origin)
+    key, amount = posting.key if mine else None, abs(posting.value)
+    return StatementLine(key, verb, amount, card_id, receipt(posting), posting.created, origin, posting.parent)
 
 
 def _verb(posting: Posting) -> Verb | None:

@@ -42,7 +42,7 @@ class Statement:
         self._client = client
         self._currency = currency
         self._page_seconds = page_seconds
-        self._roots: dict[str, Posting] = {}
+        self._chains: dict[str, dict[str, Posting]] = {}
 
     def of_account(self, since: datetime | None) -> Iterator[StatementLine]:
         """Yield the entries of all cards, oldest first."""
@@ -58,7 +58,7 @@ class Statement:
         for hold in [row for row in rows.values() if row.pending and _is_ours(row)]:
             chain = self._chain(hold)
             rows |= chain
-            self._roots |= dict.fromkeys(chain, hold)
+            self._chains |= dict.fromkeys(chain, chain)
         yield from _in_order(sorted(self._entries(rows.values()), key=lambda entry: entry.date))
 
     def _entries(self, rows: Iterable[Posting]) -> Iterator[StatementLine]:
@@ -69,29 +69,27 @@ class Statement:
 
     def _entry(self, row: Posting) -> StatementLine | None:
         """Return what a transaction did, None where it neither is ours nor ended something that we began."""
+        root: Posting | None = None
+        reference = ""
         if _is_ours(row):
             key, noted = row.id, notes.read(row.metadata)
-        elif row.kind in ENDINGS and _is_ours(root := self._root(row)):
-            key, noted = None, notes.read(root.metadata)
+        elif row.kind in ENDINGS and _is_ours(root := _root(chain := self._chain(row))):
+            key, noted, reference = None, notes.read(root.metadata), _ended(row, root, chain)
         else:
             return None
         verb = _verb(row, noted)
         # A capture shows nothing by itself: it took all that its root held.
-        moved = _moved(row) or noted.captured or _moved(self._root(row))
+        moved = _moved(row) or noted.captured or _moved(root or _root(self._chain(row)))
         if verb is None or moved is None:
             return None
         if row.created is None:
             raise BackendUnavailable("Lightrail lists a transaction without its date")
         card_id, amount = moved
-        return StatementLine(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin)
-
-    def _root(self, row: Posting) -> Posting:
-        """Return the transaction that `row`'s chain began with."""
-        if row.id in self._roots:
-            return self._roots[row.id]
-        return next(found for found in self._chain(row).values() if found.kind not in ENDINGS)
+        return StatementLine(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin, reference)
 
     def _chain(self, row: Posting) -> dict[str, Posting]:
+        if row.id in self._chains:
+            return self._chains[row.id]
         chain = {found.id: found for found in self._client.chain(row.id, self._deadline())}
         if row.id not in chain or all(found.kind in ENDINGS for found in chain.values()):
             raise BackendUnavailable("Lightrail lists a transaction whose chain it does not show yet")
@@ -99,6 +97,17 @@ class Statement:
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._page_seconds)
+
+
+def _root(chain: dict[str, Posting]) -> Posting:
+    """Return the transaction that a chain began with."""
+    return next(row for row in chain.values() if row.kind not in ENDINGS)
+
+
+def _ended(row: Posting, root: Posting, chain: dict[str, Posting]) -> str:
+    """Return what `row` ended: of a hold that was captured, only the capture can be reversed."""
+    captures = (found.id for found in chain.values() if found.kind == "capture")
+    return next(captures, root.id) if row.kind == "reverse" else root.id
 
 
 def _is_ours(row: Posting) -> bool:

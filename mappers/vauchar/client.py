@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mappers.base import BackendUnavailable, CardNotFound
+from mappers.base import BackendUnavailable, CardNotFound, Unsupported
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
 from mappers.parsing import Malformed, amount, member
@@ -113,6 +114,14 @@ class Client:
         items, _ = self._list("/gift-cards", "list cards", deadline)
         return tuple(_gift_card(item) for item in items)
 
+    def every_card(self, page_seconds: float) -> Iterator[GiftCard]:
+        """Yield the account's cards, page by page. Raises Unsupported at the end where they may not be all."""
+        complete = False
+        for items, complete in self._pages("/gift-cards", "list every card", lambda: Deadline.after(page_seconds)):
+            yield from map(_gift_card, items)
+        if not complete:
+            raise Unsupported("Vauchar may list only some of the account's cards: look into its dashboard")
+
     def create_card(self, body: Mapping[str, Any], deadline: Deadline) -> Answer:
         return self._write("POST", "/gift-cards", "create card", deadline, body)
 
@@ -169,9 +178,18 @@ class Client:
     ) -> tuple[list[Mapping[str, Any]], bool]:
         """Return a list's items and whether they are surely all; follows a `next` link, should there be one."""
         items: list[Mapping[str, Any]] = []
+        complete = False
+        for page, complete in islice(self._pages(path, operation, lambda: deadline, breaker=breaker), MAXIMUM_PAGES):
+            items += page
+        return items, complete
+
+    def _pages(
+        self, path: str, operation: str, deadline: Callable[[], Deadline], *, breaker: bool = True
+    ) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
+        """Yield a list's pages, each with whether it surely is the last; `deadline` is asked for each."""
         query: Mapping[str, str] | None = None
-        for _ in range(MAXIMUM_PAGES):
-            answer = self._read(path, operation, deadline, query=query, breaker=breaker)
+        while True:
+            answer = self._read(path, operation, deadline(), query=query, breaker=breaker)
             if answer.status == 404:
                 raise CardNotFound("Vauchar has no gift card with this id")
             _expect_success(answer, operation)
@@ -179,16 +197,18 @@ class Client:
             page = body.get("data") if isinstance(body, Mapping) else None
             if not isinstance(page, list) or not all(isinstance(item, Mapping) for item in page):
                 raise BackendUnavailable(f"Vauchar's answer to {operation!r} has no list in it")
-            items += page
             link = body.get("next")
             if isinstance(link, Mapping):
                 link = link.get("href")
             if not isinstance(link, str) or not link:
-                whole_pages = len(items) >= SMALLEST_PAGE and len(items) % PAGE_MULTIPLE == 0
-                return items, query is not None or not whole_pages
+                whole_pages = len(page) >= SMALLEST_PAGE and len(page) % PAGE_MULTIPLE == 0
+                yield page, query is not None or not whole_pages
+                return
+            yield page, False
             # Of a link only the query counts, so that an answer cannot send us (and the credentials) elsewhere.
-            query = dict(parse_qsl(urlsplit(link).query))
-        return items, False
+            before, query = query, dict(parse_qsl(urlsplit(link).query))
+            if query == before:
+                raise BackendUnavailable(f"Vauchar's answer to {operation!r} names itself as the next page")
 
 
 def redemption(data: Any) -> Redemption:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -71,6 +71,19 @@ class Index:
         """Return the ids of a card's authorized transactions, oldest first."""
         key = keys.of_card(provider_id, card_id, "of")
         return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
+
+    def cards_with_transactions(
+        self, provider_id: str, card_ids: Sequence[str], since: datetime | None = None
+    ) -> set[str]:
+        """Return those of the cards that have authorized transactions opened since a date, in one round trip."""
+        lowest = milliseconds(since) if since else 0
+
+        def fill(pipeline: Pipeline) -> None:
+            for card_id in card_ids:
+                pipeline.zcount(keys.of_card(provider_id, card_id, "of"), lowest, "+inf")
+
+        counts = self._connection.pipeline(fill) if card_ids else []
+        return {card_id for card_id, count in zip(card_ids, counts, strict=True) if count}
 
     def newest(self, limit: int, after: Row | None = None) -> list[Row]:
         """Return a page of transactions, newest first; the page after the one that ended with `after`."""
