@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
+from typing import TypeVar
 
 from app.admin.reconciliation.card import CardComparison
 from app.admin.reconciliation.run import LOST, REMEMBERED, Difference, Run
@@ -15,6 +16,8 @@ from app.parts import Parts
 from mappers.base import BackendUnavailable, MapperError, OutcomeUnknown, StatementLine, Unsupported
 from mappers.capabilities import keeps_statement
 from providers.provider import Provider
+
+T = TypeVar("T")
 
 # A backend that is down would make a million cards wait for their deadlines, one after the other.
 FAILURES_IN_A_ROW = 3
@@ -131,8 +134,7 @@ class Reconciliation:
     def _account(self, provider: Provider, progress: Callable[[str, int], None]) -> Iterator[Difference]:
         run = self._run
         try:
-            statement = provider.mapper.statement(run.seconds, since=run.since)
-            while entries := list(islice(statement, ENTRIES)):
+            for entries in _pages(provider.mapper.statement(run.seconds, since=run.since)):
                 yield from self._lost(provider, entries)
                 progress(provider.id, len(entries))
         except Unsupported as error:
@@ -173,19 +175,43 @@ class Reconciliation:
     def _unknown_cards(self, provider: Provider, progress: Callable[[str, int], None]) -> Iterator[Difference]:
         """Yield what differs on the cards that the backend lists and the ledger does not know."""
         run = self._run
-        cards = provider.mapper.cards(run.seconds)
+        left_out: Counter[str] = Counter()
         try:
-            while page := list(islice(cards, ENTRIES)):
+            for page in _pages(provider.mapper.cards(run.seconds)):
                 known = run.parts.index.cards_with_transactions(provider.id, page, run.since)
                 for card_id in dict.fromkeys(page):
-                    if self._gave_up(provider):
-                        yield _not_compared(provider.id, LOST, GAVE_UP)
-                        return
-                    if card_id not in known:
-                        yield from self._card(provider.id, card_id, [])
+                    if card_id in known or self._gave_up(provider):
+                        continue
+                    card = CardComparison(run, provider, card_id, [])
+                    if reason := self._asked(provider, card):
+                        left_out[reason] += 1
+                    else:
+                        yield from card.differences()
                 progress(provider.id, len(page))
+                if self._gave_up(provider):
+                    yield _not_compared(provider.id, LOST, GAVE_UP)
+                    break
         except MapperError as error:
             yield _not_compared(provider.id, LOST, str(error))
+        for reason, number in left_out.items():
+            yield _not_compared(provider.id, f"cards: {number}", reason)
+
+
+def _pages(found: Iterable[T]) -> Iterator[list[T]]:
+    """Yield what is found page by page; what came before an error, before it is raised."""
+    page: list[T] = []
+    try:
+        for one in found:
+            page.append(one)
+            if len(page) == ENTRIES:
+                yield page
+                page = []
+    except MapperError:
+        if page:
+            yield page
+        raise
+    if page:
+        yield page
 
 
 def _not_compared(provider_id: str, ledger: str, reason: str) -> Difference:
