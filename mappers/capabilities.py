@@ -106,7 +106,17 @@ def adds_value(mapper_class: type[Mapper]) -> bool | None:
 
 def markdown(descriptions: Iterable[Description]) -> str:
     """Return the table of docs/backends.md: one row for each built-in mapper."""
-    heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "lists cards", "repeats are safe", "sandbox")
+    heads = (
+        "mapper",
+        "backend",
+        "holds",
+        "adds value",
+        "makes cards",
+        "statement",
+        "lists cards",
+        "repeats are safe",
+        "sandbox",
+    )
     rows = [heads, ("---",) * len(heads)]
     for description in descriptions:
         if description.problem or description.origin != BUILT_IN:

@@ -141,7 +141,7 @@ class StatementTests(Fixtures):
 
     @needs(lists_cards)
     def test_the_list_of_cards_has_each_that_can_pay(self, mapper: Mapper, card_id: str, card_code: str) -> None:
-        listed = []
+        listed: list[str] = []
         with suppress(Unsupported):  # says at the end that they may not be all
             listed += mapper.cards(PAGE_SECONDS)
         assert card_id in listed

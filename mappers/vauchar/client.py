@@ -69,6 +69,14 @@ class Validation:
     card: GiftCard | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of a list. `last`: surely none follows."""
+
+    items: list[Mapping[str, Any]]
+    last: bool
+
+
 class Client:
     """Calls to Vauchar. Reads raise BackendUnavailable for whatever cannot be understood; writes return the Answer."""
 
@@ -116,10 +124,11 @@ class Client:
 
     def every_card(self, page_seconds: float) -> Iterator[GiftCard]:
         """Yield the account's cards, page by page. Raises Unsupported at the end where they may not be all."""
-        complete = False
-        for items, complete in self._pages("/gift-cards", "list every card", lambda: Deadline.after(page_seconds)):
-            yield from map(_gift_card, items)
-        if not complete:
+        last = False
+        for page in self._pages("/gift-cards", "list every card", lambda: Deadline.after(page_seconds)):
+            yield from map(_gift_card, page.items)
+            last = page.last
+        if not last:
             raise Unsupported("Vauchar may list only some of the account's cards: look into its dashboard")
 
     def create_card(self, body: Mapping[str, Any], deadline: Deadline) -> Answer:
@@ -177,16 +186,13 @@ class Client:
         self, path: str, operation: str, deadline: Deadline, *, breaker: bool = True
     ) -> tuple[list[Mapping[str, Any]], bool]:
         """Return a list's items and whether they are surely all; follows a `next` link, should there be one."""
-        items: list[Mapping[str, Any]] = []
-        complete = False
-        for page, complete in islice(self._pages(path, operation, lambda: deadline, breaker=breaker), MAXIMUM_PAGES):
-            items += page
-        return items, complete
+        pages = list(islice(self._pages(path, operation, lambda: deadline, breaker=breaker), MAXIMUM_PAGES))
+        return [item for page in pages for item in page.items], pages[-1].last
 
     def _pages(
         self, path: str, operation: str, deadline: Callable[[], Deadline], *, breaker: bool = True
-    ) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
-        """Yield a list's pages, each with whether it surely is the last; `deadline` is asked for each."""
+    ) -> Iterator[_Page]:
+        """Yield a list's pages; `deadline` is asked for each."""
         query: Mapping[str, str] | None = None
         while True:
             answer = self._read(path, operation, deadline(), query=query, breaker=breaker)
@@ -202,9 +208,9 @@ class Client:
                 link = link.get("href")
             if not isinstance(link, str) or not link:
                 whole_pages = len(page) >= SMALLEST_PAGE and len(page) % PAGE_MULTIPLE == 0
-                yield page, query is not None or not whole_pages
+                yield _Page(page, last=query is not None or not whole_pages)
                 return
-            yield page, False
+            yield _Page(page, last=False)
             # Of a link only the query counts, so that an answer cannot send us (and the credentials) elsewhere.
             before, query = query, dict(parse_qsl(urlsplit(link).query))
             if query == before:

@@ -43,8 +43,8 @@ def lost_with_its_card(backend: SandboxSystem) -> str:
     return transaction
 
 
-def every_card(backend: SandboxSystem, **options: bool) -> list[Difference]:
-    return differences(backend.system, every_card=True, **options)
+def every_card(backend: SandboxSystem, *, repair: bool = False) -> list[Difference]:
+    return differences(backend.system, every_card=True, repair=repair)
 
 
 def test_what_was_lost_with_its_card_is_found_by_looking_at_every_card(backend: SandboxSystem) -> None:

@@ -62,7 +62,7 @@ class CardComparison:
             parked = act.state is ActState.PARKED
             remedy = f"giftbridge transactions resolve {record.id}" if parked else "giftbridge reconcile --repair"
             ledger, backend = f"{act.kind} is {act.state}", "not compared"
-            found = self._difference("unresolved", record.id, act.oid, ledger, backend, (meaning.UNKNOWN, remedy))
+            found = self._difference("unresolved", record.id, act.oid, ledger, backend, (meaning.UNRESOLVED, remedy))
             resolved = repair and self._resolve(record)
             repaired |= resolved
             yield replace(found, repaired=resolved)
@@ -127,7 +127,7 @@ class CardComparison:
         for key, told in self._told.items():
             if key not in explained and _oid(key) not in pending:
                 name = told[0].origin.transaction_id if told[0].origin else None
-                means = meaning.extra(self._provider, told[0]), meaning.LOOK
+                means = meaning.unknown(self._provider, told[0]), meaning.LOOK
                 yield self._difference("extra", name, key, NOTHING, self._words(told[0]), means), told[0]
                 yield from self._doubled(name, key, told[0], told)
         for record in records:

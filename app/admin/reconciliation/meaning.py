@@ -19,7 +19,7 @@ TAKEN = (Verb.HOLD, Verb.DEBIT, Verb.CAPTURE)
 
 REPAIR = "giftbridge reconcile --repair writes it down; no money moves"
 LOOK = "look at the card at the backend, and correct by hand what is wrong"
-UNKNOWN = "it may have happened or not"
+UNRESOLVED = "it may have happened or not"
 
 
 def money(provider: Provider, amount: int) -> str:
@@ -42,7 +42,7 @@ def other_amount(provider: Provider, step: DoneStep, entry: StatementLine) -> st
     return f"{money(provider, abs(more))} too {'much' if more > 0 else 'little'} were {PAST[entry.verb]}"
 
 
-def extra(provider: Provider, entry: StatementLine) -> str:
+def unknown(provider: Provider, entry: StatementLine) -> str:
     return f"{money(provider, entry.amount)} were {PAST[entry.verb]}, and the ledger does not know why"
 
 

@@ -152,7 +152,7 @@ class Reconciliation:
         known = run.parts.index.known(dict.fromkeys(name for _, name in noted))
         for entry, name in noted:
             moment = milliseconds(entry.date)
-            if name in known or not run.includes(moment) or run.may_be_forgotten(moment):
+            if name in known or run.was_told(name) or not run.includes(moment) or run.may_be_forgotten(moment):
                 continue
             if run.is_for_the_next(provider, moment):
                 continue

@@ -86,6 +86,10 @@ class Run:
         age = timedelta(days=self.parts.settings.retention_days) - CLOCKS
         return moment <= self.began - milliseconds(age)
 
+    def was_told(self, transaction_id: str) -> bool:
+        """Tell whether it was told of already that Redis has lost a transaction."""
+        return transaction_id in self._told
+
     def lost(
         self, provider: Provider, entry: StatementLine, entries: Sequence[StatementLine] = ()
     ) -> Difference | None:
@@ -94,7 +98,7 @@ class Run:
         It is written down again from its `entries` of the card's statement, where the run repairs and they are there.
         None when it was told of before, or is another provider's on the same account: with that one it is found.
         """
-        if entry.origin is None or entry.origin.transaction_id in self._told:
+        if entry.origin is None or self.was_told(entry.origin.transaction_id):
             return None
         if self._is_anothers(provider, entry.card_id, entry.origin):
             return None
@@ -114,7 +118,7 @@ class Run:
             NO_TRANSACTION,
             found,
             repaired,
-            meaning.extra(provider, entry),
+            meaning.unknown(provider, entry),
             remedy,
         )
 
