@@ -40,7 +40,7 @@ def reconciliation(
 
 
 def found_by(run: Reconciliation) -> list[Difference]:
-    return [*run.cards(lambda count: None), *run.accounts(lambda provider, count: None)]
+    return [*run.cards(lambda count: None), *run.accounts(lambda provider, count, what: None)]
 
 
 def differences(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -81,10 +82,10 @@ def test_cards_that_are_known_by_older_transactions_only_are_looked_at_since(bac
 
 
 def test_progress_counts_the_cards(backend: SandboxSystem) -> None:
-    counted: list[int] = []
+    counted: Counter[tuple[str, str]] = Counter()
     run = reconciliation(backend.system, every_card=True)
-    assert [*run.accounts(lambda provider, count: counted.append(count))] == []
-    assert sum(counted) == len(list(backend.mapper.cards(10)))
+    assert [*run.accounts(lambda provider, count, what: counted.update({(provider, what): count}))] == []
+    assert counted == {(backend.provider.id, "cards"): len(list(backend.mapper.cards(10)))}
 
 
 def test_a_list_that_breaks_off_is_told(backend: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> None:

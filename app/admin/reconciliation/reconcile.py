@@ -72,10 +72,10 @@ class Reconciliation:
         for (provider_id, reason), count in self._left_out.items():
             yield _not_compared(provider_id, f"transactions: {count}", reason)
 
-    def accounts(self, progress: Callable[[str, int], None]) -> Iterator[Difference]:
+    def accounts(self, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
         """Yield what the backends did for transactions that the ledger does not know, where they list their account.
 
-        `progress` is told how many entries (or cards) of which provider were read.
+        `progress` is told of which provider how many "entries" or "cards" were read.
         """
         for provider in self._run.parts.registry.all():
             if self._provider_id not in (None, provider.id):
@@ -131,12 +131,12 @@ class Reconciliation:
 
     # Accounts.
 
-    def _account(self, provider: Provider, progress: Callable[[str, int], None]) -> Iterator[Difference]:
+    def _account(self, provider: Provider, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
         run = self._run
         try:
             for entries in _pages(provider.mapper.statement(run.seconds, since=run.since)):
                 yield from self._lost(provider, entries)
-                progress(provider.id, len(entries))
+                progress(provider.id, len(entries), "entries")
         except Unsupported as error:
             if self._every_card and keeps_statement(type(provider.mapper)):
                 yield from self._unknown_cards(provider, progress)
@@ -172,7 +172,7 @@ class Reconciliation:
         if self._asked(provider, card) is None:
             yield from card.differences()
 
-    def _unknown_cards(self, provider: Provider, progress: Callable[[str, int], None]) -> Iterator[Difference]:
+    def _unknown_cards(self, provider: Provider, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
         """Yield what differs on the cards that the backend lists and the ledger does not know."""
         run = self._run
         left_out: Counter[str] = Counter()
@@ -187,7 +187,7 @@ class Reconciliation:
                         left_out[reason] += 1
                     else:
                         yield from card.differences()
-                progress(provider.id, len(page))
+                progress(provider.id, len(page), "cards")
                 if self._gave_up(provider):
                     yield _not_compared(provider.id, LOST, GAVE_UP)
                     break
