@@ -80,7 +80,7 @@ def test_what_others_did_is_told_with_what_it_means_and_what_mends_it(installati
     assert (found["kind"], found["ledger"], found["backend"]) == (
         "elsewhere",
         "hold 60.00 BRL",
-        "capture 60.00 BRL by others",
+        "capture 60.00 BRL by others: dashboard-1",
     )
     settle = f"giftbridge transactions settle {transaction} --value 60.00"
     assert "60.00 BRL were taken from the card" in found["meaning"]

@@ -51,6 +51,9 @@ class CardComparison:
         # before we voided it.
         self._by_others: list[StatementLine] = []
         self._of: dict[str, list[StatementLine]] = {}  # of which transaction, where the backend keeps our notes
+        # References: of what we made, and of what others took back.
+        self._made: set[str] = set()
+        self._undone: set[str] = set()
 
     def unresolved(self, *, repair: bool) -> Iterator[Difference]:
         """Yield what the ledger does not know, unless somebody is likely to be at it. `repair` resolves it."""
@@ -84,6 +87,9 @@ class CardComparison:
         for entry in entries:
             if entry.key:
                 self._told.setdefault(entry.key, []).append(entry)
+                self._made.add(entry.receipt.reference)
+            elif entry.verb is not Verb.CAPTURE and entry.reference:
+                self._undone.add(entry.reference)
             if entry.origin:
                 self._of.setdefault(entry.origin.transaction_id, []).append(entry)
 
@@ -98,7 +104,10 @@ class CardComparison:
         for one, entry in found.items():
             record = records.get(one.transaction or "")
             if one in still and self._counts(one, entry, record):
-                yield from self._told_of(one, entry, record)
+                for told in self._told_of(one, entry, record):
+                    if told.repaired and record is not None:
+                        records |= {again.id: again for again in self._read([record.id])}
+                    yield told
 
     def not_compared(self, reason: str) -> Difference:
         ledger = f"transactions: {len(self._ids)}" if self._ids else LOST
@@ -138,7 +147,7 @@ class CardComparison:
         self, transaction: str | None, key: str, own: StatementLine | None, told: list[StatementLine]
     ) -> Iterator[tuple[Difference, StatementLine | None]]:
         """Yield what was done again under the key of `own`, and was not undone since."""
-        again = [entry for entry in told if entry is not own and entry.receipt.reference not in self._undone()]
+        again = [entry for entry in told if entry is not own and entry.receipt.reference not in self._undone]
         if own is not None and again:
             references = ", ".join(entry.receipt.reference for entry in (own, *again))
             backend = f"{self._words(own)}, {1 + len(again)} times: {references}"
@@ -149,7 +158,6 @@ class CardComparison:
         """Yield what others did to what a transaction holds, has taken or has added, and the ledger does not know."""
         done = {(step.verb, step.receipt.reference) for act in record.acts for step in done_steps(act)}
         known = {reference for _, reference in done}
-        ours = {entry.receipt.reference for told in self._told.values() for entry in told}
         for entry in self._of.get(record.id, ()):
             if entry.key or (entry.verb, entry.receipt.reference) in done:
                 continue
@@ -159,26 +167,24 @@ class CardComparison:
                     means = meaning.voided(self._provider, entry.amount), meaning.REPAIR
                     ledger, backend = str(record.state), "voided by itself"
                     yield self._difference("state", record.id, None, ledger, backend, means), entry
-            elif entry.receipt.reference in self._undone():
+            elif entry.receipt.reference in self._undone:
                 pass  # they took it back again
-            elif entry.reference in ours - known:
+            elif entry.reference in self._made and entry.reference not in known:
                 pass  # they undid what was done twice
             else:
                 yield self._elsewhere(record, entry), entry
 
     def _elsewhere(self, record: Transaction, entry: StatementLine) -> Difference:
-        backend = f"{self._words(entry)} by others"
+        backend = f"{self._words(entry)} by others: {entry.receipt.reference}"
         if entry.verb is Verb.CAPTURE:
             ledger = f"{Verb.HOLD} {meaning.money(self._provider, record.rest)}"
             means = meaning.captured_elsewhere(self._provider, entry, record.id)
-        else:
+        elif entry.verb is Verb.REFUND:
             ledger, right = NOTHING, self._provable(record, entry) > 0
             means = meaning.given_back_elsewhere(self._provider, entry, record.id, right=right, rest=record.rest)
+        else:
+            ledger, means = NOTHING, (meaning.unknown(self._provider, entry), meaning.LOOK)
         return self._difference("elsewhere", record.id, None, ledger, backend, means)
-
-    def _undone(self) -> set[str]:
-        """Return the references of what others took back."""
-        return {entry.reference for entry in self._by_others if entry.reference and entry.verb is not Verb.CAPTURE}
 
     def _expected(self, records: Iterable[Transaction]) -> dict[str, tuple[Transaction, DoneStep]]:
         """Return the steps that the statement must show, by key.
