@@ -10,7 +10,9 @@ import pytest
 from app.admin.reconciliation.run import Difference
 from app.ledger.errors import AmountExceeded
 from app.ledger.service import AuthorizationRequest
-from app.ledger.transaction import Operation, Reason, State
+from app.ledger.storage.answers import AppendAnswer, Result
+from app.ledger.storage.intents import NewAct
+from app.ledger.transaction import Address, Operation, Reason, State
 from mappers.base import Holds
 from tests.ledger.reconciliation_driver import differences, meanwhile
 from tests.ledger.sandbox_system import (
@@ -196,22 +198,25 @@ def test_writing_it_down_moves_no_money_even_where_the_process_dies_in_between(
     refunded_once(light, transaction, 10_000)
 
 
-def test_it_is_not_written_down_over_what_happened_meanwhile(light: SandboxSystem) -> None:
-    """Between the comparison and the repair VTEX gives 20.00 of it back: as that stands, it was not compared."""
-    transaction = light.authorize("60.00")
-    light.settle(transaction, "60.00", "settle-1")
-    Dashboard(light).give_back(light.reference(transaction, 1))
-    append = light.system.storage.append
+def test_it_is_not_written_down_over_what_happened_meanwhile(voucherify: SandboxSystem) -> None:
+    """Between the comparison and the repair VTEX's own refund finds the rollback, and takes it for its own."""
+    transaction = voucherify.authorize("40.00")
+    for number in (1, 2):
+        voucherify.settle(transaction, "20.00", f"settle-{number}")
+    Dashboard(voucherify).give_back(voucherify.reference(transaction, 1))
+    storage = voucherify.system.storage
+    append = storage.append
 
-    def after_a_refund(address, new):  # type: ignore[no-untyped-def]
-        light.system.storage.append = append  # type: ignore[method-assign]
-        light.cancel(transaction, "20.00", "cancel-1")
+    def after_a_refund(address: Address, new: NewAct) -> Result[AppendAnswer]:
+        storage.append = append  # type: ignore[method-assign]
+        voucherify.cancel(transaction, "20.00", "cancel-1")
         return append(address, new)
 
-    light.system.storage.append = after_a_refund  # type: ignore[method-assign]
-    (found,) = told(light, repair=True)
+    storage.append = after_a_refund  # type: ignore[method-assign]
+    (found,) = told(voucherify, repair=True)
     assert not found.repaired
-    assert light.system.record(transaction).refunded == 2_000
+    assert (voucherify.system.record(transaction).refunded, voucherify.balance) == (2_000, 8_000)
+    assert told(voucherify) == []
 
 
 def test_what_happens_elsewhere_while_the_backend_is_asked_is_left_to_the_next_run(light: SandboxSystem) -> None:

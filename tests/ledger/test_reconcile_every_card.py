@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -79,6 +80,19 @@ def test_cards_that_are_known_by_older_transactions_only_are_looked_at_since(bac
     yesterday = datetime.now(UTC) - timedelta(days=1)
     found = found_by(reconciliation(backend.system, since=yesterday, every_card=True))
     assert [one.transaction in (lost, None) for one in found] == [True]
+
+
+def test_what_another_provider_did_on_the_same_account_is_no_difference(backend: SandboxSystem) -> None:
+    """A card programme of several stores: each provider sees the cards of all, and what was done on them."""
+    mine, theirs = backend.provider, replace(backend.provider, id="south")
+    backend.system.registry.serve(mine, theirs)
+    backend.provider = theirs
+    transaction = backend.authorize("40.00")
+    backend.settle(transaction, "40.00", "settle-1")
+    assert every_card(backend) == []
+    backend.provider = mine
+    backend.authorize("5.00", "order-2")
+    assert every_card(backend) == []
 
 
 def test_progress_counts_the_cards(backend: SandboxSystem) -> None:

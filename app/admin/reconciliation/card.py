@@ -201,9 +201,13 @@ class CardComparison:
     def _concerned(self) -> list[str]:
         """Return the ids of all transactions that the statement may tell of.
 
-        Older ones are left out of the comparison, others were opened while the backend was asked.
+        Older ones are left out of the comparison, others were opened while the backend was asked. Another provider on
+        the same account has its own on the card.
         """
-        of_card = self._run.parts.index.of_card(self._provider.id, self._card_id)
+        parts = self._run.parts
+        of_card = [
+            name for provider in parts.registry.all() for name in parts.index.of_card(provider.id, self._card_id)
+        ]
         opened = [_oid(key).partition("-r")[0] for key in self._told]  # an opening's key begins with its transaction
         return list(dict.fromkeys([*self._ids, *of_card, *self._of, *opened]))
 
