@@ -1,4 +1,4 @@
-"""`--every-card` finds at last what was done on cards that the ledger does not know."""
+"""`--every-card` finds what was done on cards that the ledger does not know."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ class CardComparison:
         return not any(self._run.is_for_the_next(self._provider, moment) for moment in moments)
 
     def _last_of(self, transaction: str | None, moment: int) -> int:
-        """Return when the backend last did something of ours for a transaction; `moment` where it does not say."""
+        """Return when the backend last did one of our steps for a transaction; `moment` where it does not say."""
         own = (entry for entry in self._of.get(transaction or "", ()) if entry.key)
         return max((milliseconds(entry.date) for entry in own), default=moment)
 
