@@ -155,6 +155,15 @@ class Mapper(ABC):
         """
         raise Unsupported("this backend keeps no statement")
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        """Yield the ids of the cards that the backend has, in our currency where it tells; one may come twice.
+
+        Serves reconciliation where `statement` cannot tell of all cards at once: what was done on a card that the
+        ledger does not know is found there. `page_seconds` is the time for each call; no more than a page is kept.
+        Raises Unsupported where the backend does not list its cards, or not all of them; BackendUnavailable.
+        """
+        raise Unsupported("this backend does not list its cards")
+
     def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
         """Return which of a transaction's done steps a statement must show; a LOOK leaves no trace. Pure."""
         return [step for step in done if step.verb is not Verb.LOOK]

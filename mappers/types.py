@@ -261,8 +261,9 @@ class DoneStep:
 class StatementLine:
     """One movement the backend has on record under one of our keys, or that ended something that we began.
 
-    `key` is None for what the backend did by itself (a hold it let run out). `origin` is there where the backend keeps
-    the notes of `Step.origin`. `amount` is in minor units; `receipt` is what `run` answered then.
+    `key` is None for what others did, or the backend by itself (a hold it let run out). `origin` is there where the
+    backend keeps the notes of `Step.origin`; without a key, it is that of what was ended. `amount` is in minor units;
+    `receipt` is what `run` answered then. `reference` is what it acted on, at least where it has no key.
     """
 
     key: str | None
@@ -272,6 +273,7 @@ class StatementLine:
     receipt: Receipt
     date: datetime
     origin: Origin | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

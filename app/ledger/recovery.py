@@ -55,6 +55,21 @@ class Recovery:
         found = self._storage.load(address.id)
         return found or self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id)
 
+    def from_statement(
+        self, provider: Provider, address: Address, entries: Iterable[StatementLine]
+    ) -> Transaction | None:
+        """Return a transaction as it is, or as its entries of a statement tell it, written down again; else None.
+
+        Raises LedgerUnavailable.
+        """
+        if provider.policy.holds is not Holds.NATIVE:
+            return None
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
+            return None
+        own = [entry for entry in entries if entry.origin and entry.origin.transaction_id == address.id]
+        restored = self._restore_from(own, provider, address.card_id, wanted=address.id)
+        return restored.get(address.id) or self._storage.load(address.id)
+
     def card(self, provider: Provider, card_id: str, deadline: Deadline) -> set[str]:
         """Write down again all that Redis has lost of a card, from one reading of its statement.
 
@@ -72,6 +87,13 @@ class Recovery:
             statement = list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
         except (Unsupported, CardNotFound):
             return {}
+        restored = self._restore_from(statement, provider, card_id, wanted)
+        self._storage.list_is_complete(provider.id, card_id)
+        return restored
+
+    def _restore_from(
+        self, statement: Iterable[StatementLine], provider: Provider, card_id: str, wanted: str
+    ) -> dict[str, Transaction]:
         told: dict[str, list[StatementLine]] = defaultdict(list)
         for entry in statement:
             if entry.origin and _is_own(provider, card_id, entry.origin):
@@ -89,7 +111,6 @@ class Recovery:
             except OtherFormat:
                 continue  # it is not lost: another version of the service has it
             log.warning("a transaction was restored from the backend", transaction=name, provider=provider.id)
-        self._storage.list_is_complete(provider.id, card_id)
         return restored
 
 

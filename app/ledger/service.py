@@ -233,7 +233,7 @@ class LedgerService:
                     raise _conflict(request.request_id)
                 case AppendAnswer.EXCEEDED:
                     raise AmountExceeded(_what_is_left(provider, result.transaction, kind))
-                case AppendAnswer.OTHER_PART:
+                case AppendAnswer.OTHER_PART | AppendAnswer.CHANGED:
                     raise AmountExceeded("something was settled or given back meanwhile: look at it again")
                 case AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:
                     raise TransactionNotFound("this card has no such transaction")

@@ -68,6 +68,7 @@ class Reason(StrEnum):
     REMAINDER = "remainder"  # what was never settled goes back
     ABANDONED = "abandoned"  # nobody came back for an authorization whose answer was lost
     LATE = "late"  # it succeeded after it had been refused
+    ELSEWHERE = "elsewhere"  # somebody else did it at the backend, and it is only written down
 
 
 @dataclass(frozen=True, slots=True)

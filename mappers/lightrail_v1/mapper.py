@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from uuid import uuid4
 
 import structlog
@@ -271,6 +272,20 @@ class LightrailV1(Mapper):
         entries = (transactions.entry(posting, card_id, found) for posting in reversed(found.values()))
         dated = sorted((entry for entry in entries if entry), key=lambda entry: entry.date)
         yield from (entry for entry in dated if since is None or entry.date >= since)
+
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        before: set[str] = set()
+        for number in count():
+            filters = {"currency": self.currency.code, "limit": str(PAGE), "offset": str(number * PAGE)}
+            page = self._client.cards(Deadline.after(page_seconds), "list cards", **filters)
+            found = {record.id: record.currency for record in page}
+            if found and found.keys() <= before:
+                raise BackendUnavailable("Lightrail lists the same cards again, instead of the next ones")
+            # What is made meanwhile pushes what was seen already onto the next page.
+            yield from (name for name, code in found.items() if name not in before and code == self.currency.code)
+            before = set(found)
+            if len(page) < PAGE:
+                return
 
     def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
         """Return the receipt where a refusal means that it was done before, else raise what it means."""

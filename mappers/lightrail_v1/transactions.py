@@ -86,8 +86,8 @@ def entry(posting: Posting, card_id: str, found: Mapping[str, Posting]) -> State
         return None
     if verb is Verb.CREDIT and origin and origin.act is ActKind.REVERSAL:
         verb = Verb.REFUND
-    key = posting.key if began is posting else None
-    return StatementLine(key, verb, abs(posting.value), card_id, receipt(posting), posting.created, origin)
+    key, amount = posting.key if began is posting else None, abs(posting.value)
+    return StatementLine(key, verb, amount, card_id, receipt(posting), posting.created, origin, posting.parent)
 
 
 def _is_ours(posting: Posting) -> bool:

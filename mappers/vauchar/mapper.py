@@ -133,6 +133,12 @@ class Vauchar(Mapper):
         listed = self._client.redemptions(card_id, Deadline.after(page_seconds), breaker=False)
         return iter(entries(card_id, listed, self.currency))
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        """Yield the account's cards in our currency; Unsupported at the end where Vauchar may have listed only some."""
+        for card in self._client.every_card(page_seconds):
+            if card.currency.upper() == self.currency.code.upper():
+                yield card.id
+
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs. A look goes before whatever moves money: the answer may get lost."""
         match act.kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from mappers.base import BackendUnavailable, CardNotFound
@@ -26,6 +27,9 @@ from mappers.voucherify.objects import (
 PAGE_SIZE = 100
 MAXIMUM_PAGES = 50
 
+# The number of the last page that a list of vouchers has.
+LAST_PAGE = 99
+
 # The keys of errors that say there is no such voucher or redemption. A 404 without one may be a gateway's.
 MISSING = ("resource_not_found", "not_found")
 
@@ -48,6 +52,23 @@ class Client:
         """Return the voucher with this code or this id, None where there is none. The caller must see which it was."""
         path = f"/v1/vouchers/{segment(code_or_id)}"
         return self._read(path, "get voucher", parse_voucher, deadline, breaker=breaker)
+
+    def vouchers(self, page_seconds: float) -> Iterator[Voucher]:
+        """Yield all vouchers of the project, oldest first, `page_seconds` for each page; one may come twice."""
+        query = {"limit": str(PAGE_SIZE), "order": "created_at"}
+        while True:
+            for number in range(1, LAST_PAGE + 1):
+                asked, deadline = query | {"page": str(number)}, Deadline.after(page_seconds)
+                found = self._read("/v1/vouchers", "list vouchers", _vouchers, deadline, query=asked) or []
+                yield from found
+                if len(found) < PAGE_SIZE:
+                    return
+            last = found[-1].created
+            # Those made in the same second come again: whether the date itself is in the list is undocumented.
+            following = (last - timedelta(seconds=1)).isoformat() if last else None
+            if following is None or following == query.get("created_at[after]"):
+                raise BackendUnavailable(f"Voucherify has more vouchers of one moment than {PAGE_SIZE * LAST_PAGE}")
+            query["created_at[after]"] = following
 
     def create_voucher(self, body: Mapping[str, Any], deadline: Deadline) -> Voucher:
         return self._write("/v1/vouchers", "create voucher", body, parse_voucher, deadline)
@@ -130,6 +151,10 @@ class Client:
         if answer.status >= 400:
             raise _rejected(answer)
         return understood(answer.body, parse, "Voucherify", operation, wrote=True)
+
+
+def _vouchers(data: Any) -> list[Voucher]:
+    return [parse_voucher(voucher) for voucher in data["vouchers"]]
 
 
 def _rejected(answer: Answer) -> Rejected:

@@ -138,6 +138,13 @@ class Voucherify(Mapper):
             raise Unsupported("Voucherify lists transactions card by card: ask for one card")
         return Statement(self._client, self.currency, page_seconds).of_card(card_id, since)
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        """Yield the gift vouchers of the project, but for those that say to be in another currency."""
+        for voucher in self._client.vouchers(page_seconds):
+            card = translate(voucher, self.currency)
+            if voucher.balance is not None and card.status is not CardStatus.WRONG_CURRENCY:
+                yield card.id
+
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs; what goes back is a whole redemption rolled back, or else value added."""
         steps = super().plan(act, transaction)

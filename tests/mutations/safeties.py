@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import accounts, acts, cards, losses, repeats, sweeping
+from tests.mutations import accounts, acts, cards, comparisons, losses, repeats, sweeping
 
 MUTATIONS = [
     *acts.MUTATIONS,
@@ -11,4 +11,5 @@ MUTATIONS = [
     *accounts.MUTATIONS,
     *sweeping.MUTATIONS,
     *losses.MUTATIONS,
+    *comparisons.MUTATIONS,
 ]

@@ -21,6 +21,7 @@ class OpenAnswer(StrEnum):
 class AppendAnswer(StrEnum):
     MISSING = "missing"
     NOT_DUE = "not due"
+    CHANGED = "changed"
     FOUND = "found"
     CONFLICT = "conflict"
     BUSY = "busy"

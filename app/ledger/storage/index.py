@@ -146,6 +146,19 @@ class Index:
         ids, complete = self._connection.pipeline(fill)
         return ids, bool(complete)
 
+    def cards_with_transactions(
+        self, provider_id: str, card_ids: Sequence[str], since: datetime | None = None
+    ) -> set[str]:
+        """Return those of the cards that have authorized transactions opened since a date, in one round trip."""
+        lowest = milliseconds(since) if since else 0
+
+        def fill(pipeline: Pipeline) -> None:
+            for card_id in card_ids:
+                pipeline.zcount(keys.of_card(provider_id, card_id), lowest, "+inf")
+
+        counts = self._connection.pipeline(fill) if card_ids else []
+        return {card_id for card_id, count in zip(card_ids, counts, strict=True) if count}
+
     def newest(self, limit: int, after: Row | None = None) -> list[Row]:
         """Return a page of transactions, newest first; the page after the one that ended with `after`."""
         highest = "+inf" if after is None else str(after.date)
