@@ -148,14 +148,19 @@ class Attempt:
             self._steps = list(planned(self._mapper.plan(wanted(self._act), view)))
 
     def _trust(self, decision: Decision) -> None:
-        """Take a person's word for the open step."""
+        """Take a person's word for the step that it is about.
+
+        Before anything is sent the word is gone from the disk: whoever comes next must ask, and not believe it again.
+        """
+        if decision.step != self._act.open_step:
+            return  # that step happened, as is known by now
         self._nothing_sent = True
-        open_step = next(number for number, step in enumerate(self._steps) if step.receipt is None)
         if decision.happened:
-            receipt = Receipt(reference=decision.reference, data={"decided_by": decision.by})
-            self._steps[open_step] = replace(self._steps[open_step], receipt=receipt)
+            self._done(decision.step, Receipt(reference=decision.reference, data={"decided_by": decision.by}))
         elif may_be_refused(self._act, self._steps):
             raise CardUnusable("a store admin found that it did not happen; send it again")
+        else:
+            self._write_progress()
 
     def _done(self, number: int, receipt: Receipt) -> None:
         """Note that a step happened; on disk, where another one follows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from app.ledger.attempt import Attempt
@@ -56,7 +57,7 @@ class Executor:
             match result.answer:
                 case LeaseAnswer.LEASED:
                     lease = result.lease
-                case LeaseAnswer.NOTHING | LeaseAnswer.MISSING | LeaseAnswer.SEEN_TO:
+                case LeaseAnswer.NOTHING | LeaseAnswer.MISSING | LeaseAnswer.SEEN_TO | LeaseAnswer.ANOTHER:
                     pass  # somebody resolved it, or Redis has lost it: the transaction tells
                 case LeaseAnswer.HELD | LeaseAnswer.CARD_BUSY:
                     if not caller.may_wait:
@@ -73,9 +74,12 @@ class Executor:
     def decide(self, provider: Provider, record: Transaction, deadline: Deadline, decision: Decision) -> Transaction:
         """Go on with a parked act as a person found it: its open step happened, or certainly did not.
 
-        Raises Unresolved when nothing is parked or somebody is at it, and what `resolve` raises.
+        What it says of no act in particular is about the one that `record` shows. Raises Unresolved when nothing is
+        parked, when another act or step is open by now, or when somebody is at it; and what `resolve` raises.
         """
         provider.require_mapper()
+        if decision.act is None and record.unresolved_act is not None:
+            decision = replace(decision, act=record.unresolved, step=record.unresolved_act.open_step)
         caller = Caller.person(decision.by)
         result = self._storage.take_lease(
             record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision

@@ -82,11 +82,16 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person found about a parked act's open step; `reference` is the backend's id of what happened."""
+    """What a person found about a parked act's open step; `reference` is the backend's id of what happened.
+
+    `act` and `step` are the numbers of what it is about: it is believed of nothing else.
+    """
 
     by: str
     happened: bool
     reference: str = ""
+    act: int | None = None
+    step: int | None = None
 
     def __str__(self) -> str:
         return f"happened {self.reference}".strip() if self.happened else "did not happen"
@@ -120,6 +125,11 @@ class ActRecord:
     def opens(self) -> bool:
         """Tell whether this act opens the transaction."""
         return self.kind in (ActKind.DEBIT, ActKind.CREDIT)
+
+    @property
+    def open_step(self) -> int:
+        """The number of its first step that is not known to have happened."""
+        return 1 + sum(step.receipt is not None for step in self.steps)
 
     @property
     def certain(self) -> bool:

@@ -63,8 +63,8 @@ MUTATIONS = [
     Mutation(
         "a step done is written before the next one runs",
         LUA + "record.lua",
-        "  keep_steps()\n  note('step done')",
-        "  note('step done')",
+        "  keep_steps()\n  note(news)",
+        "  note(news)",
         INTENT_FIRST + "a_step_is_on_disk_before_the_next_one_runs",
     ),
     Mutation(
@@ -178,8 +178,8 @@ MUTATIONS = [
     Mutation(
         "who lost the lease between two steps stops",
         LUA + "record.lua",
-        "  note('step done')\n  if not mine then return answer('stale') end\n",
-        "  note('step done')\n",
+        "  note(news)\n  if not mine then return answer('stale') end\n",
+        "  note(news)\n",
         LEASES + "an_attempt_that_lost_its_lease_between_two_steps_does_not_run_the_second",
     ),
     Mutation(
@@ -271,8 +271,8 @@ MUTATIONS = [
     Mutation(
         "what was sent may arrive until the lease is over",
         LUA + "prelude.lua",
-        "  add(transaction, 'attempt', 1)\n  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)",
-        "  add(transaction, 'attempt', 1)\n  set('lease_until', now + arg.lease, 'in_flight_until', now)",
+        "  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease, 'retry_at', 0)",
+        "  set('lease_until', now + arg.lease, 'in_flight_until', now, 'retry_at', 0)",
         LOST_ANSWERS + "a_step_is_not_repeated_while_the_first_call_may_still_arrive",
     ),
     Mutation(

@@ -141,6 +141,8 @@ class Storage:
             caller,
             one_step_at_a_time=one_step_at_a_time,
             unpark=decision is not None,
+            number=decision and decision.act,
+            step=decision and decision.step,
             decision=decision and dump_decision(decision),
             detail=decision and str(decision),
         )

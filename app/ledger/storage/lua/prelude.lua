@@ -94,10 +94,11 @@ local function free_card()
   if redis.call('HGET', card, 'busy') == transaction then redis.call('HDEL', card, 'busy') end
 end
 
--- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then.
+-- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then. Should it
+-- die, the next one comes then, however long the last failure was to be waited for.
 local function take_lease()
   add(transaction, 'attempt', 1)
-  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
+  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease, 'retry_at', 0)
 end
 
 -- Puts the transaction into the due queue for the next moment somebody must look at it.

@@ -31,8 +31,9 @@ end
 
 if arg.outcome == 'progress' then
   if not unresolved(state) then return answer('stale') end
+  local news = arg.steps_done > number(act_field(act, 'steps_done')) and 'step done' or 'going on'
   keep_steps()
-  note('step done')
+  note(news)
   if not mine then return answer('stale') end
   set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
   arm()
