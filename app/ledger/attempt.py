@@ -68,6 +68,9 @@ LONGEST_RETRY = timedelta(minutes=10)
 # A parked act is asked about again now and then: the backend may have come to show what it did.
 PARKED_RETRY = timedelta(hours=1)
 
+# What the ledger wants by itself and was refused is tried again as seldom: a card comes back, if ever, in days.
+REFUSED_RETRY = timedelta(days=1)
+
 
 class _Abandoned(Exception):
     """Nobody wants this opening any more, and it certainly did not happen: it is not started."""
@@ -157,7 +160,7 @@ class Attempt:
         self._nothing_sent = True
         if decision.happened:
             self._done(decision.step, Receipt(reference=decision.reference, data={"decided_by": decision.by}))
-        elif may_be_refused(self._act, self._steps):
+        elif self._act.asked_for and may_be_refused(self._act, self._steps):
             raise CardUnusable("a store admin found that it did not happen; send it again")
         else:
             self._write_progress()
@@ -302,7 +305,13 @@ class Attempt:
 
     def _write_refusal(self, error: MapperError, *, abandoned: bool = False) -> Transaction:
         return self._storage.refuse(
-            self._record, self._act, self._lease, self._steps, error, abandoned=abandoned
+            self._record,
+            self._act,
+            self._lease,
+            self._steps,
+            error,
+            abandoned=abandoned,
+            retry=None if self._act.asked_for else REFUSED_RETRY,
         ).transaction
 
     def _park(self, error: MapperError) -> Transaction:

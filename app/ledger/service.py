@@ -135,6 +135,8 @@ class LedgerService:
                 raise _refusal(record.acts[record.opened_by])
             if record.state in KNOWN_TO_VTEX and record.acknowledged:
                 return record.id
+            if record.not_undone is not None:
+                raise Unresolved("an earlier authorization of this request came too late, and is not undone yet")
             # Abandoned meanwhile, or resolved while nobody waited: opening it again finds or renews it.
         raise Unresolved("the transaction is still being resolved; repeat the request")
 

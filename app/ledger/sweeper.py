@@ -18,7 +18,7 @@ from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
-from app.ledger.transaction import Operation, Reason, State, Transaction
+from app.ledger.transaction import ActState, Operation, Reason, State, Transaction
 from mappers.base import ActKind, BackendUnavailable, MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -142,23 +142,26 @@ class Sweeper:
         if record.unresolved is not None:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
-        if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
+        if (reason := _why_voided(record)) is not None:
             provider.require_mapper()
-            reason = _why_voided(record)
+            amount = record.amount if reason is Reason.LATE else record.rest
+            before = record.refused_before(reason, amount)
             new = NewAct(
                 kind=ActKind.REVERSAL,
-                amount=record.rest,
+                amount=amount,
                 one_step_at_a_time=provider.mapper.one_step_at_a_time,
                 reason=reason,
                 number=len(record.acts),
+                again=before.oid if before else "",
                 only_if_due=True,
                 caller=CALLER,
             )
             result = self._storage.append(record.address, new)
             if result.lease is None:
                 return "touched meanwhile"
-            self._resolve(provider, result.transaction, deadline, result.lease)
-            return str(reason)
+            resolved = self._resolve(provider, result.transaction, deadline, result.lease)
+            act = resolved.act_named(new.oid(record.id))
+            return "refused" if act is None or act.state is ActState.REFUSED else str(reason)
         return "forgotten" if self._storage.forget(record) else "touched meanwhile"
 
     def _resolve(
@@ -167,7 +170,12 @@ class Sweeper:
         return self._executor.resolve(provider, record, deadline, CALLER, lease)
 
 
-def _why_voided(record: Transaction) -> Reason:
+def _why_voided(record: Transaction) -> Reason | None:
+    """Return why the ledger would give back now what is left, None where it would not."""
+    if record.not_undone is not None:
+        return Reason.LATE
+    if record.state is not State.AUTHORIZED or (record.operation is Operation.CREDIT and record.acknowledged):
+        return None
     if not record.acknowledged:
         return Reason.ABANDONED
     return Reason.REMAINDER if record.captured else Reason.EXPIRED

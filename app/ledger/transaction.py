@@ -69,6 +69,10 @@ class Reason(StrEnum):
     LATE = "late"  # it succeeded after it had been refused
 
 
+# The reasons of what VTEX or a person asked for; the others are the ledger's own.
+ASKED_FOR = (Reason.REQUEST, Reason.BY_HAND)
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step of an act as recorded: what to do and, once it happened, its receipt."""
@@ -125,6 +129,11 @@ class ActRecord:
     def opens(self) -> bool:
         """Tell whether this act opens the transaction."""
         return self.kind in (ActKind.DEBIT, ActKind.CREDIT)
+
+    @property
+    def asked_for(self) -> bool:
+        """Tell whether VTEX or a person asked for it; else the ledger wants it by itself."""
+        return self.reason in ASKED_FOR
 
     @property
     def open_step(self) -> int:
@@ -201,6 +210,17 @@ class Transaction:
         reasons = {Reason.ABANDONED: State.ABANDONED, Reason.EXPIRED: State.EXPIRED}
         return State.CLOSED if self.captured else reasons.get(act.reason, State.CLOSED)
 
+    def refused_before(self, reason: Reason, amount: int) -> ActRecord | None:
+        """Return what the ledger wanted by itself for this reason and was refused, where it was just this."""
+        same = (act for act in self.acts if act.reason is reason and act.amount == amount)
+        return next((act for act in same if act.state is ActState.REFUSED), None)
+
+    @property
+    def not_undone(self) -> ActRecord | None:
+        """What would have undone an opening that succeeded too late, where it was refused."""
+        gone = self.state in (State.REFUSED, State.ABANDONED)
+        return self.refused_before(Reason.LATE, self.amount) if gone else None
+
     def act_named(self, oid: str) -> ActRecord | None:
         return next((act for act in self.acts if act.oid == oid), None)
 
@@ -250,10 +270,6 @@ MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.VOID, Verb.REFUND)
 
 
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
-    """Tell whether a refusal of the next step may end the act.
-
-    Otherwise it would be left half done; or, where nobody asked for it, tried again without end.
-    """
-    asked_for = act.opens or act.reason in (Reason.REQUEST, Reason.BY_HAND)
+    """Tell whether a refusal of the next step may end the act. Otherwise a promise is broken, or it is left half done."""
     moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
-    return act.state is ActState.PENDING and asked_for and not moved
+    return act.state is ActState.PENDING and not moved

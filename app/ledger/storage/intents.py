@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from app.ledger import names
 from app.ledger.caller import Caller
-from app.ledger.transaction import Operation, Part, Reason
+from app.ledger.transaction import ASKED_FOR, Operation, Part, Reason
 from mappers.base import ActKind, Holds, Memo
 
 
@@ -50,7 +50,7 @@ class NewAct:
     """A settlement or cancellation to be added to a transaction. `amount` is in minor units.
 
     `request_id` names what VTEX or a person asked for. What the ledger does by itself has none: its `reason` and
-    `number`, that of the act it will be, name it.
+    `number`, that of the act it will be, name it; or it is `again` the refused one of this oid.
     """
 
     kind: ActKind
@@ -59,6 +59,7 @@ class NewAct:
     request_id: str = ""
     reason: Reason = Reason.REQUEST
     number: int = 0
+    again: str = ""
     accept: bool = False
     only_if_due: bool = False
     only: Part | None = None
@@ -67,9 +68,9 @@ class NewAct:
     @property
     def asked_for(self) -> bool:
         """Tell whether VTEX or a person asked for it."""
-        return self.reason in (Reason.REQUEST, Reason.BY_HAND)
+        return self.reason in ASKED_FOR
 
     def oid(self, transaction_id: str) -> str:
         if self.asked_for:
             return names.act_id(transaction_id, self.kind, self.request_id)
-        return names.own_act_id(transaction_id, self.reason, self.number)
+        return self.again or names.own_act_id(transaction_id, self.reason, self.number)

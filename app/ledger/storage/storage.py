@@ -197,10 +197,19 @@ class Storage:
         error: MapperError,
         *,
         abandoned: bool = False,
+        retry: timedelta | None = None,
     ) -> Result[RecordAnswer]:
-        """Write that an act certainly did not happen."""
+        """Write that an act certainly did not happen. `retry`: the sweeper tries it again after that."""
         return self._record(
-            "refused", record, act, lease, steps, error=dump_error(error), abandoned=abandoned, detail=str(error)
+            "refused",
+            record,
+            act,
+            lease,
+            steps,
+            error=dump_error(error),
+            abandoned=abandoned,
+            retry=None if retry is None else milliseconds(retry),
+            detail=str(error),
         )
 
     def park(

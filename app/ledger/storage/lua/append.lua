@@ -27,7 +27,9 @@ if first ~= '' then
     if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
   end
 end
-if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' then return answer('closed') end
+-- What would have undone an opening that came too late is tried again although the transaction is over.
+local own_again = act and arg.only_if_due
+if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' and not own_again then return answer('closed') end
 
 local reserved = number('amount') - number('captured') - number('voided')
 local voided, refunded = 0, 0

@@ -106,6 +106,9 @@ local function arm()
   local first, state, at = get('unresolved'), get('state'), nil
   if first ~= '' then
     at = math.max(number('lease_until'), number('retry_at'))
+  elseif number('retry_at') > 0 then
+    -- What the ledger wanted by itself was refused.
+    at = number('retry_at')
   elseif state == 'authorized' and get('acknowledged') == '' then
     at = now + arg.abandon_after
   elseif state == 'authorized' and get('operation') == 'Debit' then

@@ -5,7 +5,7 @@
 --   steps_done, by, correlation, detail; and
 --   done: epoch and balance (read for a reservation), wanted, closed_as, authorization_ttl, remainder_ttl, read_lag,
 --     undo and undo_oid (the act that undoes an opening which was refused before);
---   refused: error (JSON), abandoned; parked: error, retry, nothing_sent;
+--   refused: error (JSON), abandoned, retry (of what the ledger wants by itself); parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
 --     left), nothing_sent, wait_until_arrived.
 -- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
@@ -68,6 +68,7 @@ if arg.outcome == 'done' then
       return answer('late')
     end
     set(act_field(act, 'state'), 'done')
+    if get('unresolved') == '' then set('retry_at', 0) end
     note('late')
     count(kind, amount, voided, refunded, 1)
     convert(kind, amount, voided, refunded)
@@ -119,6 +120,10 @@ if arg.outcome == 'refused' then
     set('state', 'authorized')
   end
   move_on()
+  if arg.retry then
+    set('retry_at', now + arg.retry)
+    arm()
+  end
   note(arg.abandoned and 'abandoned' or 'refused')
 elseif arg.outcome == 'parked' then
   set('lease_until', 0, 'in_flight_until', 0, 'retry_at', now + arg.retry)
