@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from mappers.deadline import Deadline
@@ -99,6 +99,8 @@ class Mapper(ABC):
     one_step_at_a_time: ClassVar[bool] = False
     # How long after the backend has answered its reads may still miss what it did.
     read_lag_seconds: ClassVar[float] = 0.0
+    # How long a native hold can last at most; None where the backend keeps it without end.
+    longest_hold: ClassVar[timedelta | None] = None
     # A frozen dataclass; a field without a default is a required option, one typed Secret is masked everywhere.
     Options: ClassVar[type] = NoOptions
 

@@ -115,10 +115,13 @@ class Attempt:
 
         Raises BackendUnavailable, OutcomeUnknown or Unresolved where it stays unresolved.
         """
+        decision = self._act.decision if self._act.decision and self._act.decision.step == self._act.open_step else None
         try:
+            if decision is not None and decision.give_up:
+                return self._give_up(decision)
             self._plan()
-            if self._act.decision is not None:
-                self._trust(self._act.decision)
+            if decision is not None:
+                self._trust(decision)
             if self._unwanted and not self._steps:
                 raise _Abandoned
             for number, step in enumerate(self._steps, start=1):
@@ -155,11 +158,9 @@ class Attempt:
 
         Before anything is sent the word is gone from the disk: whoever comes next must ask, and not believe it again.
         """
-        if decision.step != self._act.open_step:
-            return  # that step happened, as is known by now
         self._nothing_sent = True
         if decision.happened:
-            self._done(decision.step, Receipt(reference=decision.reference, data={"decided_by": decision.by}))
+            self._done(self._act.open_step, Receipt(reference=decision.reference, data={"decided_by": decision.by}))
         elif self._act.asked_for and may_be_refused(self._act, self._steps):
             raise CardUnusable("a store admin found that it did not happen; send it again")
         else:
@@ -302,6 +303,13 @@ class Attempt:
         result = self._storage.progress(self._record, self._act, self._lease, self._steps)
         if result.answer is not RecordAnswer.OK:
             raise _Overtaken(result.transaction)
+
+    def _give_up(self, decision: Decision) -> Transaction:
+        """Refuse what a person found that the backend never will do, though VTEX may have been promised it."""
+        act = self._act
+        if act.state is ActState.ACCEPTED:
+            log.error("promise broken", transaction=self._record.id, oid=act.oid, amount=act.amount, by=decision.by)
+        return self._write_refusal(CardUnusable(f"given up by hand ({decision.by}): the backend will not do it"))
 
     def _write_refusal(self, error: MapperError, *, abandoned: bool = False) -> Transaction:
         return self._storage.refuse(

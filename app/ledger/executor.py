@@ -12,7 +12,7 @@ from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.storage.answers import Lease, LeaseAnswer
 from app.ledger.storage.storage import Storage
-from app.ledger.transaction import ActState, Decision, Transaction
+from app.ledger.transaction import ActState, Decision, Transaction, something_moved
 from mappers.base import MapperError
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -80,6 +80,8 @@ class Executor:
         provider.require_mapper()
         if decision.act is None and record.unresolved_act is not None:
             decision = replace(decision, act=record.unresolved, step=record.unresolved_act.open_step)
+        if decision.give_up and record.unresolved_act and something_moved(record.unresolved_act.steps):
+            raise Unresolved("a part of it happened: it can only be finished, not given up")
         caller = Caller.person(decision.by)
         result = self._storage.take_lease(
             record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision

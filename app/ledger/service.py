@@ -29,12 +29,15 @@ from app.ledger.transaction import (
     State,
     Transaction,
 )
-from mappers.base import ActKind, Cart, Customer, Memo
+from mappers.base import Act, ActKind, CardStatus, Cart, Customer, MapperError, Memo
 from mappers.deadline import Deadline
 from mappers.money import InvalidAmount
 from providers.provider import Provider
 
 A = TypeVar("A", OpenAnswer, AppendAnswer)
+
+# To look at a card before a settlement is promised. What takes longer is not worth it: the settlement is made instead.
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class LedgerService:
         Raises AmountExceeded over the cap and whatever `authorize` may raise. Once it is on disk, it is finished
         whatever is raised here; with the policy `accept` that is when this returns.
         """
-        accept = provider.policy.settle == "accept"
+        accept = provider.policy.settle == "accept" and self._may_be_promised(provider, request, deadline)
         return self._change(provider, ActKind.CAPTURE, request, deadline, accept=accept)
 
     def cancel(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> Movement:
@@ -256,6 +259,23 @@ class LedgerService:
                 raise _refusal(act)
             return _movement(act)
         raise Unresolved("the transaction is still being resolved; repeat the request")
+
+    def _may_be_promised(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> bool:
+        """Tell whether the backend has no reason left to refuse a settlement.
+
+        Else it is made before it is answered: a card that cannot pay now may still do it, or refuse it in time.
+        """
+        provider.require_mapper()
+        record = self._storage.load(request.transaction_id)
+        if record is None or record.address != Address(provider.id, request.card_id, request.transaction_id):
+            return False
+        try:
+            if not provider.mapper.plan(Act(ActKind.CAPTURE, request.amount), record.view()):
+                return True
+            card = provider.mapper.get_card(request.card_id, deadline.sooner(LOOK_SECONDS))
+        except MapperError:
+            return False
+        return card.status is CardStatus.ACTIVE
 
     def _with_card(self, provider: Provider, write: Callable[[], Result[A]], busy: A, deadline: Deadline) -> Result[A]:
         """Return what `write` answers; while another transaction's step is under way on the card, help that first."""

@@ -88,6 +88,7 @@ class PlannedStep:
 class Decision:
     """What a person found about a parked act's open step; `reference` is the backend's id of what happened.
 
+    `give_up`: it did not happen and never will, so the act is refused, even where VTEX was promised it.
     `act` and `step` are the numbers of what it is about: it is believed of nothing else.
     """
 
@@ -96,8 +97,11 @@ class Decision:
     reference: str = ""
     act: int | None = None
     step: int | None = None
+    give_up: bool = False
 
     def __str__(self) -> str:
+        if self.give_up:
+            return "given up"
         return f"happened {self.reference}".strip() if self.happened else "did not happen"
 
 
@@ -228,9 +232,9 @@ class Transaction:
         """Return the acts of one kind that VTEX may be shown, oldest first."""
         return [act for act in self.acts[self.opened_by :] if act.kind is kind and act.certain]
 
-    def view(self, act: ActRecord) -> money.TransactionFacts:
-        """Return what a mapper may know when it plans `act`: the facts settled before it."""
-        before = [other for other in self.acts[self.opened_by :] if other.number != act.number]
+    def view(self, act: ActRecord | None = None) -> money.TransactionFacts:
+        """Return what a mapper may know when it plans `act`, or one to come: the facts settled before it."""
+        before = [other for other in self.acts[self.opened_by :] if act is None or other.number != act.number]
         counted = [other for other in before if other.state is ActState.DONE]
         return money.TransactionFacts(
             id=self.id,
@@ -271,5 +275,9 @@ MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.VOID, Verb.REFUND)
 
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
     """Tell whether a refusal of the next step may end the act. Otherwise a promise is broken, or it is left half done."""
-    moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
-    return act.state is ActState.PENDING and not moved
+    return act.state is ActState.PENDING and not something_moved(steps)
+
+
+def something_moved(steps: Sequence[PlannedStep]) -> bool:
+    """Tell whether one of the steps that happened has moved the shopper's money."""
+    return any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)

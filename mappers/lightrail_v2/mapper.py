@@ -98,6 +98,7 @@ class LightrailV2(Mapper):
     repeatable = True
     # Reads come from a replica.
     read_lag_seconds = 2.0
+    longest_hold = LONGEST_HOLD_IN_DAYS
     Options = LightrailV2Options
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:

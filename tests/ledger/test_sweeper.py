@@ -94,7 +94,7 @@ def test_a_thread_sweeps_until_it_is_stopped(system: System) -> None:
 
 
 def test_an_expiry_that_the_backend_refuses_is_one_act_however_often_it_is_tried(make_system: MakeSystem) -> None:
-    """The card is frozen when the time is over: an act each time would make the transaction grow for ever."""
+    """The card is frozen when the time is over: an act each time would make the transaction grow without end."""
     system = make_system(Holds.NATIVE)
     transaction = system.authorize("40.00")
     system.backend.frozen = True

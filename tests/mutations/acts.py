@@ -316,15 +316,15 @@ MUTATIONS = [
     Mutation(
         "half an act is not refused",
         LEDGER + "transaction.py",
-        "return act.state is ActState.PENDING and not moved",
+        "return act.state is ActState.PENDING and not something_moved(steps)",
         "return act.state is ActState.PENDING",
         PARKED + "a_refusal_after_money_moved_parks_the_act",
     ),
     Mutation(
         "a promise is not refused",
         LEDGER + "transaction.py",
-        "return act.state is ActState.PENDING and not moved",
-        "return not moved",
+        "return act.state is ActState.PENDING and not something_moved(steps)",
+        "return not something_moved(steps)",
         PROMISED_SETTLEMENTS + "a_promised_settlement_that_the_backend_refuses_is_parked",
     ),
     # What a person said, and what the ledger wants by itself.
@@ -338,9 +338,23 @@ MUTATIONS = [
     Mutation(
         "what a person found is on disk before the next step",
         LEDGER + "attempt.py",
-        "            self._done(decision.step, Receipt(",
-        "            self._steps[decision.step - 1] = replace(self._steps[decision.step - 1], receipt=Receipt(",
+        "            self._done(self._act.open_step, Receipt(",
+        "            self._steps[0] = replace(self._steps[0], receipt=Receipt(",
         DECISIONS + "that_it_happened_is_on_disk_before_the_next_step_is_sent",
+    ),
+    Mutation(
+        "what happened in part is not given up",
+        LEDGER + "executor.py",
+        "something_moved(record.unresolved_act.steps)",
+        "False",
+        PROMISED_SETTLEMENTS + "what_happened_in_part_cannot_be_given_up",
+    ),
+    Mutation(
+        "nothing is promised that the card cannot pay now",
+        LEDGER + "service.py",
+        "        return card.status is CardStatus.ACTIVE",
+        "        return True",
+        PROMISED_SETTLEMENTS + "what_the_card_cannot_pay_now_is_not_promised",
     ),
     Mutation(
         "a dead attempt is followed when its lease is over",

@@ -124,7 +124,7 @@ if arg.outcome == 'refused' then
     set('retry_at', now + arg.retry)
     arm()
   end
-  note(arg.abandoned and 'abandoned' or 'refused')
+  note(arg.abandoned and 'abandoned' or state == 'accepted' and 'promise broken' or 'refused')
 elseif arg.outcome == 'parked' then
   set('lease_until', 0, 'in_flight_until', 0, 'retry_at', now + arg.retry)
   set(act_field(act, 'state'), 'parked', act_field(act, 'error'), arg.error,
