@@ -23,7 +23,7 @@ A step after a look counts as sent by nobody only where no attempt before may ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -39,6 +39,7 @@ from app.ledger.transaction import (
     ActRecord,
     ActState,
     Decision,
+    PlannedStep,
     Transaction,
     may_be_refused,
     planned,
@@ -160,7 +161,7 @@ class Attempt:
         """
         self._nothing_sent = True
         if decision.happened:
-            self._done(self._act.open_step, Receipt(reference=decision.reference, data={"decided_by": decision.by}))
+            self._done(self._act.open_step, Receipt(decision.reference, data=decision.data | {"decided_by": decision.by}))
         elif self._act.asked_for and may_be_refused(self._act, self._steps):
             raise CardUnusable("a store admin found that it did not happen; send it again")
         else:
@@ -245,34 +246,7 @@ class Attempt:
 
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""
-        step = self._steps[number - 1]
-        return Step(
-            step.verb,
-            step.amount,
-            self._record.card_id,
-            step.reference,
-            hold_for=self._record.authorization_ttl,
-            memo=self._record.memo,
-            data=step.data,
-            key=step_key(self._act.oid, number),
-            earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
-            origin=self._origin,
-        )
-
-    @property
-    def _origin(self) -> Origin:
-        act = self._act
-        return Origin(
-            transaction_id=self._record.id,
-            request_id=self._record.request_id,
-            act=act.kind,
-            oid=act.oid,
-            act_amount=act.amount,
-            voided=act.voided,
-            refunded=act.refunded,
-            act_request_id=act.request_id,
-            reason=act.reason,
-        )
+        return call(self._record, self._act, self._steps, number)
 
     # What became of the act.
 
@@ -347,6 +321,37 @@ class Attempt:
             detail=str(error),
         )
         raise error
+
+
+def call(record: Transaction, act: ActRecord, steps: Sequence[PlannedStep], number: int) -> Step:
+    """Return a step of an act as the mapper is given it."""
+    step = steps[number - 1]
+    return Step(
+        step.verb,
+        step.amount,
+        record.card_id,
+        step.reference,
+        hold_for=record.authorization_ttl,
+        memo=record.memo,
+        data=step.data,
+        key=step_key(act.oid, number),
+        earlier=tuple(done.receipt for done in steps[: number - 1] if done.receipt is not None),
+        origin=_origin(record, act),
+    )
+
+
+def _origin(record: Transaction, act: ActRecord) -> Origin:
+    return Origin(
+        transaction_id=record.id,
+        request_id=record.request_id,
+        act=act.kind,
+        oid=act.oid,
+        act_amount=act.amount,
+        voided=act.voided,
+        refunded=act.refunded,
+        act_request_id=act.request_id,
+        reason=act.reason,
+    )
 
 
 def _not_believed(refusal: Refused) -> OutcomeUnknown:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from app.ledger.attempt import Attempt
+from app.ledger.attempt import Attempt, call
 from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.storage.answers import Lease, LeaseAnswer
 from app.ledger.storage.storage import Storage
-from app.ledger.transaction import ActState, Decision, Transaction, something_moved
-from mappers.base import MapperError
+from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, planned, something_moved, wanted
+from mappers.base import Mapper, MapperError, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -75,13 +75,18 @@ class Executor:
         """Go on with a parked act as a person found it: its open step happened, or certainly did not.
 
         What it says of no act in particular is about the one that `record` shows. Raises Unresolved when nothing is
-        parked, when another act or step is open by now, or when somebody is at it; and what `resolve` raises.
+        parked, when another act or step is open by now, when somebody is at it, or when it cannot be so; Conflict when
+        its reference is of something else; and what `resolve` raises.
         """
         provider.require_mapper()
-        if decision.act is None and record.unresolved_act is not None:
-            decision = replace(decision, act=record.unresolved, step=record.unresolved_act.open_step)
-        if decision.give_up and record.unresolved_act and something_moved(record.unresolved_act.steps):
-            raise Unresolved("a part of it happened: it can only be finished, not given up")
+        act = record.unresolved_act
+        if act is not None:
+            if decision.act is None:
+                decision = replace(decision, act=act.number, step=act.open_step)
+            if decision.give_up and something_moved(act.steps):
+                raise Unresolved("a part of it happened: it can only be finished, not given up")
+            if decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
+                decision = _looked_up(provider.mapper, record, act, decision, deadline)
         caller = Caller.person(decision.by)
         result = self._storage.take_lease(
             record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision
@@ -107,3 +112,22 @@ class Executor:
         if deadline.passed():
             raise Unresolved("another attempt is still under way; repeat the request")
         self._sleep(min(seconds, deadline.remaining_seconds()))
+
+
+def _looked_up(
+    mapper: Mapper, record: Transaction, act: ActRecord, decision: Decision, deadline: Deadline
+) -> Decision:
+    """Return the decision with what the backend shows under its reference, where it can be asked for that."""
+    steps = act.steps or planned(mapper.plan(wanted(act), record.view(act)))
+    step = call(record, act, steps, act.open_step)
+    if step.verb is Verb.LOOK:
+        raise Unresolved("the open step only reads the balance: nothing of it can have happened")
+    if not decision.reference:
+        if step.verb in mapper.needs_reference:
+            raise Unresolved("name what happened by the backend's own id: it cannot be given back without")
+        return decision
+    try:
+        receipt = mapper.look_up(step, decision.reference, deadline)
+    except Unsupported:
+        return decision
+    return replace(decision, reference=receipt.reference, data=dict(receipt.data))

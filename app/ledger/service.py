@@ -28,8 +28,9 @@ from app.ledger.transaction import (
     Reason,
     State,
     Transaction,
+    done_steps,
 )
-from mappers.base import Act, ActKind, CardStatus, Cart, Customer, MapperError, Memo
+from mappers.base import Act, ActKind, CardStatus, Cart, Conflict, Customer, MapperError, Memo
 from mappers.deadline import Deadline
 from mappers.money import InvalidAmount
 from providers.provider import Provider
@@ -166,6 +167,8 @@ class LedgerService:
         Unresolved and what `settle` raises.
         """
         record = self._known(provider, address, deadline)
+        if decision.happened and decision.reference:
+            self._expect_unused(provider, record, decision.reference)
         return self._executor.decide(provider, record, deadline, decision)
 
     def transaction(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> TransactionView:
@@ -259,6 +262,19 @@ class LedgerService:
                 raise _refusal(act)
             return _movement(act)
         raise Unresolved("the transaction is still being resolved; repeat the request")
+
+    def _expect_unused(self, provider: Provider, record: Transaction, reference: str) -> None:
+        """Make sure that no step of the card has this receipt already: where the backend shows no keys, only we know.
+
+        A refund may be known by what it gave back. Raises Conflict.
+        """
+        act = record.unresolved_act
+        verb = act.steps[act.open_step - 1].verb if act and len(act.steps) >= act.open_step else None
+        of_card = self._storage.load_many(self._index.of_card(provider.id, record.card_id))
+        for other in [record, *of_card]:
+            for done in (step for one in other.acts for step in done_steps(one)):
+                if (done.verb, done.receipt.reference) == (verb, reference):
+                    raise Conflict(f"{reference} is what transaction {other.id} did already")
 
     def _may_be_promised(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> bool:
         """Tell whether the backend has no reason left to refuse a settlement.

@@ -98,6 +98,7 @@ class Decision:
     act: int | None = None
     step: int | None = None
     give_up: bool = False
+    data: dict[str, str | int | bool | None] = field(default_factory=dict)  # what the backend showed under `reference`
 
     def __str__(self) -> str:
         if self.give_up:

@@ -67,16 +67,3 @@ def test_a_rollback_confirmed_by_a_person_is_not_counted_again(
     voucherify.cancel(transaction, "40", "c2")
     assert voucherify.system.record(transaction).refunded == 8000
     assert voucherify.backend.find(voucherify.card.code).balance == 10000
-
-
-@pytest.mark.parametrize("reference", ["", "a-typing-error"])
-def test_a_redemption_with_a_wrong_reference_is_not_refunded(
-    vauchar: SandboxSystem, monkeypatch: pytest.MonkeyPatch, reference: str
-) -> None:
-    transaction = vauchar.authorize("40")
-    with vauchar.undecidable(monkeypatch), pytest.raises(Unresolved):
-        vauchar.settle(transaction, "40", "s1")
-    vauchar.decide(transaction, happened=True, reference=reference)
-    with pytest.raises(Refused, match="give it back by hand"):
-        vauchar.cancel(transaction, "40", "c1")
-    assert vauchar.system.record(transaction).refunded == 0
