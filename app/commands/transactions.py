@@ -15,7 +15,7 @@ from app.commands.installation import actor_option, logs_to_stderr, opened
 from app.commands.output import json_option, note, print_json, progress, read_secret
 from app.commands.transaction_tables import print_done, print_story, print_summaries
 from app.ledger.errors import LedgerUnavailable, Unresolved
-from app.ledger.transaction import Transaction
+from app.ledger.transaction import Decision, Transaction
 from app.parts import Parts
 from mappers.base import BackendUnavailable, OutcomeUnknown
 
@@ -213,32 +213,53 @@ _by_hand(
 
 @transactions.command("resolve")
 @transaction_argument
-@click.option("--happened/--did-not-happen", default=None, help="What you found at the backend, where it cannot tell.")
+@click.option("--happened", "found", flag_value="happened", help="You found at the backend that it happened.")
+@click.option("--did-not-happen", "found", flag_value="did not happen", help="You found that it did not.")
+@click.option("--give-up", "found", flag_value="give up", help="It did not happen and never will: VTEX reads it no more.")
+@click.option("--act", type=click.IntRange(0), metavar="N", help="The act you looked at, as show numbers it.")
+@click.option("--step", type=click.IntRange(1), metavar="N", help="Its step you looked at, where it has several.")
 @click.option("--reference", default="", metavar="ID", help="The backend's id of what happened; refunds may need it.")
 @actor_option
 @json_option
-def resolve_command(transaction: str, happened: bool | None, reference: str, actor: str, as_json: bool) -> None:
+def resolve_command(
+    transaction: str,
+    found: str | None,
+    act: int | None,
+    step: int | None,
+    reference: str,
+    actor: str,
+    as_json: bool,
+) -> None:
     """Finish what is unresolved.
 
     Without a decision the backend is asked once more, now instead of at the next sweep. What it cannot tell is parked:
-    look at the backend, with the evidence that `show` prints, and say whether it happened.
+    look at the backend, with the evidence that `show` prints, and say whether it happened. Your word is about the act
+    that you name, and is refused where another one is open by now. A reference is read at the backend first.
+
+    What did not happen is refused, or sent again where VTEX was promised it or the service wants it by itself. What
+    can never happen, such as a promised settlement whose hold is gone, is given up.
 
     \b
     Examples:
       giftbridge transactions resolve gb-2a1f...
-      giftbridge transactions resolve gb-2a1f... --happened --reference RDM-1234
-      giftbridge transactions resolve gb-2a1f... --did-not-happen
+      giftbridge transactions resolve gb-2a1f... --act 1 --happened --reference RDM-1234
+      giftbridge transactions resolve gb-2a1f... --act 1 --did-not-happen
+      giftbridge transactions resolve gb-2a1f... --act 1 --give-up
     """
-    if reference and not happened:
+    if reference and found != "happened":
         raise click.UsageError("--reference belongs to --happened")
+    if found is None and (act, step) != (None, None):
+        raise click.UsageError("--act and --step belong to --happened, --did-not-happen or --give-up")
     with opened() as parts:
         record = search.one(parts, transaction)
         try:
             with progress("Asking the backend"):
-                if happened is None:
+                if found is None:
                     record = by_hand.retry(parts, record, actor)
                 else:
-                    record = by_hand.decide(parts, record, happened=happened, reference=reference, actor=actor)
+                    give_up = found == "give up"
+                    decision = Decision(actor, found == "happened", reference, act, step, give_up=give_up)
+                    record = by_hand.decide(parts, record, decision)
         except MAYBE as error:
             note(f"See its evidence with: giftbridge transactions show {record.id}")
             raise click.ClickException(f"{error}\nStill unresolved.") from error

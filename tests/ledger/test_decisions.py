@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.errors import Unresolved
-from app.ledger.transaction import ActState
+from app.ledger.storage import keys
+from app.ledger.transaction import ActState, Decision
 from mappers.base import Holds, OutcomeUnknown, Receipt, Step, Verb
 from tests.ledger.driver import change_within, decide, half_settled, runs
 from tests.ledger.faults import Killed, Run, dies, error_after, lost_before
@@ -113,3 +114,36 @@ def test_a_killed_decision_is_due_when_its_lease_is_over(promised: tuple[System,
     with pytest.raises(Killed):
         decide(system, transaction, happened=False)
     assert due_in_seconds(system, transaction) == stated(LEASE_SECONDS)
+
+
+def test_a_word_about_an_act_that_somebody_else_decided_is_not_taken_for_the_next(make_system: MakeSystem) -> None:
+    """Two people look at one settlement. The first one decides; meanwhile the next settlement is parked."""
+    system = make_system(Holds.LEDGER, repeatable=False, tells=False)
+    transaction = system.authorize("60.00")
+    settle_without_a_trace(system, transaction, "s1")
+    seen = system.record(transaction)
+    decide(system, transaction, happened=True, reference="R1")
+    settle_without_a_trace(system, transaction, "s2")
+    with pytest.raises(Unresolved, match="another"):
+        system.parts.executor.decide(system.provider, seen, system.deadline(), Decision("ben", True, "R1"))
+    assert system.record(transaction).acts[2].state is ActState.PARKED
+
+
+def settle_without_a_trace(system: System, transaction: str, request_id: str) -> None:
+    system.mapper.faults = [error_after]
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "20.00", request_id)
+    with pytest.raises(Unresolved):
+        system.settle(transaction, "20.00", request_id)
+
+
+def test_a_word_about_an_act_is_not_taken_for_a_late_success(system: System) -> None:
+    """What came too late to count is not seen to by a word that was meant for something else."""
+    transaction = system.authorize("40.00")
+    key = str(keys.of_transaction(transaction))
+    system.connection.call(lambda client: client.hset(key, "late", "1"))
+    system.connection.call(lambda client: client.sadd(f"{key.partition(':tx:')[0]}:parked", transaction))
+    record = system.record(transaction)
+    with pytest.raises(Unresolved, match="nothing to decide"):
+        system.parts.executor.decide(system.provider, record, system.deadline(), Decision("ana", True, act=1, step=1))
+    assert system.index.parked() == [transaction]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Self
 
@@ -15,7 +15,7 @@ from app.ledger.errors import AmountExceeded, LedgerError, TransactionNotFound
 from app.ledger.service import ChangeRequest
 from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Decision, Part, State, Transaction
 from app.parts import Parts
-from mappers.base import ActKind
+from mappers.base import ActKind, Verb
 
 
 class NotPossible(LedgerError):
@@ -77,21 +77,35 @@ def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
     return parts.executor.resolve(provider, record, patience(parts), Caller.background(actor))
 
 
-def decide(parts: Parts, record: Transaction, *, happened: bool, reference: str, actor: str) -> Transaction:
+def decide(parts: Parts, record: Transaction, decision: Decision) -> Transaction:
     """Go on by a person's word where the backend cannot tell; return the transaction after it.
 
-    `reference` is the backend's own id of what happened: later refunds need it.
-    Raises NotPossible, and what LedgerService.decide raises.
+    It must name the act that the person looked at; of several steps, which one. For a success that came too late to
+    count it only says that somebody has seen to it. Raises NotPossible, and what LedgerService.decide raises.
     """
     provider = provider_named(parts, record.provider_id)
     late = record.unresolved is None and record.id in parts.index.parked()
-    if not late:
-        _expect_unresolved(record)
-    if not late and (record.unresolved_act is None or record.unresolved_act.state is not ActState.PARKED):
+    decision = Decision(decision.by, happened=False) if late else _about_what_is_open(record, decision)
+    return parts.ledger.decide(provider, record.address, patience(parts), decision)
+
+
+def _about_what_is_open(record: Transaction, decision: Decision) -> Decision:
+    act = record.unresolved_act
+    if act is None:
+        raise NotPossible("nothing of it is unresolved")
+    if act.state is not ActState.PARKED:
         raise NotPossible(
             "this is not left for a person yet: the backend is still to be asked, as resolve without a decision does"
         )
-    return parts.ledger.decide(provider, record.address, patience(parts), Decision(actor, happened, reference))
+    if decision.act is None:
+        raise NotPossible("say which act you looked at, as show numbers it: add --act")
+    if decision.act != act.number:
+        raise NotPossible(f"act {decision.act} is not open, act {act.number} is: look at it again")
+    if decision.step is None and sum(step.verb is not Verb.LOOK for step in act.steps) > 1:
+        raise NotPossible("the act has several steps: say which one you looked at, as show numbers it: add --step")
+    if decision.step not in (None, act.open_step):
+        raise NotPossible(f"step {decision.step} is not open, step {act.open_step} is: look at it again")
+    return replace(decision, step=act.open_step)
 
 
 def _change(

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.ledger.errors import TransactionNotFound
 from app.ledger.milliseconds import moment
-from app.ledger.transaction import ActRecord, Operation, State, Transaction, done_steps
+from app.ledger.transaction import ActRecord, ActState, Operation, State, Transaction, done_steps
 from app.parts import Parts
 from mappers.base import ActKind, Undecidable
 from mappers.deadline import Deadline
@@ -48,7 +48,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class ActView:
-    """One authorization, settlement or cancellation. `by` is who asked; `references` are the backend's own ids."""
+    """One authorization, settlement or cancellation. `by` is who asked; `references` are the backend's own ids.
+
+    `open_step` and `open_step_does` tell of a parked one what a person has to look for.
+    """
 
     number: int
     what: str
@@ -64,6 +67,8 @@ class ActView:
     references: tuple[str, ...]
     error: str | None
     evidence: dict[str, str | int | bool | None]
+    open_step: int | None
+    open_step_does: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ def summary(parts: Parts, record: Transaction) -> Summary:
 
 def act_view(act: ActRecord, currency: Currency) -> ActView:
     """Return one act, amounts in major units."""
+    parked = act.state is ActState.PARKED
+    open_step = act.steps[act.open_step - 1] if parked and len(act.steps) >= act.open_step else None
     return ActView(
         number=act.number,
         what=WORDS[act.kind],
@@ -145,6 +152,8 @@ def act_view(act: ActRecord, currency: Currency) -> ActView:
         references=tuple(step.receipt.reference for step in done_steps(act) if step.receipt.reference),
         error=str(act.error) if act.error else None,
         evidence=dict(act.error.evidence) if isinstance(act.error, Undecidable) else {},
+        open_step=act.open_step if parked else None,
+        open_step_does=f"{open_step.verb} {currency.to_decimal(open_step.amount)}" if open_step else None,
     )
 
 
