@@ -8,7 +8,7 @@ import shutil
 import stat
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -36,7 +36,7 @@ LEAST_FREE_BYTES = 256 * 1024 * 1024
 # What is due is looked at every few seconds; older than this, nobody looks.
 LONGEST_OVERDUE = timedelta(minutes=5)
 
-PARKED_SHOWN = 5
+IDS_SHOWN = 5
 READY_SECONDS = 2.0
 
 
@@ -120,15 +120,26 @@ def _ledger(index: Index) -> Iterator[Check]:
         yield Check("unfinished transactions", False, problem, remedy)
     else:
         yield Check("unfinished transactions", True, found="none waits for long")
-    if parked := index.parked():
-        more = " ..." if len(parked) > PARKED_SHOWN else ""
-        problem = f"{len(parked)} of unknown outcome: {', '.join(parked[:PARKED_SHOWN])}{more}"
-        remedy = (
-            "for each: giftbridge transactions show ID, look at the backend, then giftbridge transactions resolve ID"
-        )
-        yield Check("parked transactions", False, problem, remedy)
-    else:
-        yield Check("parked transactions", True, found="none")
+    look = "for each: giftbridge transactions show ID"
+    yield _none_of(
+        "parked transactions",
+        index.parked(),
+        "of unknown outcome",
+        f"{look}, look at the backend, then giftbridge transactions resolve ID",
+    )
+    yield _none_of(
+        "refused settlements and cancellations",
+        index.refused(),
+        "with one that is missing",
+        f"{look}, which says what works; giftbridge transactions list --state refused has all",
+    )
+
+
+def _none_of(name: str, ids: Sequence[str], what: str, remedy: str) -> Check:
+    if not ids:
+        return Check(name, True, found="none")
+    more = " ..." if len(ids) > IDS_SHOWN else ""
+    return Check(name, False, f"{len(ids)} {what}: {', '.join(ids[:IDS_SHOWN])}{more}", remedy)
 
 
 def _service(settings: Settings) -> Check:

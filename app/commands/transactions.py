@@ -83,13 +83,15 @@ def list_command(
 ) -> None:
     """List transactions, newest first.
 
-    NAME is an order id, a transaction's id or a requestId. All conditions together must fit.
+    NAME is an order id, a transaction's id or a requestId. All conditions together must fit. `refused` are those of
+    which a settlement or cancellation was refused and is missing, `declined` those whose authorization was refused.
 
     \b
     Examples:
       giftbridge transactions list
       giftbridge transactions list 1532540012345-01
       giftbridge transactions list --state parked
+      giftbridge transactions list --state refused
       giftbridge transactions list --provider acme --code-stdin
       giftbridge transactions list --limit 1000 --json | jq -r '.transactions[].id'
     """
@@ -237,7 +239,8 @@ def resolve_command(
     that you name, and is refused where another one is open by now. A reference is read at the backend first.
 
     What did not happen is refused, or sent again where VTEX was promised it or the service wants it by itself. What
-    can never happen, such as a promised settlement whose hold is gone, is given up.
+    can never happen, such as a promised settlement whose hold is gone, is given up. To give up what was refused already
+    says that you have seen to it: it is told no more.
 
     \b
     Examples:

@@ -125,6 +125,7 @@ class ActRecord:
     nothing_sent: bool = False  # certainly, for its open step
     actor: str | None = None
     decision: Decision | None = None  # and not carried out yet
+    seen_to: bool = False  # a person knows that it was refused
 
     @property
     def unresolved(self) -> bool:

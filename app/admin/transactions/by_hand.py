@@ -13,7 +13,7 @@ from app.ledger import names
 from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, LedgerError, TransactionNotFound
 from app.ledger.service import ChangeRequest
-from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Decision, Part, State, Transaction
+from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Decision, Part, State, Transaction
 from app.parts import Parts
 from mappers.base import ActKind, Verb
 
@@ -80,13 +80,24 @@ def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
 def decide(parts: Parts, record: Transaction, decision: Decision) -> Transaction:
     """Go on by a person's word where the backend cannot tell; return the transaction after it.
 
-    It must name the act that the person looked at; of several steps, which one. For a success that came too late to
+    It must name the act that the person looked at; of several steps, which one. To give up what was refused is to have
+    seen to it. For a success that came too late to
     count it only says that somebody has seen to it. Raises NotPossible, and what LedgerService.decide raises.
     """
     provider = provider_named(parts, record.provider_id)
+    refused = _refused(record, decision) if decision.give_up else None
+    if refused is not None:
+        parts.storage.see_to(record, refused, Caller.person(decision.by))
+        return parts.storage.load(record.id) or record
     late = record.unresolved is None and record.id in parts.index.parked()
     decision = Decision(decision.by, happened=False) if late else _about_what_is_open(record, decision)
     return parts.ledger.decide(provider, record.address, patience(parts), decision)
+
+
+def _refused(record: Transaction, decision: Decision) -> ActRecord | None:
+    """Return the refused settlement or cancellation that a decision names."""
+    named = (act for act in record.acts if act.number == decision.act and not act.opens)
+    return next((act for act in named if act.state is ActState.REFUSED), None)
 
 
 def _about_what_is_open(record: Transaction, decision: Decision) -> Decision:
@@ -126,7 +137,8 @@ def _change(
     else:
         _expect_open(record)
         most = available(record)
-        amount = most if value is None else provider.currency.to_minor(value)
+        all_of_it = most if known is None else known.amount
+        amount = all_of_it if value is None else provider.currency.to_minor(value)
         if amount > most:
             raise AmountExceeded(f"at most {provider.currency.to_decimal(most)} {provider.currency.code}")
     caller = Caller.person(order.actor)
@@ -160,6 +172,11 @@ def _reserved(record: Transaction) -> int:
 
 
 def _refundable(record: Transaction) -> int:
+    if record.rest and any(act.kind is ActKind.REVERSAL and act.state is ActState.REFUSED for act in record.acts):
+        raise NotPossible(
+            "a part of it is still reserved, VTEX's rule gives that back first, and the backend refused to: only cancel "
+            "without a value, which gives back all of it at once, may still work; see show"
+        )
     if record.rest:
         raise NotPossible(
             "a part of it is still reserved, and VTEX's rule gives that back first: void it before the refund, or "

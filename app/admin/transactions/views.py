@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -50,7 +50,8 @@ class Summary:
 class ActView:
     """One authorization, settlement or cancellation. `by` is who asked; `references` are the backend's own ids.
 
-    `open_step` and `open_step_does` tell of a parked one what a person has to look for.
+    `open_step` and `open_step_does` tell of a parked one what a person has to look for, `remedy` of a refused one what
+    can still be done; `seen_to`: somebody knows that it was refused.
     """
 
     number: int
@@ -69,6 +70,8 @@ class ActView:
     evidence: dict[str, str | int | bool | None]
     open_step: int | None
     open_step_does: str | None
+    seen_to: bool
+    remedy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def show(parts: Parts, record: Transaction) -> Story:
         description=record.memo.description,
         holds=record.holds,
         expires=moment(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
-        acts=tuple(act_view(act, currency) for act in record.acts),
+        acts=tuple(replace(act_view(act, currency), remedy=remedy(record, act, currency)) for act in record.acts),
         events=tuple(_event(row, numbers) for row in parts.storage.events(record.id)),
     )
 
@@ -154,7 +157,22 @@ def act_view(act: ActRecord, currency: Currency) -> ActView:
         evidence=dict(act.error.evidence) if isinstance(act.error, Undecidable) else {},
         open_step=act.open_step if parked else None,
         open_step_does=f"{open_step.verb} {currency.to_decimal(open_step.amount)}" if open_step else None,
+        seen_to=act.seen_to,
+        remedy=None,
     )
+
+
+def remedy(record: Transaction, act: ActRecord, currency: Currency) -> str | None:
+    """Return what can still be done about a settlement or cancellation that was refused; None where nothing need be."""
+    if act.state is not ActState.REFUSED or act.opens or act.seen_to:
+        return None
+    ended = f"When it never will: giftbridge transactions resolve {record.id} --act {act.number} --give-up"
+    if not act.asked_for:
+        return f"The service tries it again once a day. {ended}"
+    verb = "settle" if act.kind is ActKind.CAPTURE else "cancel"
+    again = f"giftbridge transactions {verb} {record.id} --request-id {act.request_id}"
+    whole = f" To give back all of it at once may work sooner: giftbridge transactions cancel {record.id}."
+    return f"When the card can do it: {again}.{'' if act.kind is ActKind.CAPTURE else whole} {ended}"
 
 
 def provider_named(parts: Parts, provider_id: str) -> Provider:

@@ -75,6 +75,7 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         error=_load_error(error) if error else None,
         nothing_sent=fields.get(own + "nothing_sent") == "1",
         actor=written.get("actor"),
+        seen_to=fields.get(own + "seen_to") == "1",
         decision=Decision(**json.loads(decision)) if (decision := fields.get(own + "decision")) else None,
     )
 

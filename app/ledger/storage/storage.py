@@ -147,6 +147,11 @@ class Storage:
             detail=decision and str(decision),
         )
 
+    def see_to(self, record: Transaction, act: ActRecord, caller: Caller) -> bool:
+        """Note that somebody has seen to a refused act; tell whether it is one."""
+        result = self._run(LeaseAnswer, "lease", record.address, caller, seen_to=act.number, oid=act.oid)
+        return result.answer is LeaseAnswer.SEEN_TO
+
     def progress(
         self, record: Transaction, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep]
     ) -> Result[RecordAnswer]:

@@ -54,6 +54,8 @@ if act and not something_happened(act) then
 end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
 local nothing_sent = get(act_field(new, 'overtaken')) == '' and '1' or ''
+-- Whoever asks for it again wants to be told again.
+if act and arg.by_caller then set(act_field(act, 'seen_to'), '') end
 begin(new, arg.accept and 'accepted' or 'pending', voided, refunded)
 if arg.kind == 'reversal' then set_aside(new, voided, refunded) end
 if arg.accept or first ~= '' then set(act_field(new, 'nothing_sent'), nothing_sent) end

@@ -12,6 +12,7 @@ if state ~= '' and not (state == 'abandoned' and get('unresolved') == '' and num
     -- Nobody wants it undone any more.
     if state == 'authorized' and get('unresolved') == '' then set('retry_at', 0) end
     arm()
+    still_refused()
   end
   return answer('found')
 end

@@ -129,6 +129,41 @@ local function something_happened(act)
   return false
 end
 
+-- Whether a settlement or cancellation was refused that is still missing: none like it was done since, and nobody has
+-- seen to it. What the ledger wants by itself is missing while it is to be tried again.
+local function misses_a_refused_one()
+  local done = {}
+  for act = number('acts') - 1, 0, -1 do
+    local state = get(act_field(act, 'state'))
+    if state == 'done' or state == 'refused' and get(act_field(act, 'seen_to')) == '' then
+      local wanted = cjson.decode(get('a' .. act))
+      local by_itself = wanted.reason ~= 'request' and wanted.reason ~= 'by hand'
+      if state == 'done' then
+        done[wanted.kind] = math.max(done[wanted.kind] or 0, wanted.amount)
+      elseif wanted.kind ~= 'debit' and wanted.kind ~= 'credit' and (done[wanted.kind] or 0) < wanted.amount
+        and (not by_itself or number('retry_at') > 0) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local refused_row = 'refused:' .. arg.id
+
+-- Keeps a transaction that misses a refused act where it is found by that.
+local function index_refused()
+  if misses_a_refused_one() then
+    redis.call('ZADD', index, 0, refused_row)
+  else
+    redis.call('ZREM', index, refused_row)
+  end
+end
+
+local function still_refused()
+  if redis.call('ZSCORE', index, refused_row) then index_refused() end
+end
+
 -- Adds an unresolved act. Its amounts count against the caps from here on.
 local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,

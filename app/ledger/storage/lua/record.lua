@@ -83,6 +83,7 @@ if arg.outcome == 'done' then
       set('state', 'closed')
     end
     arm()
+    still_refused()
     return answer('late')
   end
 
@@ -103,6 +104,7 @@ if arg.outcome == 'done' then
     end
   end
   move_on()
+  still_refused()
   note('done')
   return answer('ok')
 end
@@ -124,6 +126,7 @@ if arg.outcome == 'refused' then
     set('retry_at', now + arg.retry)
     arm()
   end
+  index_refused()
   note(arg.abandoned and 'abandoned' or state == 'accepted' and 'promise broken' or 'refused')
 elseif arg.outcome == 'parked' then
   set('lease_until', 0, 'in_flight_until', 0, 'retry_at', now + arg.retry)
