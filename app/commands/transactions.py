@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 import click
 
 from app.admin.transactions import by_hand, search
-from app.admin.transactions.by_hand import ByHandResult, Order
+from app.admin.transactions.by_hand import Intent, Order
 from app.admin.transactions.search import Cursor, Filter, Wanted
 from app.admin.transactions.views import show, summary
 from app.commands.installation import actor_option, logs_to_stderr, opened
@@ -53,7 +54,8 @@ def transactions(ctx: click.Context) -> None:
     TRANSACTION is an id, or the order id or requestId that stands for exactly one.
 
     What is done by hand keeps to the limits VTEX's own calls have, and is kept in the history with who did it. Each
-    command prints the request id it acts under: given again with --request-id, nothing moves twice.
+    command shows what it will do and asks, unless --yes is given. It prints the request id it acts under: given again
+    with --request-id, nothing moves twice.
     """
     ctx.with_resource(logs_to_stderr())
 
@@ -135,9 +137,13 @@ def show_command(transaction: str, as_json: bool) -> None:
         print_story(story)
 
 
-def _by_hand(
-    name: str, use_case: Callable[[Parts, Transaction, Decimal | None, Order], ByHandResult], text: str
-) -> None:
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: add --yes")
+    click.confirm("Do it?", abort=True, err=True)
+
+
+def _by_hand(name: str, use_case: Callable[[Parts, Transaction, Decimal | None, Order], Intent], text: str) -> None:
     """Add a command that changes a transaction by hand."""
 
     @transactions.command(name, help=text)
@@ -146,16 +152,29 @@ def _by_hand(
         "--value", callback=_amount, metavar="AMOUNT", help="How much, such as 19.90; without it, all there is."
     )
     @click.option("--request-id", metavar="ID", help="Repeat the act of this request id; a new one is made without it.")
+    @click.option("--again", is_flag=True, help="Even though the same was done by hand within the last hour.")
+    @click.option("--yes", is_flag=True, help="Do not ask.")
     @actor_option
     @json_option
-    def command(transaction: str, value: Decimal | None, request_id: str | None, actor: str, as_json: bool) -> None:
-        order = Order.new(actor, request_id)
+    def command(
+        transaction: str,
+        value: Decimal | None,
+        request_id: str | None,
+        again: bool,
+        yes: bool,
+        actor: str,
+        as_json: bool,
+    ) -> None:
+        order = Order.new(actor, request_id, again=again)
         with opened() as parts:
-            record = search.one(parts, transaction)
+            intent = use_case(parts, search.one(parts, transaction), value, order)
+            note(intent.effect)
+            if not (yes or intent.came_before):
+                _ask()
             note(f"Request id {order.request_id}: to repeat this safely, add --request-id {order.request_id}")
             try:
                 with progress("Asking the backend"):
-                    done = use_case(parts, record, value, order)
+                    done = by_hand.carry_out(parts, intent)
             except MAYBE as error:
                 raise click.ClickException(
                     f"{error}\nIt may be on record already, and is finished then without you. To see, repeat it with "
@@ -217,7 +236,9 @@ _by_hand(
 @transaction_argument
 @click.option("--happened", "found", flag_value="happened", help="You found at the backend that it happened.")
 @click.option("--did-not-happen", "found", flag_value="did not happen", help="You found that it did not.")
-@click.option("--give-up", "found", flag_value="give up", help="It did not happen and never will: VTEX reads it no more.")
+@click.option(
+    "--give-up", "found", flag_value="give up", help="It did not happen and never will: VTEX reads it no more."
+)
 @click.option("--act", type=click.IntRange(0), metavar="N", help="The act you looked at, as show numbers it.")
 @click.option("--step", type=click.IntRange(1), metavar="N", help="Its step you looked at, where it has several.")
 @click.option("--reference", default="", metavar="ID", help="The backend's id of what happened; refunds may need it.")

@@ -161,7 +161,8 @@ class Attempt:
         """
         self._nothing_sent = True
         if decision.happened:
-            self._done(self._act.open_step, Receipt(decision.reference, data=decision.data | {"decided_by": decision.by}))
+            data = decision.data | {"decided_by": decision.by}
+            self._done(self._act.open_step, Receipt(decision.reference, data=data))
         elif self._act.asked_for and may_be_refused(self._act, self._steps):
             raise CardUnusable("a store admin found that it did not happen; send it again")
         else:

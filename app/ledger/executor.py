@@ -114,9 +114,7 @@ class Executor:
         self._sleep(min(seconds, deadline.remaining_seconds()))
 
 
-def _looked_up(
-    mapper: Mapper, record: Transaction, act: ActRecord, decision: Decision, deadline: Deadline
-) -> Decision:
+def _looked_up(mapper: Mapper, record: Transaction, act: ActRecord, decision: Decision, deadline: Deadline) -> Decision:
     """Return the decision with what the backend shows under its reference, where it can be asked for that."""
     steps = act.steps or planned(mapper.plan(wanted(act), record.view(act)))
     step = call(record, act, steps, act.open_step)

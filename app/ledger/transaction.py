@@ -276,7 +276,7 @@ MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.VOID, Verb.REFUND)
 
 
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
-    """Tell whether a refusal of the next step may end the act. Otherwise a promise is broken, or it is left half done."""
+    """Tell whether a refusal of the next step may end the act: else a promise is broken, or it is left half done."""
     return act.state is ActState.PENDING and not something_moved(steps)
 
 

@@ -232,7 +232,9 @@ class LightrailV2(Mapper):
 
     def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
         """Read one transaction; what ends another one is found in the chain of that."""
-        another = Conflict(f"Lightrail has no such {step.verb} of this card and amount that is nobody else's: {reference}")
+        another = Conflict(
+            f"Lightrail has no such {step.verb} of this card and amount that is nobody else's: {reference}"
+        )
         if reference.startswith(KEY_PREFIX) and reference != step.key:
             raise another
         if step.reference:

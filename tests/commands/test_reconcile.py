@@ -63,7 +63,7 @@ def test_what_was_repaired_ends_with_0(installation: Installation) -> None:
     transaction = installation.pay()
     installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
     installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
-    installation.run("transactions", "settle", transaction)
+    installation.run("transactions", "settle", "--yes", transaction)
     installation.backend.faults.clear()
     assert [one["kind"] for one in lines(installation, "acme")] == ["unresolved"]
     assert [one["repaired"] for one in lines(installation, "acme", "--repair", exit_code=0)] == [True]

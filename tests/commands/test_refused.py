@@ -53,7 +53,7 @@ def test_what_is_shown_works(installation: Installation, refused: str) -> None:
     shown = installation.run("transactions", "show", refused).stdout
     again = f"giftbridge transactions settle {refused} --request-id vtex-settles-1"
     assert again in shown
-    done = installation.json(*shlex.split(again)[1:])
+    done = installation.json(*shlex.split(again)[1:], "--yes")
     assert (done["act"]["number"], done["act"]["state"], done["act"]["amount"]) == (1, "done", 40)
     assert listed(installation, "refused") == []
     assert "--give-up" not in installation.run("transactions", "show", refused).stdout
@@ -70,9 +70,9 @@ def test_a_refund_behind_a_void_that_was_refused_is_told_what_may_work(installat
     """To void it first, as it was told before, is refused; and after that it was told to refund."""
     transaction = installation.pay("60.00", settled="40.00")
     frozen(installation, is_so=True)
-    assert installation.run("transactions", "void", transaction).exit_code == 1
-    refused = installation.run("transactions", "refund", transaction, "--value", "10.00")
+    assert installation.run("transactions", "void", "--yes", transaction).exit_code == 1
+    refused = installation.run("transactions", "refund", "--yes", transaction, "--value", "10.00")
     assert "only cancel without a value" in refused.stderr
     frozen(installation, is_so=False)
-    assert installation.run("transactions", "cancel", transaction).exit_code == 0
+    assert installation.run("transactions", "cancel", "--yes", transaction).exit_code == 0
     assert installation.at_the_backend() == 25_000

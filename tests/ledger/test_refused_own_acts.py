@@ -1,4 +1,4 @@
-"""What the ledger wants by itself may be refused, too: that is noted, everything else goes on, and it is tried again."""
+"""What the ledger wants by itself may be refused: that is noted, all else goes on, and it is tried again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, Reason, State
 from mappers.base import Act, ActKind, CardUnusable, Holds, OutcomeUnknown, Receipt, Step, TransactionFacts, Verb
 from tests.ledger.driver import runs
-from tests.ledger.faults import Run, lost_after, refuses, undisturbed, unavailable
+from tests.ledger.faults import Run, lost_after, refuses, unavailable, undisturbed
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_stated_times import due_in_seconds, stated
 

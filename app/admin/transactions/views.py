@@ -103,12 +103,14 @@ def show(parts: Parts, record: Transaction) -> Story:
     """Return a transaction with its history, as Redis has it: no backend is asked. Raises LedgerUnavailable."""
     currency = currency_of(parts, record.provider_id, record.currency)
     numbers = {act.oid: act.number for act in record.acts}
+    missing = record.id in parts.index.refused()
+    views = (replace(act_view(act, currency), remedy=remedy(record, act) if missing else None) for act in record.acts)
     return Story(
         transaction=summary(parts, record),
         description=record.memo.description,
         holds=record.holds,
         expires=moment(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
-        acts=tuple(replace(act_view(act, currency), remedy=remedy(record, act, currency)) for act in record.acts),
+        acts=tuple(views),
         events=tuple(_event(row, numbers) for row in parts.storage.events(record.id)),
     )
 
@@ -162,8 +164,8 @@ def act_view(act: ActRecord, currency: Currency) -> ActView:
     )
 
 
-def remedy(record: Transaction, act: ActRecord, currency: Currency) -> str | None:
-    """Return what can still be done about a settlement or cancellation that was refused; None where nothing need be."""
+def remedy(record: Transaction, act: ActRecord) -> str | None:
+    """Return what can still be done about a settlement or cancellation that was refused."""
     if act.state is not ActState.REFUSED or act.opens or act.seen_to:
         return None
     ended = f"When it never will: giftbridge transactions resolve {record.id} --act {act.number} --give-up"
