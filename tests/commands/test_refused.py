@@ -6,7 +6,9 @@ import shlex
 
 import pytest
 
+from app.ledger import names
 from app.ledger.service import ChangeRequest
+from app.ledger.storage import keys
 from mappers.base import MapperError
 from mappers.deadline import Deadline
 from tests.money import minor
@@ -76,3 +78,23 @@ def test_a_refund_behind_a_void_that_was_refused_is_told_what_may_work(installat
     frozen(installation, is_so=False)
     assert installation.run("transactions", "cancel", "--yes", transaction).exit_code == 0
     assert installation.at_the_backend() == 25_000
+
+
+def test_the_rest_of_a_card_that_ended_keeps_no_refund_waiting(installation: Installation) -> None:
+    """Lightrail adds nothing to a card that has ended, but reverses all that was taken."""
+    transaction = installation.pay("60.00", settled="40.00")
+    value = installation.backend.app.extensions["backend"].by_code("LIGHT-ACTIVE-250")
+    value["endDate"] = "2020-01-01T00:00:00.000Z"
+    record = installation.record(transaction)
+    due = keys.in_bucket(names.bucket_of_card("acme", record.card_id), "due")
+    installation.parts.connection.call(lambda client: client.zadd(due, {transaction: 0}))
+    assert dict(installation.parts.sweeper.sweep_once().counts) == {"refused": 1}
+    assert listed(installation, "refused") == [transaction]
+    shown = installation.run("transactions", "show", transaction).stdout
+    assert "The service tries it again once a day." in shown
+    provider = installation.parts.registry.get("acme")
+    assert provider is not None
+    change = ChangeRequest(record.card_id, transaction, minor("60.00"), "vtex-refunds-1")
+    installation.parts.ledger.cancel(provider, change, Deadline.after(5))
+    assert value["balance"] == 25_000
+    assert listed(installation, "refused") == []
