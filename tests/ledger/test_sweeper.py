@@ -286,14 +286,14 @@ def test_a_thread_sweeps_until_it_is_stopped(system: System) -> None:
     assert system.backend.spendable == 10_000
 
 
-def test_an_expiry_that_the_backend_refuses_is_parked(make_system: MakeSystem) -> None:
-    """The card is frozen when the time is over: another void, an act each time, would be refused as well."""
+def test_an_expiry_that_the_backend_refuses_is_one_act_however_often_it_is_tried(make_system: MakeSystem) -> None:
+    """The card is frozen when the time is over: an act each time would make the transaction grow without end."""
     system = make_system(Holds.NATIVE)
     transaction = system.authorize("40.00")
     system.backend.frozen = True
     for _ in range(3):
         system.sweep()
-    assert [act.state for act in system.record(transaction).acts] == [ActState.DONE, ActState.PARKED]
+    assert [act.state for act in system.record(transaction).acts] == [ActState.DONE, ActState.REFUSED]
 
 
 def test_the_sweeper_finishes_a_failed_settlement(system: System) -> None:

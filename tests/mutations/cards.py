@@ -34,8 +34,8 @@ MUTATIONS = [
     Mutation(
         "who comes back keeps the authorization",
         LUA + "open.lua",
-        "    set('acknowledged', '1')\n    arm()\n",
-        "    arm()\n",
+        "    set('acknowledged', '1')\n    -- Nobody",
+        "    -- Nobody",
         ABANDONED + "a_repeated_request_keeps_an_unacknowledged_authorization",
     ),
     Mutation(
