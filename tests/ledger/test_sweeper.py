@@ -205,8 +205,9 @@ def test_who_lost_the_lead_begins_no_other_transaction(system: System, monkeypat
 
     monkeypatch.setattr(system.mapper, "ask", loses_the_lead)
     system.make_due()
-    with sweeping(system, fleet=fleet):
+    with sweeping(system, fleet=fleet) as running:
         assert looked.wait(PATIENCE_SECONDS)
+        until(lambda: all(turn.done() for turn in running._turns.values()))
     assert sum(is_settled(system, transaction) for transaction in transactions) == 1
 
 
@@ -228,9 +229,10 @@ def test_who_cannot_renew_the_lead_begins_nothing_that_may_outlast_it(
 
     monkeypatch.setattr(system.mapper, "ask", waits_until_it_may_be_over)
     system.make_due()
-    with sweeping(system, fleet=fleet) as running:
+    with sweeping(system, fleet=fleet, lead_passes=4) as running:
         until(lambda: any(is_settled(system, transaction) for transaction in transactions))
         assert not lead("sweeper", "another", timedelta(seconds=1))
+        until(lambda: all(turn.done() for turn in running._turns.values()))
     assert sum(is_settled(system, transaction) for transaction in transactions) == 1
 
 

@@ -32,8 +32,8 @@ MUTATIONS = [
     Mutation(
         "a provider is worked off by one thread",
         LEDGER + "sweeper.py",
-        "            if provider_id in self._turns and not self._turns[provider_id].done():\n                continue\n",
-        "",
+        "            if provider_id in self._turns and not self._turns[provider_id].done():\n",
+        "            if False:\n",
         SWEEPER + "a_provider_has_one_turn_at_a_time",
     ),
     Mutation(
