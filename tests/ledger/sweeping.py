@@ -61,7 +61,7 @@ class Hanging:
         self.count += 1
         self.asked.set()
         assert self.released.wait(PATIENCE_SECONDS)
-        raise OutcomeUnknown("no answer")
+        raise OutcomeUnknown("no answer", answered=True)
 
 
 def interrupted(system: System, request_id: str) -> str:

@@ -89,6 +89,24 @@ def test_a_hanging_backend_holds_up_no_other(make_system: MakeSystem, monkeypatc
         hanging.released.set()
 
 
+def test_who_gives_up_waits_for_the_transaction_at_hand_only(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        interrupted(system, f"order-{number}")
+    hanging = Hanging(system, monkeypatch)
+    system.make_due()
+
+    def gives_up(_turns: object) -> None:
+        assert hanging.asked.wait(PATIENCE_SECONDS)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.ledger.sweeper.futures.wait", gives_up)
+    with pytest.raises(KeyboardInterrupt):
+        system.sweeper.sweep_once()
+    hanging.released.set()
+    system.sweeper.stop()
+    assert hanging.count == 1
+
+
 def test_a_provider_has_one_turn_at_a_time(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many passes begin while its backend hangs."""
     for number in range(3):
