@@ -170,7 +170,11 @@ class Sweeper:
         """Look once at everything that is due, and return when that is done. Raises LedgerUnavailable."""
         done = Pass()
         turns = list(self._begin(self._clock.look()))
-        futures.wait(turns)
+        try:
+            futures.wait(turns)
+        except KeyboardInterrupt:
+            self._stopping.set()  # who gives up waits for the transactions at hand, not for all that is due
+            raise
         for turn in turns:
             done.counts += turn.result()
         return done
