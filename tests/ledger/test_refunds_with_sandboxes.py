@@ -68,3 +68,14 @@ def test_a_rollback_confirmed_by_a_person_is_not_counted_again(
     voucherify.cancel(transaction, "40", "c2")
     assert voucherify.system.record(transaction).refunded == 8000
     assert voucherify.backend.find(voucherify.card.code).balance == 10000
+
+
+def test_a_redemption_that_somebody_deleted_is_not_refunded(vauchar: SandboxSystem) -> None:
+    """Its absence would pass for a deletion by us."""
+    transaction = vauchar.authorize("40")
+    vauchar.settle(transaction, "40", "s1")
+    (redemption,) = vauchar.card.redemptions
+    vauchar.backend.delete_redemption(vauchar.card.id, redemption)
+    with pytest.raises(Refused, match="give it back by hand"):
+        vauchar.cancel(transaction, "40", "c1")
+    assert vauchar.system.record(transaction).refunded == 0

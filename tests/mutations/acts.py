@@ -96,8 +96,8 @@ MUTATIONS = [
     Mutation(
         "a repeat has the same key",
         LEDGER + "attempt.py",
-        "key=step_key(self._act.oid, number),",
-        "key=step_key(self._act.oid, number) + str(self._lease.attempt),",
+        "key=step_key(act.oid, number),",
+        "key=step_key(act.oid, number) + str(record.attempt),",
         LOST_ANSWERS + "a_repeated_request_finds_the_lost_answer",
     ),
     Mutation(
@@ -410,7 +410,7 @@ MUTATIONS = [
     Mutation(
         "what happened in part is not given up",
         LEDGER + "executor.py",
-        "something_moved(record.unresolved_act.steps)",
+        "decision.give_up and something_moved(act.steps)",
         "False",
         PROMISED_SETTLEMENTS + "what_happened_in_part_cannot_be_given_up",
     ),
