@@ -96,9 +96,8 @@ MUTATIONS = [
     Mutation(
         "a repeat has the same key",
         LEDGER + "attempt.py",
-        "        return call(self._record, self._act, self._steps, number, reserved)\n",
-        "        step = call(self._record, self._act, self._steps, number, reserved)\n"
-        "        return replace(step, key=step.key + str(self._lease.attempt))\n",
+        "key=step_key(act.oid, number),",
+        "key=step_key(act.oid, number) + str(record.attempt),",
         LOST_ANSWERS + "a_repeated_request_finds_the_lost_answer",
     ),
     Mutation(
@@ -425,7 +424,7 @@ MUTATIONS = [
     Mutation(
         "what happened in part is not given up",
         LEDGER + "executor.py",
-        "something_moved(act.steps)",
+        "decision.give_up and something_moved(act.steps)",
         "False",
         PROMISED_SETTLEMENTS + "what_happened_in_part_cannot_be_given_up",
     ),

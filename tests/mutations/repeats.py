@@ -121,6 +121,6 @@ MUTATIONS = [
         "mappers/vauchar/mapper.py",
         "if before.ids is not None and step.reference not in before.ids:",
         "if False:",
-        REFUNDS_WITH_SANDBOXES + "a_redemption_that_others_deleted_is_not_refunded_again",
+        REFUNDS_WITH_SANDBOXES + "a_redemption_that_somebody_deleted_is_not_refunded",
     ),
 ]
