@@ -214,8 +214,8 @@ MUTATIONS = [
     Mutation(
         "a look is on disk before what it was for is sent",
         LEDGER + "attempt.py",
-        "receipt=self._look(number - 1, deadline))\n            self._write_progress()\n",
-        "receipt=self._look(number - 1, deadline))\n",
+        "self._look(number - 1, deadline))\n            self._write_progress()\n",
+        "self._look(number - 1, deadline))\n",
         LOST_ANSWERS + "a_repeated_step_reads_the_balance_again",
     ),
     Mutation(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.mutations import acts, cards, repeats
+from tests.mutations import acts, cards, repeats, vendors
 
-MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS]
+MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS, *vendors.MUTATIONS]
