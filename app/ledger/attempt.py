@@ -216,7 +216,7 @@ class Attempt:
                 raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
         if certain:
-            expect_unreserved(self._storage, self._mapper, self._record, self._act, deadline)
+            expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
         return self._send(self._call(number), deadline, certain=certain)
 
@@ -274,7 +274,7 @@ class Attempt:
             earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
             origin=self._origin,
             since=moment(self._record.date),
-            reserved=self._lease.reserved - self._act.set_aside,
+            reserved=self._lease.standing.reserved - self._act.set_aside,
         )
 
     @property
@@ -300,7 +300,7 @@ class Attempt:
         result = reserve(
             self._write_reserved,
             lambda: spendable_card(self._mapper, self._record.card_id, deadline),
-            self._lease.epoch,
+            self._lease.standing.epoch,
             deadline,
             self._sleep,
         )
@@ -309,6 +309,7 @@ class Attempt:
             return result.transaction
         # It is to be taken at once: from here on a debit like any other, for which certainly nothing was sent yet.
         self._record, self._act, self._nothing_sent = result.transaction, act, True
+        self._lease = replace(self._lease, standing=result.standing)
         self._plan()
         return self._run_steps(deadline)
 

@@ -45,7 +45,7 @@ class Recovery:
 
         Raises BackendUnavailable, LedgerUnavailable.
         """
-        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
             return None
         entries = self._entries(provider, address.card_id, deadline)
         return self._restore(provider, address, [entry for entry in entries if _belongs(entry, address.id)])
@@ -166,7 +166,7 @@ def _opened(provider: Provider, address: Address, entry: StatementLine) -> Trans
         operation=Operation.CREDIT if origin.act is ActKind.CREDIT else Operation.DEBIT,
         request_id=origin.request_id,
         amount=origin.act_amount,
-        currency=provider.currency.code,
+        backend=provider.backend,
         holds=provider.policy.holds,
         state=State.AUTHORIZED,
         date=milliseconds(entry.date),

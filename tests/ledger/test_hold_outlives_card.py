@@ -30,7 +30,7 @@ def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> System:
 
 
 def standing(system: System) -> tuple[int, int]:
-    return system.storage.standing(system.provider.id, CARD)
+    return system.standing.reserved, system.standing.taking
 
 
 def test_the_money_is_taken_at_authorization(system: System) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from tests.mutations import acts, cards, repeats, vendors
+from tests.mutations import accounts, acts, cards, repeats, vendors
 
-MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS, *vendors.MUTATIONS]
+MUTATIONS = [
+    *acts.MUTATIONS,
+    *repeats.MUTATIONS,
+    *cards.MUTATIONS,
+    *accounts.MUTATIONS,
+    *vendors.MUTATIONS,
+]

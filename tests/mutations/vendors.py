@@ -43,7 +43,7 @@ MUTATIONS = [
     Mutation(
         "what is kept is not redeemed of what is reserved for others",
         LEDGER + "attempt.py",
-        "reserved=self._lease.reserved - self._act.set_aside,",
+        "reserved=self._lease.standing.reserved - self._act.set_aside,",
         "reserved=0,",
         REFUNDS_IN_PART + "what_is_kept_is_not_taken_of_what_is_reserved_for_others",
     ),
@@ -71,14 +71,14 @@ MUTATIONS = [
     Mutation(
         "what is about to be taken is not reserved for others",
         LUA + "record.lua",
-        "      add(card, 'reserved', amount)\n      add(card, 'taking', amount)\n",
-        "      add(card, 'taking', amount)\n",
+        "      set('holds', 'upfront')\n      set_aside(act, kind, 0, 0)\n",
+        "      set('holds', 'upfront')\n",
         OUTLIVED + "what_is_being_taken_is_not_reserved_for_others",
     ),
     Mutation(
         "what was just taken at once may not show in the balance yet",
-        LUA + "record.lua",
-        "      add(card, 'epoch', 1)\n      not_shown_yet(amount)\n",
+        LUA + "prelude.lua",
+        "    if kind == 'debit' then not_shown_yet(amount) end\n",
         "",
         OUTLIVED + "a_balance_that_lags_behind_is_not_spent_twice",
     ),

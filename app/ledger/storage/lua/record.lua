@@ -59,9 +59,8 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     if arg.outcome == 'upfront' then
       -- What is under way on the card must not overlap with what is about to be taken.
       if arg.one_step_at_a_time and redis.call('HGET', card, 'busy') then return answer('moved') end
-      set('holds', 'upfront', act_field(act, 'set_aside'), amount)
-      add(card, 'reserved', amount)
-      add(card, 'taking', amount)
+      set('holds', 'upfront')
+      set_aside(act, kind, 0, 0)
       take_card(kind, 0)
       set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
       arm()
@@ -90,7 +89,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     if opens then
       arg.act, arg.oid = arg.undo, arg.undo_oid
       count('reversal', 0, number('amount'), 0, 1)
-      set_aside(number('acts'), number('amount'), 0)
+      set_aside(number('acts'), 'reversal', number('amount'), 0)
       begin(number('acts'), 'pending', number('amount'), 0)
       set('lease_until', 0, 'in_flight_until', 0, 'retry_at', 0)
       note('opened')
@@ -104,18 +103,13 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
   keep_steps()
   set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
   if state == 'parked' then no_longer_parked() end
+  no_longer_aside(act, kind)
+  convert(kind, amount, voided, refunded)
   if opens then
-    if number(act_field(act, 'set_aside')) > 0 then
-      no_longer_aside(act)
-      add(card, 'epoch', 1)
-      not_shown_yet(amount)
-    end
     set('state', 'authorized', 'expires_at', now + arg.authorization_ttl)
     if arg.wanted then set('acknowledged', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
-    no_longer_aside(act)
-    convert(kind, amount, voided, refunded)
     if kind == 'capture' then set('expires_at', now + arg.remainder_ttl) end
     if number('captured') + number('voided') == number('amount') then
       set('state', arg.closed_as)
@@ -131,7 +125,7 @@ if not mine or state == 'done' or state == 'refused' then return answer('stale')
 keep_steps()
 
 if arg.outcome == 'refused' then
-  no_longer_aside(act)
+  no_longer_aside(act, kind)
   count(kind, amount, voided, refunded, -1)
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
   if opens then
