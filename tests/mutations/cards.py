@@ -84,8 +84,8 @@ MUTATIONS = [
     Mutation(
         "money on its way from reserved to taken is not counted twice",
         LUA + "record.lua",
-        "      return answer(moving and 'moved' or 'short')",
-        "      return answer('short')",
+        "local moving = amount <= free + on_card('taking') or redis",
+        "local moving = redis",
         SHARED_CARDS + "money_being_captured_is_not_counted_twice",
     ),
     Mutation(
