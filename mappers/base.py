@@ -111,6 +111,14 @@ class Mapper(ABC):
         self.holds = holds
         self.options = options
 
+    def account(self) -> Sequence[str]:
+        """Return what names the account at the backend: providers of one mapper with equal names share its cards. Pure.
+
+        It must not change when a key is rotated. The default is the address, or the provider itself where there is
+        none; a backend that has several accounts at one address adds which one it is.
+        """
+        return (str(getattr(self.options, "base_url", self.provider_id)).rstrip("/"),)
+
     @abstractmethod
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         """Return the cards a query finds, whatever their status; an unknown code finds none.

@@ -200,7 +200,7 @@ class Attempt:
                 raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
         if certain:
-            expect_unreserved(self._storage, self._mapper, self._record, self._act, deadline)
+            expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
         return self._send(self._call(number), deadline, certain=certain)
 
@@ -279,7 +279,7 @@ class Attempt:
         return reserve(
             self._write_done,
             lambda: spendable_balance(self._mapper, self._record.card_id, deadline),
-            self._lease.epoch,
+            self._lease.standing.epoch,
             deadline,
             self._sleep,
         ).transaction

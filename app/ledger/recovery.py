@@ -49,7 +49,7 @@ class Recovery:
         What else the card has lost is written down as well: its statement is read anyway. Raises BackendUnavailable,
         LedgerUnavailable.
         """
-        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
             return None
         # Whoever asked for another one of the card may have brought this one back.
         found = self._storage.load(address.id)
@@ -231,7 +231,7 @@ def _opened(provider: Provider, address: Address, entry: StatementLine) -> Trans
         operation=Operation.CREDIT if origin.act is ActKind.CREDIT else Operation.DEBIT,
         request_id=origin.request_id,
         amount=origin.act_amount,
-        currency=provider.currency.code,
+        backend=provider.backend,
         holds=provider.policy.holds,
         state=State.AUTHORIZED,
         date=milliseconds(entry.date),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.ledger.storage.answers import RecordAnswer, Result
+from app.ledger.storage.answers import RecordAnswer, Result, Standing
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActRecord, Operation, Transaction
 from mappers.base import BackendUnavailable, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper
@@ -18,6 +18,11 @@ LONGEST_REREAD_SECONDS = 0.5
 def is_reserved_here(record: Transaction, act: ActRecord) -> bool:
     """Tell whether `act` reserves money in the ledger."""
     return record.holds is Holds.LEDGER and act.opens and record.operation is Operation.DEBIT
+
+
+def is_upfront(record: Transaction, act: ActRecord) -> bool:
+    """Tell whether `act` takes the money before anything is settled."""
+    return record.holds is Holds.UPFRONT and act.opens and record.operation is Operation.DEBIT
 
 
 def reserve(
@@ -42,7 +47,7 @@ def reserve(
             raise BackendUnavailable("the card's balance kept changing; repeat the request")
         sleep(pause)
         pause = min(2 * pause, LONGEST_REREAD_SECONDS)
-        epoch = result.epoch
+        epoch = result.standing.epoch
 
 
 def spendable_balance(mapper: Mapper, card_id: str, deadline: Deadline) -> int:
@@ -54,17 +59,29 @@ def spendable_balance(mapper: Mapper, card_id: str, deadline: Deadline) -> int:
 
 
 def expect_unreserved(
-    storage: Storage, mapper: Mapper, record: Transaction, act: ActRecord, deadline: Deadline
+    storage: Storage, mapper: Mapper, record: Transaction, act: ActRecord, standing: Standing, deadline: Deadline
 ) -> None:
-    """Make sure that a credit is not taken back from what the ledger holds for others; its amount is set aside.
+    """Make sure that what is taken from the card is not what the ledger keeps for others; it is set aside itself.
 
-    Raises InsufficientFunds; BackendUnavailable where it may be possible in a moment.
+    `standing` is the card's since then. Raises InsufficientFunds; BackendUnavailable where it may be possible in a
+    moment, and what `spendable_balance` raises.
     """
-    if record.holds is not Holds.LEDGER or record.operation is not Operation.CREDIT or act.opens:
+    if Holds.LEDGER not in mapper.supported_holds or record.holds is Holds.NATIVE:
         return
-    reserved, taking = storage.standing(record.provider_id, record.card_id)
-    lacking = reserved - spendable_balance(mapper, record.card_id, deadline)
-    if lacking > taking - act.voided - act.refunded:
+    if record.operation is Operation.CREDIT and not act.opens:
+        own = act.voided + act.refunded
+    elif is_upfront(record, act) and standing.reserved > standing.upfront:
+        own = act.amount
+    else:
+        return
+    while True:
+        standing = storage.standing(record.backend.account, record.card_id)
+        lacking = standing.reserved - spendable_balance(mapper, record.card_id, deadline)
+        if storage.standing(record.backend.account, record.card_id).epoch == standing.epoch:
+            break
+        if deadline.passed():
+            raise BackendUnavailable("the card's balance kept changing; repeat the request")
+    if lacking > standing.taking - own:
         raise InsufficientFunds("what the card holds is reserved for other orders")
     if lacking > 0:
         raise BackendUnavailable("the card is being used at this moment; repeat the request")

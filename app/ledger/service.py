@@ -16,7 +16,7 @@ from app.ledger.recovery import Recovery
 from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct, NewTransaction
-from app.ledger.storage.storage import Storage
+from app.ledger.storage.storage import Storage, other_backend
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
@@ -112,7 +112,7 @@ class LedgerService:
             operation=request.operation,
             request_id=request.request_id,
             amount=_positive(request.amount),
-            currency=provider.currency.code,
+            backend=provider.backend,
             holds=provider.policy.holds,
             memo=Memo(request.order_id, request.description, request.customer, request.cart),
             authorization_ttl=provider.policy.authorization_ttl,
@@ -220,7 +220,7 @@ class LedgerService:
         )
         address = Address(provider.id, request.card_id, request.transaction_id)
         oid = new.oid(address.id)
-        append = partial(self._storage.append, address, new)
+        append = partial(self._storage.append, address, provider.backend, new)
         for _ in _tries(deadline):
             result = self._with_card(provider, append, AppendAnswer.CARD_BUSY, deadline)
             match result.answer:
@@ -272,6 +272,8 @@ class LedgerService:
             record = self._recovery.transaction(provider, address, deadline)
         if record is None or record.address != address:
             raise TransactionNotFound("this card has no such transaction")
+        if not provider.serves(record.backend):
+            raise other_backend(address, record.backend, provider.backend)
         return record
 
     def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Transaction:

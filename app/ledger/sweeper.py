@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,6 +17,7 @@ from app.ledger.errors import LedgerError, LedgerUnavailable, OtherFormat
 from app.ledger.executor import Executor
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
+from app.ledger.storage.history import Doubt, History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
@@ -33,6 +36,9 @@ TRANSACTIONS_PER_BUCKET = 50
 
 # A transaction whose provider is gone from providers.toml waits for somebody to put it back.
 ORPHAN_DELAY = timedelta(hours=1)
+
+# What may have been settled without Redis knowing it any more waits for a person; see history.py.
+DOUBT_DELAY = timedelta(hours=1)
 
 # The lead is renewed each pass and lost after this many missed ones.
 LEAD_PASSES = 4
@@ -58,6 +64,7 @@ class Sweeper:
         fleet: Fleet,
         executor: Executor,
         registry: Registry,
+        history: History | None = None,
         *,
         interval_seconds: float,
         deadline_seconds: float,
@@ -67,6 +74,8 @@ class Sweeper:
         self._fleet = fleet
         self._executor = executor
         self._registry = registry
+        self._history = history
+        self._doubts: Sequence[Doubt] = ()
         self._interval_seconds = interval_seconds
         self._deadline_seconds = deadline_seconds
         self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds)
@@ -83,6 +92,9 @@ class Sweeper:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(self._deadline_seconds)
+        if self._history is not None:
+            with suppress(LedgerUnavailable):
+                self._history.stop()
 
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -97,6 +109,7 @@ class Sweeper:
     def sweep_once(self) -> Pass:
         """Look once at everything that is due. Raises LedgerUnavailable."""
         done = Pass()
+        self._doubts = self._history.look() if self._history else ()
         unreachable: set[str] = set()
         for transaction_id in self._index.due(TRANSACTIONS_PER_BUCKET):
             if self._stopping.is_set():
@@ -144,6 +157,10 @@ class Sweeper:
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
         if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
             provider.require_mapper()
+            if any(doubt.concerns(record) for doubt in self._doubts):
+                log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
+                self._index.postpone(record.id, DOUBT_DELAY)
+                return "in doubt"
             reason = _why_voided(record)
             new = NewAct(
                 kind=ActKind.REVERSAL,
@@ -154,7 +171,7 @@ class Sweeper:
                 only_if_due=True,
                 caller=CALLER,
             )
-            result = self._storage.append(record.address, new)
+            result = self._storage.append(record.address, provider.backend, new)
             if result.lease is None:
                 return "touched meanwhile"
             self._resolve(provider, result.transaction, deadline, result.lease)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from app.ledger.names import step_key
 from mappers import base as money
 from mappers.base import Act, ActKind, DoneStep, Holds, Memo, Receipt, Step, Verb
+from providers.provider import Backend
 
 
 class Operation(StrEnum):
@@ -146,7 +147,7 @@ class Transaction:
     operation: Operation
     request_id: str
     amount: int
-    currency: str
+    backend: Backend
     holds: Holds
     state: State
     date: int

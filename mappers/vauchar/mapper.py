@@ -75,6 +75,10 @@ class Vauchar(Mapper):
         )
         self._client = wire.Client(http)
 
+    def account(self) -> Sequence[str]:
+        """Return the address and the merchant, which every key of the account has in common."""
+        return (*super().account(), self.options.merchant_id)
+
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         """Look one card up by its code; Vauchar cannot list a customer's cards."""
         if not query.code:

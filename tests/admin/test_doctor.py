@@ -15,9 +15,11 @@ from app.admin import doctor
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
 from app.commands.installation import opened_redis
-from app.ledger.storage.index import Index
+from app.ledger.storage.index import Index, Opened
 from app.server.embedded import EmbeddedRedisFailed
+from mappers.money import Currency
 from mappers.sandbox import Sandbox
+from providers.provider import Backend
 from tests.admin.conftest import Service
 
 FILE = """\
@@ -164,6 +166,15 @@ def test_parked_transactions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     found = only("parked transactions")
     assert found.problem == "7 of unknown outcome: tx-0, tx-1, tx-2, tx-3, tx-4 ..."
     assert "transactions resolve" in found.remedy
+
+
+def test_open_transactions_of_another_account_or_of_no_provider_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Backend("memory", "another", Currency("BRL", 2))
+    opened = [Opened("tx-1", "acme", elsewhere), Opened("tx-2", "gone", elsewhere)]
+    monkeypatch.setattr(Index, "open", lambda _: iter(opened))
+    found = {check.name: check.problem for check in wrong()}
+    assert "tx-1" in found["acme: open transactions"]
+    assert "memory/another/BRL/2" in found["gone: open transactions"]
 
 
 def test_a_data_directory_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def summarize(driver: ServiceDriver, operation: Operation, answer: Answer | None
         ):
             found += [major(entry.amount) for entry in read(provider, card, transaction_id, deadline)]
     spendable = provider.currency.to_decimal(parts.cards.get(provider, card, deadline).balance)
-    reserved = provider.currency.to_decimal(parts.storage.reserved(provider.id, card))
+    reserved = provider.currency.to_decimal(parts.storage.standing(provider.backend.account, card).reserved)
     on_card = {key: client.hgetall(key) for key in client.keys("gb:*:card:*")}
     spent = None
     if not unresolved and spendable > 0:

@@ -63,7 +63,7 @@ def lose(system: System, transaction: str) -> None:
     """Let Redis forget a transaction that it should not."""
     record, client = system.record(transaction), system.connection._client
     client.delete(str(keys.of_transaction(transaction)), str(keys.of_transaction(transaction, "ev")))
-    client.zrem(keys.of_card(record.provider_id, record.card_id, "of"), transaction)
+    client.zrem(keys.of_card(record.provider_id, record.card_id), transaction)
     client.zrem(keys.in_bucket(names.bucket_of_transaction(transaction) or 0, "all"), transaction)
 
 

@@ -20,7 +20,6 @@ from tests.ledger.faults import (
     refuses,
     unavailable,
 )
-from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem
 
 
@@ -101,4 +100,4 @@ def test_the_remainder_goes_back_after_a_refused_cancellation(make_system: MakeS
     assert system.record(transaction).state is State.AUTHORIZED
     for _ in range(2):
         system.sweep()
-    assert (system.storage.reserved(system.provider.id, CARD), system.backend.held) == (0, 0)
+    assert (system.standing.reserved, system.backend.held) == (0, 0)

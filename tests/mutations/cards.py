@@ -55,8 +55,8 @@ MUTATIONS = [
     Mutation(
         "who finds a card busy starts no authorization of others",
         LEDGER + "executor.py",
-        "            self.resolve(provider, record, deadline, Caller.bystander())\n",
-        "            self.resolve(provider, record, deadline, Caller.vtex())\n",
+        "                self.resolve(its_own, record, deadline, Caller.bystander())\n",
+        "                self.resolve(its_own, record, deadline, Caller.vtex())\n",
         BUSY_CARD + "another_authorization_does_not_start_the_one_that_keeps_the_card_busy",
     ),
     Mutation(
@@ -91,7 +91,7 @@ MUTATIONS = [
     Mutation(
         "what a refund puts back only to take it again is not to be had",
         LUA + "prelude.lua",
-        "    kept = number('captured') - number('refunded')\n",
+        "    change_aside(act, kind, number('captured') - number('refunded'))\n",
         "",
         SHARED_CARDS + "money_that_a_refund_takes_again_is_not_reserved_meanwhile",
     ),

@@ -90,9 +90,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a credit is not taken back from what is reserved",
-        LEDGER + "attempt.py",
-        "            expect_unreserved(self._storage, self._mapper, self._record, self._act, deadline)\n",
-        "",
+        LEDGER + "reservations.py",
+        "        own = act.voided + act.refunded\n",
+        "        return\n",
         CREDITS + "a_credit_is_not_taken_back_from_reserved_money",
     ),
     Mutation(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from tests.mutations import acts, cards, losses, repeats
+from tests.mutations import accounts, acts, cards, losses, repeats
 
-MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS, *losses.MUTATIONS]
+MUTATIONS = [
+    *acts.MUTATIONS,
+    *repeats.MUTATIONS,
+    *cards.MUTATIONS,
+    *accounts.MUTATIONS,
+    *losses.MUTATIONS,
+]

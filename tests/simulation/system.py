@@ -112,7 +112,8 @@ class System:
 
     def due(self) -> dict[str, float]:
         """Return when somebody must look at each transaction, in milliseconds."""
-        everything = [keys.in_bucket(bucket, "due") for bucket in range(names.BUCKETS)]
+        buckets = range(names.BUCKETS)
+        everything = [keys.in_bucket(bucket, queue) for bucket in buckets for queue in ("due", "over")]
         queues = [self.redis.zrange(key, 0, -1, withscores=True) for key in everything]
         return {identity: score for queue in queues for identity, score in queue}
 

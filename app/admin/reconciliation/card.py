@@ -188,7 +188,7 @@ class CardComparison:
             reason=Reason.EXPIRED,
             only=Part.RESERVED,  # what was settled in this very moment is not to be given back
         )
-        result = self._run.parts.storage.append(record.address, new)
+        result = self._run.parts.storage.append(record.address, self._provider.backend, new)
         # Without a lease nothing was written, or somebody else is at it.
         return result.lease is not None and self._resolve(result.transaction, result.lease)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha1
 from typing import Any, Self, TypeVar, cast
@@ -23,6 +24,15 @@ Script = Callable[[redis.Redis], Any]
 
 # A slot that was moved is found at the second node; one that is moved just now, at the third.
 NODES_ASKED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Redis that takes writes: the id of its history, that of the one it took over, and how long it has run."""
+
+    replid: str
+    earlier_replid: str
+    uptime_milliseconds: int
 
 
 class Connection:
@@ -146,15 +156,24 @@ class Connection:
         seconds, microseconds = self.call(lambda client: client.time())
         return seconds * 1000 + microseconds // 1000
 
+    def servers(self) -> list[Server]:
+        """Return which servers take writes."""
+
+        def ask(client: redis.Redis) -> list[Server]:
+            nodes = client.get_primaries() if isinstance(client, RedisCluster) else [None]
+            return [_server(client, **({"target_nodes": node} if node else {})) for node in nodes]
+
+        return self.call(ask)
+
     def complaints(self) -> list[str]:
         """Return why this Redis must not hold money, each with its remedy; empty when it may."""
-        return list(dict.fromkeys(complaint for server in self._servers() for complaint in _complaints(server)))
+        return list(dict.fromkeys(complaint for server in self._states() for complaint in _complaints(server)))
 
     def cautions(self) -> list[str]:
         """Return what could be safer about this Redis: it loses nothing by itself, but more than it must in a crash."""
-        return list(dict.fromkeys(caution for server in self._servers() for caution in _cautions(server)))
+        return list(dict.fromkeys(caution for server in self._states() for caution in _cautions(server)))
 
-    def _servers(self) -> list[dict[str, Any]]:
+    def _states(self) -> list[dict[str, Any]]:
         """Return what each server that takes writes says of its persistence, its memory and its configuration."""
 
         def ask(client: redis.Redis) -> list[dict[str, Any]]:
@@ -171,6 +190,11 @@ def _state(client: redis.Redis, **where: Any) -> dict[str, Any]:
         return told | cast("dict[str, Any]", client.config_get("appendfsync", **where))
     except redis.ResponseError:
         return told  # managed services forbid CONFIG
+
+
+def _server(client: redis.Redis, **where: Any) -> Server:
+    told = {**client.info("replication", **where), **client.info("server", **where)}
+    return Server(told["master_replid"], told["master_replid2"], int(told["uptime_in_seconds"]) * 1000)
 
 
 def _complaints(server: dict[str, Any]) -> Iterator[str]:

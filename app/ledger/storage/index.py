@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -16,6 +16,7 @@ from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import Address
+from providers.provider import Backend
 
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
@@ -29,6 +30,15 @@ class Row:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A transaction that is not over: its provider, and the backend that it was opened at."""
+
+    id: str
+    provider_id: str
+    backend: Backend
+
+
 class Index:
     """What can be found in Redis. Every method raises LedgerUnavailable."""
 
@@ -38,14 +48,40 @@ class Index:
     def due(self, limit: int) -> Iterator[str]:
         """Yield the ids of transactions somebody must look at now, at most `limit` from each bucket."""
         now = self._connection.now_milliseconds()
-        for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), "due"):
-            yield from found
+        for queue in ("due", "over"):
+            for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), queue):
+                yield from found
 
     def due_within(self, duration: timedelta) -> list[str]:
         """Return the ids of transactions somebody must look at before `duration` is over."""
         until = self._connection.now_milliseconds() + milliseconds(duration)
         found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
         return [transaction_id for rows in found for transaction_id in rows]
+
+    def open(self) -> Iterator[Opened]:
+        """Yield every transaction that is not over, bucket by bucket, in bounded memory."""
+        for bucket in range(names.BUCKETS):
+            key = keys.in_bucket(bucket, "due")
+            cursor = None
+            while cursor != 0:
+                cursor, rows = self._scan(key, cursor or 0)
+                yield from self._opened([str(name) for name, _ in rows])
+
+    def _scan(self, key: str, cursor: int) -> tuple[int, list[tuple[str, float]]]:
+        answer = self._connection.call(lambda client: client.zscan(key, cursor, count=ROWS))
+        return cast("tuple[int, list[tuple[str, float]]]", answer)
+
+    def _opened(self, transaction_ids: Sequence[str]) -> Iterator[Opened]:
+        found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in found:
+                pipeline.hmget(key, "provider", "backend")
+
+        rows = self._connection.pipeline(fill) if found else []
+        for (name, _), (provider, backend) in zip(found, rows, strict=True):
+            if backend is not None:
+                yield Opened(name, provider, Backend.parse(backend))
 
     def overdue(self) -> timedelta:
         """Return how long the transaction that waits longest has been due; zero when none is."""
@@ -69,12 +105,12 @@ class Index:
 
     def of_card(self, provider_id: str, card_id: str) -> list[str]:
         """Return the ids of a card's authorized transactions, oldest first."""
-        key = keys.of_card(provider_id, card_id, "of")
+        key = keys.of_card(provider_id, card_id)
         return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
 
     def list_of_card(self, provider_id: str, card_id: str) -> tuple[list[str], bool]:
         """Return what `of_card` does, and whether nothing is missing: Redis may have lost older ones."""
-        of_card, marks, mark = keys.of_card(provider_id, card_id, "of"), *keys.completeness(provider_id, card_id)
+        of_card, marks, mark = keys.of_card(provider_id, card_id), *keys.completeness(provider_id, card_id)
 
         def fill(pipeline: Pipeline) -> None:
             pipeline.zrange(of_card, 0, -1)

@@ -9,6 +9,7 @@ from app.ledger import names
 from app.ledger.caller import Caller
 from app.ledger.transaction import Operation, Part, Reason
 from mappers.base import ActKind, Holds, Memo
+from providers.provider import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class NewTransaction:
     operation: Operation
     request_id: str
     amount: int
-    currency: str
+    backend: Backend
     holds: Holds
     memo: Memo
     authorization_ttl: timedelta

@@ -7,7 +7,9 @@
 --   unresolved) | closed | exceeded (over the cap) | other part | card busy.
 -- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
 local state = get('state')
-if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
+if state == '' or get('card') ~= arg.card or get('provider') ~= arg.provider then
+  return {'missing', now, {}, {0, 0, 0, 0}, ''}
+end
 if arg.only_if_due then
   local score = redis.call('ZSCORE', due, arg.id)
   if not score or tonumber(score) > now then return answer('not due') end
@@ -53,7 +55,7 @@ end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
 local nothing_sent = get(act_field(new, 'overtaken')) == '' and '1' or ''
 begin(new, arg.accept and 'accepted' or 'pending', voided, refunded)
-if arg.kind == 'reversal' then set_aside(new, voided, refunded) end
+if arg.kind == 'reversal' then set_aside(new, arg.kind, voided, refunded) end
 if arg.accept or first ~= '' then set(act_field(new, 'nothing_sent'), nothing_sent) end
 if arg.accept then
   set(act_field(new, 'promised'), '1')

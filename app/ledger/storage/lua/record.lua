@@ -73,7 +73,7 @@ if arg.outcome == 'done' then
     if opens then
       arg.act, arg.oid = arg.undo, arg.undo_oid
       count('reversal', 0, number('amount'), 0, 1)
-      set_aside(number('acts'), number('amount'), 0)
+      set_aside(number('acts'), 'reversal', number('amount'), 0)
       begin(number('acts'), 'pending', number('amount'), 0)
       set('lease_until', 0, 'in_flight_until', 0, 'retry_at', 0)
       note('opened')
@@ -87,13 +87,13 @@ if arg.outcome == 'done' then
   keep_steps()
   set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
   if state == 'parked' then no_longer_parked() end
+  no_longer_aside(act, kind)
+  convert(kind, amount, voided, refunded)
   if opens then
     set('state', 'authorized', 'expires_at', now + arg.authorization_ttl)
     if arg.wanted then set('acknowledged', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
-    no_longer_aside(act)
-    convert(kind, amount, voided, refunded)
     -- One that never expires lacks settlements, perhaps: Redis had lost it.
     if kind == 'capture' and number('expires_at') < never then set('expires_at', now + arg.remainder_ttl) end
     if number('captured') + number('voided') == number('amount') then
@@ -110,7 +110,7 @@ if not mine or state == 'done' or state == 'refused' then return answer('stale')
 keep_steps()
 
 if arg.outcome == 'refused' then
-  no_longer_aside(act)
+  no_longer_aside(act, kind)
   count(kind, amount, voided, refunded, -1)
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
   if opens then
