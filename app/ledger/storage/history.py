@@ -11,7 +11,9 @@ from typing import cast
 import structlog
 from redis.client import Pipeline
 
+from app.ledger import names
 from app.ledger.milliseconds import milliseconds
+from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.transaction import Transaction
 from mappers.base import Holds, Verb
@@ -94,6 +96,11 @@ class History:
         self._connection.pipeline(remove)
 
     def _add(self, doubt: Doubt) -> None:
+        def no_list_is_complete(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                pipeline.delete(keys.in_bucket(bucket, "complete"))
+
+        self._connection.pipeline(no_list_is_complete)
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
 
     def _doubted(self, before: dict[str, str], servers: Iterable[Server], now: int) -> str | None:
