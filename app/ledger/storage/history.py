@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -21,6 +22,12 @@ from mappers.base import Holds, Verb
 log = structlog.get_logger()
 
 HISTORY = "gb:history"
+
+# Other processes look, too: the moment that is written never goes back.
+_SEEN = """
+local seen_at = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0'))
+redis.call('HSET', KEYS[1], 'replids', ARGV[1], 'seen_at', string.format('%d', seen_at), 'stopped', '')
+"""
 DOUBTS = "gb:doubts"
 
 # A Redis that is started again this soon after it was last seen has its newest data: a backup is older.
@@ -52,9 +59,14 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
+        self._looking = threading.Lock()
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> list[Doubt]:
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
@@ -63,8 +75,7 @@ class History:
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
-        seen = ["replids", replids, "seen_at", str(now), "stopped", ""]
-        self._connection.call(lambda client: client.hset(HISTORY, items=seen))
+        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now)))
         self._seen_at = now
         return self.doubts()
 
