@@ -96,7 +96,7 @@ def test_what_lags_does_not_add_up_while_settlements_go_on(
     for number in range(12):
         lagging.settle(transaction, "1.00", f"settle-{number}")
         taken.append(clock.now_milliseconds())
-        counted = lagging.storage.standing(lagging.provider.id, CARD).lagging
+        counted = lagging.standing.lagging
         since = [clock.now_milliseconds() - moment for moment in taken]
         assert 100 * sum(age < 2_000 for age in since) <= counted <= 100 * sum(age < 4_000 for age in since)
         clock.go_on(pause)
@@ -110,7 +110,7 @@ def test_what_a_search_shows_can_be_authorized_at_once_but_for_the_last_settleme
     for number in range(count):
         clock.go_on(timedelta(seconds=pause))
         lagging.settle(transaction, "1.00", f"settle-{number}")
-    counted = lagging.storage.standing(lagging.provider.id, CARD).lagging
+    counted = lagging.standing.lagging
     assert 0 < counted <= most
     assert not can_be_authorized(lagging, spendable(lagging) - counted + 1, "order-2")
     assert can_be_authorized(lagging, spendable(lagging) - counted, "order-3")

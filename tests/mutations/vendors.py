@@ -43,8 +43,8 @@ MUTATIONS = [
     Mutation(
         "what is kept is not redeemed of what is reserved for others",
         LEDGER + "attempt.py",
-        "reserved=self._lease.standing.reserved - self._act.set_aside,",
-        "reserved=0,",
+        "        reserved = self._lease.standing.reserved - self._act.set_aside\n",
+        "        reserved = 0\n",
         REFUNDS_IN_PART + "what_is_kept_is_not_taken_of_what_is_reserved_for_others",
     ),
     Mutation(
