@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mappers.http import Answer
@@ -14,6 +15,9 @@ from tests.simulation.transport import Environment
 CARDS = ("card-1", "card-2")
 FIRST_BALANCE = 10_000
 BRL = Currency("BRL", 2)
+
+# Every card was made long ago.
+FIRST_DATE = "2023-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,12 @@ class BackendModel(ABC):
         self.environment = environment
         self.balance = dict.fromkeys(CARDS, FIRST_BALANCE)
         self.effects: list[Effect] = []
+        self.transactions: dict[str, str] = {}  # of each key that was ever run, the ledger's transaction
         self.holds: dict[str, int] = {}  # open ones: key -> minor units
         self.spent_elsewhere = dict.fromkeys(CARDS, 0)
         self.holds_expired = False
         self.suspended: str | None = None  # the card that pays nothing new now
+        self.ended: set[str] = set()  # cards that neither pay nor are given anything any more
         self.refused_payments = False  # because it was suspended
 
     @abstractmethod
@@ -59,6 +65,10 @@ class BackendModel(ABC):
     @property
     def now(self) -> int:
         return self.environment.scheduler.now
+
+    def taken_by(self, transaction_id: str) -> int:
+        """Return what left the cards for one of the ledger's transactions, whoever gave it back."""
+        return -sum(one.change for one in self.effects if self.transactions.get(one.key) == transaction_id)
 
     def move(self, card_id: str, key: str, change: int, *, ours: bool = True) -> None:
         self.balance[card_id] += change
@@ -78,7 +88,33 @@ class BackendModel(ABC):
     def may_pay(self, card_id: str) -> bool:
         """Tell whether a card pays now: asked before each new payment."""
         self.refused_payments |= self.suspended == card_id
-        return self.suspended != card_id
+        return self.suspended != card_id and card_id not in self.ended
+
+    def may_be_given(self, card_id: str) -> bool:
+        """Tell whether new value may be added to a card now. What was taken from it can always be undone."""
+        return card_id not in self.ended
+
+    @property
+    def date(self) -> str:
+        """Now, as most backends write it."""
+        return datetime.fromtimestamp(self.now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    # What people see and do in the vendor's own dashboard.
+
+    @abstractmethod
+    def reference(self, key: str) -> str:
+        """Return the backend's own id of what a step did, "" where it gives none."""
+
+    @abstractmethod
+    def payments(self) -> list[str]:
+        """Return the backend's own ids of what was taken or is held through us, and still stands."""
+
+    @abstractmethod
+    def undo_by_hand(self, payment: str) -> None:
+        """Let somebody give it back in the dashboard."""
+
+    def capture_by_hand(self, payment: str) -> None:
+        """Let somebody take what is held, where the dashboard can."""
 
     def catch_up(self) -> None:
         """Do what the backend would have done by itself by now."""

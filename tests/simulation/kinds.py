@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +14,7 @@ from mappers.http import Answer, HttpBackend
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from tests.simulation.backend_model import BRL, BackendModel, Call
@@ -125,18 +126,21 @@ class SimulatedHttp:
 
         def listening(step: Step, deadline: Deadline) -> Receipt:
             self._keys[self._environment.actor] = step.key
+            if step.origin is not None:
+                self.backend.transactions[step.key] = step.origin.transaction_id
             return run(step, deadline)
 
         return listening
 
 
-def build(kind: Kind, mapper_class: type[Mapper], environment: Environment) -> tuple[Mapper, SimulatedHttp]:
-    """Return the real mapper of a kind, and what its calls go to."""
-    http = SimulatedHttp(environment)
-    mapper = mapper_class("sim", BRL, kind.holds, kind.options)
+def build(
+    provider_id: str, kind: Kind, http: SimulatedHttp, mapper_class: type[Mapper], currency: Currency = BRL, **changed: Any
+) -> Mapper:
+    """Return the real mapper of a kind, whose calls go to `http`. `changed`: its options that are not the kind's."""
+    mapper = mapper_class(provider_id, currency, kind.holds, replace(kind.options, **changed))
     client: Any = vars(mapper)["_client"]
     # A mapper that keeps its client elsewhere would speak to real sockets, and nothing would be simulated.
     assert isinstance(client._http, HttpBackend)
     client._http = http
     mapper.run = http.listen(mapper.run)  # type: ignore[method-assign, assignment]
-    return mapper, http
+    return mapper

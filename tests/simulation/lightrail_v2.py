@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.backend_model import FIRST_DATE, BackendModel, Call
 from tests.simulation.transport import Environment
 
 AUTOMATIC_VOID_DELAY_MS = 10 * 60 * 1000
@@ -49,6 +50,13 @@ class LightrailV2Model(BackendModel):
             if call.method == "POST":
                 return Answer(201, self._post(call), {})
             match call.path:
+                case ("values", card_id):
+                    return Answer(200, self._value(card_id), {})
+                case ("transactions",):
+                    return Answer(200, self._listed(self.entries.values()), {})
+                case ("values", card_id, "transactions"):
+                    moved = [entry for entry in self.entries.values() if entry.card_id == card_id]
+                    return Answer(200, self._listed(entry for entry in moved if entry.json["steps"]), {})
                 case ("transactions", name):
                     return Answer(200, self._shown(name).json, {})
                 case ("transactions", name, "chain"):
@@ -64,11 +72,13 @@ class LightrailV2Model(BackendModel):
             case ("debit",):
                 card_id, amount = body["source"]["valueId"], body["amount"]
                 if not self.may_pay(card_id):
-                    raise _Rejected(409, "ValueFrozen")
+                    raise _Rejected(409, "ValueEnded" if card_id in self.ended else "ValueFrozen")
                 if amount > self.balance[card_id]:
                     raise _Rejected(409, "InsufficientBalance")
                 return self._add(call.key, body, "debit", card_id, -amount)
             case ("credit",):
+                if not self.may_be_given(body["destination"]["valueId"]):
+                    raise _Rejected(409, "ValueEnded")
                 return self._add(call.key, body, "credit", body["destination"]["valueId"], body["amount"])
             case (root, "capture"):
                 hold = self._pending(root)
@@ -93,6 +103,49 @@ class LightrailV2Model(BackendModel):
                 self.holds_expired = True
                 body = {"id": f"automatic-void-{name}"}
                 self._add(entry.key, body, "void", entry.card_id, entry.amount, root=name, ours=False)
+
+    def reference(self, key: str) -> str:
+        return key if key in self.entries else ""
+
+    def payments(self) -> list[str]:
+        taken = (name for name, entry in self.entries.items() if name.startswith("gb-") and entry.kind == "debit")
+        ended = ("void", "reverse")
+        return [name for name in taken if not any(entry.kind in ended for entry in self._chain(name))]
+
+    def undo_by_hand(self, payment: str) -> None:
+        root = self.entries[payment]
+        held = root.json["pending"] and root.key in self.holds
+        self._by_hand(payment, "void" if held else "reverse", root.amount)
+
+    def capture_by_hand(self, payment: str) -> None:
+        if self.entries[payment].key in self.holds:
+            self._by_hand(payment, "capture", 0)
+
+    def _by_hand(self, payment: str, kind: str, change: int) -> None:
+        root = self.entries[payment]
+        body = {"id": f"by-hand-{len(self.entries)}"}
+        self._add(root.key, body, kind, root.card_id, change, root=payment, ours=False)
+
+    def _listed(self, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+        """Return the newest first, as a replica shows them."""
+        return [entry.json for entry in entries if entry.visible_at <= self.now][::-1]
+
+    def _value(self, card_id: str) -> dict[str, Any]:
+        return {
+            "id": card_id,
+            "currency": "BRL",
+            "balance": self.balance[card_id],
+            "code": None,
+            "isGenericCode": False,
+            "active": True,
+            "frozen": self.suspended == card_id,
+            "canceled": False,
+            "startDate": None,
+            "endDate": self.date if card_id in self.ended else None,
+            "createdDate": FIRST_DATE,
+            "usesRemaining": None,
+            "metadata": None,
+        }
 
     def _entry(self, name: str) -> Entry:
         if name not in self.entries:
@@ -130,7 +183,7 @@ class LightrailV2Model(BackendModel):
             "id": name,
             "transactionType": kind,
             "currency": "BRL",
-            "createdDate": "2026-01-01T00:00:00.000Z",
+            "createdDate": self.date[:-4] + "000Z",
             "steps": [] if kind == "capture" else [step],
             "pending": bool(pending),
             "metadata": body.get("metadata"),

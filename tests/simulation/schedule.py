@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.ledger.storage import keys
-from tests.simulation.backend_model import CARDS
 from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, Snapshot, broken
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import MAXIMUM_MOVES, START
-from tests.simulation.system import PROVIDER, System, build_system
+from tests.simulation.system import System, build_system
 
 LONGEST_LINE = 200
 
@@ -35,8 +33,11 @@ class Violation:
 
 def snapshot(system: System) -> Snapshot:
     """Take everything there is to compare, at this moment."""
-    cards = {card_id: system.redis.hgetall(keys.of_card(PROVIDER, card_id)) for card_id in CARDS}
-    return Snapshot(system.kind, system.records(), system.due(), cards, system.backend, system.workload.answers)
+    cards = system.checker.cards()
+    workload = system.workload
+    return Snapshot(
+        system.kind, system.records(), system.due(), cards, system.backend, workload.answers, workload.asked
+    )
 
 
 def run(system: System, seed: int) -> list[str]:
@@ -46,12 +47,19 @@ def run(system: System, seed: int) -> list[str]:
     found = [f"an actor failed with {failure!r}" for failure in system.scheduler.failures]
     if system.scheduler.moves > MAXIMUM_MOVES:
         return [*found, "it does not end"]
+    hazards = system.hazards
+    for hazard in hazards:
+        hazard.aftermath()
     if not system.resolve_everything():
         found.append("not everything is resolved")
-    found += broken(WHEN_RESOLVED, snapshot(system))
+    rules = [rule for hazard in hazards for rule in hazard.rules]
+    last_rules = [rule for hazard in hazards for rule in hazard.last_rules]
+    waived = {rule for hazard in hazards for rule in hazard.waived}
+    found += broken(WHEN_RESOLVED, snapshot(system), waived) + broken(rules, snapshot(system))
     if not system.expire_everything():
         found.append("not everything expires")
-    found += broken(AT_THE_END, snapshot(system))
+    found += broken(AT_THE_END, snapshot(system), waived) + broken([*rules, *last_rules], snapshot(system))
+    found += [what for hazard in hazards for what in hazard.broken]
     return list(dict.fromkeys([*system.checker.found, *found]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeVar, cast
 
 import redis
@@ -180,10 +181,22 @@ class Transport:
 
 
 class VirtualClock:
-    """Replaces the module `time` where deadlines are kept."""
+    """Replaces the module `time` where deadlines are kept, and where a card's dates are compared with today."""
 
     def __init__(self, environment: Environment) -> None:
         self.monotonic = environment.monotonic
+        self.time = environment.monotonic
         self.clock_gettime = lambda _: environment.monotonic()
 
     perf_counter = staticmethod(time.perf_counter)
+
+
+def virtual_datetime(environment: Environment) -> type[datetime]:
+    """Return what replaces the class `datetime` where a card's dates are compared with today."""
+
+    class VirtualDatetime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.fromtimestamp(environment.monotonic(), tz or UTC)
+
+    return VirtualDatetime
