@@ -55,6 +55,7 @@ class BackendModel(ABC):
         self.spent_elsewhere = dict.fromkeys(CARDS, 0)
         self.holds_expired = False
         self.suspended: str | None = None  # the card that pays nothing new now
+        self.takes_nothing_while_suspended = False
         self.ended: set[str] = set()  # cards that neither pay nor are given anything any more
         self.refused_payments = False  # because it was suspended
 
@@ -92,7 +93,9 @@ class BackendModel(ABC):
 
     def may_be_given(self, card_id: str) -> bool:
         """Tell whether new value may be added to a card now. What was taken from it can always be undone."""
-        return card_id not in self.ended
+        switched_off = self.takes_nothing_while_suspended and self.suspended == card_id
+        self.refused_payments |= switched_off
+        return card_id not in self.ended and not switched_off
 
     @property
     def date(self) -> str:

@@ -57,7 +57,7 @@ class LightrailV1Model(BackendModel):
         if value < 0 and not self.may_pay(card_id):
             return _error(400, "CardFrozen")
         if value > 0 and not self.may_be_given(card_id):
-            return _error(400, "CardExpired")
+            return _error(400, "CardNotActive")
         if value + self.balance[card_id] < 0:
             return _error(400, "InsufficientValue")
         kind = "PENDING_CREATE" if call.body.get("pending") else "DRAWDOWN" if value < 0 else "FUND"

@@ -77,8 +77,8 @@ class LightrailV2Model(BackendModel):
                     raise _Rejected(409, "InsufficientBalance")
                 return self._add(call.key, body, "debit", card_id, -amount)
             case ("credit",):
-                if not self.may_be_given(body["destination"]["valueId"]):
-                    raise _Rejected(409, "ValueEnded")
+                if not self.may_be_given(card_id := body["destination"]["valueId"]):
+                    raise _Rejected(409, "ValueEnded" if card_id in self.ended else "ValueFrozen")
                 return self._add(call.key, body, "credit", body["destination"]["valueId"], body["amount"])
             case (root, "capture"):
                 hold = self._pending(root)

@@ -24,9 +24,11 @@ class Violation:
     seed: int
     broken: tuple[str, ...]
     trace: tuple[str, ...]
+    hazards: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        again = f"python -m tests.simulation --kind {self.kind} --seed {self.seed}"
+        switches = "".join(f" --hazard {name}" for name in self.hazards)
+        again = f"python -m tests.simulation --kind {self.kind}{switches} --seed {self.seed}"
         head = f"kind {self.kind}, seed {self.seed}; once more: {again}"
         return "\n".join((head, *self.trace, *(f"BROKEN {what}" for what in self.broken)))
 
@@ -94,7 +96,8 @@ def replay(system: System, seed: int) -> Violation:
     trace = (
         f"{(moment - START) / 1000:12.3f} {actor:16} {_short(what)}" for moment, actor, what in system.scheduler.trace
     )
-    return Violation(system.kind.name, seed, tuple(found), tuple(trace))
+    hazards = tuple(hazard.name for hazard in system.played)
+    return Violation(system.kind.name, seed, tuple(found), tuple(trace), hazards)
 
 
 def _short(what: str) -> str:

@@ -68,6 +68,7 @@ class Answer:
     outcome: str = "no answer"  # done, refused, retry
     value: Any = None
     error: Exception | None = None
+    card_id: str = ""
     credit: bool = False
     received: bool = False
     answered_at: int = 0
@@ -92,7 +93,7 @@ class Workload:
     asked: list[Answer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     workers: int = 0
-    suspends: bool = True  # the card's owner may let it pay nothing for a while
+    suspends: float = 0.3  # how often a card's owner lets it pay nothing for a while
 
     def __post_init__(self) -> None:
         self._rng = self.environment.scheduler.rng
@@ -117,8 +118,13 @@ class Workload:
             scheduler.spawn(f"VTEX {order.name}", order.place, self.gap(), may_crash=False)
         if self.kind.elsewhere:
             scheduler.spawn("shopper", self._spend_elsewhere, may_crash=False)
-        if self._rng.random() < 0.3 and self.suspends:
+        if self._rng.random() < self.suspends:
             scheduler.spawn("card owner", self._suspend, self.gap(), may_crash=False)
+
+    def authorized(self) -> list[Answer]:
+        """Return the debits that VTEX was told of."""
+        told = (answer for answer in self.answers if answer.what == "authorize" and answer.outcome == "done")
+        return list({answer.value: answer for answer in told if not answer.credit}.values())
 
     def carry_out(self, answer: Answer, use_case: Callable[[Deadline], Any]) -> None:
         """Let the service answer a request, as a worker's own call; keep what it says."""
@@ -268,7 +274,7 @@ class Order:
         me = scheduler.current
         assert me is not None
         answer = Answer(what, self._transaction, request_id, amount, scheduler.now)
-        answer.credit = self._operation is Operation.CREDIT
+        answer.card_id, answer.credit = self._card_id, self._operation is Operation.CREDIT
         workload.asked.append(answer)
         self._waiting[me] = answer
 
