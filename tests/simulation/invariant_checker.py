@@ -16,7 +16,7 @@ from tests.simulation.kinds import Kind
 from tests.simulation.transport import Environment
 
 # What the scripts answer that changed the money on record: a transaction opened, an act appended, an outcome recorded.
-CHANGES = {"opened", "accepted", "queued", "ok", "late"}
+CHANGES = {"opened", "accepted", "queued", "ok", "late", "restored"}
 
 
 class InvariantChecker:
@@ -37,6 +37,13 @@ class InvariantChecker:
         self.waived = waived
         self.found: dict[str, None] = {}  # in order
         self._environment.after_script = self._check
+
+    def begin_anew(self, records: Sequence[Transaction], due: Mapping[str, float]) -> None:
+        """Go on after Redis was exchanged for another one, which has these."""
+        self._records = {record.id: record for record in records}
+        self._due = dict(due)
+        self._reserved = {key: self._standing(key)["reserved"] for key in self.standings}
+
 
     def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""

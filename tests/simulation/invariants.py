@@ -111,15 +111,15 @@ def the_backend_agrees_with_each_transaction(snapshot: Snapshot) -> Iterator[str
         moved[effect.key.rpartition("-")[0]] -= effect.change
     for record in snapshot.records:
         taken = sum(moved[oid] for oid in {act.oid for act in record.acts})
-        if record.unresolved is None and taken != _taken(record):
-            yield f"{record.id} ({record.state}): {taken} left the card, {_taken(record)} should have"
+        if record.unresolved is None and taken != taken_by_the_ledger(record):
+            yield f"{record.id} ({record.state}): {taken} left the card, {taken_by_the_ledger(record)} should have"
 
 
 def the_backend_agrees_with_each_card(snapshot: Snapshot) -> Iterator[str]:
     for card_id in CARDS:
         if _parked(snapshot, card_id):
             continue
-        taken = sum(_taken(record) for record in snapshot.records if record.card_id == card_id)
+        taken = sum(taken_by_the_ledger(record) for record in snapshot.records if record.card_id == card_id)
         balance = FIRST_BALANCE - taken - snapshot.backend.spent_elsewhere[card_id]
         if balance != snapshot.backend.balance[card_id]:
             yield f"{card_id} has {snapshot.backend.balance[card_id]}, and should have {balance}"
@@ -224,28 +224,27 @@ def what_vtex_was_never_told_took_nothing(snapshot: Snapshot) -> Iterator[str]:
             record.id not in told
             and record.unresolved is None
             and record.operation is Operation.DEBIT
-            and _taken(record)
+            and taken_by_the_ledger(record)
         ):
-            yield f"{record.id} ({record.state}) took {_taken(record)}, and VTEX was never told"
+            yield f"{record.id} ({record.state}) took {taken_by_the_ledger(record)}, and VTEX was never told"
 
 
 def no_settled_money_goes_back_unasked(snapshot: Snapshot) -> Iterator[str]:
     """Whatever the ledger may have forgotten or believe: this is between VTEX and the backend alone."""
-    for payment in _payments(snapshot):
-        least = payment.settled - payment.canceled_at_most
-        if payment.certain and not snapshot.backend.holds_expired and payment.taken < least:
+    for payment in payments(snapshot):
+        if payment.lacks and not snapshot.backend.holds_expired:
             yield f"{payment}, and {payment.taken} were taken"
 
 
 def what_vtex_gave_back_or_never_settled_is_not_taken(snapshot: Snapshot) -> Iterator[str]:
-    for payment in _payments(snapshot):
+    for payment in payments(snapshot):
         most = min(payment.settled_at_most, payment.amount - payment.canceled)
         if payment.certain and payment.taken > most:
             yield f"{payment}, and {payment.taken} were taken"
 
 
 def nothing_goes_back_that_was_never_taken(snapshot: Snapshot) -> Iterator[str]:
-    for payment in _payments(snapshot):
+    for payment in payments(snapshot):
         if payment.taken < 0:
             yield f"{payment}, and {-payment.taken} were added to the card"
 
@@ -276,13 +275,19 @@ class Payment:
     canceled_at_most: int
     taken: int  # by the backend
     certain: bool  # nothing of it is left for a person
+    last_asked_at: int  # when VTEX last asked for anything of it
+
+    @property
+    def lacks(self) -> bool:
+        """Tell whether settled money went back that nobody asked back."""
+        return self.certain and self.taken < min(self.settled, self.amount) - self.canceled_at_most
 
     def __str__(self) -> str:
         settled, canceled = f"{self.settled} to {self.settled_at_most}", f"{self.canceled} to {self.canceled_at_most}"
         return f"{self.id} of {self.amount}: settled are {settled}, canceled {canceled}"
 
 
-def _payments(snapshot: Snapshot) -> Iterator[Payment]:
+def payments(snapshot: Snapshot) -> Iterator[Payment]:
     by_id = {record.id: record for record in snapshot.records}
     authorized = {one.value: one for one in snapshot.answers if one.what == "authorize" and one.outcome == "done"}
     asked: dict[tuple[str, str], dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
@@ -302,6 +307,7 @@ def _payments(snapshot: Snapshot) -> Iterator[Payment]:
             sum(_at_most(answers) for answers in canceled),
             snapshot.backend.taken_by(name),
             record is None or record.unresolved is None,
+            max(answer.asked_at for answer in snapshot.asked if name in (answer.transaction, answer.value)),
         )
 
 
@@ -321,7 +327,7 @@ def _listed(record: Transaction | None, what: str) -> list[ActRecord]:
     return record.listed(_KINDS[what]) if record else []
 
 
-def _taken(record: Transaction) -> int:
+def taken_by_the_ledger(record: Transaction) -> int:
     """Return what a transaction took off the card by what the ledger says; less than zero for a credit."""
     if record.state not in KNOWN_TO_VTEX:
         return 0

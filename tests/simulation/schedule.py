@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, Snapshot, broken
+from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, broken
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import MAXIMUM_MOVES, START
@@ -33,15 +33,6 @@ class Violation:
         return "\n".join((head, *self.trace, *(f"BROKEN {what}" for what in self.broken)))
 
 
-def snapshot(system: System) -> Snapshot:
-    """Take everything there is to compare, at this moment."""
-    cards = system.checker.cards()
-    workload = system.workload
-    return Snapshot(
-        system.kind, system.records(), system.due(), cards, system.backend, workload.answers, workload.asked
-    )
-
-
 def run(system: System, seed: int) -> list[str]:
     """Run one schedule and return what it broke."""
     system.reset(seed)
@@ -57,10 +48,12 @@ def run(system: System, seed: int) -> list[str]:
     rules = [rule for hazard in hazards for rule in hazard.rules]
     last_rules = [rule for hazard in hazards for rule in hazard.last_rules]
     waived = {rule for hazard in hazards for rule in hazard.waived}
-    found += broken(WHEN_RESOLVED, snapshot(system), waived) + broken(rules, snapshot(system))
+    found += broken(WHEN_RESOLVED, system.snapshot(), waived) + broken(rules, system.snapshot())
     if not system.expire_everything():
         found.append("not everything expires")
-    found += broken(AT_THE_END, snapshot(system), waived) + broken([*rules, *last_rules], snapshot(system))
+    found += broken(AT_THE_END, system.snapshot(), waived) + broken([*rules, *last_rules], system.snapshot())
+    for hazard in hazards:
+        hazard.finale()
     found += [what for hazard in hazards for what in hazard.broken]
     return list(dict.fromkeys([*system.checker.found, *found]))
 

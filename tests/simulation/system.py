@@ -32,6 +32,7 @@ from providers.provider import Policy, Provider
 from providers.registry import Registry
 from tests.simulation.backend_model import BRL, BackendModel
 from tests.simulation.invariant_checker import InvariantChecker
+from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind, SimulatedHttp, build
 from tests.simulation.mutants import StorageWithoutIntents, check, executor_module, mapper_class, scripts
 from tests.simulation.safeties import Safety
@@ -73,6 +74,7 @@ class System:
     mapper: Mapper
     http: SimulatedHttp
     checker: InvariantChecker
+    bytes_client: redis.Redis  # of the same Redis, for what is no text
     played: Sequence[type[Hazard]] = ()
     counts: Counter[str] = field(default_factory=Counter)
     hazards: list[Hazard] = field(default_factory=list)  # of this schedule
@@ -132,6 +134,19 @@ class System:
         """Return a provider as the file would describe it."""
         return Provider(name, "Simulated", currency, mapper, (), policy or self.policy)
 
+    def history_changes(self) -> None:
+        """Let everybody know that Redis is another one now, or began anew."""
+        self.environment.history += 1
+        with self.harness():
+            self.checker.begin_anew(self.records(), self.due())
+
+    @contextmanager
+    def harness(self) -> Iterator[None]:
+        """Let the harness itself ask Redis, in the middle of a schedule: that takes no time and never fails."""
+        actor, self.scheduler.current = self.scheduler.current, None
+        yield
+        self.scheduler.current = actor
+
     def run(self) -> None:
         """Run a schedule until every actor is done."""
         self.workload.start()
@@ -157,6 +172,13 @@ class System:
         everything = [keys.in_bucket(bucket, "due") for bucket in range(names.BUCKETS)]
         queues = [self.redis.zrange(key, 0, -1, withscores=True) for key in everything]
         return {identity: score for queue in queues for identity, score in queue}
+
+    def snapshot(self) -> Snapshot:
+        """Take everything there is to compare, at this moment."""
+        workload, cards = self.workload, self.checker.cards()
+        return Snapshot(
+            self.kind, self.records(), self.due(), cards, self.backend, workload.answers, workload.asked
+        )
 
     def events(self) -> set[str]:
         """Return what happened to the transactions on record."""
@@ -288,7 +310,8 @@ def build_system(
         mock.patch.object(wiring, "Storage", storage),
         mock.patch.object(wiring, "Executor", partial(module.Executor, sleep=environment.sleep)),
         client,
+        redis.Redis.from_url(url, single_connection_client=True) as raw,
     ):
         processes = [wiring.build(settings, registry, url) for _ in range(PROCESSES)]
         checker = InvariantChecker(kind, client, environment)
-        yield System(kind, client, environment, registry, processes, mapper, http, checker, hazards)
+        yield System(kind, client, environment, registry, processes, mapper, http, checker, raw, hazards)

@@ -22,7 +22,6 @@ from tests.simulation.invariants import ALWAYS, AT_THE_END, WHEN_RESOLVED, broke
 from tests.simulation.kinds import KINDS
 from tests.simulation.reference_model import Change, Payment
 from tests.simulation.safeties import SAFETIES
-from tests.simulation.schedule import snapshot
 from tests.simulation.system import PROVIDER, System, build_system
 from tests.simulation.workload import RETRYABLE, Answer, entries
 
@@ -138,14 +137,14 @@ class Machine(RuleBasedStateMachine):
         assert self.system.resolve_everything()
         for payment in self.known:
             self.look_at(payment, PlannedFault())
-        assert not broken(WHEN_RESOLVED, snapshot(self.system))
+        assert not broken(WHEN_RESOLVED, self.system.snapshot())
 
     # What must be true.
 
     @invariant()
     def the_invariants_hold(self) -> None:
         assert not self.system.checker.found
-        assert not broken(ALWAYS, snapshot(self.system))
+        assert not broken(ALWAYS, self.system.snapshot())
 
     @invariant()
     def nobody_can_spend_more_than_there_is(self) -> None:
@@ -156,7 +155,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.resolve_everything()
         assert self.system.expire_everything()
-        assert not broken(AT_THE_END, snapshot(self.system))
+        assert not broken(AT_THE_END, self.system.snapshot())
         taken = sum(payment.total("settle") - self.refunded(payment) for payment in self.known if not payment.credit)
         added = [payment.amount - payment.given_back for payment in self.payments if payment.credit and payment.id]
         unsure = sum(payment.amount for payment in self.payments if payment.credit and not payment.certain)

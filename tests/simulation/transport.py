@@ -32,11 +32,13 @@ class Environment:
         self.scheduler = scheduler
         self.bounded = bounded
         self.faults = FaultInjector(scheduler.rng)
+        self.history = 0  # of Redis: another number is another server, or one that began anew
         # Gets the keys and the answer of each script before anybody else may move.
         self.after_script: Callable[[Sequence[str], list[Any]], None] = lambda _keys, _answer: None
 
     def reset(self, seed: int) -> None:
         self.scheduler.reset(seed)
+        self.history = 0
         self.faults = FaultInjector(self.scheduler.rng, bounded=self.bounded)
 
     @property

@@ -1,8 +1,10 @@
 """What the plain schedules never do: each hazard is switched on by its name, and says what it makes of the world."""
 
 from tests.simulation.hazards.hazard import Hazard
+from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
 from tests.simulation.hazards.people import ActsByHand, DecideAtOnce, Decides
 from tests.simulation.hazards.providers import ForeignCredentials, SharedAccount
+from tests.simulation.hazards.reconciling import GivesEverythingBack, Reconciles
 
 HAZARDS: dict[str, type[Hazard]] = {
     hazard.name: hazard
@@ -12,6 +14,11 @@ HAZARDS: dict[str, type[Hazard]] = {
         ActsByHand,
         SharedAccount,
         ForeignCredentials,
+        Reconciles,
+        GivesEverythingBack,
+        LosesEverything,
+        FailsOver,
+        OldBackup,
     )
 }
 

@@ -51,6 +51,9 @@ class Hazard:
     def aftermath(self) -> None:
         """Put right what is to be put right once every actor is done, without any more faults."""
 
+    def finale(self) -> None:
+        """Do what is to be done last of all."""
+
     def is_held_for_good(self, record: Transaction) -> bool:
         """Tell whether the policy does not give back what this transaction holds."""
         return False
