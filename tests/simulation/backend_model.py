@@ -56,6 +56,7 @@ class BackendModel(ABC):
         self.holds_expired = False
         self.suspended: str | None = None  # the card that pays nothing new now
         self.takes_nothing_while_suspended = False
+        self.ends_at: int | None = None  # when every card ends, if ever; it tells so
         self.ended: set[str] = set()  # cards that neither pay nor are given anything any more
         self.refused_payments = False  # because it was suspended
 
@@ -89,18 +90,26 @@ class BackendModel(ABC):
     def may_pay(self, card_id: str) -> bool:
         """Tell whether a card pays now: asked before each new payment."""
         self.refused_payments |= self.suspended == card_id
-        return self.suspended != card_id and card_id not in self.ended
+        return self.suspended != card_id and not self.has_ended(card_id)
+
+    def has_ended(self, card_id: str) -> bool:
+        return card_id in self.ended or (self.ends_at is not None and self.ends_at <= self.now)
+
+    @property
+    def last_day(self) -> str | None:
+        """When every card ends, as most backends write it."""
+        return None if self.ends_at is None else _written(self.ends_at)
 
     def may_be_given(self, card_id: str) -> bool:
         """Tell whether new value may be added to a card now. What was taken from it can always be undone."""
         switched_off = self.takes_nothing_while_suspended and self.suspended == card_id
         self.refused_payments |= switched_off
-        return card_id not in self.ended and not switched_off
+        return not self.has_ended(card_id) and not switched_off
 
     @property
     def date(self) -> str:
         """Now, as most backends write it."""
-        return datetime.fromtimestamp(self.now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return _written(self.now)
 
     # What people see and do in the vendor's own dashboard.
 
@@ -113,11 +122,20 @@ class BackendModel(ABC):
         """Return the backend's own ids of what was taken or is held through us, and still stands."""
 
     @abstractmethod
+    def is_held(self, payment: str) -> bool:
+        """Tell whether it is held, and not taken yet."""
+
+    @abstractmethod
     def undo_by_hand(self, payment: str) -> None:
         """Let somebody give it back in the dashboard."""
 
     def capture_by_hand(self, payment: str) -> None:
-        """Let somebody take what is held, where the dashboard can."""
+        """Let somebody take what is held in the dashboard."""
+        raise NotImplementedError
 
     def catch_up(self) -> None:
         """Do what the backend would have done by itself by now."""
+
+
+def _written(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -98,6 +98,9 @@ class LightrailDraftModel(BackendModel):
     def payments(self) -> list[str]:
         return [name for name, posting in self._postings.items() if posting.key in self.holds]
 
+    def is_held(self, payment: str) -> bool:
+        return True
+
     def undo_by_hand(self, payment: str) -> None:
         self._by_hand(payment, "void")
 
@@ -123,5 +126,5 @@ class LightrailDraftModel(BackendModel):
         return posting.json | ({"pending": posting.ended} if posting.ended and posting.ended_at <= self.now else {})
 
     def _store(self, card_id: str) -> dict[str, Any]:
-        frozen = self.suspended == card_id or card_id in self.ended
+        frozen = self.suspended == card_id or self.has_ended(card_id)
         return {"valueStoreId": card_id, "currency": "BRL", "value": self.balance[card_id], "frozen": frozen}

@@ -72,12 +72,14 @@ class LightrailV1Model(BackendModel):
         taken = (made for made in self.made.values() if made.key and not made.ended and made.json["value"] < 0)
         return [made.json["transactionId"] for made in taken]
 
+    def is_held(self, payment: str) -> bool:
+        return bool(self._named(payment).json["transactionType"] == "PENDING_CREATE")
+
     def undo_by_hand(self, payment: str) -> None:
-        self._by_hand(payment, "void" if self._named(payment).json["transactionType"] == "PENDING_CREATE" else "refund")
+        self._by_hand(payment, "void" if self.is_held(payment) else "refund")
 
     def capture_by_hand(self, payment: str) -> None:
-        if self._named(payment).json["transactionType"] == "PENDING_CREATE":
-            self._by_hand(payment, "capture")
+        self._by_hand(payment, "capture")
 
     def _by_hand(self, payment: str, how: str) -> None:
         target = self._named(payment)
@@ -138,7 +140,7 @@ class LightrailV1Model(BackendModel):
         return Answer(201, {"transaction": json}, {})
 
     def _details(self, card_id: str) -> dict[str, Any]:
-        state = "EXPIRED" if card_id in self.ended else "FROZEN" if self.suspended == card_id else "ACTIVE"
+        state = "EXPIRED" if self.has_ended(card_id) else "FROZEN" if self.suspended == card_id else "ACTIVE"
         store = {"valueStoreType": "PRINCIPAL", "value": self.balance[card_id], "state": state}
         return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "valueStores": [store]}
 

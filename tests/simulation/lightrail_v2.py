@@ -72,13 +72,13 @@ class LightrailV2Model(BackendModel):
             case ("debit",):
                 card_id, amount = body["source"]["valueId"], body["amount"]
                 if not self.may_pay(card_id):
-                    raise _Rejected(409, "ValueEnded" if card_id in self.ended else "ValueFrozen")
+                    raise _Rejected(409, "ValueEnded" if self.has_ended(card_id) else "ValueFrozen")
                 if amount > self.balance[card_id]:
                     raise _Rejected(409, "InsufficientBalance")
                 return self._add(call.key, body, "debit", card_id, -amount)
             case ("credit",):
                 if not self.may_be_given(card_id := body["destination"]["valueId"]):
-                    raise _Rejected(409, "ValueEnded" if card_id in self.ended else "ValueFrozen")
+                    raise _Rejected(409, "ValueEnded" if self.has_ended(card_id) else "ValueFrozen")
                 return self._add(call.key, body, "credit", body["destination"]["valueId"], body["amount"])
             case (root, "capture"):
                 hold = self._pending(root)
@@ -112,14 +112,14 @@ class LightrailV2Model(BackendModel):
         ended = ("void", "reverse")
         return [name for name in taken if not any(entry.kind in ended for entry in self._chain(name))]
 
+    def is_held(self, payment: str) -> bool:
+        return self.entries[payment].key in self.holds
+
     def undo_by_hand(self, payment: str) -> None:
-        root = self.entries[payment]
-        held = root.json["pending"] and root.key in self.holds
-        self._by_hand(payment, "void" if held else "reverse", root.amount)
+        self._by_hand(payment, "void" if self.is_held(payment) else "reverse", self.entries[payment].amount)
 
     def capture_by_hand(self, payment: str) -> None:
-        if self.entries[payment].key in self.holds:
-            self._by_hand(payment, "capture", 0)
+        self._by_hand(payment, "capture", 0)
 
     def _by_hand(self, payment: str, kind: str, change: int) -> None:
         root = self.entries[payment]
@@ -141,7 +141,7 @@ class LightrailV2Model(BackendModel):
             "frozen": self.suspended == card_id,
             "canceled": False,
             "startDate": None,
-            "endDate": self.date if card_id in self.ended else None,
+            "endDate": self.date if self.has_ended(card_id) else self.last_day,
             "createdDate": FIRST_DATE,
             "usesRemaining": None,
             "metadata": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
@@ -127,6 +127,11 @@ class System:
         self.workload = Workload(self.environment, self.ledger, self.registry, self.backend, self.kind, [PROVIDER])
         self.checker.reset(self.backend, {rule for hazard in self.played for rule in hazard.waived})
         self.hazards = [hazard(self) for hazard in self.played]
+
+    def change_policy(self, **changed: Any) -> None:
+        """Let the file say something else from now on."""
+        self.policy = replace(self.policy, **changed)
+        self.registry.serve(*(replace(provider, policy=self.policy) for provider in self.registry.all()))
 
     def provider_with(
         self, mapper: Mapper, *, name: str = PROVIDER, currency: Currency = BRL, policy: Policy | None = None

@@ -63,6 +63,9 @@ class VaucharModel(BackendModel):
     def payments(self) -> list[str]:
         return [one.id for one in self._redemptions.values() if one.sent.startswith("gb-")]
 
+    def is_held(self, payment: str) -> bool:
+        return False
+
     def undo_by_hand(self, payment: str) -> None:
         redemption = self._redemptions.pop(payment)
         self.move(redemption.card_id, redemption.sent, redemption.amount, ours=False)
@@ -84,4 +87,8 @@ class VaucharModel(BackendModel):
     def _card(self, card_id: str) -> dict[str, Any]:
         balance = str(BRL.to_decimal(self.balance[card_id]))
         active = "0" if self.suspended == card_id or card_id in self.ended else "1"
-        return {"id": card_id, "type": "gift-card", "currency": "BRL", "balance": balance, "active_status": active}
+        ends = (self.ends_at or 0) // 1000
+        return {"id": card_id, "type": "gift-card", "currency": "BRL", "balance": balance} | {
+            "active_status": active,
+            "expiry_time": ends,
+        }

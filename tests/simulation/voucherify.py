@@ -79,6 +79,9 @@ class VoucherifyModel(BackendModel):
     def payments(self) -> list[str]:
         return [one.id for one in self._redemptions.values() if one.key and not one.rollback]
 
+    def is_held(self, payment: str) -> bool:
+        return False
+
     def undo_by_hand(self, payment: str) -> None:
         redemption = self._redemptions[payment]
         redemption.rollback, redemption.undone_at = f"rr-{redemption.id}", self._shows_at()
@@ -167,6 +170,7 @@ class VoucherifyModel(BackendModel):
             "type": "GIFT_VOUCHER",
             "gift": {"balance": self._balance_shown(card_id)},
             "active": self.suspended != card_id and card_id not in self.ended,
+            "expiration_date": self.last_day,
         }
 
 

@@ -29,7 +29,7 @@ from tests.simulation.transport import Environment
 REFUSALS = (Refused, AmountExceeded, RequestConflict, TransactionNotFound)
 RETRYABLE = (BackendUnavailable, OutcomeUnknown, Unresolved, LedgerUnavailable)
 
-SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 # Ours are multiples of this, those of shops are not: where nothing but the amount tells them apart, nobody can.
 OURS = 100
 ELSEWHERE = (7, 1_013, 2_539)

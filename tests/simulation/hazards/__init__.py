@@ -1,8 +1,9 @@
 """What the plain schedules never do: each hazard is switched on by its name, and says what it makes of the world."""
 
+from tests.simulation.hazards.cards import CardEnds, CardWithAnEnd, Dashboard
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
-from tests.simulation.hazards.people import ActsByHand, DecideAtOnce, Decides
+from tests.simulation.hazards.people import ActsByHand, BreaksPromises, DecideAtOnce, Decides
 from tests.simulation.hazards.providers import ForeignCredentials, SharedAccount
 from tests.simulation.hazards.reconciling import GivesEverythingBack, Reconciles
 
@@ -11,6 +12,7 @@ HAZARDS: dict[str, type[Hazard]] = {
     for hazard in (
         Decides,
         DecideAtOnce,
+        BreaksPromises,
         ActsByHand,
         SharedAccount,
         ForeignCredentials,
@@ -19,6 +21,9 @@ HAZARDS: dict[str, type[Hazard]] = {
         LosesEverything,
         FailsOver,
         OldBackup,
+        CardEnds,
+        CardWithAnEnd,
+        Dashboard,
     )
 }
 

@@ -23,7 +23,7 @@ FOR_GOOD_MS = 10 * 365 * 86_400_000
 def no_order_is_lost(snapshot: Snapshot) -> Iterator[str]:
     by_id = {record.id: record for record in snapshot.records}
     for answer in snapshot.answers:
-        if answer.what == "authorize" and answer.outcome == "done":
+        if answer.what == "authorize" and answer.outcome == "done" and answer.received:
             record = by_id.get(answer.value)
             if record is None or record.state not in KNOWN_TO_VTEX:
                 yield f"{answer.value} was approved to VTEX, and is {record and record.state}"
@@ -103,6 +103,11 @@ class FailsOver(Reconciles):
     @classmethod
     def fits(cls, kind: Kind) -> bool:
         return kind.name not in SILENT
+
+    def prepare(self) -> None:
+        """What was only promised, and is forgotten, nobody can know of."""
+        self.system.change_policy(settle="capture")
+        self._fell_back_at = self.scheduler.now
 
     def start(self) -> None:
         moment = self.sometime()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -12,10 +11,12 @@ from app.admin.transactions.by_hand import NotPossible
 from app.ledger.errors import LedgerUnavailable, TransactionNotFound
 from app.ledger.names import step_key
 from app.ledger.transaction import MOVES_MONEY, ActRecord, ActState, Transaction
-from mappers.base import MapperError
+from mappers.base import Holds, MapperError
 from tests.simulation.backend_model import BRL
 from tests.simulation.hazards.hazard import Hazard
+from tests.simulation import invariants
 from tests.simulation.invariants import Snapshot
+from tests.simulation.kinds import Kind
 from tests.simulation.workload import REFUSALS, RETRYABLE, Answer
 
 # Whatever is parked, a person who tells the truth is done with it after this many rounds.
@@ -60,11 +61,10 @@ class Decides(Hazard):
 
     def prepare(self) -> None:
         """Let more be parked: what the policy gives back soon, to a card that is switched off for a while."""
-        system, ttl = self.system, timedelta(seconds=self.rng.choice((20, 60, 600)))
-        system.policy = replace(system.policy, authorization_ttl=ttl, remainder_ttl=ttl)
-        system.registry.serve(system.provider_with(system.mapper))
-        system.backend.takes_nothing_while_suspended = True
-        system.workload.suspends = 0.8
+        ttl = timedelta(seconds=self.rng.choice((20, 60, 600)))
+        self.system.change_policy(authorization_ttl=ttl, remainder_ttl=ttl, settle="capture")
+        self.system.backend.takes_nothing_while_suspended = True
+        self.system.workload.suspends = 0.8
 
     def start(self) -> None:
         for person in self.people:
@@ -124,6 +124,43 @@ class DecideAtOnce(Decides):
 
     name = "people-decide-at-once"
     people = ("ana", "ben", "cleo")
+
+
+class BreaksPromises(Decides):
+    """Settlements are promised (`settle = "accept"`), and the hold is gone when they are to be done: its time was over,
+    or somebody gave it back in the dashboard.
+
+    Expected: a person gives the promise up. Nothing is left open, and nothing goes back that was never taken.
+    """
+
+    name = "broken-promise"
+    waived = (
+        invariants.what_vtex_was_told_of_a_change_is_true,
+        invariants.no_list_ever_missed_or_made_up_anything,
+        invariants.the_backend_agrees_with_each_transaction,
+        invariants.the_backend_agrees_with_each_card,
+    )
+
+    @classmethod
+    def fits(cls, kind: Kind) -> bool:
+        return kind.holds is Holds.NATIVE
+
+    def prepare(self) -> None:
+        self.system.change_policy(settle="accept")
+
+    def start(self) -> None:
+        super().start()
+        self.scheduler.spawn("the vendor's dashboard", self._give_back, self.sometime(), may_crash=False)
+
+    def _give_back(self) -> None:
+        backend = self.system.backend
+        for _ in range(self.rng.randrange(1, 4)):
+            if backend.holds and (held := [one for one in backend.payments() if backend.is_held(one)]):
+                payment = self.rng.choice(held)
+                self.scheduler.note("somebody gives back", payment)
+                backend.undo_by_hand(payment)
+                backend.holds_expired = True
+            self.scheduler.sleep(self.system.workload.gap())
 
 
 class ActsByHand(Decides):
