@@ -72,6 +72,12 @@ class BackendModel(ABC):
         """Return what left the cards for one of the ledger's transactions, whoever gave it back."""
         return -sum(one.change for one in self.effects if self.transactions.get(one.key) == transaction_id)
 
+    def is_whole(self, payment: str) -> bool:
+        """Tell whether nothing of the transaction of a payment was given back yet."""
+        key = self.payments()[payment]
+        taken = -sum(one.change for one in self.effects if one.key == key)
+        return 0 < taken == self.taken_by(self.transactions[key])
+
     def move(self, card_id: str, key: str, change: int, *, ours: bool = True) -> None:
         self.balance[card_id] += change
         self.effects.append(Effect(key, change, ours))
@@ -118,8 +124,8 @@ class BackendModel(ABC):
         """Return the backend's own id of what a step did, "" where it gives none."""
 
     @abstractmethod
-    def payments(self) -> list[str]:
-        """Return the backend's own ids of what was taken or is held through us, and still stands."""
+    def payments(self) -> dict[str, str]:
+        """Return the backend's own ids of what was taken or is held through us and still stands, each with its key."""
 
     @abstractmethod
     def is_held(self, payment: str) -> bool:

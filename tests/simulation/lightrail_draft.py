@@ -95,8 +95,8 @@ class LightrailDraftModel(BackendModel):
     def reference(self, key: str) -> str:
         return key if key in self._postings else ""
 
-    def payments(self) -> list[str]:
-        return [name for name, posting in self._postings.items() if posting.key in self.holds]
+    def payments(self) -> dict[str, str]:
+        return {name: posting.key for name, posting in self._postings.items() if posting.key in self.holds}
 
     def is_held(self, payment: str) -> bool:
         return True

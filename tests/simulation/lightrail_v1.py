@@ -68,9 +68,9 @@ class LightrailV1Model(BackendModel):
     def reference(self, key: str) -> str:
         return next((str(made.json["transactionId"]) for made in self.made.values() if made.key == key), "")
 
-    def payments(self) -> list[str]:
+    def payments(self) -> dict[str, str]:
         taken = (made for made in self.made.values() if made.key and not made.ended and made.json["value"] < 0)
-        return [made.json["transactionId"] for made in taken]
+        return {made.json["transactionId"]: made.key for made in taken}
 
     def is_held(self, payment: str) -> bool:
         return bool(self._named(payment).json["transactionType"] == "PENDING_CREATE")
@@ -86,6 +86,7 @@ class LightrailV1Model(BackendModel):
         name = f"by-hand-{len(self.made)}"
         call = Call("POST", (), {}, {"userSuppliedId": name}, target.key)
         self._end(target.json["cardId"], (), call, payment, ENDINGS[how], ours=False)
+        self.made[name].visible_at = self.now
 
     def _named(self, payment: str) -> Made:
         return next(made for made in self.made.values() if made.json["transactionId"] == payment)

@@ -107,10 +107,11 @@ class LightrailV2Model(BackendModel):
     def reference(self, key: str) -> str:
         return key if key in self.entries else ""
 
-    def payments(self) -> list[str]:
+    def payments(self) -> dict[str, str]:
         taken = (name for name, entry in self.entries.items() if name.startswith("gb-") and entry.kind == "debit")
         ended = ("void", "reverse")
-        return [name for name in taken if not any(entry.kind in ended for entry in self._chain(name))]
+        standing = (name for name in taken if not any(entry.kind in ended for entry in self._chain(name)))
+        return {name: self.entries[name].key for name in standing}
 
     def is_held(self, payment: str) -> bool:
         return self.entries[payment].key in self.holds
@@ -125,6 +126,7 @@ class LightrailV2Model(BackendModel):
         root = self.entries[payment]
         body = {"id": f"by-hand-{len(self.entries)}"}
         self._add(root.key, body, kind, root.card_id, change, root=payment, ours=False)
+        self.entries[body["id"]].visible_at = self.now
 
     def _listed(self, entries: Iterable[Entry]) -> list[dict[str, Any]]:
         """Return the newest first, as a replica shows them."""

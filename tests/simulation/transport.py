@@ -32,13 +32,14 @@ class Environment:
         self.scheduler = scheduler
         self.bounded = bounded
         self.faults = FaultInjector(scheduler.rng)
+        self.redis_ahead_ms = 0  # by how much its clock is ahead
         self.history = 0  # of Redis: another number is another server, or one that began anew
         # Gets the keys and the answer of each script before anybody else may move.
         self.after_script: Callable[[Sequence[str], list[Any]], None] = lambda _keys, _answer: None
 
     def reset(self, seed: int) -> None:
         self.scheduler.reset(seed)
-        self.history = 0
+        self.history = self.redis_ahead_ms = 0
         self.faults = FaultInjector(self.scheduler.rng, bounded=self.bounded)
 
     @property
@@ -84,7 +85,7 @@ class SimulatedConnection(Connection):
 
         def run(keys: Sequence[str], argument: str) -> list[Any]:
             def command(client: redis.Redis) -> Any:
-                seconds, milliseconds = divmod(self._environment.scheduler.now, 1000)
+                seconds, milliseconds = divmod(self.now_milliseconds(), 1000)
                 answer = client.evalsha(digest, len(keys), *keys, argument, seconds, milliseconds * 1000)
                 self._environment.after_script(keys, answer)
                 return answer
@@ -110,7 +111,7 @@ class SimulatedConnection(Connection):
         return result
 
     def now_milliseconds(self) -> int:
-        return self._environment.scheduler.now
+        return self._environment.scheduler.now + self._environment.redis_ahead_ms
 
 
 class Transport:

@@ -60,8 +60,8 @@ class VaucharModel(BackendModel):
     def reference(self, key: str) -> str:
         return next((one.id for one in self._redemptions.values() if one.sent == key), "")
 
-    def payments(self) -> list[str]:
-        return [one.id for one in self._redemptions.values() if one.sent.startswith("gb-")]
+    def payments(self) -> dict[str, str]:
+        return {one.id: one.sent for one in self._redemptions.values() if one.sent.startswith("gb-")}
 
     def is_held(self, payment: str) -> bool:
         return False

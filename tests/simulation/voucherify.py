@@ -76,15 +76,15 @@ class VoucherifyModel(BackendModel):
     def reference(self, key: str) -> str:
         return next((one.id for one in self._redemptions.values() if one.key == key), "")
 
-    def payments(self) -> list[str]:
-        return [one.id for one in self._redemptions.values() if one.key and not one.rollback]
+    def payments(self) -> dict[str, str]:
+        return {one.id: one.key for one in self._redemptions.values() if one.key and not one.rollback}
 
     def is_held(self, payment: str) -> bool:
         return False
 
     def undo_by_hand(self, payment: str) -> None:
         redemption = self._redemptions[payment]
-        redemption.rollback, redemption.undone_at = f"rr-{redemption.id}", self._shows_at()
+        redemption.rollback, redemption.undone_at = f"rr-{redemption.id}", self.now
         self.move(redemption.card_id, redemption.key, redemption.amount, ours=False)
         details = {"redemption": {"id": redemption.id}, "rollback": {"id": redemption.rollback}}
         self._list(redemption.card_id, "CREDITS_REFUND", redemption.amount, details)

@@ -103,6 +103,10 @@ class Workload:
         """Return how long somebody waits before the next thing, in milliseconds."""
         return self._rng.randrange(*self._rng.choice(self.profile.gaps))
 
+    def may_authorize(self, request_id: str) -> bool:
+        """Tell whether VTEX begins orders now; asked before each authorization. A hazard may say no for a while."""
+        return True
+
     def provider(self, provider_id: str) -> Provider:
         """Return a provider as the file describes it now."""
         found = self.registry.get(provider_id)
@@ -187,6 +191,8 @@ class Order:
 
     def _authorize(self) -> bool:
         for _ in range(self._rng.randrange(1, 6)):
+            while not self._workload.may_authorize(self.name):
+                self._scheduler.sleep(self._workload.gap() + SECOND)
             answer = self._ask(
                 "authorize",
                 self.name,

@@ -1,6 +1,8 @@
 """What the plain schedules never do: each hazard is switched on by its name, and says what it makes of the world."""
 
 from tests.simulation.hazards.cards import CardEnds, CardWithAnEnd, Dashboard
+from tests.simulation.hazards.changed_file import AccountChanges, DigitsChange, HoldsChange
+from tests.simulation.hazards.clocks import Forgets, RedisClockJumps, ShortHolds
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
 from tests.simulation.hazards.people import ActsByHand, BreaksPromises, DecideAtOnce, Decides
@@ -24,6 +26,12 @@ HAZARDS: dict[str, type[Hazard]] = {
         CardEnds,
         CardWithAnEnd,
         Dashboard,
+        HoldsChange,
+        DigitsChange,
+        AccountChanges,
+        RedisClockJumps,
+        ShortHolds,
+        Forgets,
     )
 }
 
