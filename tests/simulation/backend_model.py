@@ -12,7 +12,7 @@ from mappers.http import Answer
 from mappers.money import Currency
 from tests.simulation.transport import Environment
 
-CARDS = ("card-1", "card-2")
+CARDS = ("card-1", "card-2", "card-3")
 FIRST_BALANCE = 10_000
 BRL = Currency("BRL", 2)
 

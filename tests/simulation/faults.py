@@ -65,6 +65,11 @@ class FaultInjector:
     def _rate(self, rare: float, frequent: float) -> float:
         return self._rng.choice((0.0, 0.0, rare, frequent))
 
+    def calm(self) -> None:
+        """Let nobody crash or stall, and Redis always answer."""
+        self._crash = self._stall = 0.0
+        self._commands_fail = {}
+
     def crashes(self) -> bool:
         return self._happens(self._crash)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from mappers.base import Holds, Mapper, Receipt, Secret, Step
+from mappers.base import BackendUnavailable, Holds, Mapper, OutcomeUnknown, Receipt, Secret, Step
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
@@ -102,6 +102,7 @@ class SimulatedHttp:
         self._transport = Transport(environment)
         self._keys: dict[Actor | None, str] = {}
         self.backend: BackendModel
+        self.hangs = False
 
     def call(
         self,
@@ -118,6 +119,9 @@ class SimulatedHttp:
         key = self._keys.get(self._environment.actor, "")
         parts = tuple(unquote(part) for part in path.split("/")[1:])
         call = Call(method, parts, query or {}, body, key if moves_money else "")
+        if self.hangs and self._environment.actor is not None:
+            self._environment.pass_time(int(deadline.remaining_seconds() * 1000))
+            raise OutcomeUnknown("no answer") if moves_money else BackendUnavailable("no answer")
         send = self._transport.write if moves_money else self._transport.read
         return send(f"{method} {path} {key}".strip(), lambda: self.backend.answer(call), deadline)
 

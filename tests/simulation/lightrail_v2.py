@@ -43,6 +43,7 @@ class LightrailV2Model(BackendModel):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.entries: dict[str, Entry] = {}
+        self.writes_lag = False  # look-ups before a write go to the replica, too
 
     def answer(self, call: Call) -> Answer:
         self.catch_up()
@@ -89,7 +90,7 @@ class LightrailV2Model(BackendModel):
                 hold = self._pending(root)
                 return self._add(call.key, body, "void", hold.card_id, hold.amount, root=root)
             case (target, "reverse"):
-                root = self._entry(target).root
+                root = self._looked_up(target).root
                 if any(entry.kind == "reverse" for entry in self._chain(root)):
                     raise _Rejected(409, "TransactionReversed")
                 first = self.entries[root]
@@ -154,6 +155,10 @@ class LightrailV2Model(BackendModel):
             raise _Rejected(404, "TransactionNotFound")
         return self.entries[name]
 
+    def _looked_up(self, name: str) -> Entry:
+        """Return a transaction as a write finds it."""
+        return self._shown(name) if self.writes_lag else self._entry(name)
+
     def _shown(self, name: str) -> Entry:
         """Return a transaction as a replica shows it."""
         entry = self._entry(name)
@@ -165,7 +170,7 @@ class LightrailV2Model(BackendModel):
         return [entry for entry in self.entries.values() if entry.root == root]
 
     def _pending(self, root: str) -> Entry:
-        hold = self._entry(root)
+        hold = self._looked_up(root)
         for entry in self._chain(root):
             if entry.kind in ("capture", "void"):
                 raise _Rejected(409, "TransactionCaptured" if entry.kind == "capture" else "TransactionVoided")

@@ -21,6 +21,9 @@ T = TypeVar("T")
 # How often something else may happen between what Redis does and its answer.
 LONG_WAY_BACK = 0.5
 
+# How long a client waits for Redis.
+REDIS_TIMEOUT_MS = 300
+
 CLOCK = "redis.call('TIME')"
 
 
@@ -32,14 +35,15 @@ class Environment:
         self.scheduler = scheduler
         self.bounded = bounded
         self.faults = FaultInjector(scheduler.rng)
-        self.redis_ahead_ms = 0  # by how much its clock is ahead
+        self.redis_latency_ms = 0  # at most
+        self.redis_ahead_ms = 0  # by how much its clock is ahead whenever a sweeper asks
         self.history = 0  # of Redis: another number is another server, or one that began anew
         # Gets the keys and the answer of each script before anybody else may move.
         self.after_script: Callable[[Sequence[str], list[Any]], None] = lambda _keys, _answer: None
 
     def reset(self, seed: int) -> None:
         self.scheduler.reset(seed)
-        self.history = self.redis_ahead_ms = 0
+        self.history = self.redis_ahead_ms = self.redis_latency_ms = 0
         self.faults = FaultInjector(self.scheduler.rng, bounded=self.bounded)
 
     @property
@@ -103,6 +107,8 @@ class SimulatedConnection(Connection):
         if fault is RedisFault.DOWN:
             environment.scheduler.note(fault.value)
             raise LedgerUnavailable(fault)
+        if environment.redis_latency_ms:
+            self._wait(command)
         result = super().call(command)
         if fault is RedisFault.LOST:
             environment.scheduler.note(fault)
@@ -110,8 +116,21 @@ class SimulatedConnection(Connection):
         environment.pass_time(environment.way_back(environment.faults.latency() % 200))
         return result
 
+    def _wait(self, command: Callable[[redis.Redis], T]) -> None:
+        """Wait for a slow Redis. A client that gives up does not keep it from doing what it was told."""
+        environment = self._environment
+        latency = environment.scheduler.rng.randrange(environment.redis_latency_ms)
+        if latency > REDIS_TIMEOUT_MS:
+            environment.scheduler.note("Redis does not answer in time")
+            environment.scheduler.at(latency, lambda: command(self._client))
+            environment.pass_time(REDIS_TIMEOUT_MS)
+            raise LedgerUnavailable("no answer in time")
+        environment.pass_time(latency)
+
     def now_milliseconds(self) -> int:
-        return self._environment.scheduler.now + self._environment.redis_ahead_ms
+        actor = self._environment.actor
+        sweeps = actor is not None and actor.name.startswith("sweeper")
+        return self._environment.scheduler.now + (self._environment.redis_ahead_ms if sweeps else 0)
 
 
 class Transport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -93,6 +93,8 @@ class Workload:
     asked: list[Answer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     workers: int = 0
+    cards: Sequence[str] = ()  # mostly the first one, unless a hazard says which
+    most_changes: int = 3  # of one order, by each of those who handle it
     suspends: float = 0.3  # how often a card's owner lets it pay nothing for a while
 
     def __post_init__(self) -> None:
@@ -118,7 +120,8 @@ class Workload:
         scheduler = self.environment.scheduler
         for number in range(self._rng.choice(self.profile.orders)):
             store = self.stores[0] if len(self.stores) == 1 else self._rng.choice(self.stores)
-            order = Order(self, f"order-{number}", store, CARDS[self._rng.random() < 0.1])
+            card_id = self._rng.choice(self.cards) if self.cards else CARDS[self._rng.random() < 0.1]
+            order = Order(self, f"order-{number}", store, card_id)
             scheduler.spawn(f"VTEX {order.name}", order.place, self.gap(), may_crash=False)
         if self.kind.elsewhere:
             scheduler.spawn("shopper", self._spend_elsewhere, may_crash=False)
@@ -218,7 +221,7 @@ class Order:
         return self._workload.provider(self._provider_id)
 
     def _handle(self, who: str) -> None:
-        for number in range(self._rng.randrange(4)):
+        for number in range(self._rng.randrange(self._workload.most_changes + 1)):
             self._scheduler.sleep(self._workload.gap())
             what = self._rng.choice(("settle", "settle", "cancel"))
             # VTEX's own examples reuse one requestId for both.

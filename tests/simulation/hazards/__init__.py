@@ -8,6 +8,7 @@ from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldB
 from tests.simulation.hazards.people import ActsByHand, BreaksPromises, DecideAtOnce, Decides
 from tests.simulation.hazards.providers import ForeignCredentials, SharedAccount
 from tests.simulation.hazards.reconciling import GivesEverythingBack, Reconciles
+from tests.simulation.hazards.slow import BackendHangs, Crowd, RedisIsSlow, WritesLag
 
 HAZARDS: dict[str, type[Hazard]] = {
     hazard.name: hazard
@@ -32,6 +33,10 @@ HAZARDS: dict[str, type[Hazard]] = {
         RedisClockJumps,
         ShortHolds,
         Forgets,
+        BackendHangs,
+        RedisIsSlow,
+        WritesLag,
+        Crowd,
     )
 }
 
