@@ -128,11 +128,15 @@ def the_backend_agrees_with_each_card(snapshot: Snapshot) -> Iterator[str]:
 def the_backend_holds_what_is_authorized_and_untouched(snapshot: Snapshot) -> Iterator[str]:
     wanted: Counter[str] = Counter()
     for record in snapshot.records:
-        untouched = record.captured == record.voided == 0 and record.state is State.AUTHORIZED
+        if snapshot.kind.captures_parts:
+            untouched = record.rest > 0 and record.state is State.AUTHORIZED
+        else:
+            untouched = record.captured == record.voided == 0 and record.state is State.AUTHORIZED
         # A part is given back of what was captured whole; that it was, stays true where the part is refused.
-        untouched &= all(step.verb is not Verb.CAPTURE for act in record.acts for step in done_steps(act))
+        taken = any(step.verb is Verb.CAPTURE for act in record.acts for step in done_steps(act))
+        untouched &= snapshot.kind.captures_parts or not taken
         if record.holds is Holds.NATIVE and record.operation is Operation.DEBIT and untouched:
-            wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.amount
+            wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.rest
     if wanted != Counter(snapshot.backend.holds) and not snapshot.backend.holds_expired:
         yield f"the backend holds {snapshot.backend.holds}, and should hold {dict(wanted)}"
 

@@ -21,6 +21,7 @@ from tests.simulation.backend_model import BRL, BackendModel, Call
 from tests.simulation.lightrail_draft import LightrailDraftModel
 from tests.simulation.lightrail_v1 import LightrailV1Model
 from tests.simulation.lightrail_v2 import LightrailV2Model
+from tests.simulation.plain import PlainMapper, PlainModel, PlainOptions
 from tests.simulation.scheduler import Actor
 from tests.simulation.transport import Environment, Transport
 from tests.simulation.vauchar import VaucharModel
@@ -29,7 +30,10 @@ from tests.simulation.voucherify import VoucherifyModel
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`elsewhere`: the card is also spent in shops. `may_park`: why an act may be left for a person; "" if never."""
+    """`elsewhere`: the card is also spent in shops. `captures_parts`: a hold is lowered by what is captured of it.
+
+    `may_park`: why an act may be left for a person; "" if never.
+    """
 
     name: str
     holds: Holds
@@ -38,6 +42,7 @@ class Kind:
     backend: Callable[[Environment], BackendModel]
     elsewhere: bool = False
     credits: bool = True
+    captures_parts: bool = False
     may_park: str = ""
 
 
@@ -56,6 +61,7 @@ _VOUCHERIFY = partial(
     options=VoucherifyOptions("simulated", _KEY),
     backend=VoucherifyModel,
 )
+_PLAIN = partial(Kind, mapper=PlainMapper, options=PlainOptions(), backend=PlainModel, captures_parts=True)
 _VAUCHAR = partial(Kind, mapper=Vauchar, options=VaucharOptions("simulated", _KEY), credits=False)
 _SHOWS_KEYS, _SHOWS_NONE = partial(VaucharModel, echoes=True), partial(VaucharModel, echoes=False)
 
@@ -90,6 +96,8 @@ KINDS = {
         _VOUCHERIFY("voucherify", Holds.LEDGER),
         _VOUCHERIFY("voucherify-elsewhere", Holds.LEDGER, elsewhere=True),
         _VOUCHERIFY("voucherify-upfront", Holds.UPFRONT),
+        _PLAIN("plain", Holds.NATIVE),
+        _PLAIN("plain-ledger", Holds.LEDGER),
     )
 }
 
