@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.simulation.hazards import HAZARDS
+from tests.simulation.hazards.table import HAZARDS
 from tests.simulation.kinds import KINDS
 from tests.simulation.runner import run_schedules, running_redis
 from tests.simulation.safeties import SAFETIES

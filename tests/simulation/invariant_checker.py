@@ -44,7 +44,6 @@ class InvariantChecker:
         self._due = dict(due)
         self._reserved = {key: self._standing(key)["reserved"] for key in self.standings}
 
-
     def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
         word, _, row, (_, reserved, _) = answer[:4]
@@ -61,7 +60,8 @@ class InvariantChecker:
         else:
             self._due[identity] = score
         records, cards = list(self._records.values()), self._cards(lambda key: {"reserved": self._reserved[key]})
-        for violation in broken(ALWAYS, Snapshot(self._kind, records, self._due, cards, self._backend, ()), self.waived):
+        snapshot = Snapshot(self._kind, records, self._due, cards, self._backend, ())
+        for violation in broken(ALWAYS, snapshot, self.waived):
             if violation not in self.found:
                 self._environment.scheduler.note("VIOLATES", violation)
                 self.found[violation] = None

@@ -146,7 +146,12 @@ class SimulatedHttp:
 
 
 def build(
-    provider_id: str, kind: Kind, http: SimulatedHttp, mapper_class: type[Mapper], currency: Currency = BRL, **changed: Any
+    provider_id: str,
+    kind: Kind,
+    http: SimulatedHttp,
+    mapper_class: type[Mapper],
+    currency: Currency = BRL,
+    **changed: Any,
 ) -> Mapper:
     """Return the real mapper of a kind, whose calls go to `http`. `changed`: its options that are not the kind's."""
     mapper = mapper_class(provider_id, currency, kind.holds, replace(kind.options, **changed))

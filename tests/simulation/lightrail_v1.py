@@ -145,7 +145,6 @@ class LightrailV1Model(BackendModel):
         store = {"valueStoreType": "PRINCIPAL", "value": self.balance[card_id], "state": state}
         return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "valueStores": [store]}
 
-
     @staticmethod
     def _card(card_id: str) -> dict[str, Any]:
         return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "dateCreated": FIRST_DATE}

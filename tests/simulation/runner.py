@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 
 from app.server.embedded import EmbeddedRedis
-from tests.simulation.hazards import HAZARDS
+from tests.simulation.hazards.table import HAZARDS
 from tests.simulation.kinds import KINDS
 from tests.simulation.schedule import Violation, first_violation
 from tests.simulation.system import build_system

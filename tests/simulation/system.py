@@ -20,6 +20,7 @@ from app.ledger import names
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
+from app.ledger.storage.connection import Connection
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState, Operation, State, Transaction
@@ -181,9 +182,7 @@ class System:
     def snapshot(self) -> Snapshot:
         """Take everything there is to compare, at this moment."""
         workload, cards = self.workload, self.checker.cards()
-        return Snapshot(
-            self.kind, self.records(), self.due(), cards, self.backend, workload.answers, workload.asked
-        )
+        return Snapshot(self.kind, self.records(), self.due(), cards, self.backend, workload.answers, workload.asked)
 
     def events(self) -> set[str]:
         """Return what happened to the transactions on record."""
@@ -265,7 +264,7 @@ DATED = ("voucherify.cards", "lightrail_v2.cards", "lightrail_draft.cards", "mem
 
 @contextmanager
 def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[None]:
-    """Give deadlines and dates the scheduler's time, and let the service be quiet and look less often while it waits."""
+    """Give deadlines and dates the scheduler's time; let the service be quiet, and look less often while it waits."""
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
     clock, dates = VirtualClock(environment), virtual_datetime(environment)
     patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
@@ -311,7 +310,7 @@ def build_system(
     storage = partial(StorageWithoutIntents, client) if without and not without.edits else Storage
     with (
         virtual_time(environment, module),
-        mock.patch.object(wiring.Connection, "to", lambda *_, **__: connection),
+        mock.patch.object(Connection, "to", return_value=connection),
         mock.patch.object(wiring, "Storage", storage),
         mock.patch.object(wiring, "Executor", partial(module.Executor, sleep=environment.sleep)),
         client,

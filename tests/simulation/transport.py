@@ -122,10 +122,13 @@ class SimulatedConnection(Connection):
         latency = environment.scheduler.rng.randrange(environment.redis_latency_ms)
         if latency > REDIS_TIMEOUT_MS:
             environment.scheduler.note("Redis does not answer in time")
-            environment.scheduler.at(latency, lambda: command(self._client))
+            environment.scheduler.at(latency, lambda: self._do(command))
             environment.pass_time(REDIS_TIMEOUT_MS)
             raise LedgerUnavailable("no answer in time")
         environment.pass_time(latency)
+
+    def _do(self, command: Callable[[redis.Redis], object]) -> None:
+        command(self._client)
 
     def now_milliseconds(self) -> int:
         actor = self._environment.actor

@@ -11,7 +11,6 @@ from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.reconciling import Reconciles
 from tests.simulation.workload import DAY, MINUTE
 
-
 # Longer than VTEX comes back for anything.
 RETENTION_DAYS = 90
 
@@ -94,4 +93,3 @@ class Forgets(Reconciles):
             for one in self.told()
             if one.kind == "extra" and one.transaction not in records
         ]
-

@@ -1,4 +1,4 @@
-"""People: they decide about what no backend can tell, and settle and give back by hand, each in a process of its own."""
+"""People: they decide about what no backend can tell, and act by hand, each command in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from app.admin.transactions import by_hand
 from app.admin.transactions.by_hand import NotPossible
+from app.admin.transactions.views import ActView
 from app.ledger.errors import LedgerUnavailable, TransactionNotFound
 from app.ledger.names import step_key
 from app.ledger.transaction import MOVES_MONEY, ActRecord, ActState, Transaction
 from mappers.base import Holds, MapperError
+from tests.simulation import invariants
 from tests.simulation.backend_model import BRL
 from tests.simulation.hazards.hazard import Hazard
-from tests.simulation import invariants
 from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind
 from tests.simulation.workload import REFUSALS, RETRYABLE, Answer
@@ -109,9 +110,7 @@ class Decides(Hazard):
             if record is None:
                 return
             self.scheduler.note("decides:", evidence)
-            by_hand.decide(
-                parts, record, happened=evidence.happened, reference=evidence.reference, actor=person
-            )
+            by_hand.decide(parts, record, happened=evidence.happened, reference=evidence.reference, actor=person)
         except (*REFUSALS, *RETRYABLE, NotPossible, MapperError) as error:
             self.scheduler.note("is told", repr(error))
 
@@ -196,7 +195,7 @@ class ActsByHand(Decides):
             answer.outcome, answer.error = "not possible", error
             self.scheduler.note("is told", repr(error))
 
-    def _command(self, name: str, answer: Answer) -> by_hand.ActView:
+    def _command(self, name: str, answer: Answer) -> ActView:
         """Do what the command line does: read the transaction, and then act on what was read."""
         parts = self.system.parts
         record = parts.storage.load(answer.transaction)

@@ -22,9 +22,7 @@ class SharedAccount(Hazard):
     def prepare(self) -> None:
         system = self.system
         mapper = build(SECOND, system.kind, system.http, type(system.mapper))
-        system.registry.serve(
-            system.provider_with(system.mapper), system.provider_with(mapper, name=SECOND)
-        )
+        system.registry.serve(system.provider_with(system.mapper), system.provider_with(mapper, name=SECOND))
         system.workload.stores = [PROVIDER, SECOND]
 
 

@@ -63,9 +63,9 @@ class BackendHangs(Hazard):
             with self.system.harness():
                 ours = {record.id for record in self.system.records() if record.provider_id == PROVIDER}
                 waits = {name: self.scheduler.now - at for name, at in self.system.due().items() if name in ours}
-            late = {name: wait for name, wait in waits.items() if wait > LONGEST_WAIT_MS}
+            late = {name: wait // SECOND for name, wait in waits.items() if wait > LONGEST_WAIT_MS}
             if late and not self.broken:
-                self.broken.append(f"seconds that these waited for the sweeper: { {k: v // 1000 for k, v in late.items()} }")
+                self.broken.append(f"seconds that these waited for the sweeper: {late}")
             self.scheduler.sleep(LOOKS_EVERY_MS)
 
     def _answer(self) -> None:

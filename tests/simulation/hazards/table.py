@@ -41,4 +41,26 @@ HAZARDS: dict[str, type[Hazard]] = {
 }
 
 # What breaks today: continuous integration does not play these. Each says in its docstring what is to hold.
-UNMENDED: frozenset[str] = frozenset()
+UNMENDED: frozenset[str] = frozenset(
+    {
+        "person-decides",
+        "people-decide-at-once",
+        "broken-promise",
+        "shared-account",
+        "foreign-credentials",
+        "lost-redis",
+        "failed-over-redis",
+        "old-backup",
+        "card-ends",
+        "card-with-an-end",
+        "dashboard",
+        "holds-change",
+        "digits-change",
+        "account-change",
+        "redis-clock-jumps",
+        "short-holds",
+        "forgets",
+        "hanging-backend",
+        "writes-lag",
+    }
+)
