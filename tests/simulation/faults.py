@@ -70,6 +70,10 @@ class FaultInjector:
         self._crash = self._stall = 0.0
         self._commands_fail = {}
 
+    def lose_answers(self) -> None:
+        """Let the answers of many writes be lost, before and after their effect."""
+        self._writes |= {BackendFault.LOST_BEFORE: 0.15, BackendFault.LOST_AFTER: 0.2}
+
     def crashes(self) -> bool:
         return self._happens(self._crash)
 

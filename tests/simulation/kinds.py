@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from mappers.base import BackendUnavailable, Holds, Mapper, OutcomeUnknown, Receipt, Secret, Step
+from mappers.base import BackendUnavailable, Holds, Mapper, OutcomeUnknown, Receipt, Secret, Step, Undecidable
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
@@ -111,6 +111,7 @@ class SimulatedHttp:
         self._keys: dict[Actor | None, str] = {}
         self.backend: BackendModel
         self.hangs = False
+        self.doubts = 0.0  # how often the backend cannot tell what happened
 
     def call(
         self,
@@ -132,6 +133,17 @@ class SimulatedHttp:
             raise OutcomeUnknown("no answer") if moves_money else BackendUnavailable("no answer")
         send = self._transport.write if moves_money else self._transport.read
         return send(f"{method} {path} {key}".strip(), lambda: self.backend.answer(call), deadline)
+
+    def doubt(self, ask: Callable[[Step, Deadline], Receipt | None]) -> Callable[[Step, Deadline], Receipt | None]:
+        """Let a mapper's question sometimes have no answer that any other question would change."""
+
+        def doubting(step: Step, deadline: Deadline) -> Receipt | None:
+            receipt = ask(step, deadline)
+            if self.doubts and self._environment.scheduler.rng.random() < self.doubts:
+                raise Undecidable("the backend cannot tell")
+            return receipt
+
+        return doubting
 
     def listen(self, run: Callable[[Step, Deadline], Receipt]) -> Callable[[Step, Deadline], Receipt]:
         """Remember the key of the step that is run: some backends never get it."""
@@ -160,4 +172,5 @@ def build(
     assert isinstance(client._http, HttpBackend)
     client._http = http
     mapper.run = http.listen(mapper.run)  # type: ignore[method-assign, assignment]
+    mapper.ask = http.doubt(mapper.ask)  # type: ignore[method-assign, assignment]
     return mapper

@@ -117,6 +117,7 @@ class System:
         self.client.flushdb()
         self.environment.reset(seed)
         self.http.backend = self.kind.backend(self.environment)
+        self.http.doubts = 0.0
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
         self.policy = Policy(
             self.kind.holds,

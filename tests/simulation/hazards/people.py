@@ -18,7 +18,7 @@ from tests.simulation.backend_model import BRL
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind
-from tests.simulation.workload import REFUSALS, RETRYABLE, Answer
+from tests.simulation.workload import MINUTE, REFUSALS, RETRYABLE, Answer
 
 # Whatever is parked, a person who tells the truth is done with it after this many rounds.
 ROUNDS = 10
@@ -66,6 +66,8 @@ class Decides(Hazard):
         self.system.change_policy(authorization_ttl=ttl, remainder_ttl=ttl, settle="capture")
         self.system.backend.takes_nothing_while_suspended = True
         self.system.workload.suspends = 0.8
+        self.system.http.doubts = self.rng.choice((0.0, 0.3, 0.8, 0.8))
+        self.system.environment.faults.lose_answers()
 
     def start(self) -> None:
         for person in self.people:
@@ -73,6 +75,7 @@ class Decides(Hazard):
 
     def aftermath(self) -> None:
         """Let somebody decide about what is left, until nothing is; nothing fails any more."""
+        self.system.http.doubts = 0.0
         for _ in range(ROUNDS):
             self.system.resolve_everything()
             parked = list(self._parked())
@@ -82,9 +85,9 @@ class Decides(Hazard):
                 self._decide(evidence, "the last one")
 
     def _work(self, person: str) -> None:
-        for number in range(self.rng.randrange(2, 9)):
+        for number in range(self.rng.randrange(4, 12)):
             seen = self._seen()
-            self.scheduler.sleep(self.system.workload.gap())
+            self.scheduler.sleep(self.rng.randrange(MINUTE))
             for evidence in seen:
                 command = f"{person}'s command {number}"
                 self.scheduler.spawn(command, lambda evidence=evidence: self._decide(evidence, person))  # type: ignore[misc]
@@ -125,6 +128,21 @@ class DecideAtOnce(Decides):
     people = ("ana", "ben", "cleo")
 
 
+class MistakesReferences(Decides):
+    """A store admin who sees that it happened copies another payment's id from the backend, half of the time.
+
+    Expected: the ledger looks at what it is told, and does not take it.
+    """
+
+    name = "wrong-reference"
+
+    def _decide(self, evidence: Evidence, person: str) -> None:
+        others = [name for name in self.system.backend.payments() if name != evidence.reference]
+        if evidence.reference and others and person in self.people and self.rng.random() < 0.5:
+            evidence.reference = self.rng.choice(others)
+        super()._decide(evidence, person)
+
+
 class BreaksPromises(Decides):
     """Settlements are promised (`settle = "accept"`), and the hold is gone when they are to be done: its time was over,
     or somebody gave it back in the dashboard.
@@ -146,6 +164,7 @@ class BreaksPromises(Decides):
 
     def prepare(self) -> None:
         self.system.change_policy(settle="accept")
+        self.system.http.doubts = self.rng.choice((0.0, 0.3))
 
     def start(self) -> None:
         super().start()

@@ -5,7 +5,7 @@ from tests.simulation.hazards.changed_file import AccountChanges, DigitsChange, 
 from tests.simulation.hazards.clocks import Forgets, RedisClockJumps, ShortHolds
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
-from tests.simulation.hazards.people import ActsByHand, BreaksPromises, DecideAtOnce, Decides
+from tests.simulation.hazards.people import ActsByHand, BreaksPromises, DecideAtOnce, Decides, MistakesReferences
 from tests.simulation.hazards.providers import ForeignCredentials, SharedAccount
 from tests.simulation.hazards.reconciling import GivesEverythingBack, Reconciles
 from tests.simulation.hazards.slow import BackendHangs, Crowd, RedisIsSlow, WritesLag
@@ -15,6 +15,7 @@ HAZARDS: dict[str, type[Hazard]] = {
     for hazard in (
         Decides,
         DecideAtOnce,
+        MistakesReferences,
         BreaksPromises,
         ActsByHand,
         SharedAccount,
@@ -45,6 +46,7 @@ UNMENDED: frozenset[str] = frozenset(
     {
         "person-decides",
         "people-decide-at-once",
+        "wrong-reference",
         "broken-promise",
         "shared-account",
         "foreign-credentials",
