@@ -70,9 +70,10 @@ class FaultInjector:
         self._crash = self._stall = 0.0
         self._commands_fail = {}
 
-    def lose_answers(self) -> None:
-        """Let the answers of many writes be lost, before and after their effect."""
+    def make_trouble(self) -> None:
+        """Let the answers of many writes be lost, before and after their effect, and many commands be killed."""
         self._writes |= {BackendFault.LOST_BEFORE: 0.15, BackendFault.LOST_AFTER: 0.2}
+        self._crash = max(self._crash, 0.05)
 
     def crashes(self) -> bool:
         return self._happens(self._crash)

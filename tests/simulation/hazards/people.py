@@ -15,7 +15,7 @@ from app.ledger.transaction import MOVES_MONEY, ActRecord, ActState, Transaction
 from mappers.base import Holds, MapperError
 from tests.simulation import invariants
 from tests.simulation.backend_model import BRL
-from tests.simulation.hazards.hazard import Hazard
+from tests.simulation.hazards.hazard import AT_REST_MS, Hazard
 from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind
 from tests.simulation.workload import MINUTE, REFUSALS, RETRYABLE, Answer
@@ -63,11 +63,13 @@ class Decides(Hazard):
     def prepare(self) -> None:
         """Let more be parked: what the policy gives back soon, to a card that is switched off for a while."""
         ttl = timedelta(seconds=self.rng.choice((20, 60, 600)))
-        self.system.change_policy(authorization_ttl=ttl, remainder_ttl=ttl, settle="capture")
+        self.system.change_policy(remainder_ttl=ttl, settle="capture")
+        if self.system.kind.holds is not Holds.NATIVE:  # there the backend would end it, too
+            self.system.change_policy(authorization_ttl=ttl)
         self.system.backend.takes_nothing_while_suspended = True
         self.system.workload.suspends = 0.8
         self.system.http.doubts = self.rng.choice((0.0, 0.3, 0.8, 0.8))
-        self.system.environment.faults.lose_answers()
+        self.system.environment.faults.make_trouble()
 
     def start(self) -> None:
         for person in self.people:
@@ -83,6 +85,7 @@ class Decides(Hazard):
                 return
             for evidence in parked:
                 self._decide(evidence, "the last one")
+            self.scheduler.now += AT_REST_MS  # whoever was killed at it has no lease any more
 
     def _work(self, person: str) -> None:
         for number in range(self.rng.randrange(4, 12)):
