@@ -75,6 +75,9 @@ class FaultInjector:
         self._writes |= {BackendFault.LOST_BEFORE: 0.15, BackendFault.LOST_AFTER: 0.2}
         self._crash = max(self._crash, 0.05)
 
+    def stall_often(self) -> None:
+        self._stall = 0.08
+
     def crashes(self) -> bool:
         return self._happens(self._crash)
 

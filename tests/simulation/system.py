@@ -118,6 +118,7 @@ class System:
         self.environment.reset(seed)
         self.http.backend = self.kind.backend(self.environment)
         self.http.doubts = 0.0
+        self.sweeping = PROCESSES
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
         self.policy = Policy(
             self.kind.holds,
@@ -157,7 +158,7 @@ class System:
     def run(self) -> None:
         """Run a schedule until every actor is done."""
         self.workload.start()
-        for number in range(len(self.sweepers)):
+        for number in range(self.sweeping):
             self._start_sweeper(number, 1)
         for hazard in self.hazards:
             hazard.start()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from tests.simulation import invariants
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.reconciling import Reconciles
-from tests.simulation.workload import DAY, MINUTE
+from tests.simulation.workload import DAY, MINUTE, SECOND
 
 # Longer than VTEX comes back for anything.
 RETENTION_DAYS = 90
@@ -52,7 +53,7 @@ class RedisClockJumps(Hazard):
 
 
 class ShortHolds(Hazard):
-    """The policy holds for seconds only, which is less than a process may stand still.
+    """The policy holds for seconds only, which is less than the only sweeper may stand still.
 
     Expected: what was settled in the very moment in which the rest was to be given back stays settled.
     """
@@ -60,8 +61,12 @@ class ShortHolds(Hazard):
     name = "short-holds"
 
     def prepare(self) -> None:
-        ttl = timedelta(seconds=self.rng.choice((5, 20, 60)))
+        ttl = timedelta(seconds=self.rng.choice((5, 15, 25)))
         self.system.change_policy(authorization_ttl=ttl, remainder_ttl=ttl, settle="capture")
+        self.system.environment.faults.stall_often()
+        self.system.sweeping = 1
+        workload = self.system.workload
+        workload.profile = replace(workload.profile, gaps=((0, 2 * SECOND), (SECOND, 12 * SECOND)))
 
 
 class Forgets(Reconciles):

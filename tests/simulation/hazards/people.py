@@ -69,6 +69,7 @@ class Decides(Hazard):
         self.system.backend.takes_nothing_while_suspended = True
         self.system.workload.suspends = 0.8
         self.system.http.doubts = self.rng.choice((0.0, 0.3, 0.8, 0.8))
+        self.system.backend.refused_payments = True  # a person may say that what VTEX asked for did not happen
         self.system.environment.faults.make_trouble()
 
     def start(self) -> None:

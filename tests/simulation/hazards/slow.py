@@ -47,7 +47,7 @@ class BackendHangs(Hazard):
         system.change_policy(authorization_ttl=timedelta(seconds=1), settle="capture")
         hanging = system.provider_with(mapper, name=HANGING)
         for number in range(ORDERS):
-            request = AuthorizationRequest(CARDS[0], Operation.DEBIT, 100, f"hanging-{number}")
+            request = AuthorizationRequest(CARDS[-1], Operation.DEBIT, 100, f"hanging-{number}")
             system.ledger.authorize(hanging, request, Deadline.after(10))
         system.change_policy(authorization_ttl=timedelta(days=3))
         system.registry.serve(system.provider_with(system.mapper), hanging)
