@@ -46,9 +46,9 @@ class InvariantChecker:
 
     def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
-        word, _, row, (_, reserved, _) = answer[:4]
-        if word not in CHANGES:
+        if answer[0] not in CHANGES:
             return
+        _, _, row, (_, reserved, *_) = answer[:4]
         transaction, card, due, *_ = keys
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
