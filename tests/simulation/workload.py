@@ -212,6 +212,8 @@ class Order:
         return False
 
     def _authorized(self, deadline: Deadline) -> str:
+        if not self._workload.may_authorize(self.name):
+            raise LedgerUnavailable("nobody begins an order now")
         provider = self._provider
         amount = in_units_of(provider, self._amount)
         request = AuthorizationRequest(self._card_id, self._operation, amount, self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.ledger.transaction import State
 from mappers.base import Holds
 from mappers.money import Currency
 from providers.provider import Provider
@@ -50,7 +51,8 @@ class ChangedForAWhile(Hazard):
         if not self._wrong:
             return True
         with self.system.harness():
-            return any(record.request_id == request_id for record in self.system.records())
+            known = (record for record in self.system.records() if record.request_id == request_id)
+            return any(record.state not in (State.REFUSED, State.ABANDONED) for record in known)
 
     def _serve(self, *, wrong: bool) -> None:
         self.scheduler.note("the file is", "wrong" if wrong else "right again")
