@@ -121,6 +121,7 @@ class System:
         self.sweeping = PROCESSES
         for parts in self.processes:
             parts.history._seen_at = 0
+        self.processes[1].sweeper._history = self.parts.history  # as if one of them led: two may doubt each other
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
         self.policy = Policy(
             self.kind.holds,
@@ -131,6 +132,7 @@ class System:
         self.registry.serve(self.provider_with(self.mapper))
         self.workload = Workload(self.environment, self.ledger, self.registry, self.backend, self.kind, [PROVIDER])
         self.checker.reset(self.backend, {rule for hazard in self.played for rule in hazard.waived})
+        self.parts.history.look()  # the ledger was there long before
         self.hazards = [hazard(self) for hazard in self.played]
 
     def change_policy(self, **changed: Any) -> None:
