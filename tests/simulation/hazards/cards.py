@@ -82,7 +82,7 @@ class CardWithAnEnd(Hazard):
 
 
 class Dashboard(Reconciles):
-    """Somebody captures, voids or reverses something of ours in the vendor's dashboard.
+    """Somebody captures, voids or reverses what we did, in the vendor's dashboard.
 
     Expected: no more goes back than was taken, nothing is left that only a lie could end, and reconcile tells of it.
     """
