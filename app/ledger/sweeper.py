@@ -23,7 +23,7 @@ from app.ledger.storage.history import Doubt, History
 from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
-from app.ledger.transaction import ActState, Operation, Reason, State, Transaction
+from app.ledger.transaction import ActState, Operation, Part, Reason, State, Transaction
 from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -275,6 +275,7 @@ class Sweeper:
                 number=len(record.acts),
                 again=before.oid if before else "",
                 due_by=endings.reading.now,
+                only=Part.RESERVED,  # whatever was settled while this process stood still
                 caller=CALLER,
             )
             result = self._storage.append(record.address, provider.backend, new)

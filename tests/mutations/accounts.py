@@ -92,7 +92,7 @@ MUTATIONS = [
     Mutation(
         "an older state than was seen is doubted",
         LEDGER + "storage/history.py",
-        "        if seen_at < self._seen_at:\n",
+        "        if seen_at < seen_here:\n",
         "        if False:\n",
         FORGETFUL_REDIS + "a_redis_with_an_older_state_than_was_seen_is_doubted",
     ),

@@ -5,15 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mappers.http import Answer
 from mappers.money import Currency
 from tests.simulation.transport import Environment
 
-CARDS = ("card-1", "card-2")
+CARDS = ("card-1", "card-2", "card-3")
 FIRST_BALANCE = 10_000
 BRL = Currency("BRL", 2)
+
+# Every card was made long ago.
+FIRST_DATE = "2023-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,14 @@ class BackendModel(ABC):
         self.environment = environment
         self.balance = dict.fromkeys(CARDS, FIRST_BALANCE)
         self.effects: list[Effect] = []
+        self.transactions: dict[str, str] = {}  # of each key that was ever run, the ledger's transaction
         self.holds: dict[str, int] = {}  # open ones: key -> minor units
         self.spent_elsewhere = dict.fromkeys(CARDS, 0)
         self.holds_expired = False
         self.suspended: str | None = None  # the card that pays nothing new now
+        self.takes_nothing_while_suspended = False
+        self.ends_at: int | None = None  # when every card ends, if ever; it tells so
+        self.ended: set[str] = set()  # cards that neither pay nor are given anything any more
         self.refused_payments = False  # because it was suspended
 
     @abstractmethod
@@ -59,6 +67,16 @@ class BackendModel(ABC):
     @property
     def now(self) -> int:
         return self.environment.scheduler.now
+
+    def taken_by(self, transaction_id: str) -> int:
+        """Return what left the cards for one of the ledger's transactions, whoever gave it back."""
+        return -sum(one.change for one in self.effects if self.transactions.get(one.key) == transaction_id)
+
+    def is_whole(self, payment: str) -> bool:
+        """Tell whether nothing of the transaction of a payment was given back yet."""
+        key = self.payments()[payment]
+        taken = -sum(one.change for one in self.effects if one.key == key)
+        return 0 < taken == self.taken_by(self.transactions[key])
 
     def move(self, card_id: str, key: str, change: int, *, ours: bool = True) -> None:
         self.balance[card_id] += change
@@ -78,7 +96,52 @@ class BackendModel(ABC):
     def may_pay(self, card_id: str) -> bool:
         """Tell whether a card pays now: asked before each new payment."""
         self.refused_payments |= self.suspended == card_id
-        return self.suspended != card_id
+        return self.suspended != card_id and not self.has_ended(card_id)
+
+    def has_ended(self, card_id: str) -> bool:
+        return card_id in self.ended or (self.ends_at is not None and self.ends_at <= self.now)
+
+    @property
+    def last_day(self) -> str | None:
+        """When every card ends, as most backends write it."""
+        return None if self.ends_at is None else _written(self.ends_at)
+
+    def may_be_given(self, card_id: str) -> bool:
+        """Tell whether new value may be added to a card now. What was taken from it can always be undone."""
+        switched_off = self.takes_nothing_while_suspended and self.suspended == card_id
+        self.refused_payments |= switched_off
+        return not self.has_ended(card_id) and not switched_off
+
+    @property
+    def date(self) -> str:
+        """Now, as most backends write it."""
+        return _written(self.now)
+
+    # What people see and do in the vendor's own dashboard.
+
+    @abstractmethod
+    def reference(self, key: str) -> str:
+        """Return the backend's own id of what a step did, "" where it gives none."""
+
+    @abstractmethod
+    def payments(self) -> dict[str, str]:
+        """Return the backend's own ids of what was taken or is held through us and still stands, each with its key."""
+
+    @abstractmethod
+    def is_held(self, payment: str) -> bool:
+        """Tell whether it is held, and not taken yet."""
+
+    @abstractmethod
+    def undo_by_hand(self, payment: str) -> None:
+        """Let somebody give it back in the dashboard."""
+
+    def capture_by_hand(self, payment: str) -> None:
+        """Let somebody take what is held in the dashboard."""
+        raise NotImplementedError
 
     def catch_up(self) -> None:
         """Do what the backend would have done by itself by now."""
+
+
+def _written(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -65,6 +65,19 @@ class FaultInjector:
     def _rate(self, rare: float, frequent: float) -> float:
         return self._rng.choice((0.0, 0.0, rare, frequent))
 
+    def calm(self) -> None:
+        """Let nobody crash or stall, and Redis always answer."""
+        self._crash = self._stall = 0.0
+        self._commands_fail = {}
+
+    def make_trouble(self) -> None:
+        """Let the answers of many writes be lost, before and after their effect, and many commands be killed."""
+        self._writes |= {BackendFault.LOST_BEFORE: 0.15, BackendFault.LOST_AFTER: 0.2}
+        self._crash = max(self._crash, 0.05)
+
+    def stall_often(self) -> None:
+        self._stall = 0.08
+
     def crashes(self) -> bool:
         return self._happens(self._crash)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -10,12 +11,12 @@ import redis
 from app.ledger.storage.records import load_transaction
 from app.ledger.transaction import Transaction
 from tests.simulation.backend_model import BackendModel
-from tests.simulation.invariants import ALWAYS, Snapshot, broken
+from tests.simulation.invariants import ALWAYS, Rule, Snapshot, broken
 from tests.simulation.kinds import Kind
 from tests.simulation.transport import Environment
 
 # What the scripts answer that changed the money on record: a transaction opened, an act appended, an outcome recorded.
-CHANGES = {"opened", "accepted", "queued", "ok", "late"}
+CHANGES = {"opened", "accepted", "queued", "ok", "late", "restored"}
 
 
 class InvariantChecker:
@@ -26,31 +27,57 @@ class InvariantChecker:
         self._client = client
         self._environment = environment
 
-    def reset(self, backend: BackendModel) -> None:
-        """Begin a schedule with an empty snapshot."""
+    def reset(self, backend: BackendModel, waived: Collection[Rule] = ()) -> None:
+        """Begin a schedule with an empty snapshot. `waived` are not looked at."""
         self._backend = backend
         self._records: dict[str, Transaction] = {}
         self._due: dict[str, float] = {}
-        self._cards: dict[str, dict[str, str]] = {}
+        self.standings: dict[str, str] = {}  # the key of each standing the scripts were given -> its card
+        self._reserved: dict[str, int] = {}  # of each standing
+        self.waived = waived
         self.found: dict[str, None] = {}  # in order
         self._environment.after_script = self._check
 
+    def begin_anew(self, records: Sequence[Transaction], due: Mapping[str, float]) -> None:
+        """Go on after Redis was exchanged for another one, which has these."""
+        self._records = {record.id: record for record in records}
+        self._due = dict(due)
+        self._reserved = {key: self._standing(key)["reserved"] for key in self.standings}
+
     def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
-        word, _, row, (_, reserved, *_) = answer[:4]
-        if word not in CHANGES:
+        if answer[0] not in CHANGES:
             return
-        transaction, _, due, *_, over = keys
+        _, _, row, (_, reserved, *_) = answer[:4]
+        transaction, card, due, *_, over = keys
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
-        self._cards[record.card_id] = {"reserved": str(reserved)}
+        self.standings[card] = record.card_id
+        self._reserved[card] = int(reserved)
         scores = [score for queue in (due, over) if (score := self._client.zscore(queue, identity)) is not None]
         if not scores:
             self._due.pop(identity, None)
         else:
             self._due[identity] = min(scores)
-        records = list(self._records.values())
-        for violation in broken(ALWAYS, Snapshot(self._kind, records, self._due, self._cards, self._backend, ())):
+        records, cards = list(self._records.values()), self._cards(lambda key: {"reserved": self._reserved[key]})
+        snapshot = Snapshot(self._kind, records, self._due, cards, self._backend, ())
+        for violation in broken(ALWAYS, snapshot, self.waived):
             if violation not in self.found:
                 self._environment.scheduler.note("VIOLATES", violation)
                 self.found[violation] = None
+
+    def cards(self) -> dict[str, Counter[str]]:
+        """Return what the ledger keeps of each card now: its numbers, and 1 where it is busy."""
+        return self._cards(self._standing)
+
+    def _standing(self, key: str) -> dict[str, int]:
+        fields: Any = self._client.hgetall(key)
+        busy = {"busy": 1} if fields.get("busy") else {}
+        return busy | {name: int(fields.get(name, 0)) for name in ("reserved", "taking")}
+
+    def _cards(self, read: Callable[[str], Mapping[str, int]]) -> dict[str, Counter[str]]:
+        """Add up what is kept of each card: several providers may have a standing each."""
+        cards: dict[str, Counter[str]] = defaultdict(Counter)
+        for key, card_id in self.standings.items():
+            cards[card_id].update(read(key))
+        return cards

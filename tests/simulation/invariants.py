@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.ledger.errors import AmountExceeded, RequestConflict
+from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
 from app.ledger.names import step_key
 from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Operation, State, Transaction, done_steps
 from mappers.base import ActKind, Holds, Refused, Verb
@@ -22,17 +22,19 @@ class Snapshot:
     kind: Kind
     records: Sequence[Transaction]
     due: Mapping[str, float]
-    cards: Mapping[str, Mapping[str, str]]  # what the ledger keeps of each card
+    cards: Mapping[str, Counter[str]]  # what the ledger keeps of each card
     backend: BackendModel
     answers: Sequence[Answer]
+    asked: Sequence[Answer] = ()  # with those that never had an answer
 
 
 Rule = Callable[[Snapshot], Iterator[str]]
 
 
-def broken(rules: Sequence[Rule], snapshot: Snapshot) -> list[str]:
-    """Return every violation of `rules`, each with the name of its rule."""
-    return [f"{rule.__name__.replace('_', ' ')}: {what}" for rule in rules for what in rule(snapshot)]
+def broken(rules: Sequence[Rule], snapshot: Snapshot, waived: Collection[Rule] = ()) -> list[str]:
+    """Return every violation of `rules`, each with the name of its rule. `waived` are not looked at."""
+    asked = [rule for rule in rules if rule not in waived]
+    return [f"{rule.__name__.replace('_', ' ')}: {what}" for rule in asked for what in rule(snapshot)]
 
 
 # At every moment.
@@ -65,7 +67,7 @@ def whatever_is_not_over_is_in_the_due_queue(snapshot: Snapshot) -> Iterator[str
 
 def what_is_reserved_is_the_sum_of_open_holds(snapshot: Snapshot) -> Iterator[str]:
     for card_id, card in snapshot.cards.items():
-        reserved = int(card.get("reserved", 0))
+        reserved = card["reserved"]
         holds = sum(_reserved(record) for record in snapshot.records if record.card_id == card_id)
         if reserved != holds:
             yield f"{reserved} of {card_id} are reserved, its open holds are {holds}"
@@ -99,8 +101,8 @@ def nothing_is_unresolved_but_what_nobody_can_tell(snapshot: Snapshot) -> Iterat
 
 def no_card_is_busy(snapshot: Snapshot) -> Iterator[str]:
     for card_id, card in snapshot.cards.items():
-        if card.get("busy") or (int(card.get("taking", 0)) != 0 and not _parked(snapshot, card_id)):
-            yield f"{card_id} is marked busy by {card.get('busy')}, taking {card.get('taking')}"
+        if card["busy"] or (card["taking"] != 0 and not _parked(snapshot, card_id)):
+            yield f"{card_id} is marked busy, or taking {card['taking']}"
 
 
 def the_backend_agrees_with_each_transaction(snapshot: Snapshot) -> Iterator[str]:
@@ -109,15 +111,15 @@ def the_backend_agrees_with_each_transaction(snapshot: Snapshot) -> Iterator[str
         moved[effect.key.rpartition("-")[0]] -= effect.change
     for record in snapshot.records:
         taken = sum(moved[oid] for oid in {act.oid for act in record.acts})
-        if record.unresolved is None and taken != _taken(record):
-            yield f"{record.id} ({record.state}): {taken} left the card, {_taken(record)} should have"
+        if record.unresolved is None and taken != taken_by_the_ledger(record):
+            yield f"{record.id} ({record.state}): {taken} left the card, {taken_by_the_ledger(record)} should have"
 
 
 def the_backend_agrees_with_each_card(snapshot: Snapshot) -> Iterator[str]:
     for card_id in CARDS:
         if _parked(snapshot, card_id):
             continue
-        taken = sum(_taken(record) for record in snapshot.records if record.card_id == card_id)
+        taken = sum(taken_by_the_ledger(record) for record in snapshot.records if record.card_id == card_id)
         balance = FIRST_BALANCE - taken - snapshot.backend.spent_elsewhere[card_id]
         if balance != snapshot.backend.balance[card_id]:
             yield f"{card_id} has {snapshot.backend.balance[card_id]}, and should have {balance}"
@@ -126,18 +128,22 @@ def the_backend_agrees_with_each_card(snapshot: Snapshot) -> Iterator[str]:
 def the_backend_holds_what_is_authorized_and_untouched(snapshot: Snapshot) -> Iterator[str]:
     wanted: Counter[str] = Counter()
     for record in snapshot.records:
-        untouched = record.captured == record.voided == 0 and record.state is State.AUTHORIZED
+        if snapshot.kind.captures_parts:
+            untouched = record.rest > 0 and record.state is State.AUTHORIZED
+        else:
+            untouched = record.captured == record.voided == 0 and record.state is State.AUTHORIZED
         # A part is given back of what was captured whole; that it was, stays true where the part is refused.
-        untouched &= all(step.verb is not Verb.CAPTURE for act in record.acts for step in done_steps(act))
+        taken = any(step.verb is Verb.CAPTURE for act in record.acts for step in done_steps(act))
+        untouched &= snapshot.kind.captures_parts or not taken
         if record.holds is Holds.NATIVE and record.operation is Operation.DEBIT and untouched:
-            wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.amount
+            wanted[step_key(record.acts[record.opened_by].oid, 1)] = record.rest
     if wanted != Counter(snapshot.backend.holds) and not snapshot.backend.holds_expired:
         yield f"the backend holds {snapshot.backend.holds}, and should hold {dict(wanted)}"
 
 
 def what_is_reserved_can_be_paid(snapshot: Snapshot) -> Iterator[str]:
     for card_id, card in snapshot.cards.items():
-        reserved, balance = int(card.get("reserved", 0)), snapshot.backend.balance[card_id]
+        reserved, balance = card["reserved"], snapshot.backend.balance[card_id]
         # What a person must decide about was to be taken back, and nobody was promised it.
         reserved -= sum(_set_aside(record) for record in snapshot.records if record.card_id == card_id)
         if reserved > balance and not snapshot.kind.elsewhere:
@@ -222,23 +228,110 @@ def what_vtex_was_never_told_took_nothing(snapshot: Snapshot) -> Iterator[str]:
             record.id not in told
             and record.unresolved is None
             and record.operation is Operation.DEBIT
-            and _taken(record)
+            and taken_by_the_ledger(record)
         ):
-            yield f"{record.id} ({record.state}) took {_taken(record)}, and VTEX was never told"
+            yield f"{record.id} ({record.state}) took {taken_by_the_ledger(record)}, and VTEX was never told"
 
 
-AT_THE_END: Sequence[Rule] = (*WHEN_RESOLVED, nothing_is_held_any_more, what_vtex_was_never_told_took_nothing)
+def no_settled_money_goes_back_unasked(snapshot: Snapshot) -> Iterator[str]:
+    """Whatever the ledger may have forgotten or believe: this is between VTEX and the backend alone."""
+    for payment in payments(snapshot):
+        if payment.lacks and not snapshot.backend.holds_expired:
+            yield f"{payment}, and {payment.taken} were taken"
+
+
+def what_vtex_gave_back_or_never_settled_is_not_taken(snapshot: Snapshot) -> Iterator[str]:
+    for payment in payments(snapshot):
+        most = min(payment.settled_at_most, payment.amount - payment.canceled)
+        if payment.certain and payment.taken > most:
+            yield f"{payment}, and {payment.taken} were taken"
+
+
+def nothing_goes_back_that_was_never_taken(snapshot: Snapshot) -> Iterator[str]:
+    for payment in payments(snapshot):
+        if payment.taken < 0:
+            yield f"{payment}, and {-payment.taken} were added to the card"
+
+
+AT_THE_END: Sequence[Rule] = (
+    *WHEN_RESOLVED,
+    nothing_is_held_any_more,
+    what_vtex_was_never_told_took_nothing,
+    no_settled_money_goes_back_unasked,
+    what_vtex_gave_back_or_never_settled_is_not_taken,
+    nothing_goes_back_that_was_never_taken,
+)
 
 # Inside.
 
 _KINDS = {"settle": ActKind.CAPTURE, "cancel": ActKind.REVERSAL}
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What VTEX was told of one authorized debit, and what it may think; without a word of the ledger's."""
+
+    id: str
+    amount: int
+    settled: int  # VTEX was told so
+    settled_at_most: int  # with what it asked for and had no clear answer to
+    canceled: int
+    canceled_at_most: int
+    taken: int  # by the backend
+    certain: bool  # nothing of it is left for a person
+    last_asked_at: int  # when VTEX last asked for anything of it
+
+    @property
+    def lacks(self) -> bool:
+        """Tell whether settled money went back that nobody asked back."""
+        return self.certain and self.taken < min(self.settled, self.amount) - self.canceled_at_most
+
+    def __str__(self) -> str:
+        settled, canceled = f"{self.settled} to {self.settled_at_most}", f"{self.canceled} to {self.canceled_at_most}"
+        return f"{self.id} of {self.amount}: settled are {settled}, canceled {canceled}"
+
+
+def payments(snapshot: Snapshot) -> Iterator[Payment]:
+    by_id = {record.id: record for record in snapshot.records}
+    authorized = {one.value: one for one in snapshot.answers if one.what == "authorize" and one.outcome == "done"}
+    asked: dict[tuple[str, str], dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    for answer in snapshot.asked:
+        asked[answer.transaction, answer.what][answer.request_id].append(answer)
+    for name, authorization in authorized.items():
+        record = by_id.get(name)
+        if authorization.credit:
+            continue
+        settled, canceled = (asked[name, what].values() for what in ("settle", "cancel"))
+        yield Payment(
+            name,
+            authorization.amount,
+            sum(_told(answers) for answers in settled),
+            sum(_at_most(answers) for answers in settled),
+            sum(_told(answers) for answers in canceled),
+            sum(_at_most(answers) for answers in canceled),
+            snapshot.backend.taken_by(name),
+            record is None or record.unresolved is None,
+            max(answer.asked_at for answer in snapshot.asked if name in (answer.transaction, answer.value)),
+        )
+
+
+def _told(answers: Sequence[Answer]) -> int:
+    return max((answer.amount for answer in answers if answer.outcome == "done"), default=0)
+
+
+def _at_most(answers: Sequence[Answer]) -> int:
+    """Return what may have been done: all but what the caps or the card's own transactions forbade each time."""
+    return max((answer.amount for answer in answers if not isinstance(answer.error, NEVER_DONE)), default=0)
+
+
+NEVER_DONE = (AmountExceeded, RequestConflict, TransactionNotFound)
+
+
 def _listed(record: Transaction | None, what: str) -> list[ActRecord]:
     return record.listed(_KINDS[what]) if record else []
 
 
-def _taken(record: Transaction) -> int:
+def taken_by_the_ledger(record: Transaction) -> int:
     """Return what a transaction took off the card by what the ledger says; less than zero for a credit."""
     if record.state not in KNOWN_TO_VTEX:
         return 0

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from mappers.base import Holds, Mapper, Receipt, Secret, Step
+from mappers.base import BackendUnavailable, Holds, Mapper, OutcomeUnknown, Receipt, Secret, Step, Undecidable
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
+from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
 from tests.simulation.backend_model import BRL, BackendModel, Call
 from tests.simulation.lightrail_draft import LightrailDraftModel
 from tests.simulation.lightrail_v1 import LightrailV1Model
 from tests.simulation.lightrail_v2 import LightrailV2Model
+from tests.simulation.plain import PlainMapper, PlainModel, PlainOptions
 from tests.simulation.scheduler import Actor
 from tests.simulation.transport import Environment, Transport
 from tests.simulation.vauchar import VaucharModel
@@ -28,7 +30,10 @@ from tests.simulation.voucherify import VoucherifyModel
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`elsewhere`: the card is also spent in shops. `may_park`: why an act may be left for a person; "" if never."""
+    """`elsewhere`: the card is also spent in shops. `captures_parts`: a hold is lowered by what is captured of it.
+
+    `may_park`: why an act may be left for a person; "" if never.
+    """
 
     name: str
     holds: Holds
@@ -37,6 +42,7 @@ class Kind:
     backend: Callable[[Environment], BackendModel]
     elsewhere: bool = False
     credits: bool = True
+    captures_parts: bool = False
     may_park: str = ""
 
 
@@ -55,6 +61,7 @@ _VOUCHERIFY = partial(
     options=VoucherifyOptions("simulated", _KEY),
     backend=VoucherifyModel,
 )
+_PLAIN = partial(Kind, mapper=PlainMapper, options=PlainOptions(), backend=PlainModel, captures_parts=True)
 _VAUCHAR = partial(Kind, mapper=Vauchar, options=VaucharOptions("simulated", _KEY), credits=False)
 _SHOWS_KEYS, _SHOWS_NONE = partial(VaucharModel, echoes=True), partial(VaucharModel, echoes=False)
 
@@ -89,6 +96,8 @@ KINDS = {
         _VOUCHERIFY("voucherify", Holds.LEDGER),
         _VOUCHERIFY("voucherify-elsewhere", Holds.LEDGER, elsewhere=True),
         _VOUCHERIFY("voucherify-upfront", Holds.UPFRONT),
+        _PLAIN("plain", Holds.NATIVE),
+        _PLAIN("plain-ledger", Holds.LEDGER),
     )
 }
 
@@ -101,6 +110,8 @@ class SimulatedHttp:
         self._transport = Transport(environment)
         self._keys: dict[Actor | None, str] = {}
         self.backend: BackendModel
+        self.hangs = False
+        self.doubts = 0.0  # how often the backend cannot tell what happened
 
     def call(
         self,
@@ -117,26 +128,49 @@ class SimulatedHttp:
         key = self._keys.get(self._environment.actor, "")
         parts = tuple(unquote(part) for part in path.split("/")[1:])
         call = Call(method, parts, query or {}, body, key if moves_money else "")
+        if self.hangs and self._environment.actor is not None:
+            self._environment.pass_time(int(deadline.remaining_seconds() * 1000))
+            raise OutcomeUnknown("no answer") if moves_money else BackendUnavailable("no answer")
         send = self._transport.write if moves_money else self._transport.read
         return send(f"{method} {path} {key}".strip(), lambda: self.backend.answer(call), deadline)
+
+    def doubt(self, ask: Callable[[Step, Deadline], Receipt | None]) -> Callable[[Step, Deadline], Receipt | None]:
+        """Let a mapper's question sometimes have no answer that any other question would change."""
+
+        def doubting(step: Step, deadline: Deadline) -> Receipt | None:
+            receipt = ask(step, deadline)
+            if self.doubts and self._environment.scheduler.rng.random() < self.doubts:
+                raise Undecidable("the backend cannot tell")
+            return receipt
+
+        return doubting
 
     def listen(self, run: Callable[[Step, Deadline], Receipt]) -> Callable[[Step, Deadline], Receipt]:
         """Remember the key of the step that is run: some backends never get it."""
 
         def listening(step: Step, deadline: Deadline) -> Receipt:
             self._keys[self._environment.actor] = step.key
+            if step.origin is not None:
+                self.backend.transactions[step.key] = step.origin.transaction_id
             return run(step, deadline)
 
         return listening
 
 
-def build(kind: Kind, mapper_class: type[Mapper], environment: Environment) -> tuple[Mapper, SimulatedHttp]:
-    """Return the real mapper of a kind, and what its calls go to."""
-    http = SimulatedHttp(environment)
-    mapper = mapper_class("sim", BRL, kind.holds, kind.options)
+def build(
+    provider_id: str,
+    kind: Kind,
+    http: SimulatedHttp,
+    mapper_class: type[Mapper],
+    currency: Currency = BRL,
+    **changed: Any,
+) -> Mapper:
+    """Return the real mapper of a kind, whose calls go to `http`. `changed`: its options that are not the kind's."""
+    mapper = mapper_class(provider_id, currency, kind.holds, replace(kind.options, **changed))
     client: Any = vars(mapper)["_client"]
     # A mapper that keeps its client elsewhere would speak to real sockets, and nothing would be simulated.
     assert isinstance(client._http, HttpBackend)
     client._http = http
     mapper.run = http.listen(mapper.run)  # type: ignore[method-assign, assignment]
-    return mapper, http
+    mapper.ask = http.doubt(mapper.ask)  # type: ignore[method-assign, assignment]
+    return mapper

@@ -63,7 +63,7 @@ class LightrailDraftModel(BackendModel):
     def _usable(self, party: dict[str, Any]) -> str:
         """Return the card that a party names. One that is frozen is given nothing, either."""
         card_id: str = party["valueStoreId"]
-        if not self.may_pay(card_id):
+        if not self.may_pay(card_id) or not self.may_be_given(card_id):
             raise _Rejected(409, "InvalidParty")
         return card_id
 
@@ -92,6 +92,27 @@ class LightrailDraftModel(BackendModel):
         self.move(card_id, call.key, amount if ending == "void" else 0)
         return hold.json | {"pending": hold.ended}
 
+    def reference(self, key: str) -> str:
+        return key if key in self._postings else ""
+
+    def payments(self) -> dict[str, str]:
+        return {name: posting.key for name, posting in self._postings.items() if posting.key in self.holds}
+
+    def is_held(self, payment: str) -> bool:
+        return True
+
+    def undo_by_hand(self, payment: str) -> None:
+        self._by_hand(payment, "void")
+
+    def capture_by_hand(self, payment: str) -> None:
+        self._by_hand(payment, "capture")
+
+    def _by_hand(self, payment: str, ending: str) -> None:
+        hold = self._postings[payment]
+        hold.ended, hold.ended_at = ENDED[ending], self.now
+        amount = self.holds.pop(hold.key)
+        self.move(hold.json["steps"][0]["valueStoreId"], hold.key, amount if ending == "void" else 0, ours=False)
+
     def _posting(self, name: str) -> Posting:
         if name not in self._postings:
             raise _Rejected(404, "TransactionNotFound")
@@ -105,5 +126,5 @@ class LightrailDraftModel(BackendModel):
         return posting.json | ({"pending": posting.ended} if posting.ended and posting.ended_at <= self.now else {})
 
     def _store(self, card_id: str) -> dict[str, Any]:
-        frozen = self.suspended == card_id
+        frozen = self.suspended == card_id or self.has_ended(card_id)
         return {"valueStoreId": card_id, "currency": "BRL", "value": self.balance[card_id], "frozen": frozen}

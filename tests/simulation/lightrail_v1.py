@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.backend_model import FIRST_DATE, BackendModel, Call
 from tests.simulation.transport import Environment
 
 # Path below a transaction -> the transactionType it makes, and what that does to the card's value.
@@ -42,6 +42,8 @@ class LightrailV1Model(BackendModel):
                 return Answer(200, {"transactions": rows[::-1]}, {})
             case "GET", ("cards", card_id, "details"):
                 return Answer(200, {"details": self._details(card_id)}, {})
+            case "GET", ("cards", card_id):
+                return Answer(200, {"card": self._card(card_id)}, {})
         return _error(404, "")
 
     def _post(self, card_id: str, ending: tuple[str, ...], call: Call) -> Answer:
@@ -54,6 +56,8 @@ class LightrailV1Model(BackendModel):
             return self._end(card_id, asked, call, ending[0], ENDINGS[ending[1]])
         if value < 0 and not self.may_pay(card_id):
             return _error(400, "CardFrozen")
+        if value > 0 and not self.may_be_given(card_id):
+            return _error(400, "CardNotActive")
         if value + self.balance[card_id] < 0:
             return _error(400, "InsufficientValue")
         kind = "PENDING_CREATE" if call.body.get("pending") else "DRAWDOWN" if value < 0 else "FUND"
@@ -61,7 +65,42 @@ class LightrailV1Model(BackendModel):
             self.holds[call.key] = -value
         return self._make(card_id, asked, call, kind, value, change=value)
 
-    def _end(self, card_id: str, asked: tuple[Any, ...], call: Call, parent: str, ending: tuple[str, int]) -> Answer:
+    def reference(self, key: str) -> str:
+        return next((str(made.json["transactionId"]) for made in self.made.values() if made.key == key), "")
+
+    def payments(self) -> dict[str, str]:
+        taken = (made for made in self.made.values() if made.key and not made.ended and made.json["value"] < 0)
+        return {made.json["transactionId"]: made.key for made in taken}
+
+    def is_held(self, payment: str) -> bool:
+        return bool(self._named(payment).json["transactionType"] == "PENDING_CREATE")
+
+    def undo_by_hand(self, payment: str) -> None:
+        self._by_hand(payment, "void" if self.is_held(payment) else "refund")
+
+    def capture_by_hand(self, payment: str) -> None:
+        self._by_hand(payment, "capture")
+
+    def _by_hand(self, payment: str, how: str) -> None:
+        target = self._named(payment)
+        name = f"by-hand-{len(self.made)}"
+        call = Call("POST", (), {}, {"userSuppliedId": name}, target.key)
+        self._end(target.json["cardId"], (), call, payment, ENDINGS[how], ours=False)
+        self.made[name].visible_at = self.now
+
+    def _named(self, payment: str) -> Made:
+        return next(made for made in self.made.values() if made.json["transactionId"] == payment)
+
+    def _end(
+        self,
+        card_id: str,
+        asked: tuple[Any, ...],
+        call: Call,
+        parent: str,
+        ending: tuple[str, int],
+        *,
+        ours: bool = True,
+    ) -> Answer:
         kind, back = ending
         target = next((made for made in self.made.values() if made.json["transactionId"] == parent), None)
         wanted = "DRAWDOWN" if kind == "DRAWDOWN_REFUND" else "PENDING_CREATE"
@@ -70,12 +109,22 @@ class LightrailV1Model(BackendModel):
         target.ended = True
         self.holds.pop(target.key, None)
         amount = -target.json["value"]
-        return self._make(card_id, asked, call, kind, amount if back else -amount, change=back * amount, parent=parent)
+        value = amount if back else -amount
+        return self._make(card_id, asked, call, kind, value, change=back * amount, parent=parent, ours=ours)
 
     def _make(
-        self, card_id: str, asked: tuple[Any, ...], call: Call, kind: str, value: int, *, change: int, parent: str = ""
+        self,
+        card_id: str,
+        asked: tuple[Any, ...],
+        call: Call,
+        kind: str,
+        value: int,
+        *,
+        change: int,
+        parent: str = "",
+        ours: bool = True,
     ) -> Answer:
-        self.move(card_id, call.key, change)
+        self.move(card_id, call.key, change, ours=ours)
         name = call.body["userSuppliedId"]
         json = {
             "transactionId": f"transaction-{len(self.made) + 1}",
@@ -85,16 +134,20 @@ class LightrailV1Model(BackendModel):
             "value": value,
             "currency": "BRL",
             "parentTransactionId": parent or None,
-            "dateCreated": "2026-01-01T00:00:00.000Z",
+            "dateCreated": self.date,
             "metadata": call.body.get("metadata"),
         }
-        self.made[name] = Made(asked, json, call.key, self.now + self.environment.faults.lag())
+        self.made[name] = Made(asked, json, call.key if ours else "", self.now + self.environment.faults.lag())
         return Answer(201, {"transaction": json}, {})
 
     def _details(self, card_id: str) -> dict[str, Any]:
-        state = "FROZEN" if self.suspended == card_id else "ACTIVE"
+        state = "EXPIRED" if self.has_ended(card_id) else "FROZEN" if self.suspended == card_id else "ACTIVE"
         store = {"valueStoreType": "PRINCIPAL", "value": self.balance[card_id], "state": state}
         return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "valueStores": [store]}
+
+    @staticmethod
+    def _card(card_id: str) -> dict[str, Any]:
+        return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "dateCreated": FIRST_DATE}
 
 
 def _error(status: int, code: str) -> Answer:

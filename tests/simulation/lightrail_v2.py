@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.backend_model import BackendModel, Call
+from tests.simulation.backend_model import FIRST_DATE, BackendModel, Call
 from tests.simulation.transport import Environment
 
 AUTOMATIC_VOID_DELAY_MS = 10 * 60 * 1000
@@ -42,6 +43,7 @@ class LightrailV2Model(BackendModel):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.entries: dict[str, Entry] = {}
+        self.writes_lag = False  # look-ups before a write go to the replica, too
 
     def answer(self, call: Call) -> Answer:
         self.catch_up()
@@ -49,6 +51,13 @@ class LightrailV2Model(BackendModel):
             if call.method == "POST":
                 return Answer(201, self._post(call), {})
             match call.path:
+                case ("values", card_id):
+                    return Answer(200, self._value(card_id), {})
+                case ("transactions",):
+                    return Answer(200, self._listed(self.entries.values()), {})
+                case ("values", card_id, "transactions"):
+                    moved = [entry for entry in self.entries.values() if entry.card_id == card_id]
+                    return Answer(200, self._listed(entry for entry in moved if entry.json["steps"]), {})
                 case ("transactions", name):
                     return Answer(200, self._shown(name).json, {})
                 case ("transactions", name, "chain"):
@@ -64,11 +73,13 @@ class LightrailV2Model(BackendModel):
             case ("debit",):
                 card_id, amount = body["source"]["valueId"], body["amount"]
                 if not self.may_pay(card_id):
-                    raise _Rejected(409, "ValueFrozen")
+                    raise _Rejected(409, "ValueEnded" if self.has_ended(card_id) else "ValueFrozen")
                 if amount > self.balance[card_id]:
                     raise _Rejected(409, "InsufficientBalance")
                 return self._add(call.key, body, "debit", card_id, -amount)
             case ("credit",):
+                if not self.may_be_given(card_id := body["destination"]["valueId"]):
+                    raise _Rejected(409, "ValueEnded" if self.has_ended(card_id) else "ValueFrozen")
                 return self._add(call.key, body, "credit", body["destination"]["valueId"], body["amount"])
             case (root, "capture"):
                 hold = self._pending(root)
@@ -79,7 +90,7 @@ class LightrailV2Model(BackendModel):
                 hold = self._pending(root)
                 return self._add(call.key, body, "void", hold.card_id, hold.amount, root=root)
             case (target, "reverse"):
-                root = self._entry(target).root
+                root = self._looked_up(target).root
                 if any(entry.kind == "reverse" for entry in self._chain(root)):
                     raise _Rejected(409, "TransactionReversed")
                 first = self.entries[root]
@@ -94,10 +105,59 @@ class LightrailV2Model(BackendModel):
                 body = {"id": f"automatic-void-{name}"}
                 self._add(entry.key, body, "void", entry.card_id, entry.amount, root=name, ours=False)
 
+    def reference(self, key: str) -> str:
+        return key if key in self.entries else ""
+
+    def payments(self) -> dict[str, str]:
+        taken = (name for name, entry in self.entries.items() if name.startswith("gb-") and entry.kind == "debit")
+        ended = ("void", "reverse")
+        standing = (name for name in taken if not any(entry.kind in ended for entry in self._chain(name)))
+        return {name: self.entries[name].key for name in standing}
+
+    def is_held(self, payment: str) -> bool:
+        return self.entries[payment].key in self.holds
+
+    def undo_by_hand(self, payment: str) -> None:
+        self._by_hand(payment, "void" if self.is_held(payment) else "reverse", self.entries[payment].amount)
+
+    def capture_by_hand(self, payment: str) -> None:
+        self._by_hand(payment, "capture", 0)
+
+    def _by_hand(self, payment: str, kind: str, change: int) -> None:
+        root = self.entries[payment]
+        body = {"id": f"by-hand-{len(self.entries)}"}
+        self._add(root.key, body, kind, root.card_id, change, root=payment, ours=False)
+        self.entries[body["id"]].visible_at = self.now
+
+    def _listed(self, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+        """Return the newest first, as a replica shows them."""
+        return [entry.json for entry in entries if entry.visible_at <= self.now][::-1]
+
+    def _value(self, card_id: str) -> dict[str, Any]:
+        return {
+            "id": card_id,
+            "currency": "BRL",
+            "balance": self.balance[card_id],
+            "code": None,
+            "isGenericCode": False,
+            "active": True,
+            "frozen": self.suspended == card_id,
+            "canceled": False,
+            "startDate": None,
+            "endDate": self.date if self.has_ended(card_id) else self.last_day,
+            "createdDate": FIRST_DATE,
+            "usesRemaining": None,
+            "metadata": None,
+        }
+
     def _entry(self, name: str) -> Entry:
         if name not in self.entries:
             raise _Rejected(404, "TransactionNotFound")
         return self.entries[name]
+
+    def _looked_up(self, name: str) -> Entry:
+        """Return a transaction as a write finds it."""
+        return self._shown(name) if self.writes_lag else self._entry(name)
 
     def _shown(self, name: str) -> Entry:
         """Return a transaction as a replica shows it."""
@@ -110,7 +170,7 @@ class LightrailV2Model(BackendModel):
         return [entry for entry in self.entries.values() if entry.root == root]
 
     def _pending(self, root: str) -> Entry:
-        hold = self._entry(root)
+        hold = self._looked_up(root)
         for entry in self._chain(root):
             if entry.kind in ("capture", "void"):
                 raise _Rejected(409, "TransactionCaptured" if entry.kind == "capture" else "TransactionVoided")
@@ -130,7 +190,7 @@ class LightrailV2Model(BackendModel):
             "id": name,
             "transactionType": kind,
             "currency": "BRL",
-            "createdDate": "2026-01-01T00:00:00.000Z",
+            "createdDate": self.date[:-4] + "000Z",
             "steps": [] if kind == "capture" else [step],
             "pending": bool(pending),
             "metadata": body.get("metadata"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import redis
 
 from app.server.embedded import EmbeddedRedis
+from tests.simulation.hazards.table import HAZARDS
 from tests.simulation.kinds import KINDS
 from tests.simulation.schedule import Violation, first_violation
 from tests.simulation.system import build_system
@@ -23,8 +24,8 @@ BATCH = 50
 DATABASES = 16  # of one Redis; each process has one to itself
 BAR_WIDTH = 40
 
-# A kind, and the seeds to run of it.
-Batch = tuple[str, range]
+# A kind, the hazards it meets, and the seeds to run of it.
+Batch = tuple[str, tuple[str, ...], range]
 
 
 @contextmanager
@@ -36,7 +37,9 @@ def running_redis() -> Iterator[str]:
         yield storage.url
 
 
-def run_schedules(kinds: Sequence[str], start: int, schedules: int, processes: int) -> Violation | None:
+def run_schedules(
+    kinds: Sequence[str], start: int, schedules: int, processes: int, hazards: Sequence[str] = ()
+) -> Violation | None:
     """Run schedules of each kind in turn; stop at the first that breaks something, and return it."""
     processes = min(processes, DATABASES)
     progress = Progress(schedules)
@@ -45,7 +48,7 @@ def run_schedules(kinds: Sequence[str], start: int, schedules: int, processes: i
     with running_redis() as url, context.Pool(processes, _take_redis_url, (urls,)) as pool:
         for number in range(processes):
             urls.put(f"{url}?db={number}")
-        for done, violation in pool.imap_unordered(_run_batch, _batches(kinds, start, schedules)):
+        for done, violation in pool.imap_unordered(_run_batch, _batches(kinds, start, schedules, tuple(hazards))):
             progress.add(done)
             if violation is not None:
                 break
@@ -74,19 +77,19 @@ class Progress:
         sys.stderr.write("\n")
 
 
-def _batches(kinds: Sequence[str], start: int, schedules: int) -> Iterator[Batch]:
+def _batches(kinds: Sequence[str], start: int, schedules: int, hazards: tuple[str, ...]) -> Iterator[Batch]:
     left = schedules
     for first in count(start, BATCH):
         for kind in kinds:
             if left <= 0:
                 return
-            yield kind, range(first, first + min(BATCH, left))
+            yield kind, hazards, range(first, first + min(BATCH, left))
             left -= BATCH
 
 
 def _run_batch(batch: Batch) -> tuple[int, Violation | None]:
-    kind, seeds = batch
-    with build_system(KINDS[kind], _redis_url[0]) as system:
+    kind, hazards, seeds = batch
+    with build_system(KINDS[kind], _redis_url[0], hazards=[HAZARDS[name] for name in hazards]) as system:
         return len(seeds), first_violation(system, seeds)
 
 

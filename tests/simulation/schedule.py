@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.ledger.storage import keys
-from tests.simulation.backend_model import CARDS
-from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, Snapshot, broken
+from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, broken
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import MAXIMUM_MOVES, START
@@ -26,20 +24,13 @@ class Violation:
     seed: int
     broken: tuple[str, ...]
     trace: tuple[str, ...]
+    hazards: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        again = f"python -m tests.simulation --kind {self.kind} --seed {self.seed}"
+        switches = "".join(f" --hazard {name}" for name in self.hazards)
+        again = f"python -m tests.simulation --kind {self.kind}{switches} --seed {self.seed}"
         head = f"kind {self.kind}, seed {self.seed}; once more: {again}"
         return "\n".join((head, *self.trace, *(f"BROKEN {what}" for what in self.broken)))
-
-
-def snapshot(system: System) -> Snapshot:
-    """Take everything there is to compare, at this moment."""
-    cards = {
-        card_id: system.redis.hgetall(keys.standing_of_card(system.provider.backend.account, card_id))
-        for card_id in CARDS
-    }
-    return Snapshot(system.kind, system.records(), system.due(), cards, system.backend, system.workload.answers)
 
 
 def run(system: System, seed: int) -> list[str]:
@@ -49,12 +40,21 @@ def run(system: System, seed: int) -> list[str]:
     found = [f"an actor failed with {failure!r}" for failure in system.scheduler.failures]
     if system.scheduler.moves > MAXIMUM_MOVES:
         return [*found, "it does not end"]
+    hazards = system.hazards
+    for hazard in hazards:
+        hazard.aftermath()
     if not system.resolve_everything():
         found.append("not everything is resolved")
-    found += broken(WHEN_RESOLVED, snapshot(system))
+    rules = [rule for hazard in hazards for rule in hazard.rules]
+    last_rules = [rule for hazard in hazards for rule in hazard.last_rules]
+    waived = {rule for hazard in hazards for rule in hazard.waived}
+    found += broken(WHEN_RESOLVED, system.snapshot(), waived) + broken(rules, system.snapshot())
     if not system.expire_everything():
         found.append("not everything expires")
-    found += broken(AT_THE_END, snapshot(system))
+    found += broken(AT_THE_END, system.snapshot(), waived) + broken([*rules, *last_rules], system.snapshot())
+    for hazard in hazards:
+        hazard.finale()
+    found += [what for hazard in hazards for what in hazard.broken]
     return list(dict.fromkeys([*system.checker.found, *found]))
 
 
@@ -89,7 +89,8 @@ def replay(system: System, seed: int) -> Violation:
     trace = (
         f"{(moment - START) / 1000:12.3f} {actor:16} {_short(what)}" for moment, actor, what in system.scheduler.trace
     )
-    return Violation(system.kind.name, seed, tuple(found), tuple(trace))
+    hazards = tuple(hazard.name for hazard in system.played)
+    return Violation(system.kind.name, seed, tuple(found), tuple(trace), hazards)
 
 
 def _short(what: str) -> str:

@@ -165,7 +165,7 @@ class Scheduler:
             self.moves += 1
             self.current = actor
             if action is not None:
-                action()
+                self._do(action)
             elif actor is not None and ticket == actor.ticket:
                 if actor.thread is None:
                     self._begin(actor)
@@ -173,6 +173,12 @@ class Scheduler:
                 return actor.thread
         self.current = None
         return self._main
+
+    def _do(self, action: Body) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the schedule reports it
+            self.failures.append(error)
 
     def _begin(self, actor: Actor) -> None:
         thread = actor.thread = _Thread.take()

@@ -1,56 +1,63 @@
-"""The system under simulation: the real service, sweepers and scripts, in virtual time, before a model backend."""
+"""The system under simulation: the real parts, in virtual time, before a model backend."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 from unittest import mock
 
 import redis
 import structlog
 
+from app import parts as wiring
 from app.ledger import names
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
-from app.ledger.executor import Executor
-from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
-from app.ledger.storage.connection import Fleet
-from app.ledger.storage.index import Index
-from app.ledger.storage.intents import LedgerTimes
+from app.ledger.storage.connection import Connection
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState, Operation, State, Transaction
+from app.parts import Parts
+from app.settings import Settings
 from mappers import deadline
-from mappers.base import Holds
+from mappers.base import Holds, Mapper
+from mappers.money import Currency
 from providers.provider import Policy, Provider
+from providers.registry import Registry
 from tests.simulation.backend_model import BRL, BackendModel
-from tests.simulation.faults import LEASE_SECONDS, MONEY_DEADLINE_SECONDS
 from tests.simulation.invariant_checker import InvariantChecker
+from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind, SimulatedHttp, build
 from tests.simulation.mutants import StorageWithoutIntents, check, executor_module, mapper_class, scripts
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
-from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock
+from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock, virtual_datetime
 from tests.simulation.workload import Workload
+
+if TYPE_CHECKING:
+    from tests.simulation.hazards.hazard import Hazard
 
 Parameters = ParamSpec("Parameters")
 T = TypeVar("T")
 
 PROVIDER = "sim"
 SWEEP_INTERVAL_MS = 5_000
-TIMES = LedgerTimes(lease=timedelta(seconds=LEASE_SECONDS))
 POLICY_TTL = timedelta(days=3)
 
 # Passes of the sweeper after which everything must be resolved.
 MAXIMUM_PASSES = 300
+
+# Two processes, each with a sweeper.
+PROCESSES = 2
 
 
 class OneAfterTheOther(futures.Executor):
@@ -70,14 +77,12 @@ class OneAfterTheOther(futures.Executor):
         return done
 
 
-class OneProvider:
-    """A registry of one."""
+class SimulatedRegistry(Registry):
+    """The providers file, which somebody may change at any moment."""
 
-    def __init__(self, provider: Provider) -> None:
-        self.provider = provider
-
-    def get(self, provider_id: str) -> Provider | None:
-        return self.provider
+    def serve(self, *providers: Provider) -> None:
+        """Have these providers from now on, and no other."""
+        super().__init__(providers)
 
 
 @dataclass
@@ -87,15 +92,18 @@ class System:
     kind: Kind
     client: redis.Redis
     environment: Environment
-    storage: Storage
-    executor: Executor
-    ledger: LedgerService
-    provider: Provider
-    sweepers: list[Sweeper]
+    registry: SimulatedRegistry
+    processes: Sequence[Parts]
+    mapper: Mapper
     http: SimulatedHttp
-    workload: Workload
     checker: InvariantChecker
+    bytes_client: redis.Redis  # of the same Redis, for what is no text
+    played: Sequence[type[Hazard]] = ()
     counts: Counter[str] = field(default_factory=Counter)
+    hazards: list[Hazard] = field(default_factory=list)  # of this schedule
+
+    def __post_init__(self) -> None:
+        self.reset(0)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -105,20 +113,83 @@ class System:
     def backend(self) -> BackendModel:
         return self.http.backend
 
+    @property
+    def parts(self) -> Parts:
+        return self.processes[0]
+
+    @property
+    def storage(self) -> Storage:
+        return self.parts.storage
+
+    @property
+    def ledger(self) -> LedgerService:
+        return self.parts.ledger
+
+    @property
+    def sweepers(self) -> list[Sweeper]:
+        return [parts.sweeper for parts in self.processes]
+
+    @property
+    def provider(self) -> Provider:
+        found = self.registry.get(PROVIDER)
+        assert found is not None
+        return found
+
     def reset(self, seed: int) -> None:
         self.client.flushdb()
         self.environment.reset(seed)
         self.http.backend = self.kind.backend(self.environment)
+        self.http.doubts = 0.0
+        self.sweeping = PROCESSES
+        for parts in self.processes:
+            parts.history._seen_at = 0
+        self.processes[1].sweeper._history = self.parts.history  # as if one of them led: two may doubt each other
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
-        object.__setattr__(self.provider.policy, "settle", "accept" if accepts else "capture")
-        self.workload = Workload(self.environment, self.ledger, self.provider, self.backend, self.kind)
-        self.checker.reset(self.backend)
+        self.policy = Policy(
+            self.kind.holds,
+            authorization_ttl=POLICY_TTL,
+            remainder_ttl=POLICY_TTL,
+            settle="accept" if accepts else "capture",
+        )
+        self.registry.serve(self.provider_with(self.mapper))
+        self.workload = Workload(self.environment, self.ledger, self.registry, self.backend, self.kind, [PROVIDER])
+        self.checker.reset(self.backend, {rule for hazard in self.played for rule in hazard.waived})
+        self.parts.history.look()  # the ledger was there long before
+        self.hazards = [hazard(self) for hazard in self.played]
+
+    def change_policy(self, **changed: Any) -> None:
+        """Let the file say something else from now on."""
+        self.policy = replace(self.policy, **changed)
+        self.registry.serve(*(replace(provider, policy=self.policy) for provider in self.registry.all()))
+
+    def provider_with(
+        self, mapper: Mapper, *, name: str = PROVIDER, currency: Currency = BRL, policy: Policy | None = None
+    ) -> Provider:
+        """Return a provider as the file would describe it."""
+        return Provider(name, "Simulated", currency, mapper, (), policy or self.policy)
+
+    def history_changes(self, *, took_over: bool) -> None:
+        """Let everybody know that Redis is another one now, or began anew."""
+        self.environment.history += 1
+        self.environment.took_over = took_over
+        self.environment.history_began = self.scheduler.now
+        with self.harness():
+            self.checker.begin_anew(self.records(), self.due())
+
+    @contextmanager
+    def harness(self) -> Iterator[None]:
+        """Let the harness itself ask Redis, in the middle of a schedule: that takes no time and never fails."""
+        actor, self.scheduler.current = self.scheduler.current, None
+        yield
+        self.scheduler.current = actor
 
     def run(self) -> None:
         """Run a schedule until every actor is done."""
         self.workload.start()
-        for number in range(len(self.sweepers)):
+        for number in range(self.sweeping):
             self._start_sweeper(number, 1)
+        for hazard in self.hazards:
+            hazard.start()
         self.scheduler.run()
 
     # Everything on record, read by the harness itself.
@@ -139,6 +210,11 @@ class System:
         queues = [self.redis.zrange(key, 0, -1, withscores=True) for key in everything]
         return {identity: score for queue in queues for identity, score in queue}
 
+    def snapshot(self) -> Snapshot:
+        """Take everything there is to compare, at this moment."""
+        workload, cards = self.workload, self.checker.cards()
+        return Snapshot(self.kind, self.records(), self.due(), cards, self.backend, workload.answers, workload.asked)
+
     def events(self) -> set[str]:
         """Return what happened to the transactions on record."""
         return {event["what"] for record in self.records() for event in self.storage.events(record.id)}
@@ -147,11 +223,21 @@ class System:
 
     def resolve_everything(self) -> bool:
         """Sweep until nothing is unresolved but what is parked, and nobody's authorization is undone; tell whether."""
-        return self._sweep_while(_unfinished)
+        return self._sweep_while(self._unfinished)
 
     def expire_everything(self) -> bool:
         """Sweep until nothing is reserved any more; tell whether."""
-        return self._sweep_while(lambda record: _unfinished(record) or _reserves(record))
+        return self._sweep_while(lambda record: self._unfinished(record) or self._reserves(record))
+
+    def _unfinished(self, record: Transaction) -> bool:
+        return _unfinished(record) and not any(doubt.concerns(record) for doubt in self.parts.history.doubts())
+
+    def _reserves(self, record: Transaction) -> bool:
+        """Tell whether the policy will still give back what a transaction holds."""
+        if any(doubt.concerns(record) for doubt in self.parts.history.doubts()):
+            return False
+        held = record.unresolved is None and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT
+        return held and not any(hazard.is_held_for_good(record) for hazard in self.hazards)
 
     def _sweep_while(self, waits: Callable[[Transaction], bool]) -> bool:
         for _ in range(MAXIMUM_PASSES):
@@ -201,32 +287,47 @@ def _unfinished(record: Transaction) -> bool:
     return record.state is State.AUTHORIZED and not record.acknowledged
 
 
-def _reserves(record: Transaction) -> bool:
-    return record.unresolved is None and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT
-
-
 def _drop(*_event: object) -> NoReturn:
     raise structlog.DropEvent
 
 
+# Whose log would be full of what is simulated.
+SILENT = ("lost_answers", "sweeper", "recovery", "storage.storage", "storage.history")
+
+# Who looks at the day's date.
+DATED = ("voucherify.cards", "lightrail_v2.cards", "lightrail_draft.cards", "memory.mapper")
+
+
 @contextmanager
 def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[None]:
-    """Give deadlines the scheduler's time, and let the service be quiet and look less often while it waits."""
+    """Give deadlines and dates the scheduler's time; let the service be quiet, and look less often while it waits."""
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
+    clock, dates = VirtualClock(environment), virtual_datetime(environment)
+    patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
+    patches += [mock.patch(f"mappers.{module}.datetime", dates) for module in DATED]
     with (
-        mock.patch.object(deadline, "time", VirtualClock(environment)),
+        mock.patch.object(deadline, "time", clock),
+        mock.patch("mappers.vauchar.cards.time", clock),
         mock.patch.object(names, "BUCKETS", 1),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
-        mock.patch("app.ledger.lost_answers.log", silent),
-        mock.patch("app.ledger.sweeper.log", silent),
-        mock.patch("app.ledger.recovery.log", silent),
     ):
+        for patch in patches:
+            patch.start()
         yield
+        for patch in patches:
+            patch.stop()
 
 
 @contextmanager
-def build_system(kind: Kind, url: str, without: Safety | None = None, *, bounded: bool = True) -> Iterator[System]:
+def build_system(
+    kind: Kind,
+    url: str,
+    without: Safety | None = None,
+    *,
+    bounded: bool = True,
+    hazards: Sequence[type[Hazard]] = (),
+) -> Iterator[System]:
     """Build the system of one kind on a Redis of its own, all of it or without one safety. One at a time.
 
     `bounded`: whether the backend keeps the stated bounds.
@@ -237,33 +338,23 @@ def build_system(kind: Kind, url: str, without: Safety | None = None, *, bounded
     client = redis.Redis.from_url(url, decode_responses=True, single_connection_client=True)
     connection = SimulatedConnection(client, environment, scripts(without))
     module = executor_module(without)
-    storage = (
-        StorageWithoutIntents(client, connection, TIMES)
-        if without and not without.edits
-        else Storage(connection, TIMES)
-    )
-    index = Index(connection)
-    mapper, http = build(kind, mapper_class(kind.mapper, without), environment)
+    http = SimulatedHttp(environment)
     http.backend = kind.backend(environment)
-    policy = Policy(kind.holds, authorization_ttl=POLICY_TTL, remainder_ttl=POLICY_TTL)
-    provider = Provider(PROVIDER, "Simulated", BRL, mapper, (), policy)
-    executor: Executor = module.Executor(storage, sleep=environment.sleep)
-    ledger = LedgerService(storage, index, executor, Recovery(storage))
-    sweepers = [
-        Sweeper(
-            storage,
-            index,
-            Fleet(connection),
-            ClockWatch(connection, machine=environment.monotonic, steady=environment.monotonic),
-            executor,
-            OneProvider(provider),  # type: ignore[arg-type]
-            interval_seconds=SWEEP_INTERVAL_MS / 1000,
-            deadline_seconds=MONEY_DEADLINE_SECONDS,
-            make_pool=OneAfterTheOther,
-        )
-        for _ in range(2)
-    ]
-    workload = Workload(environment, ledger, provider, http.backend, kind)
-    checker = InvariantChecker(kind, client, environment)
-    with virtual_time(environment, module), client:
-        yield System(kind, client, environment, storage, executor, ledger, provider, sweepers, http, workload, checker)
+    mapper = build(PROVIDER, kind, http, mapper_class(kind.mapper, without))
+    registry = SimulatedRegistry([])
+    settings = Settings(**{name: value for hazard in hazards for name, value in hazard.settings.items()})
+    clock = partial(ClockWatch, machine=environment.monotonic, steady=environment.monotonic)
+    storage = partial(StorageWithoutIntents, client) if without and not without.edits else Storage
+    with (
+        virtual_time(environment, module),
+        mock.patch.object(Connection, "to", return_value=connection),
+        mock.patch.object(wiring, "Storage", storage),
+        mock.patch.object(wiring, "Executor", partial(module.Executor, sleep=environment.sleep)),
+        mock.patch.object(wiring, "Sweeper", partial(Sweeper, make_pool=OneAfterTheOther)),
+        mock.patch.object(wiring, "ClockWatch", clock),
+        client,
+        redis.Redis.from_url(url, single_connection_client=True) as raw,
+    ):
+        processes = [wiring.build(settings, registry, url) for _ in range(PROCESSES)]
+        checker = InvariantChecker(kind, client, environment)
+        yield System(kind, client, environment, registry, processes, mapper, http, checker, raw, hazards)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.faults import BackendFault, RedisFault
+from tests.simulation.hazards.table import HAZARDS, UNMENDED
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import SAFETIES, Safety
 from tests.simulation.schedule import first_miss, first_violation, replay, run
@@ -12,6 +13,7 @@ from tests.simulation.system import build_system
 
 SCHEDULES = 8
 BLOCKS = 4
+SCHEDULES_WITH_HAZARD = 1
 
 # Each safety is missed soon after its `first_seed`. Where the code has changed since, the schedules have, too: then it
 # may take longer, and `first_seed` should be looked for again.
@@ -24,6 +26,21 @@ def test_whatever_happens_the_ledger_agrees_with_the_backend(kind: str, block: i
     with build_system(KINDS[kind], redis_url) as system:
         violation = first_violation(system, range(block * SCHEDULES, (block + 1) * SCHEDULES))
     assert violation is None, f"\n{violation}"
+
+
+@pytest.mark.parametrize("hazard", [name for name in HAZARDS if name not in UNMENDED])
+def test_whatever_else_happens_the_ledger_keeps_what_it_promises(hazard: str, redis_url: str) -> None:
+    """Each hazard is met by every kind that it can happen to, each with seeds of its own."""
+    fitting = [kind for kind in KINDS.values() if HAZARDS[hazard].fits(kind)]
+    for number, kind in enumerate(fitting):
+        first = number * SCHEDULES_WITH_HAZARD
+        with build_system(kind, redis_url, hazards=[HAZARDS[hazard]]) as system:
+            violation = first_violation(system, range(first, first + SCHEDULES_WITH_HAZARD))
+        assert violation is None, f"\n{violation}"
+
+
+def test_what_breaks_today_is_a_hazard_that_there_is() -> None:
+    assert set(HAZARDS) >= UNMENDED
 
 
 @pytest.mark.parametrize("safety", SAFETIES, ids=lambda safety: safety.name)

@@ -17,14 +17,13 @@ from app.ledger.transaction import Operation
 from mappers.base import Holds
 from mappers.deadline import Deadline
 from tests.simulation.backend_model import CARDS, FIRST_BALANCE
-from tests.simulation.faults import MONEY_DEADLINE_SECONDS, BackendFault, PlannedFault, PlannedFaultInjector, RedisFault
+from tests.simulation.faults import BackendFault, PlannedFault, PlannedFaultInjector, RedisFault
 from tests.simulation.invariants import ALWAYS, AT_THE_END, WHEN_RESOLVED, broken
 from tests.simulation.kinds import KINDS
 from tests.simulation.reference_model import Change, Payment
 from tests.simulation.safeties import SAFETIES
-from tests.simulation.schedule import snapshot
 from tests.simulation.system import System, build_system
-from tests.simulation.workload import REFUSALS, RETRYABLE, Answer, entries
+from tests.simulation.workload import RETRYABLE, Answer, entries
 
 # STATEFUL_EXAMPLES=10000 for a long run, which also looks for examples at random.
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "20"))
@@ -138,14 +137,14 @@ class Machine(RuleBasedStateMachine):
         assert self.system.resolve_everything()
         for payment in self.known:
             self.look_at(payment, PlannedFault())
-        assert not broken(WHEN_RESOLVED, snapshot(self.system))
+        assert not broken(WHEN_RESOLVED, self.system.snapshot())
 
     # What must be true.
 
     @invariant()
     def the_invariants_hold(self) -> None:
         assert not self.system.checker.found
-        assert not broken(ALWAYS, snapshot(self.system))
+        assert not broken(ALWAYS, self.system.snapshot())
 
     @invariant()
     def nobody_can_spend_more_than_there_is(self) -> None:
@@ -156,7 +155,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.resolve_everything()
         assert self.system.expire_everything()
-        assert not broken(AT_THE_END, snapshot(self.system))
+        assert not broken(AT_THE_END, self.system.snapshot())
         taken = sum(payment.total("settle") - self.refunded(payment) for payment in self.known if not payment.credit)
         added = [payment.amount - payment.given_back for payment in self.payments if payment.credit and payment.id]
         unsure = sum(payment.amount for payment in self.payments if payment.credit and not payment.certain)
@@ -212,6 +211,7 @@ class Machine(RuleBasedStateMachine):
         request = AuthorizationRequest(CARD, operation, payment.amount, payment.request_id)
         service, provider = self.system.ledger, self.system.provider
         answer = Answer("authorize", "", payment.request_id, payment.amount, self.system.scheduler.now)
+        answer.credit = payment.credit
         self.ask(answer, lambda deadline: service.authorize(provider, request, deadline), fault)
         if answer.outcome == "done":
             payment.id = answer.value
@@ -249,18 +249,8 @@ class Machine(RuleBasedStateMachine):
             assert not listed, f"{payment.id} lists {listed}, which nobody asked for"
 
     def ask(self, answer: Answer, use_case: Callable[[Deadline], Any], fault: PlannedFault) -> None:
-        def work() -> None:
-            try:
-                answer.value = use_case(Deadline.after(MONEY_DEADLINE_SECONDS))
-                answer.outcome = "done"
-            except REFUSALS as error:
-                answer.outcome, answer.error = "refused", error
-            except RETRYABLE as error:
-                answer.outcome, answer.error = "retry", error
-            answer.answered_at = self.system.scheduler.now
-            self.system.workload.answers.append(answer)
-
-        self.run_actor("worker", work, fault)
+        self.system.workload.asked.append(answer)
+        self.run_actor("worker", lambda: self.system.workload.carry_out(answer, use_case), fault)
 
     def run_actor(self, name: str, work: Callable[[], Any], fault: PlannedFault) -> None:
         """Let one actor do its work, with one fault; what was on its way then arrives."""

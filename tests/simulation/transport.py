@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeVar, cast
 
 import redis
 
 from app.ledger.errors import LedgerUnavailable
-from app.ledger.storage.connection import Connection
+from app.ledger.storage.connection import Connection, Server
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from tests.simulation.faults import BackendFault, FaultInjector, RedisFault
-from tests.simulation.scheduler import Actor, Crashed, Scheduler
+from tests.simulation.scheduler import START, Actor, Crashed, Scheduler
 
 T = TypeVar("T")
 
 # How often something else may happen between what Redis does and its answer.
 LONG_WAY_BACK = 0.5
+
+# How long a client waits for Redis.
+REDIS_TIMEOUT_MS = 300
 
 CLOCK = "redis.call('TIME')"
 
@@ -31,11 +35,18 @@ class Environment:
         self.scheduler = scheduler
         self.bounded = bounded
         self.faults = FaultInjector(scheduler.rng)
+        self.redis_latency_ms = 0  # at most
+        self.redis_ahead_ms = 0  # by how much its clock is ahead whenever a sweeper asks
+        self.took_over = False  # it was a replica of the one before
+        self.history_began = START
+        self.history = 0  # of Redis: another number is another server, or one that began anew
         # Gets the keys and the answer of each script before anybody else may move.
         self.after_script: Callable[[Sequence[str], list[Any]], None] = lambda _keys, _answer: None
 
     def reset(self, seed: int) -> None:
         self.scheduler.reset(seed)
+        self.took_over, self.history_began = False, START
+        self.history = self.redis_ahead_ms = self.redis_latency_ms = 0
         self.faults = FaultInjector(self.scheduler.rng, bounded=self.bounded)
 
     @property
@@ -81,7 +92,7 @@ class SimulatedConnection(Connection):
 
         def run(keys: Sequence[str], argument: str) -> list[Any]:
             def command(client: redis.Redis) -> Any:
-                seconds, milliseconds = divmod(self._environment.scheduler.now, 1000)
+                seconds, milliseconds = divmod(self.now_milliseconds(), 1000)
                 answer = client.evalsha(digest, len(keys), *keys, argument, seconds, milliseconds * 1000)
                 self._environment.after_script(keys, answer)
                 return answer
@@ -99,6 +110,8 @@ class SimulatedConnection(Connection):
         if fault is RedisFault.DOWN:
             environment.scheduler.note(fault.value)
             raise LedgerUnavailable(fault)
+        if environment.redis_latency_ms:
+            self._wait(command)
         result = super().call(command)
         if fault is RedisFault.LOST:
             environment.scheduler.note(fault)
@@ -106,8 +119,31 @@ class SimulatedConnection(Connection):
         environment.pass_time(environment.way_back(environment.faults.latency() % 200))
         return result
 
+    def servers(self) -> list[Server]:
+        """Return the one server: it has another history after it lost something."""
+        environment = self._environment
+        uptime = environment.scheduler.now - environment.history_began
+        earlier = f"history-{environment.history - 1}" if environment.took_over else ""
+        return [Server(f"history-{environment.history}", earlier, uptime)]
+
+    def _wait(self, command: Callable[[redis.Redis], T]) -> None:
+        """Wait for a slow Redis. A client that gives up does not keep it from doing what it was told."""
+        environment = self._environment
+        latency = environment.scheduler.rng.randrange(environment.redis_latency_ms)
+        if latency > REDIS_TIMEOUT_MS:
+            environment.scheduler.note("Redis does not answer in time")
+            environment.scheduler.at(latency, lambda: self._do(command))
+            environment.pass_time(REDIS_TIMEOUT_MS)
+            raise LedgerUnavailable("no answer in time")
+        environment.pass_time(latency)
+
+    def _do(self, command: Callable[[redis.Redis], object]) -> None:
+        command(self._client)
+
     def now_milliseconds(self) -> int:
-        return self._environment.scheduler.now
+        actor = self._environment.actor
+        sweeps = actor is not None and actor.name.startswith("sweeper")
+        return self._environment.scheduler.now + (self._environment.redis_ahead_ms if sweeps else 0)
 
 
 class Transport:
@@ -180,10 +216,22 @@ class Transport:
 
 
 class VirtualClock:
-    """Replaces the module `time` where deadlines are kept."""
+    """Replaces the module `time` where deadlines are kept, and where a card's dates are compared with today."""
 
     def __init__(self, environment: Environment) -> None:
         self.monotonic = environment.monotonic
+        self.time = environment.monotonic
         self.clock_gettime = lambda _: environment.monotonic()
 
     perf_counter = staticmethod(time.perf_counter)
+
+
+def virtual_datetime(environment: Environment) -> type[datetime]:
+    """Return what replaces the class `datetime` where a card's dates are compared with today."""
+
+    class VirtualDatetime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.fromtimestamp(environment.monotonic(), tz or UTC)
+
+    return VirtualDatetime

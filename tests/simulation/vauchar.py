@@ -19,6 +19,7 @@ class Redemption:
     card_id: str
     amount: int
     sent: str
+    created: int = 0  # in seconds
 
 
 class VaucharModel(BackendModel):
@@ -56,9 +57,22 @@ class VaucharModel(BackendModel):
         self._keep(card_id, amount, "")
         return True
 
+    def reference(self, key: str) -> str:
+        return next((one.id for one in self._redemptions.values() if one.sent == key), "")
+
+    def payments(self) -> dict[str, str]:
+        return {one.id: one.sent for one in self._redemptions.values() if one.sent.startswith("gb-")}
+
+    def is_held(self, payment: str) -> bool:
+        return False
+
+    def undo_by_hand(self, payment: str) -> None:
+        redemption = self._redemptions.pop(payment)
+        self.move(redemption.card_id, redemption.sent, redemption.amount, ours=False)
+
     def _keep(self, card_id: str, amount: int, sent: str) -> Redemption:
         self._made += 1
-        kept = Redemption(f"res-{self._made:04d}", card_id, amount, sent)
+        kept = Redemption(f"res-{self._made:04d}", card_id, amount, sent, self.now // 1000)
         self._redemptions[kept.id] = kept
         return kept
 
@@ -67,9 +81,14 @@ class VaucharModel(BackendModel):
             "id": redemption.id,
             "value_used": str(BRL.to_decimal(redemption.amount)),
             "transaction_id": redemption.sent if self._echoes else "",
+            "created": redemption.created,
         }
 
     def _card(self, card_id: str) -> dict[str, Any]:
         balance = str(BRL.to_decimal(self.balance[card_id]))
         active = "1" if self.may_pay(card_id) else "0"  # who reads that it is not, does not ask it to pay
-        return {"id": card_id, "type": "gift-card", "currency": "BRL", "balance": balance, "active_status": active}
+        ends = (self.ends_at or 0) // 1000
+        return {"id": card_id, "type": "gift-card", "currency": "BRL", "balance": balance} | {
+            "active_status": active,
+            "expiry_time": ends,
+        }

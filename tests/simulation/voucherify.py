@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from mappers.http import Answer
@@ -25,6 +24,7 @@ class Redemption:
     made_at: int  # for reads
     rollback: str = ""
     undone_at: int = 0
+    key: str = ""  # of our step, for one that is ours
 
 
 class VoucherifyModel(BackendModel):
@@ -53,6 +53,8 @@ class VoucherifyModel(BackendModel):
                 return Answer(200, {"data": shown, "has_more": False}, {})
             case "POST", ("vouchers", card_id, "balance"):
                 amount, name = call.body["amount"], call.body["source_id"]
+                if not self.may_be_given(card_id):
+                    return _error(400, "voucher_disabled")
                 self.move(card_id, call.key, amount)
                 self._list(card_id, "CREDITS_ADDITION", amount, {}, source_id=name, reason=call.body["reason"])
                 return Answer(200, {"amount": amount, "balance": self.balance[card_id]}, {})
@@ -72,6 +74,22 @@ class VoucherifyModel(BackendModel):
         self._keep(card_id, amount, None, {})
         return True
 
+    def reference(self, key: str) -> str:
+        return next((one.id for one in self._redemptions.values() if one.key == key), "")
+
+    def payments(self) -> dict[str, str]:
+        return {one.id: one.key for one in self._redemptions.values() if one.key and not one.rollback}
+
+    def is_held(self, payment: str) -> bool:
+        return False
+
+    def undo_by_hand(self, payment: str) -> None:
+        redemption = self._redemptions[payment]
+        redemption.rollback, redemption.undone_at = f"rr-{redemption.id}", self.now
+        self.move(redemption.card_id, redemption.key, redemption.amount, ours=False)
+        details = {"redemption": {"id": redemption.id}, "rollback": {"id": redemption.rollback}}
+        self._list(redemption.card_id, "CREDITS_REFUND", redemption.amount, details)
+
     def _redeem(self, call: Call) -> Answer:
         [redeemable] = call.body["redeemables"]
         card_id, amount = redeemable["id"].lower(), redeemable["gift"]["credits"]
@@ -81,6 +99,7 @@ class VoucherifyModel(BackendModel):
             return _error(400, "gift_amount_exceeded")
         self.move(card_id, call.key, -amount)
         made = self._keep(card_id, amount, call.body["order"]["source_id"], call.body["metadata"])
+        made.key = call.key
         voucher = {"gift": {"balance": self.balance[card_id]}}
         return Answer(200, {"redemptions": [self._shown(made) | {"voucher": voucher}]}, {})
 
@@ -114,7 +133,7 @@ class VoucherifyModel(BackendModel):
         json: Json = {
             "id": f"vtx-{len(self._transactions) + 1}",
             "type": kind,
-            "created_at": datetime.fromtimestamp(self.now / 1000, UTC).isoformat(),
+            "created_at": self.date,
         }
         json |= {"details": details | {"balance": balance}, **fields}
         self._transactions.append((self._shows_at(), card_id, json))
@@ -151,7 +170,8 @@ class VoucherifyModel(BackendModel):
             "code": card_id.upper(),
             "type": "GIFT_VOUCHER",
             "gift": {"balance": self._balance_shown(card_id)},
-            "active": self.suspended != card_id,
+            "active": self.suspended != card_id and card_id not in self.ended,
+            "expiration_date": self.last_day,
         }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from app.ledger.errors import (
     AmountExceeded,
     LedgerUnavailable,
+    OtherBackend,
     RequestConflict,
     TransactionNotFound,
     Unresolved,
@@ -18,16 +20,17 @@ from app.ledger.transaction import Operation
 from mappers.base import BackendUnavailable, OutcomeUnknown, Refused
 from mappers.deadline import Deadline
 from providers.provider import Provider
-from tests.simulation.backend_model import CARDS, BackendModel
+from providers.registry import Registry
+from tests.simulation.backend_model import BRL, CARDS, BackendModel
 from tests.simulation.faults import HUB_TIMEOUT_MS, MONEY_DEADLINE_SECONDS
 from tests.simulation.kinds import Kind
 from tests.simulation.scheduler import Actor
 from tests.simulation.transport import Environment
 
 REFUSALS = (Refused, AmountExceeded, RequestConflict, TransactionNotFound)
-RETRYABLE = (BackendUnavailable, OutcomeUnknown, Unresolved, LedgerUnavailable)
+RETRYABLE = (BackendUnavailable, OutcomeUnknown, Unresolved, LedgerUnavailable, OtherBackend)
 
-SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 # Ours are multiples of this, those of shops are not: where nothing but the amount tells them apart, nobody can.
 OURS = 100
 ELSEWHERE = (7, 1_013, 2_539)
@@ -66,6 +69,8 @@ class Answer:
     outcome: str = "no answer"  # done, refused, retry
     value: Any = None
     error: Exception | None = None
+    card_id: str = ""
+    credit: bool = False
     received: bool = False
     answered_at: int = 0
 
@@ -75,15 +80,23 @@ class Answer:
 
 @dataclass
 class Workload:
-    """What all actors of one schedule share. `answers` is everything the service ever answered, in order."""
+    """What all actors of one schedule share.
+
+    `asked` is everything it was ever asked, `answers` everything it ever answered, each in order.
+    """
 
     environment: Environment
     ledger: LedgerService
-    provider: Provider
+    registry: Registry
     backend: BackendModel
     kind: Kind
+    stores: list[str]  # the ids of the providers they pay with
+    asked: list[Answer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     workers: int = 0
+    cards: Sequence[str] = ()  # mostly the first one, unless a hazard says which
+    most_changes: int = 3  # of one order, by each of those who handle it
+    suspends: float = 0.3  # how often a card's owner lets it pay nothing for a while
 
     def __post_init__(self) -> None:
         self._rng = self.environment.scheduler.rng
@@ -93,16 +106,50 @@ class Workload:
         """Return how long somebody waits before the next thing, in milliseconds."""
         return self._rng.randrange(*self._rng.choice(self.profile.gaps))
 
+    def may_authorize(self, request_id: str) -> bool:
+        """Tell whether VTEX begins orders now; asked before each authorization. A hazard may say no for a while."""
+        return True
+
+    def provider(self, provider_id: str) -> Provider:
+        """Return a provider as the file describes it now."""
+        found = self.registry.get(provider_id)
+        assert found is not None
+        return found
+
     def start(self) -> None:
         """Let everybody begin at about the same time."""
         scheduler = self.environment.scheduler
         for number in range(self._rng.choice(self.profile.orders)):
-            order = Order(self, f"order-{number}", CARDS[self._rng.random() < 0.1])
+            store = self.stores[0] if len(self.stores) == 1 else self._rng.choice(self.stores)
+            card_id = self._rng.choice(self.cards) if self.cards else CARDS[self._rng.random() < 0.1]
+            order = Order(self, f"order-{number}", store, card_id)
             scheduler.spawn(f"VTEX {order.name}", order.place, self.gap(), may_crash=False)
         if self.kind.elsewhere:
             scheduler.spawn("shopper", self._spend_elsewhere, may_crash=False)
-        if self._rng.random() < 0.3:
+        if self._rng.random() < self.suspends:
             scheduler.spawn("card owner", self._suspend, self.gap(), may_crash=False)
+
+    def card_of(self, transaction_id: str) -> str:
+        """Return the card of a transaction that VTEX may know."""
+        return next((one.card_id for one in self.asked if transaction_id in (one.value, one.transaction)), CARDS[0])
+
+    def authorized(self) -> list[Answer]:
+        """Return the authorizations that VTEX was told of, one answer for each."""
+        told = (answer for answer in self.answers if answer.what == "authorize" and answer.outcome == "done")
+        return list({answer.value: answer for answer in told}.values())
+
+    def carry_out(self, answer: Answer, use_case: Callable[[Deadline], Any]) -> None:
+        """Let the service answer a request, as a worker's own call; keep what it says."""
+        try:
+            answer.value = use_case(Deadline.after(MONEY_DEADLINE_SECONDS))
+            answer.outcome = "done"
+        except REFUSALS as error:
+            answer.outcome, answer.error = "refused", error
+        except RETRYABLE as error:
+            answer.outcome, answer.error = "retry", error
+        answer.answered_at = self.environment.scheduler.now
+        self.answers.append(answer)
+        self.environment.scheduler.note("answers", answer)
 
     def _spend_elsewhere(self) -> None:
         """Spend the card elsewhere now and then."""
@@ -123,8 +170,9 @@ class Workload:
 class Order:
     """One order as VTEX handles it: authorize, then GET, sum and POST, however often it takes."""
 
-    def __init__(self, workload: Workload, name: str, card_id: str) -> None:
+    def __init__(self, workload: Workload, name: str, provider_id: str, card_id: str) -> None:
         self.name = name
+        self._provider_id = provider_id
         self._workload = workload
         self._scheduler = workload.environment.scheduler
         self._rng = self._scheduler.rng
@@ -146,13 +194,14 @@ class Order:
         self._handle("a")
 
     def _authorize(self) -> bool:
-        request = AuthorizationRequest(self._card_id, self._operation, self._amount, self.name)
         for _ in range(self._rng.randrange(1, 6)):
+            while not self._workload.may_authorize(self.name):
+                self._scheduler.sleep(self._workload.gap() + SECOND)
             answer = self._ask(
                 "authorize",
                 self.name,
                 self._amount,
-                lambda deadline: self._workload.ledger.authorize(self._workload.provider, request, deadline),
+                self._authorized,
             )
             if answer.received and answer.outcome == "done":
                 self._transaction = answer.value
@@ -162,8 +211,20 @@ class Order:
             self._scheduler.sleep(self._workload.gap())
         return False
 
+    def _authorized(self, deadline: Deadline) -> str:
+        if not self._workload.may_authorize(self.name):
+            raise LedgerUnavailable("nobody begins an order now")
+        provider = self._provider
+        amount = in_units_of(provider, self._amount)
+        request = AuthorizationRequest(self._card_id, self._operation, amount, self.name)
+        return self._workload.ledger.authorize(provider, request, deadline)
+
+    @property
+    def _provider(self) -> Provider:
+        return self._workload.provider(self._provider_id)
+
     def _handle(self, who: str) -> None:
-        for number in range(self._rng.randrange(4)):
+        for number in range(self._rng.randrange(self._workload.most_changes + 1)):
             self._scheduler.sleep(self._workload.gap())
             what = self._rng.choice(("settle", "settle", "cancel"))
             # VTEX's own examples reuse one requestId for both.
@@ -194,7 +255,7 @@ class Order:
 
     def _sums(self) -> tuple[int, int, int] | None:
         """Return what is authorized, settled and canceled; None after it was tried in vain."""
-        service, provider = self._workload.ledger, self._workload.provider
+        service = self._workload.ledger
         for _ in range(3):
             sums = []
             for what, read in (("settlements", service.settlements), ("cancellations", service.cancellations)):
@@ -202,7 +263,7 @@ class Order:
                     what,
                     "",
                     0,
-                    lambda deadline, read=read: read(provider, self._card_id, self._transaction, deadline),  # type: ignore[misc]
+                    partial(self._list, read),
                 )
                 if answer.received and answer.outcome == "done":
                     sums.append(sum(entry.amount for entry in answer.value))
@@ -211,11 +272,17 @@ class Order:
             self._scheduler.sleep(self._workload.gap())
         return None
 
+    def _list(self, read: Callable[..., list[Movement]], deadline: Deadline) -> list[Movement]:
+        provider = self._provider
+        return [in_cents(provider, entry) for entry in read(provider, self._card_id, self._transaction, deadline)]
+
     def _post(self, what: str, request_id: str, amount: int) -> Answer:
-        service, provider = self._workload.ledger, self._workload.provider
-        request = ChangeRequest(self._card_id, self._transaction, amount, request_id)
-        use_case = service.settle if what == "settle" else service.cancel
-        return self._ask(what, request_id, amount, lambda deadline: use_case(provider, request, deadline))
+        return self._ask(what, request_id, amount, partial(self._changed, what, request_id, amount))
+
+    def _changed(self, what: str, request_id: str, amount: int, deadline: Deadline) -> Movement:
+        provider, service = self._provider, self._workload.ledger
+        request = ChangeRequest(self._card_id, self._transaction, in_units_of(provider, amount), request_id)
+        return (service.settle if what == "settle" else service.cancel)(provider, request, deadline)
 
     def _ask(self, what: str, request_id: str, amount: int, use_case: Callable[[Deadline], Any]) -> Answer:
         """Send one request to some worker, and wait for its answer as long as the Hub does."""
@@ -223,19 +290,12 @@ class Order:
         me = scheduler.current
         assert me is not None
         answer = Answer(what, self._transaction, request_id, amount, scheduler.now)
+        answer.card_id, answer.credit = self._card_id, self._operation is Operation.CREDIT
+        workload.asked.append(answer)
         self._waiting[me] = answer
 
         def work() -> None:
-            try:
-                answer.value = use_case(Deadline.after(MONEY_DEADLINE_SECONDS))
-                answer.outcome = "done"
-            except REFUSALS as error:
-                answer.outcome, answer.error = "refused", error
-            except RETRYABLE as error:
-                answer.outcome, answer.error = "retry", error
-            answer.answered_at = scheduler.now
-            workload.answers.append(answer)
-            scheduler.note("answers", answer)
+            workload.carry_out(answer, use_case)
             if self._waiting.get(me) is answer and not faults.loses_the_answer():
                 scheduler.wake(me, faults.latency() % 200)
                 answer.received = True
@@ -246,6 +306,18 @@ class Order:
         del self._waiting[me]
         scheduler.note("receives" if answer.received else "does not receive", answer)
         return answer
+
+
+def in_units_of(provider: Provider, cents: int) -> int:
+    """Return an amount of VTEX's, which has two digits, in the smallest unit that the file names now."""
+    return cents if provider.currency == BRL else provider.currency.to_minor(BRL.to_decimal(cents))
+
+
+def in_cents(provider: Provider, entry: Movement) -> Movement:
+    """Return an entry as VTEX reads it."""
+    if provider.currency == BRL:
+        return entry
+    return replace(entry, amount=BRL.to_minor(provider.currency.to_decimal(entry.amount)))
 
 
 def entries(answer: Answer) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -59,24 +58,20 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
-        self._looking = threading.Lock()
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
-        with self._looking:
-            return self._look()
-
-    def _look(self) -> list[Doubt]:
+        seen_here = self._seen_at  # before anything is read: it was written before
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
-        if before and (reason := self._doubted(before, servers, now)):
+        if before and (reason := self._doubted(before, servers, now, seen_here)):
             doubt = Doubt(int(before["seen_at"]), now, reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
         self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now)))
-        self._seen_at = now
+        self._seen_at = max(self._seen_at, now)
         return self.doubts()
 
     def stop(self) -> None:
@@ -114,10 +109,11 @@ class History:
         self._connection.pipeline(no_list_is_complete)
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
 
-    def _doubted(self, before: dict[str, str], servers: Iterable[Server], now: int) -> str | None:
+    @staticmethod
+    def _doubted(before: dict[str, str], servers: Iterable[Server], now: int, seen_here: int) -> str | None:
         """Return why something may be missing of what was written before; None where nothing is."""
         seen_at, known = int(before["seen_at"]), set(json.loads(before["replids"]))
-        if seen_at < self._seen_at:
+        if seen_at < seen_here:
             return "it has an older state than this service has seen"
         for server in servers:
             if server.replid in known:
@@ -125,7 +121,7 @@ class History:
             if server.earlier_replid in known:
                 return "a replica took over, which may not have had the last changes"
             started_at = now - server.uptime_milliseconds
-            last_word = seen_at == self._seen_at or before["stopped"]
+            last_word = seen_at == seen_here or before["stopped"]
             if not last_word and started_at - seen_at > milliseconds(SOON):
                 return "it was started from data that may be older than what was written last"
         return None

@@ -1,0 +1,104 @@
+"""The providers file changes while orders are open."""
+
+from __future__ import annotations
+
+from app.ledger.transaction import State
+from mappers.base import Holds
+from mappers.money import Currency
+from providers.provider import Provider
+from tests.simulation.hazards.hazard import Hazard
+from tests.simulation.kinds import Kind, SimulatedHttp, build
+from tests.simulation.system import PROVIDER
+
+# BRL, as somebody would write it who thinks in whole reais.
+WITHOUT_DIGITS = Currency("BRL", 0)
+
+
+class HoldsChange(Hazard):
+    """The policy says "ledger" and later "upfront", or the other way round, while orders are open.
+
+    Expected: what is reserved already stays reserved, whoever pays next.
+    """
+
+    name = "holds-change"
+
+    @classmethod
+    def fits(cls, kind: Kind) -> bool:
+        return kind.holds is not Holds.NATIVE and Holds.LEDGER in kind.mapper.supported_holds
+
+    def start(self) -> None:
+        self.scheduler.at(self.sometime(), self._change)
+
+    def _change(self) -> None:
+        holds = Holds.UPFRONT if self.system.policy.holds is Holds.LEDGER else Holds.LEDGER
+        self.scheduler.note("the policy now says", holds)
+        self.system.change_policy(holds=holds)
+
+
+class ChangedForAWhile(Hazard):
+    """The file says something wrong for a while, and nobody begins an order meanwhile: those would stay wrong."""
+
+    def prepare(self) -> None:
+        self._wrong = False
+        self.system.workload.may_authorize = self._may_authorize  # type: ignore[method-assign]
+
+    def start(self) -> None:
+        moment = self.sometime()
+        self.scheduler.at(moment, lambda: self._serve(wrong=True))
+        self.scheduler.at(moment + self.sometime(), lambda: self._serve(wrong=False))
+
+    def _may_authorize(self, request_id: str) -> bool:
+        if not self._wrong:
+            return True
+        with self.system.harness():
+            known = (record for record in self.system.records() if record.request_id == request_id)
+            return any(record.state not in (State.REFUSED, State.ABANDONED) for record in known)
+
+    def _serve(self, *, wrong: bool) -> None:
+        self.scheduler.note("the file is", "wrong" if wrong else "right again")
+        self._wrong = wrong
+        system = self.system
+        system.registry.serve(self.wrong_provider() if wrong else system.provider_with(system.mapper))
+
+    def wrong_provider(self) -> Provider:
+        raise NotImplementedError
+
+    def aftermath(self) -> None:
+        self._serve(wrong=False)
+
+
+class DigitsChange(ChangedForAWhile):
+    """The currency's digits are changed from 2 to 0 while orders are open, and put back some time later.
+
+    Expected: an order is settled, canceled and read in the units it was opened in, or not at all (503) meanwhile.
+    """
+
+    name = "digits-change"
+
+    def wrong_provider(self) -> Provider:
+        system = self.system
+        mapper = build(PROVIDER, system.kind, system.http, type(system.mapper), WITHOUT_DIGITS)
+        return system.provider_with(mapper, currency=WITHOUT_DIGITS)
+
+
+class AccountChanges(ChangedForAWhile):
+    """The provider is pointed at another account of its backend while orders are open, and back some time later.
+
+    Expected: nothing of an order is ever done at an account where it was not opened; it waits (503) meanwhile.
+    """
+
+    name = "account-change"
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._http = SimulatedHttp(self.system.environment)
+        self._http.backend = self.system.kind.backend(self.system.environment)
+
+    def wrong_provider(self) -> Provider:
+        system = self.system
+        address = system.kind.options.base_url + "/another"
+        mapper = build(PROVIDER, system.kind, self._http, type(system.mapper), base_url=address)
+        return system.provider_with(mapper)
+
+    def finale(self) -> None:
+        self.broken += [f"{effect} was done at another account" for effect in self._http.backend.effects]

@@ -1,0 +1,100 @@
+"""Clocks that jump, holds that are short, and transactions that are forgotten when their time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from tests.simulation import invariants
+from tests.simulation.hazards.hazard import Hazard
+from tests.simulation.hazards.reconciling import Reconciles
+from tests.simulation.workload import DAY, MINUTE, SECOND
+
+# Longer than VTEX comes back for anything.
+RETENTION_DAYS = 90
+
+
+class RedisClockJumps(Hazard):
+    """Redis's clock is ahead by days or more during a pass of a sweeper, and then right again.
+
+    Expected: nothing is expired, abandoned or forgotten because of it.
+    """
+
+    name = "redis-clock-jumps"
+
+    def start(self) -> None:
+        moment = self.sometime()
+        self.scheduler.at(moment, self._jump)
+        self.scheduler.at(moment + self.rng.choice((2_000, 12_000)), self._go_back)
+
+    def _jump(self) -> None:
+        ahead = self.rng.choice((5 * DAY, 31 * DAY, 401 * DAY))
+        self.scheduler.note("Redis's clock is ahead by", ahead // DAY, "days")
+        self.system.environment.redis_ahead_ms = ahead
+        with self.system.harness():
+            due, soon = self.system.due(), self.scheduler.now + MINUTE
+            self._untouched = [
+                record.id for record in self.system.records() if record.unresolved is None and due[record.id] > soon
+            ]
+
+    def _go_back(self) -> None:
+        self.scheduler.note("Redis's clock is right again")
+        self.system.environment.redis_ahead_ms = 0
+        with self.system.harness():
+            records = {record.id: record for record in self.system.records()}
+            events = {name: self.system.storage.events(name) for name in records}
+        for name in self._untouched:
+            if name not in records:
+                self.broken.append(f"{name} was forgotten")
+            elif any(event["what"] == "opened" and event.get("by") == "sweeper" for event in events[name]):
+                self.broken.append(f"{name} was given back")
+
+
+class ShortHolds(Hazard):
+    """The policy holds for seconds only, which is less than the only sweeper may stand still.
+
+    Expected: what was settled in the very moment in which the rest was to be given back stays settled.
+    """
+
+    name = "short-holds"
+
+    def prepare(self) -> None:
+        ttl = timedelta(seconds=self.rng.choice((5, 15, 25)))
+        self.system.change_policy(authorization_ttl=ttl, remainder_ttl=ttl, settle="capture")
+        self.system.environment.faults.stall_often()
+        self.system.sweeping = 1
+        workload = self.system.workload
+        workload.profile = replace(workload.profile, gaps=((0, 2 * SECOND), (SECOND, 12 * SECOND)))
+
+
+class Forgets(Reconciles):
+    """Closed transactions are forgotten when their time is over, and later somebody reconciles.
+
+    Expected: nothing that is open is forgotten, and reconcile does not tell of what was forgotten as if it were lost.
+    """
+
+    name = "forgets"
+    settings: ClassVar[Mapping[str, Any]] = {"retention_days": RETENTION_DAYS}
+    waived = (
+        invariants.every_effect_was_written_down_before,
+        invariants.the_backend_agrees_with_each_card,
+        invariants.what_vtex_was_told_of_a_payment_is_true,
+        invariants.what_vtex_was_told_of_a_change_is_true,
+        invariants.no_list_ever_missed_or_made_up_anything,
+    )
+
+    def aftermath(self) -> None:
+        system = self.system
+        system.resolve_everything()
+        system.expire_everything()
+        for _ in range(3):
+            self.scheduler.now += (RETENTION_DAYS + 1) * DAY
+            system.sweepers[0].sweep_once()
+        records = {record.id for record in system.records()}
+        self.broken += [
+            f"reconcile tells of what was forgotten: {one}"
+            for one in self.told()
+            if one.kind == "extra" and one.transaction not in records
+        ]

@@ -1,0 +1,153 @@
+"""Redis forgets: all of it, or its last writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.ledger.transaction import KNOWN_TO_VTEX, Transaction
+from mappers.base import Holds, MapperError
+from mappers.capabilities import keeps_statement
+from mappers.deadline import Deadline
+from tests.simulation import invariants
+from tests.simulation.hazards.reconciling import SILENT, GivesEverythingBack, Reconciles, compare
+from tests.simulation.invariants import Snapshot
+from tests.simulation.kinds import Kind
+from tests.simulation.system import PROVIDER
+from tests.simulation.workload import REFUSALS, RETRYABLE
+
+# What is to be held until a person says otherwise is held for longer than this.
+FOR_GOOD_MS = 10 * 365 * 86_400_000
+
+
+def no_order_is_lost(snapshot: Snapshot) -> Iterator[str]:
+    by_id = {record.id: record for record in snapshot.records}
+    for answer in snapshot.answers:
+        if answer.what == "authorize" and answer.outcome == "done" and answer.received:
+            record = by_id.get(answer.value)
+            if record is None or record.state not in KNOWN_TO_VTEX:
+                yield f"{answer.value} was approved to VTEX, and is {record and record.state}"
+
+
+class LosesEverything(GivesEverythingBack):
+    """Redis loses everything, at any moment; later somebody runs `giftbridge reconcile --repair`.
+
+    Expected of backends that hold and keep our notes: no order is lost, and the money stays as VTEX was told; only
+    the lists may lack what left no trace.
+    """
+
+    name = "lost-redis"
+    waived = (
+        invariants.every_effect_was_written_down_before,
+        invariants.the_backend_agrees_with_each_card,
+        invariants.the_backend_holds_what_is_authorized_and_untouched,
+        invariants.what_vtex_was_told_of_a_payment_is_true,
+        invariants.what_vtex_was_told_of_a_change_is_true,
+        invariants.no_list_ever_missed_or_made_up_anything,
+        invariants.nothing_is_held_any_more,
+        invariants.what_vtex_was_never_told_took_nothing,
+        # What seems to be left of an order whose later settlements left no trace is a person's to give back.
+        invariants.what_vtex_gave_back_or_never_settled_is_not_taken,
+    )
+    rules = (no_order_is_lost,)
+
+    @classmethod
+    def fits(cls, kind: Kind) -> bool:
+        return kind.holds is Holds.NATIVE and keeps_statement(kind.mapper)
+
+    def start(self) -> None:
+        self.scheduler.at(self.sometime(), self._lose)
+
+    def _lose(self) -> None:
+        self.scheduler.note("Redis loses everything")
+        self.system.client.flushdb()
+        self.system.history_changes(took_over=False)
+
+    def aftermath(self) -> None:
+        compare(self.system, repair=True)
+        # VTEX asks for each of its orders.
+        for payment in self.system.workload.authorized():
+            try:
+                provider = self.system.workload.provider(PROVIDER)
+                self.system.ledger.settlements(provider, payment.card_id, payment.value, Deadline.after(10))
+            except (*REFUSALS, *RETRYABLE, MapperError) as error:
+                self.scheduler.note("is told", repr(error))
+        compare(self.system, repair=True)
+
+    def is_held_for_good(self, record: Transaction) -> bool:
+        return record.expires_at > self.scheduler.now + FOR_GOOD_MS
+
+
+class FailsOver(Reconciles):
+    """Another server takes Redis's place that lacks the last writes: of a moment, or, from a backup, of days.
+
+    Expected: no settled money goes back by itself, no step is done twice where the backend shows its keys, and
+    reconcile tells whatever the ledger does not know.
+    """
+
+    name = "failed-over-redis"
+    # How much is lost, in milliseconds.
+    lost = (100, 1_000, 5_000, 20_000)
+    waived = (
+        *(rule for rule in LosesEverything.waived),
+        invariants.the_backend_agrees_with_each_transaction,
+        invariants.what_is_reserved_can_be_paid,
+        # What the ledger forgot and the backend does not allow twice may be left for a person.
+        invariants.nothing_is_unresolved_but_what_nobody_can_tell,
+        invariants.no_card_is_busy,
+        # VTEX may have seen what was forgotten, and have asked for it again; see `finale`.
+        invariants.no_settled_money_goes_back_unasked,
+    )
+    precise = False
+    took_over = True  # a replica does, which knows whose it was
+
+    @classmethod
+    def fits(cls, kind: Kind) -> bool:
+        return kind.name not in SILENT
+
+    def prepare(self) -> None:
+        """What was only promised, and is forgotten, nobody can know of."""
+        self.system.change_policy(settle="capture")
+        self._fell_back_at = self.scheduler.now
+
+    def start(self) -> None:
+        moment = self.sometime()
+        self.scheduler.at(moment, self._remember)
+        self.scheduler.at(moment + self.rng.choice(self.lost) + 1, self._fall_back)
+
+    def _remember(self) -> None:
+        client: Any = self.system.bytes_client
+        self._kept = {key: client.dump(key) for key in client.scan_iter(count=10_000)}
+
+    def _fall_back(self) -> None:
+        self.scheduler.note("another server takes the place of Redis")
+        self._fell_back_at = self.scheduler.now
+        client: Any = self.system.bytes_client
+        client.flushdb()
+        for key, value in self._kept.items():
+            client.restore(key, 0, value)
+        self.system.history_changes(took_over=self.took_over)
+
+    def aftermath(self) -> None:
+        self.system.resolve_everything()
+        if super().fits(self.system.kind):
+            self.expect_the_truth()
+
+    def finale(self) -> None:
+        for payment in invariants.payments(self.system.snapshot()):
+            if payment.lacks and payment.last_asked_at < self._fell_back_at and not self.system.backend.holds_expired:
+                self.broken.append(f"settled money went back: {payment}, and {payment.taken} were taken")
+
+    def is_held_for_good(self, record: Transaction) -> bool:
+        return record.expires_at > self.scheduler.now + FOR_GOOD_MS
+
+
+class OldBackup(FailsOver):
+    """Redis starts again from a backup of hours or days ago.
+
+    Expected: as after a failover.
+    """
+
+    name = "old-backup"
+    took_over = False
+    lost = (60_000, 20 * 60_000, 5 * 3_600_000, 2 * 86_400_000)
