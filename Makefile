@@ -50,6 +50,7 @@ test-long: install
 	@$(VENV)/bin/python -m pytest tests -n auto -m "long or not long"
 	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
 	@$(VENV)/bin/python -m tests.mutations
+	@$(VENV)/bin/python -m tests.mutations.every_guard
 
 lint: install
 	@$(VENV)/bin/ruff check .
