@@ -143,3 +143,19 @@ def test_another_authorization_does_not_repeat_the_one_that_keeps_the_card_busy(
         system.authorize("40.00", "order-1")
     system.authorize("10.00", "order-2")
     assert system.backend.spendable == 9_000
+
+
+def test_a_promised_settlement_keeps_its_card_busy_while_it_is_made(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, settle="accept", repeatable=False, one_step_at_a_time=True)
+    for order in ("order-1", "order-2"):
+        system.settle(system.authorize("10.00", order), "10.00")
+
+    def meanwhile(step: Step, run: Run) -> Receipt:
+        before = list(system.backend.calls)
+        assert system.sweep() == {"left for later": 2}
+        assert system.backend.calls == before
+        return run()
+
+    system.mapper.faults = [meanwhile]
+    assert system.sweep() == {"resolved": 2}
+    assert system.backend.spendable == 8_000

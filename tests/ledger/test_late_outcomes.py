@@ -154,3 +154,34 @@ def test_a_person_closes_a_late_success_by_hand(non_idempotent: System) -> None:
     settle_too_late(system, transaction)
     by_hand.decide(system.parts, system.record(transaction), happened=True, reference="", actor="ana")
     assert system.index.parked() == []
+
+
+@pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.LEDGER])
+def test_the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone(
+    make_system: MakeSystem, holds: Holds
+) -> None:
+    """The first attempt stalls, the sweeper abandons the order, VTEX comes back; then the first attempt succeeds."""
+    system = make_system(holds)
+
+    def overtaken() -> None:
+        system.mapper.on_look = None
+        transaction = system.only_record().id
+        system.lose_lease(transaction)
+        assert system.sweep() == {"abandoned": 1}
+        system.authorize("40.00")
+
+    def holds_late(step: Step, run: Run) -> Receipt:
+        overtaken()
+        return run()
+
+    if holds is Holds.NATIVE:
+        system.mapper.faults = [holds_late]
+    else:
+        system.mapper.on_look = overtaken
+    transaction = system.authorize("40.00")
+    system.sweeper.sweep_once()
+    record = system.record(transaction)
+    assert (record.state, record.opened_by, record.rest, len(record.acts)) == (State.AUTHORIZED, 1, 4_000, 2)
+    assert system.storage.reserved(system.provider.id, CARD) == (4_000 if holds is Holds.LEDGER else 0)
+    # The backend's second hold is nobody's: a person must see to it. The ledger reserved nothing for it.
+    assert system.index.parked() == ([transaction] if holds is Holds.NATIVE else [])

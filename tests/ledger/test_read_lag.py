@@ -8,12 +8,16 @@ import pytest
 
 from app.ledger.errors import LedgerError
 from mappers.base import (
+    BackendUnavailable,
     Card,
     Holds,
     MapperError,
     OutcomeUnknown,
 )
 from mappers.deadline import Deadline
+from tests.ledger.driver import (
+    authorize_within,
+)
 from tests.ledger.faults import (
     error_after,
 )
@@ -49,3 +53,18 @@ def test_an_authorization_is_not_reserved_against_a_balance_that_lacks_a_settlem
     system.mapper.get_card = lagging  # type: ignore[method-assign]
     with pytest.raises((MapperError, LedgerError)):
         system.ledger.authorize(system.provider, system.authorization_request("50.00", "order-2"), system.deadline(0.5))
+
+
+def test_what_was_taken_longer_ago_than_the_read_lag_is_in_the_balance(make_system: MakeSystem) -> None:
+    """Else every settlement on a busy card would count as not shown yet, until nobody settles for a while."""
+    system = make_system(Holds.LEDGER)
+    system.mapper.read_lag_seconds = 0.001  # type: ignore[misc]
+    system.settle(system.authorize("30.00", "order-1"), "30.00")
+    shown = system.connection.now_milliseconds() + 1
+    while system.connection.now_milliseconds() <= shown:
+        pass
+    system.mapper.read_lag_seconds = 60  # type: ignore[misc]
+    system.settle(system.authorize("10.00", "order-2"), "10.00")
+    authorize_within(system, 0.5, "50.00", "order-3")
+    with pytest.raises(BackendUnavailable, match="kept changing"):
+        authorize_within(system, 0.2, "10.00", "order-4")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import count
 
 import pytest
 
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
-from app.ledger.transaction import State
+from app.ledger.service import ChangeRequest
+from app.ledger.storage import keys
+from app.ledger.transaction import Address, State
 from mappers.base import Holds, InsufficientFunds
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+from tests.money import minor
 
 
 @pytest.fixture(params=list(Holds))
@@ -152,6 +156,20 @@ def test_a_transaction_is_found_only_on_its_own_card(system: System) -> None:
         system.ledger.transaction(system.provider, CARD, "gb-00" + "0" * 32, system.deadline())
     with pytest.raises(TransactionNotFound):
         system.ledger.transaction(system.provider, CARD, "nonsense", system.deadline())
+
+
+def test_a_transaction_is_settled_and_canceled_only_on_its_own_card(system: System) -> None:
+    """Another card's, whose keys lie in the same place: one in 128 is such a card."""
+    transaction = system.authorize("40.00")
+    addresses = (Address(system.provider.id, f"card-{number}", transaction) for number in count(2))
+    key = keys.of_transaction(transaction)
+    other = next(address for address in addresses if keys.for_scripts(address)[0] == key)
+    for change in (system.ledger.settle, system.ledger.cancel):
+        with pytest.raises(TransactionNotFound):
+            change(
+                system.provider, ChangeRequest(other.card_id, transaction, minor(40), "change-1"), system.deadline(0.5)
+            )
+    assert len(system.record(transaction).acts) == 1
 
 
 def test_a_transaction_reads_back_as_it_was_made(system: System) -> None:

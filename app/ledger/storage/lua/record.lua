@@ -7,7 +7,7 @@
 --     undo and undo_oid (the act that undoes an opening which was refused before);
 --   refused: error (JSON), abandoned; parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
---     left), nothing_sent, wait_until_arrived.
+--     left), nothing_sent.
 -- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
 --   moved (the card's epoch: read the balance again) | short (the card cannot pay).
 if get('state') == '' then return answer('missing') end
@@ -33,10 +33,7 @@ if arg.outcome == 'progress' then
   if not unresolved(state) then return answer('stale') end
   keep_steps()
   note('step done')
-  if not mine then return answer('stale') end
-  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
-  arm()
-  return answer('ok')
+  return answer(mine and 'ok' or 'stale')
 end
 
 if arg.outcome == 'done' then
@@ -130,8 +127,7 @@ elseif arg.outcome == 'parked' then
 else -- unknown: whoever comes next asks, or repeats
   local in_flight_until = number('in_flight_until')
   if arg.in_flight then in_flight_until = math.max(arg.in_flight_before, now + arg.in_flight) end
-  local retry_at = math.max(now + arg.retry, arg.wait_until_arrived and in_flight_until or 0)
-  set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', retry_at,
+  set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', now + arg.retry,
     act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
   arm()
   note('unknown')
