@@ -57,13 +57,13 @@ class Tree:
         """Make one change alone and run its tests."""
         path = self._folder / change.file
         original = path.read_text()
-        path.write_text(change.text)
+        _write(path, change.text)
         try:
             code = self._run(change)
         except subprocess.TimeoutExpired:
             return KILLED
         finally:
-            path.write_text(original)
+            _write(path, original)
         return {0: SURVIVED, FAILED: KILLED}.get(code, f"pytest ended with {code}")
 
     def _run(self, change: Change) -> int:
@@ -71,13 +71,20 @@ class Tree:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self._folder,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=change.timeout_seconds,
             check=False,
         ).returncode
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and forget what Python has compiled of it: within a second it would not see the difference."""
+    path.write_text(text)
+    for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        compiled.unlink()
 
 
 def verdicts(items: Sequence[T], change: Callable[[T], Change], processes: int) -> Iterator[tuple[T, str]]:
