@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.explorer.explorer import Found, explore
-from tests.explorer.scopes import SCOPES
+from tests.explorer.scopes import SCOPES, Scope
 from tests.explorer.world import Budget
 from tests.simulation.kinds import KINDS
 from tests.simulation.runner import running_redis
@@ -19,7 +19,7 @@ from tests.simulation.runner import running_redis
 # Their cards are also spent in shops, and no scope has a shop.
 KINDS_EXPLORED = [name for name, kind in KINDS.items() if not kind.elsewhere]
 
-Job = tuple[str, str, Budget, int, int]
+Job = tuple[str, Scope, int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,12 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scope", choices=list(SCOPES), action="append", help="a scope; all without it")
     for what, default in (("crashes", 1), ("faults", 1), ("stalls", 1), ("passes", 1), ("tries", 1)):
         parser.add_argument(f"--{what}", type=int, default=default, help=f"default {default}")
+    parser.add_argument("--lags", action="store_true", help="the backends' reads lag")
     parser.add_argument("--states", type=int, default=1_000_000, help="of one scope at most (default 1000000)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time")
     options = parser.parse_args(arguments)
     budget = Budget(options.crashes, options.faults, options.stalls, options.passes)
     jobs = [
-        (kind, scope, budget, options.tries, options.states)
+        (kind, replace(SCOPES[scope], budget=budget, tries=options.tries, lags=options.lags), options.states)
         for kind in options.kind or KINDS_EXPLORED
         for scope in options.scope or SCOPES
     ]
@@ -42,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| kind | scope | states | moves | ends | |\n|---|---|---|---|---|---|")
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         for number, (job, found) in enumerate(pool.imap_unordered(_run, jobs), start=1):
-            kind, scope, *_ = job
+            kind, scope, _ = job
             word = "**broken**" if found.broken else "complete" if found.complete else "not complete"
-            print(f"| {kind} | {scope} | {found.states} | {found.moves} | {found.ends} | {word} |", flush=True)
+            print(f"| {kind} | {scope.name} | {found.states} | {found.moves} | {found.ends} | {word} |", flush=True)
             if found.broken:
                 print(found)
             broken |= bool(found.broken)
@@ -56,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(job: Job) -> tuple[Job, Found]:
-    kind, scope, budget, tries, most_states = job
+    kind, scope, most_states = job
     with running_redis() as url:
-        return job, explore(kind, replace(SCOPES[scope], budget=budget, tries=tries), url, most_states)
+        return job, explore(kind, scope, url, most_states)
 
 
 def _show_progress(done: int, total: int, states: int, seconds: float) -> None:

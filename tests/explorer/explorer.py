@@ -32,7 +32,7 @@ from tests.explorer.world import (
 )
 from tests.simulation import kinds
 from tests.simulation.backend_model import CARDS
-from tests.simulation.faults import LATEST_ARRIVAL_MS, LEASE_SECONDS, PlannedFault, PlannedFaultInjector
+from tests.simulation.faults import LATEST_ARRIVAL_MS, LEASE_SECONDS, READ_LAG_MS, PlannedFault, PlannedFaultInjector
 from tests.simulation.invariants import ALWAYS, AT_THE_END, WHEN_RESOLVED, Snapshot, broken
 from tests.simulation.safeties import Safety
 from tests.simulation.system import MAXIMUM_PASSES, PROVIDER, SWEEP_INTERVAL_MS, System, build_system
@@ -73,6 +73,17 @@ class Found:
 
     def __str__(self) -> str:
         return "\n".join([*self.story, *(f"BROKEN {what}" for what in self.broken)])
+
+
+class _Faults(PlannedFaultInjector):
+    """None but those of the budget: the models ask it only how far their reads lag."""
+
+    def __init__(self, *, lag_ms: int) -> None:
+        super().__init__(PlannedFault())
+        self._lag_ms = lag_ms
+
+    def lag(self) -> int:
+        return self._lag_ms
 
 
 class Explorer:
@@ -128,7 +139,7 @@ class Explorer:
     def _begin(self) -> State:
         system, scope = self._system, self._scope
         system.reset(0)
-        self._environment.faults = PlannedFaultInjector(PlannedFault())
+        self._environment.faults = _Faults(lag_ms=READ_LAG_MS if scope.lags else 0)
         self._environment.after_script = lambda _keys, _answer: None
         object.__setattr__(system.provider.policy, "settle", "accept" if scope.accept else "capture")
         answers: list[Answer] = []
@@ -176,6 +187,8 @@ class Explorer:
         moments += [message.latest for message in state.under_way]
         if state.budget.passes and not state.places[SWEEPER].given:
             moments += state.redis.due().values()
+        if able:  # whoever stalls may wake up after any moment that is written anywhere
+            moments += (*state.redis.form.moments, *state.backend.form.moments)
         if any(message.latest <= state.now for message in state.under_way):
             return None
         return min((moment for moment in moments if state.now < moment < state.now + HORIZON_MS), default=None)
@@ -220,12 +233,13 @@ class Explorer:
         place, name = state.places[actor], self._name(state, actor)
         if not place.given:
             place = replace(place, began_at=state.now, asked=state.moves)
+        redis = self._camera.around(None if self._redis is state.redis else state.redis)
         if place.next.kind is Kind.REDIS:
-            self._show_redis(state)
+            self._redis = None
         else:
             self._show_backend(state)
         body = self._sweep if actor == SWEEPER else self._ask(self._request(place, actor), state.answers, place.asked)
-        moved = self._player.move(body, state, place, outcome, name)
+        moved = self._player.move(body, state, place, outcome, name, redis)
         answers = state.answers
         if moved.over:
             place = self._next_request(place, moved.answer)
@@ -246,7 +260,7 @@ class Explorer:
             how += f" -> {moved.answer}"
         changed: dict[str, Any] = {}
         if state.places[actor].next.kind is Kind.REDIS:
-            self._redis = changed["redis"] = self._camera.of_redis()
+            self._redis = changed["redis"] = redis.picture
         elif state.places[actor].next.kind is not Kind.SLEEP:
             self._backend = changed["backend"] = self._camera.of_backend(self._system.backend)
         return replace(

@@ -6,7 +6,8 @@ import io
 import json
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -120,13 +121,17 @@ class Camera:
     """Takes pictures, and makes Redis and the backend what a picture shows."""
 
     def __init__(self, client: redis.Redis, environment: Environment) -> None:
-        self._dump = client.register_script(_DUMP)
-        self._load = client.register_script(_LOAD)
+        self._client: Any = client
         self._environment = environment
+        self._dump, self._load = (self._client.script_load(text) for text in (_DUMP, _LOAD))
 
     def of_redis(self) -> RedisPicture:
-        rows = tuple(sorted((key, kind, _ordered(kind, value)) for key, kind, value in self._dump()))
-        return RedisPicture(rows, form(rows))
+        return _redis_picture(self._client.evalsha(self._dump, 0))
+
+    def around(self, shown: RedisPicture | None) -> Around:
+        """Return a client whose one call finds in Redis what is `shown` (None: what is there), with a picture after."""
+        first = None if shown is None else (self._load, 0, json.dumps(shown.rows))
+        return Around(self._client, first, (self._dump, 0))
 
     def of_backend(self, backend: BackendModel) -> BackendPicture:
         buffer = io.BytesIO()
@@ -135,13 +140,53 @@ class Camera:
         return BackendPicture(buffer.getvalue(), form(fields))
 
     def show_redis(self, picture: RedisPicture) -> None:
-        self._load(args=[json.dumps(picture.rows)])
+        self._client.evalsha(self._load, 0, json.dumps(picture.rows))
 
     def backend(self, picture: BackendPicture) -> BackendModel:
         unpickler = _Unpickler(io.BytesIO(picture.backend))
         unpickler.environment = self._environment
         backend: BackendModel = unpickler.load()
         return backend
+
+
+class Around:
+    """A client for one call: loading, the call and the picture after it are one round trip."""
+
+    picture: RedisPicture
+
+    def __init__(self, client: Any, first: tuple[Any, ...] | None, last: tuple[Any, ...]) -> None:
+        self._client = client
+        self._first = first
+        self._last = last
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            with self.pipeline() as pipeline:
+                getattr(pipeline, name)(*arguments, **options)
+                return pipeline.execute()[0]
+
+        return call
+
+    @contextmanager
+    def pipeline(self, *, transaction: bool = False) -> Iterator[Any]:
+        with self._client.pipeline(transaction=transaction) as pipeline:
+            if self._first is not None:
+                pipeline.evalsha(*self._first)
+            execute = pipeline.execute
+
+            def execute_all() -> list[Any]:
+                pipeline.evalsha(*self._last)
+                *answers, dump = execute()
+                self.picture = _redis_picture(dump)
+                return answers if self._first is None else answers[1:]
+
+            pipeline.execute = execute_all
+            yield pipeline
+
+
+def _redis_picture(dump: Sequence[tuple[str, str, list[str]]]) -> RedisPicture:
+    rows = tuple(sorted((key, kind, _ordered(kind, value)) for key, kind, value in dump))
+    return RedisPicture(rows, form(rows))
 
 
 def _ordered(kind: str, value: Sequence[str]) -> list[str]:

@@ -22,7 +22,8 @@ class Scope:
     """`before` is done when it begins; then each worker is sent its requests, one after the other.
 
     A request that had no clear answer is sent again, until it was sent `tries` times. `accept`: settlements are
-    promised first. `bounded`: whether what is sent arrives within half a lease.
+    promised first. `bounded`: whether what is sent arrives within half a lease. `lags`: whether
+    the backend's reads, where they may lag, do.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Scope:
     tries: int = 1
     accept: bool = False
     bounded: bool = True
+    lags: bool = False
 
     @property
     def workers(self) -> tuple[tuple[Request, ...], ...]:
@@ -47,6 +49,7 @@ CANCEL, CANCEL_ALL = (Request("cancel", amount, "cancel-1") for amount in (3_000
 AUTHORIZE_OTHER = Request("authorize", 5_000, "order-2", "order-2")
 AUTHORIZE_LESS = Request("authorize", 4_000, "order-2", "order-2")
 SETTLE_OTHER = Request("settle", 4_000, "settle-1", "order-2")
+CANCEL_OTHER = Request("cancel", 5_000, "cancel-1", "order-2")
 
 # Every two acts of one order, and the same one twice; then those of two orders.
 SCOPES = {
@@ -62,6 +65,7 @@ SCOPES = {
         Scope("refund twice", (AUTHORIZE, SETTLE), (CANCEL,), (CANCEL,)),
         Scope("promise twice", (AUTHORIZE,), (SETTLE,), (SETTLE,), accept=True),
         Scope("authorize two orders", (), (AUTHORIZE,), (AUTHORIZE_OTHER,)),
+        Scope("authorize, another comes and goes", (), (AUTHORIZE,), (AUTHORIZE_OTHER, CANCEL_OTHER)),
         Scope("settle, authorize another", (AUTHORIZE,), (SETTLE,), (AUTHORIZE_OTHER,)),
         Scope("settle two orders", (AUTHORIZE, AUTHORIZE_LESS), (SETTLE,), (SETTLE_OTHER,)),
     )

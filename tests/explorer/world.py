@@ -20,7 +20,7 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
-from tests.explorer.picture import BackendPicture, Form, RedisPicture, distance, form
+from tests.explorer.picture import Around, BackendPicture, Form, RedisPicture, distance, form
 from tests.simulation.faults import MONEY_DEADLINE_SECONDS
 from tests.simulation.scheduler import Actor, Scheduler
 from tests.simulation.transport import Environment, SimulatedConnection, Transport
@@ -223,8 +223,17 @@ class Player:
     def _scheduler(self) -> Scheduler:
         return self._environment.scheduler
 
-    def move(self, body: Callable[[], Answer | None], state: State, place: Place, outcome: Outcome, name: str) -> Moved:
+    def move(
+        self,
+        body: Callable[[], Answer | None],
+        state: State,
+        place: Place,
+        outcome: Outcome,
+        name: str,
+        redis: Around,
+    ) -> Moved:
         """Run `body`, from its start at `place`, until it is about to do the operation after its next one."""
+        self._redis = redis
         self._given = list(place.given)
         self._position = 0
         self._outcome: Outcome | None = outcome
@@ -257,7 +266,7 @@ class Player:
                 return Connection.call(connection, command)
 
             def do(outcome: Outcome) -> T:
-                result = Connection.call(connection, command)
+                result = Connection.call(connection, lambda _: command(player._redis))
                 if outcome is Outcome.NO_ANSWER:
                     raise LedgerUnavailable(outcome)
                 return result

@@ -7,7 +7,9 @@ from decimal import Decimal
 import pytest
 
 from app.admin.transactions import by_hand
+from app.ledger.caller import Caller
 from app.ledger.errors import TransactionNotFound, Unresolved
+from app.ledger.storage.answers import LeaseAnswer
 from app.ledger.transaction import Decision, State
 from mappers.base import (
     CardUnusable,
@@ -185,3 +187,14 @@ def test_the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone(
     assert system.storage.reserved(system.provider.id, CARD) == (4_000 if holds is Holds.LEDGER else 0)
     # The backend's second hold is nobody's: a person must see to it. The ledger reserved nothing for it.
     assert system.index.parked() == ([transaction] if holds is Holds.NATIVE else [])
+
+
+def test_a_late_success_stays_shown_when_anybody_looks_for_work(non_idempotent: System) -> None:
+    """Whoever found something unresolved may come when it is resolved."""
+    system = non_idempotent
+    transaction = system.authorize("60.00")
+    settle_too_late(system, transaction)
+    record = system.record(transaction)
+    result = system.storage.take_lease(record, Caller.vtex(), one_step_at_a_time=True)
+    assert result.answer is LeaseAnswer.NOTHING
+    assert system.index.parked() == [transaction]

@@ -224,3 +224,12 @@ def test_vtex_leaves_a_parked_act_to_a_person(parked: tuple[System, str]) -> Non
         with pytest.raises(Unresolved, match="a person must decide"):
             request(transaction)
     assert (system.backend.calls, system.stored()) == before
+
+
+def test_nothing_is_added_behind_a_parked_act(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = left_for_a_person(system)
+    for change in (system.settle, system.cancel):
+        with pytest.raises(Unresolved, match="a person must decide"):
+            change(transaction, "10.00", "another")
+    assert len(system.record(transaction).acts) == 2

@@ -10,7 +10,7 @@ import pytest
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
 from app.ledger.service import ChangeRequest
 from app.ledger.storage import keys
-from app.ledger.transaction import Address, State
+from app.ledger.transaction import Address, Part, State
 from mappers.base import Holds, InsufficientFunds
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
@@ -170,6 +170,16 @@ def test_a_transaction_is_settled_and_canceled_only_on_its_own_card(system: Syst
                 system.provider, ChangeRequest(other.card_id, transaction, minor(40), "change-1"), system.deadline(0.5)
             )
     assert len(system.record(transaction).acts) == 1
+
+
+def test_by_hand_one_part_of_the_money_is_given_back(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "15.00")
+    for part, value in ((Part.RESERVED, "25.00"), (Part.SETTLED, "5.00")):
+        change = ChangeRequest(CARD, transaction, minor(value), f"by-hand-{part}", only=part)
+        system.ledger.cancel(system.provider, change, system.deadline())
+    record = system.record(transaction)
+    assert (record.voided, record.refunded) == (2_500, 500)
 
 
 def test_a_transaction_reads_back_as_it_was_made(system: System) -> None:
