@@ -6,19 +6,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.ledger.cards import CardService
+from app.ledger.clock import ClockWatch
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
-from app.ledger.sweeper import Sweeper
+from app.ledger.sweeper import TURNS_AT_A_TIME, Sweeper
 from app.settings import Settings
+from providers.provider import Provider
 from providers.registry import Registry
+from providers.watch import ProvidersFile
 
-# Beside the threads that serve requests: the sweeper, readiness, and a hand at the command line.
-SPARE_CONNECTIONS = 4
+# Beside the threads that serve requests: the sweeper's turns, the sweeper itself, readiness, and a hand at the command
+# line.
+SPARE_CONNECTIONS = 2 * TURNS_AT_A_TIME + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,12 @@ class Parts:
     connection: Connection
     storage: Storage
     index: Index
+    history: History
     ledger: LedgerService
     executor: Executor
     recovery: Recovery
     cards: CardService
+    clock: ClockWatch
     sweeper: Sweeper
 
 
@@ -53,25 +61,43 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     )
     storage = Storage(connection, times)
     index = Index(connection)
-    executor = Executor(storage)
+    history = History(connection)
+    executor = Executor(storage, find_provider=registry.get)
     recovery = Recovery(storage)
+    clock = ClockWatch(connection)
+    if isinstance(registry, ProvidersFile):
+        registry.keep_backends_of(lambda provider: _still_open(index, provider))
     return Parts(
         settings=settings,
         registry=registry,
         connection=connection,
         storage=storage,
         index=index,
+        history=history,
         ledger=LedgerService(storage, index, executor, recovery),
         executor=executor,
         recovery=recovery,
         cards=CardService(storage, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        clock=clock,
         sweeper=Sweeper(
             storage,
             index,
             fleet,
+            clock,
             executor,
             registry,
+            history,
             interval_seconds=settings.sweep_interval_seconds,
             deadline_seconds=settings.money_deadline_seconds,
         ),
     )
+
+
+def _still_open(index: Index, provider: Provider) -> str | None:
+    """Say which transaction of a provider is not over at its backend; None where none is."""
+    try:
+        opened = (one for one in index.open() if (one.provider_id, one.backend) == (provider.id, provider.backend))
+        found = next(opened, None)
+    except LedgerUnavailable as error:
+        return f"nobody knows what is open ({error})"
+    return f"transaction {found.id} is not over" if found else None

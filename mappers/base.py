@@ -39,6 +39,7 @@ from mappers.types import (
     Origin,
     Query,
     Receipt,
+    Settlement,
     StatementLine,
     Step,
     TransactionFacts,
@@ -73,6 +74,7 @@ __all__ = [
     "Receipt",
     "Refused",
     "Secret",
+    "Settlement",
     "StatementLine",
     "Step",
     "TransactionFacts",
@@ -108,6 +110,14 @@ class Mapper(ABC):
         self.currency = currency
         self.holds = holds
         self.options = options
+
+    def account(self) -> Sequence[str]:
+        """Return what names the account at the backend: providers of one mapper with equal names share its cards. Pure.
+
+        It must not change when a key is rotated. The default is the address, or the provider itself where there is
+        none; a backend that has several accounts at one address adds which one it is.
+        """
+        return (str(getattr(self.options, "base_url", self.provider_id)).rstrip("/"),)
 
     @abstractmethod
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
@@ -145,6 +155,15 @@ class Mapper(ABC):
         """
         raise Unsupported("this backend keeps no statement")
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        """Yield the ids of the cards that the backend has, in our currency where it tells; one may come twice.
+
+        Serves reconciliation where `statement` cannot tell of all cards at once: what was done on a card that the
+        ledger does not know is found there. `page_seconds` is the time for each call; no more than a page is kept.
+        Raises Unsupported where the backend does not list its cards, or not all of them; BackendUnavailable.
+        """
+        raise Unsupported("this backend does not list its cards")
+
     def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
         """Return which of a transaction's done steps a statement must show; a LOOK leaves no trace. Pure."""
         return [step for step in done if step.verb is not Verb.LOOK]
@@ -152,6 +171,8 @@ class Mapper(ABC):
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the backend calls that `act` needs, in order; none where the ledger alone can do it. Pure.
 
+        After each look it is asked again, with the receipts so far in `act.done`: what follows the look may depend on
+        what it saw; what came before it must be planned the same.
         The default suits a backend that holds, captures and voids any amount under its own keys.
         Raises Unsupported where the backend has no way.
         """

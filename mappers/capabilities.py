@@ -31,6 +31,7 @@ class Description:
     adds_value: bool | None = None
     issues: bool | None = None
     statement: bool | None = None
+    lists_cards: bool | None = None
     checks_credentials: bool | None = None
     required_options: tuple[str, ...] = ()
     optional_options: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ def _describe(source: registry.Source, *, sandbox: bool) -> Description:
         adds_value=adds_value(mapper),
         issues=mapper.issue is not Mapper.issue,
         statement=keeps_statement(mapper),
+        lists_cards=lists_cards(mapper),
         checks_credentials=mapper.ping is not Mapper.ping,
         required_options=required,
         optional_options=optional,
@@ -75,6 +77,11 @@ def _describe(source: registry.Source, *, sandbox: bool) -> Description:
 def keeps_statement(mapper: type[Mapper]) -> bool:
     """Tell whether the backend can list what was done there, so that the ledger can be compared with it."""
     return mapper.statement is not Mapper.statement
+
+
+def lists_cards(mapper: type[Mapper]) -> bool:
+    """Tell whether the backend can list its cards, so that one that the ledger does not know is found."""
+    return mapper.cards is not Mapper.cards
 
 
 def _title(guide: Path) -> str | None:
@@ -99,7 +106,17 @@ def adds_value(mapper_class: type[Mapper]) -> bool | None:
 
 def markdown(descriptions: Iterable[Description]) -> str:
     """Return the table of docs/backends.md: one row for each built-in mapper."""
-    heads = ("mapper", "backend", "holds", "adds value", "makes cards", "statement", "repeats are safe", "sandbox")
+    heads = (
+        "mapper",
+        "backend",
+        "holds",
+        "adds value",
+        "makes cards",
+        "statement",
+        "lists cards",
+        "repeats are safe",
+        "sandbox",
+    )
     rows = [heads, ("---",) * len(heads)]
     for description in descriptions:
         if description.problem or description.origin != BUILT_IN:
@@ -113,6 +130,7 @@ def markdown(descriptions: Iterable[Description]) -> str:
                 answer(description.adds_value),
                 answer(description.issues),
                 answer(description.statement),
+                answer(description.lists_cards),
                 answer(description.repeatable),
                 answer(description.sandbox),
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 class Holds(StrEnum):
@@ -158,9 +158,21 @@ class Receipt:
     data: Mapping[str, str | int | bool | None] = field(default_factory=dict)
 
 
+class Settlement(NamedTuple):
+    """One that was done: who asked for it, how much it was, and when (milliseconds)."""
+
+    request_id: str
+    amount: int
+    date: int
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which act a step belongs to. A backend that keeps notes should keep these: a lost ledger is rebuilt from them."""
+    """Which act a step belongs to. A backend that keeps notes should keep these: a lost ledger is rebuilt from them.
+
+    Settlements may need no call of their own. So each later step tells of them: how much was settled before its act,
+    and which were the latest.
+    """
 
     transaction_id: str
     request_id: str  # of the request that opened the transaction
@@ -171,6 +183,8 @@ class Origin:
     refunded: int = 0
     act_request_id: str = ""  # empty for what the ledger did by itself
     reason: str = "request"  # why the act is there
+    captured: int | None = None  # older notes do not say
+    settlements: tuple[Settlement, ...] = ()
 
     @classmethod
     def read(cls, kept: Any) -> Self | None:
@@ -179,11 +193,15 @@ class Origin:
             return None
         known = {field.name: kept[field.name] for field in fields(cls) if field.name in kept}
         try:
-            origin = cls(**known | {"act": ActKind(known.get("act", ""))})
+            settlements = tuple(Settlement(*settlement) for settlement in known.get("settlements", ()))
+            origin = cls(**known | {"act": ActKind(known.get("act", "")), "settlements": settlements})
         except (TypeError, ValueError):
             return None
-        names = (origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id, origin.reason)
-        amounts = (origin.act_amount, origin.voided, origin.refunded)
+        names = [origin.transaction_id, origin.request_id, origin.oid, origin.act_request_id, origin.reason]
+        amounts = [origin.act_amount, origin.voided, origin.refunded, origin.captured or 0]
+        for settlement in settlements:
+            names.append(settlement.request_id)
+            amounts += settlement.amount, settlement.date
         sound = all(isinstance(name, str) for name in names) and all(type(amount) is int for amount in amounts)
         return origin if sound else None
 
@@ -194,7 +212,9 @@ class Step:
 
     `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
     key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
-    `earlier` are the receipts of the steps before it in the same act.
+    `earlier` are the receipts of the steps before it in the same act. `since`: nothing of its transaction was sent
+    before, as far as the ledger knows. `reserved` is what the ledger holds of the card, but for what the act itself
+    has set aside; a LOOK may weigh the balance against it.
     """
 
     verb: Verb
@@ -207,11 +227,23 @@ class Step:
     key: str = ""
     earlier: tuple[Receipt, ...] = ()
     origin: Origin | None = None
+    since: datetime | None = None
+    reserved: int = 0
 
     @property
     def opens(self) -> bool:
         """Tell whether it opens a transaction: only that may a breaker turn away."""
         return self.origin is not None and self.origin.act in (ActKind.DEBIT, ActKind.CREDIT)
+
+    @property
+    def gives_back(self) -> bool:
+        """Tell whether its act gives money back to the shopper, whatever this step of it does."""
+        return self.origin is not None and self.origin.act is ActKind.REVERSAL
+
+    @property
+    def unasked(self) -> bool:
+        """Tell whether nobody asked for its act: a policy's time is over."""
+        return self.origin is not None and self.origin.reason in ("expired", "remainder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +261,9 @@ class DoneStep:
 class StatementLine:
     """One movement the backend has on record under one of our keys, or that ended something that we began.
 
-    `key` is None for what the backend did by itself (a hold it let run out). `origin` is there where the backend keeps
-    the notes of `Step.origin`. `amount` is in minor units; `receipt` is what `run` answered then.
+    `key` is None for what others did, or the backend by itself (a hold it let run out). `origin` is there where the
+    backend keeps the notes of `Step.origin`; without a key, it is that of what was ended. `amount` is in minor units;
+    `receipt` is what `run` answered then. `reference` is what it acted on, at least where it has no key.
     """
 
     key: str | None
@@ -240,16 +273,21 @@ class StatementLine:
     receipt: Receipt
     date: datetime
     origin: Origin | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What is wanted now. For REVERSAL, `amount` is `voided` (of what is held) plus `refunded` (of what was taken)."""
+    """What is wanted now. For REVERSAL, `amount` is `voided` (of what is held) plus `refunded` (of what was taken).
+
+    `done` are the receipts of its first steps, where it is planned again after a look.
+    """
 
     kind: ActKind
     amount: int
     voided: int = 0
     refunded: int = 0
+    done: tuple[Receipt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ def build_mapper(
             kept = before.mapper
             if (kept.currency, kept.holds, kept.options) == (currency, holds, options):
                 return kept
-        return mapper_class(provider_id, currency, holds, options)
+        mapper = mapper_class(provider_id, currency, holds, options)
+        mapper.account()  # what fails here would fail where the provider is made of it
+        return mapper  # noqa: TRY300
     except InvalidOptions as error:
         problems.add((provider_id, "options", error.option), str(error))
         return None

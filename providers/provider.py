@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, Self
 
 from mappers.base import BackendUnavailable, Holds, Mapper
 from mappers.money import Currency
@@ -42,9 +42,34 @@ class Policy:
     settle: Literal["capture", "accept"] = "capture"
 
 
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where a transaction's money is: the mapper, the account it speaks to, and the currency amounts are counted in.
+
+    A transaction stays with the one it was opened at: its amounts and references mean nothing anywhere else.
+    """
+
+    mapper: str
+    account: str
+    currency: Currency
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what `str` wrote."""
+        mapper, account, currency = text.split("/", 2)
+        code, digits = currency.rsplit("/", 1)
+        return cls(mapper, account, Currency(code, int(digits)))
+
+    def __str__(self) -> str:
+        return f"{self.mapper}/{self.account}/{self.currency.code}/{self.currency.digits}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
-    """One provider. `id` is the first path segment of its calls; `service_url` is None until a store registers it."""
+    """One provider. `id` is the first path segment of its calls; `service_url` is None until a store registers it.
+
+    `account` names the account at the backend where the file does; else the mapper's options say which one it is.
+    """
 
     id: str
     caption: str
@@ -53,6 +78,21 @@ class Provider:
     credentials: tuple[Credential, ...]
     policy: Policy
     service_url: str | None = None
+    mapper_name: str = "mapper"
+    account: str | None = None
+    backend: Backend = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = "\n".join((self.mapper_name, *self.mapper.account()))
+        account = self.account or _digest(named).hex()[:16]
+        object.__setattr__(self, "backend", Backend(self.mapper_name, account, self.currency))
+
+    def serves(self, backend: Backend) -> bool:
+        """Tell whether a transaction that was opened at `backend` is still this provider's.
+
+        A broken mapper can say nothing of its account: what is known for certain can still be read.
+        """
+        return backend == self.backend or isinstance(self.mapper, Unloadable)
 
     def require_mapper(self) -> None:
         """Raise BackendUnavailable where the mapper is broken.

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 # An id is a whole path segment, and never begins with "-": below /-/ are the service's own pages.
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 UNKNOWN = "unknown key"
 TABLE = "must be a table"
@@ -155,6 +156,12 @@ class ProviderSchema(Strict):
     currency_digits = fields.Integer(strict=True, error_messages={"invalid": "must be a whole number"})
     mapper = Text('mapper = "lightrail_v2"', required=True)
     service_url = Text('service_url = "https://gift.example.com/acme"', validate=service_url)
+    account = Text(
+        'account = "acme-brazil"',
+        validate=validate.Regexp(
+            rf"\A{ACCOUNT.pattern}\Z", error="must be 1 to 64 letters, digits, ., - and _, the first a letter or digit"
+        ),
+    )
     credentials = fields.List(
         fields.Nested(CredentialSchema),
         required=True,
@@ -262,7 +269,17 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
     mapper = build_mapper(name, mapper_class, loaded.get("options", {}), currency, policy.holds, problems, before)
     if mapper is None or currency is None or problems.within(name):
         return None
-    return Provider(name, loaded["caption"], currency, mapper, credentials, policy, loaded.get("service_url"))
+    return Provider(
+        name,
+        loaded["caption"],
+        currency,
+        mapper,
+        credentials,
+        policy,
+        loaded.get("service_url"),
+        mapper_name=loaded["mapper"],
+        account=loaded.get("account"),
+    )
 
 
 def _flatten(messages: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -15,6 +16,12 @@ from providers.registry import Registry
 
 # One look at the file a second costs nothing and is sooner than anybody switches windows.
 CHECK_INTERVAL_SECONDS = 1.0
+
+# A file that was refused for what is still open is looked at again after this.
+REFUSED_INTERVAL_SECONDS = 60.0
+
+# Says which transaction of this provider is not over; None where none is.
+StillOpen = Callable[[Provider], str | None]
 
 log = structlog.get_logger()
 
@@ -39,6 +46,12 @@ class ProvidersFile(Registry):
         self._signature = _signature(path)
         self._check_at = clock() + CHECK_INTERVAL_SECONDS
         self._current = Registry.load(path, environment=environment)
+        self._refused_until = math.inf
+        self._still_open: StillOpen = lambda _: None
+
+    def keep_backends_of(self, still_open: StillOpen) -> None:
+        """Refuse a file that moves a provider to another backend while `still_open` says what is open there."""
+        self._still_open = still_open
 
     def get(self, provider_id: str) -> Provider | None:
         return self._fresh().get(provider_id)
@@ -58,18 +71,35 @@ class ProvidersFile(Registry):
         self._check_at = self._clock() + CHECK_INTERVAL_SECONDS
         # Taken before the file is read: what is written meanwhile shows as another change.
         signature = _signature(self._path)
-        if signature == self._signature:
+        if signature == self._signature and self._clock() < self._refused_until:
             return
-        self._signature = signature
+        self._signature, self._refused_until = signature, math.inf
         try:
-            self._current = Registry.load(self._path, environment=self._environment, known=self._current)
+            changed = Registry.load(self._path, environment=self._environment, known=self._current)
         except InvalidProviders as error:
             # The mistake is told in full; a traceback would add nothing.
             log.error(  # noqa: TRY400
                 "the changed providers file is wrong, so the old one counts", problems=error.problems
             )
+            return
+        if problems := list(self._moved(changed)):
+            log.error("the changed providers file is refused, so the old one counts", problems=problems)
+            # Its transactions may be over before the file changes again.
+            self._refused_until = self._clock() + REFUSED_INTERVAL_SECONDS
         else:
+            self._current = changed
             log.info("the providers file was read again", providers=[provider.id for provider in self._current.all()])
+
+    def _moved(self, changed: Registry) -> Iterator[str]:
+        for before in self._current.all():
+            after = changed.get(before.id)
+            if after is None or before.serves(after.backend) or after.serves(before.backend):
+                continue
+            if (reason := self._still_open(before)) is not None:
+                yield (
+                    f"[{before.id}] was at {before.backend} and would be at {after.backend}: {reason}. "
+                    "Give the new one another id, or wait until the old one's transactions are over"
+                )
 
 
 def _signature(path: Path) -> Signature:

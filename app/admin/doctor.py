@@ -8,8 +8,9 @@ import shutil
 import stat
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ import mappers.registry
 from app.admin.providers.checks import Check, check_backend, check_redis, check_service
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
@@ -36,7 +38,7 @@ LEAST_FREE_BYTES = 256 * 1024 * 1024
 # What is due is looked at every few seconds; older than this, nobody looks.
 LONGEST_OVERDUE = timedelta(minutes=5)
 
-PARKED_SHOWN = 5
+SHOWN = 5
 READY_SECONDS = 2.0
 
 
@@ -101,6 +103,8 @@ def _redis(settings: Settings, open_redis: OpenRedis) -> Iterator[Check]:
             for check in check_redis(connection):
                 yield _forgiven(check) if settings.redis_allow_unsafe else check
             yield from _ledger(Index(connection))
+            yield from _doubts(History(connection))
+            yield from _elsewhere(Index(connection), settings)
     except LedgerUnavailable as error:
         yield Check("redis", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
 
@@ -121,14 +125,38 @@ def _ledger(index: Index) -> Iterator[Check]:
     else:
         yield Check("unfinished transactions", True, found="none waits for long")
     if parked := index.parked():
-        more = " ..." if len(parked) > PARKED_SHOWN else ""
-        problem = f"{len(parked)} of unknown outcome: {', '.join(parked[:PARKED_SHOWN])}{more}"
+        problem = f"{len(parked)} of unknown outcome: {_some(parked)}"
         remedy = (
             "for each: giftbridge transactions show ID, look at the backend, then giftbridge transactions resolve ID"
         )
         yield Check("parked transactions", False, problem, remedy)
     else:
         yield Check("parked transactions", True, found="none")
+
+
+def _doubts(history: History) -> Iterator[Check]:
+    if found := history.doubts():
+        remedy = "giftbridge ledger doubts lists the orders to compare with VTEX; giftbridge ledger trust ends it"
+        yield Check("what Redis knows", False, "; ".join(doubt.reason for doubt in found), remedy)
+
+
+def _elsewhere(index: Index, settings: Settings) -> Iterator[Check]:
+    """Find open transactions that their providers cannot finish any more."""
+    with suppress(InvalidProviders):  # reported where the providers are looked at
+        registry = Registry.load(settings.providers)
+        stranded: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for opened in index.open():
+            provider = registry.get(opened.provider_id)
+            if provider is None or not provider.serves(opened.backend):
+                stranded[opened.provider_id, str(opened.backend)].append(opened.id)
+        for (provider_id, backend), names in stranded.items():
+            problem = f"{len(names)} open transactions are at {backend}, and {settings.providers} does not say so: "
+            remedy = "put that back for this provider until they are over"
+            yield Check(f"{provider_id}: open transactions", False, problem + _some(names), remedy)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
 
 
 def _service(settings: Settings) -> Check:
@@ -145,6 +173,10 @@ def _service(settings: Settings) -> Check:
     if reply.status != 200:
         reasons = body.get("reasons", []) if isinstance(body, dict) else []
         return Check("service", False, f"not ready: {'; '.join(map(str, reasons))}", "mend that; it recovers by itself")
+    # Only who ran while the clock jumped knows of it.
+    if clock := isinstance(body, dict) and body.get("clock"):
+        doubt, _, remedy = str(clock).rpartition("; ")
+        return Check("service", False, f"ready, but {doubt}", remedy)
     return Check("service", True, found=f"ready at {settings.bind}")
 
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import click
 
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where a command is, and the first sentence of its help."""
+
+    place: str
+    help: str
+
+
 COMMANDS = {
-    "cards": "app.commands.cards:cards",
-    "demo": "app.commands.running:demo_command",
-    "doctor": "app.commands.doctor:doctor",
-    "mappers": "app.commands.mappers:mappers_command",
-    "providers": "app.commands.providers:providers",
-    "reconcile": "app.commands.reconcile:reconcile_command",
-    "sandbox": "app.commands.running:sandbox_command",
-    "serve": "app.commands.running:serve_command",
-    "sweep": "app.commands.sweep:sweep_command",
-    "transactions": "app.commands.transactions:transactions",
+    "cards": Command("cards:cards", "Look at a gift card."),
+    "demo": Command(
+        "running:demo_command",
+        "Show everything at once on this machine: two sandboxes, a fresh Redis, and the service before them.",
+    ),
+    "doctor": Command("doctor:doctor", "Find what is wrong with this installation."),
+    "ledger": Command("ledger:ledger", "See and end doubts about what Redis still knows."),
+    "mappers": Command(
+        "mappers:mappers_command", "List the mappers, built in and from packages, and what each can do."
+    ),
+    "providers": Command("providers:providers", "Make, check and register providers."),
+    "reconcile": Command("reconcile:reconcile_command", "Compare the ledger with the backends."),
+    "sandbox": Command(
+        "running:sandbox_command",
+        "Run a sandbox of the backend NAME, with gift cards to try; or, as `hub`, one for VTEX's Gift Card Hub.",
+    ),
+    "serve": Command("running:serve_command", "Serve the providers of providers.toml until told to stop."),
+    "sweep": Command("sweep:sweep_command", "Look once at everything that is due, and say what was done."),
+    "transactions": Command("transactions:transactions", "Find, show and repair transactions."),
 }
 
 
@@ -30,9 +49,16 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        command: click.Command = getattr(import_module(f"app.commands.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, COMMANDS))
+        shown = (click.Command(name, help=COMMANDS[name].help) for name in sorted(COMMANDS))
+        rows = [(command.name or "", command.get_short_help_str(limit)) for command in shown]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -13,14 +13,15 @@ from mappers.skeleton.writer import CannotWrite, Skeleton
 COLUMNS = (
     Column("mapper"),
     Column("origin", rank=1),
-    Column("version", rank=6),
+    Column("version", rank=7),
     Column("holds"),
     Column("adds value", rank=2),
     Column("makes cards", rank=3),
     Column("statement", rank=4),
-    Column("repeats are safe", rank=5),
-    Column("sandbox", rank=7),
-    Column("options", rank=8),
+    Column("lists cards", rank=5),
+    Column("repeats are safe", rank=6),
+    Column("sandbox", rank=8),
+    Column("options", rank=9),
 )
 
 
@@ -54,6 +55,7 @@ def _row(description: Description) -> list[str]:
         answer(description.adds_value),
         answer(description.issues),
         answer(description.statement),
+        answer(description.lists_cards),
         answer(description.repeatable),
         answer(description.sandbox),
         " ".join(options),

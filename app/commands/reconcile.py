@@ -11,7 +11,7 @@ import click
 from app.admin.reconciliation.reconcile import Reconciliation
 from app.admin.reconciliation.run import Difference
 from app.commands.installation import logs_to_stderr, opened
-from app.commands.output import Column, json_option, note, print_json, print_table, progress
+from app.commands.output import Column, clean, json_option, note, print_json, print_table, progress
 
 COLUMNS = (
     Column("transaction"),
@@ -38,16 +38,23 @@ SHOWN = 200
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Only transactions opened since then (UTC).",
 )
+@click.option(
+    "--every-card",
+    is_flag=True,
+    help="Look at each card the backend has, where it lists no account: finds what was done on cards that the ledger "
+    "does not know. Takes long.",
+)
 @click.option("--repair", is_flag=True, help="Do what is provably right; what is not stays for a person.")
 @json_option
 @click.pass_context
 def reconcile_command(
-    ctx: click.Context, provider: str | None, since: datetime | None, repair: bool, as_json: bool
+    ctx: click.Context, provider: str | None, since: datetime | None, every_card: bool, repair: bool, as_json: bool
 ) -> None:
     """Compare the ledger with the backends.
 
     Transaction by transaction: of PROVIDER, or of all providers. What happened less than a lease and the backend's
-    read lag before is left to the next time.
+    read lag before is left to the next time, and so is what the ledger may have forgotten after its retention.
+    Below the table stands what each difference means in money, and what mends it.
 
     Exits with 1 when a difference was found that is not repaired, or something could not be compared. With --json, one
     line for each.
@@ -57,6 +64,7 @@ def reconcile_command(
       giftbridge reconcile
       giftbridge reconcile acme --since 2030-01-31
       giftbridge reconcile acme --repair --json > differences.jsonl
+      giftbridge reconcile acme --every-card
     """
     ctx.with_resource(logs_to_stderr())
     kept: list[Difference] = []
@@ -65,7 +73,7 @@ def reconcile_command(
         if provider is not None and parts.registry.get(provider) is None:
             raise click.UsageError(f"{parts.settings.providers} has no provider {provider}")
         moment = since.replace(tzinfo=UTC) if since else None
-        run = Reconciliation(parts, provider, moment, repair=repair)
+        run = Reconciliation(parts, provider, moment, repair=repair, every_card=every_card)
         for difference in _watched(run):
             counts[_standing(difference)] += 1
             if as_json:
@@ -74,6 +82,9 @@ def reconcile_command(
                 kept.append(difference)
     if kept:
         print_table(COLUMNS, [_row(difference) for difference in kept])
+        for difference in kept:
+            if difference.remedy and not difference.repaired:
+                click.echo(clean(_explanation(difference)))
     if counts.total() > len(kept) and not as_json:
         note(f"The first {len(kept)} of {counts.total()}; --json has all.")
     if not as_json:
@@ -91,15 +102,20 @@ def _watched(run: Reconciliation) -> Iterator[Difference]:
     with progress("Looking for what the ledger has lost") as bar:
         read: Counter[str] = Counter()
 
-        def say(provider: str, count: int) -> None:
+        def say(provider: str, count: int, what: str) -> None:
             read[provider] += count
-            bar.say(f"Looking for what the ledger has lost: {read[provider]} entries of {provider}")
+            bar.say(f"Looking for what the ledger has lost: {read[provider]} {what} of {provider}")
 
         yield from run.accounts(say)
 
 
 def _standing(one: Difference) -> str:
     return MISSED if one.kind == "not compared" else REPAIRED if one.repaired else LEFT
+
+
+def _explanation(one: Difference) -> str:
+    about = one.transaction or one.key or one.card
+    return f"\n{one.kind}, {about}: {one.meaning}.\nTo mend it: {one.remedy}."
 
 
 def _row(one: Difference) -> tuple[object, ...]:

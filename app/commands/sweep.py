@@ -19,6 +19,7 @@ def sweep_command(ctx: click.Context, as_json: bool) -> None:
     ctx.with_resource(logs_to_stderr())
     with opened() as parts, progress("Sweeping"):
         done = parts.sweeper.sweep_once()
+        parts.sweeper.stop()
     if as_json:
         print_json(done.counts)
     else:

@@ -242,7 +242,7 @@ def resolve_command(transaction: str, happened: bool | None, reference: str, act
         except MAYBE as error:
             note(f"See its evidence with: giftbridge transactions show {record.id}")
             raise click.ClickException(f"{error}\nStill unresolved.") from error
-        after = summary(parts, record)
+        after = summary(record)
     if as_json:
         print_json(after)
     else:

@@ -18,6 +18,8 @@ After a step without a clear answer, what the next attempt may rely on is writte
 | yes | yes | no | the backend's read lag is over |
 | yes | no | no | the lease would have been over |
 
+A step that the backend answered, and of which its reads show no trace by now, is sent anew in the same request.
+
 A step after a look counts as sent by nobody only where no attempt before may have sent it.
 """
 
@@ -31,14 +33,16 @@ import structlog
 
 from app.ledger.errors import Unresolved
 from app.ledger.lost_answers import LostAnswer
+from app.ledger.milliseconds import moment
 from app.ledger.names import step_key
-from app.ledger.reservations import expect_unreserved, is_reserved_here, reserve, spendable_balance
+from app.ledger.reservations import expect_unreserved, is_reserved_here, outlives, reserve, spendable_card
 from app.ledger.storage.answers import Lease, RecordAnswer, Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     ActRecord,
     ActState,
     Decision,
+    PlannedStep,
     Transaction,
     may_be_refused,
     planned,
@@ -46,12 +50,14 @@ from app.ledger.transaction import (
 )
 from mappers.base import (
     BackendUnavailable,
+    Card,
     CardUnusable,
     MapperError,
     Origin,
     OutcomeUnknown,
     Receipt,
     Refused,
+    Settlement,
     Step,
     Undecidable,
     Verb,
@@ -67,6 +73,9 @@ LONGEST_RETRY = timedelta(minutes=10)
 
 # A parked act is asked about again now and then: the backend may have come to show what it did.
 PARKED_RETRY = timedelta(hours=1)
+
+# A backend's notes have a bounded size. What was settled before these is told as a sum.
+SETTLEMENTS_NOTED = 20
 
 
 class _Abandoned(Exception):
@@ -118,11 +127,7 @@ class Attempt:
                 self._trust(self._act.decision)
             if self._unwanted and not self._steps:
                 raise _Abandoned
-            for number, step in enumerate(self._steps, start=1):
-                if step.receipt is None:
-                    do = self._look if step.verb is Verb.LOOK else self._move
-                    self._done(number, do(number, deadline))
-            return self._finish(deadline)
+            return self._run_steps(deadline)
         except _Overtaken as overtaken:
             return overtaken.record
         except _Abandoned:
@@ -141,11 +146,27 @@ class Attempt:
 
     # The steps.
 
+    def _run_steps(self, deadline: Deadline) -> Transaction:
+        for number, step in enumerate(self._steps, start=1):
+            if step.receipt is None:
+                do = self._look if step.verb is Verb.LOOK else self._move
+                self._done(number, do(number, deadline))
+        return self._finish(deadline)
+
     def _plan(self) -> None:
         if not self._steps:
             # A plan is a pure function of recorded facts, so it is the same in every attempt; see append.lua.
-            view = self._record.view(self._act)
-            self._steps = list(planned(self._mapper.plan(wanted(self._act), view)))
+            self._steps = self._planned()
+
+    def _planned(self) -> list[PlannedStep]:
+        return list(planned(self._mapper.plan(wanted(self._act, self._steps), self._record.view(self._act))))
+
+    def _note_look(self, number: int, receipt: Receipt) -> None:
+        """Note what a look saw. What comes after it is planned by that: both are on disk before anything is sent."""
+        self._steps[number - 1] = replace(self._steps[number - 1], receipt=receipt)
+        anew = self._planned()
+        if anew[:number] == [replace(step, receipt=None) for step in self._steps[:number]]:
+            self._steps[number:] = anew[number:]
 
     def _trust(self, decision: Decision) -> None:
         """Take a person's word for the open step."""
@@ -160,7 +181,10 @@ class Attempt:
     def _done(self, number: int, receipt: Receipt) -> None:
         """Note that a step happened; on disk, where another one follows."""
         step = self._steps[number - 1]
-        self._steps[number - 1] = replace(step, receipt=receipt)
+        if step.verb is Verb.LOOK:
+            self._note_look(number, receipt)
+        else:
+            self._steps[number - 1] = replace(step, receipt=receipt)
         if number < len(self._steps):
             self._write_progress()
             # For a step after a look something may have been sent, by an attempt that was refused since.
@@ -177,7 +201,7 @@ class Attempt:
         """Renew another attempt's look before the step that is to be sent: what the card held then may be long ago."""
         look = self._steps[number - 2] if number > 1 else None
         if look and look.verb is Verb.LOOK and self._looked != number - 1:
-            self._steps[number - 2] = replace(look, receipt=self._look(number - 1, deadline))
+            self._note_look(number - 1, self._look(number - 1, deadline))
             self._write_progress()
 
     def _move(self, number: int, deadline: Deadline) -> Receipt:
@@ -188,7 +212,7 @@ class Attempt:
             if receipt is not None:
                 return receipt
             if not certain and (not self._mapper.repeatable or self._unwanted):
-                raise OutcomeUnknown("what was sent before may still arrive")
+                raise OutcomeUnknown("what was sent before may still arrive", answered=True)
         if self._unwanted:
             raise _Abandoned
         if self._act.state is ActState.PARKED:
@@ -196,7 +220,7 @@ class Attempt:
                 raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
         if certain:
-            expect_unreserved(self._storage, self._mapper, self._record, self._act, deadline)
+            expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
         return self._send(self._call(number), deadline, certain=certain)
 
@@ -211,7 +235,10 @@ class Attempt:
     def _send(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:
             self._sent = True
-            return self._mapper.run(call, deadline)
+            try:
+                return self._mapper.run(call, deadline)
+            except OutcomeUnknown as unknown:
+                return self._find(unknown, call, deadline, certain=certain)
         except Refused as refusal:
             self._sent = False
             if certain:
@@ -221,14 +248,16 @@ class Attempt:
         except BackendUnavailable:
             self._sent = False
             raise
-        except OutcomeUnknown as unknown:
-            wants_it = self._lease.caller.wants_it
-            lost = LostAnswer(self._mapper, call, self._sleep, answered=unknown.answered, wanted=wants_it)
-            receipt = lost.find(deadline)
-            self._answered = lost.answered
-            if receipt is None:
-                raise
-            return receipt
+
+    def _find(self, unknown: OutcomeUnknown, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
+        """Return the receipt of what was sent without a clear answer."""
+        wants_it = self._lease.caller.wants_it
+        lost = LostAnswer(self._mapper, call, self._sleep, answered=unknown.answered, wanted=wants_it, certain=certain)
+        receipt = lost.find(deadline)
+        self._answered = lost.answered
+        if receipt is None:
+            raise unknown
+        return receipt
 
     @property
     def _unwanted(self) -> bool:
@@ -248,11 +277,13 @@ class Attempt:
             key=step_key(self._act.oid, number),
             earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
             origin=self._origin,
+            since=moment(self._record.date),
+            reserved=self._lease.standing.reserved - self._act.set_aside,
         )
 
     @property
     def _origin(self) -> Origin:
-        act = self._act
+        act, settled = self._act, self._record.settled_before(self._act)
         return Origin(
             transaction_id=self._record.id,
             request_id=self._record.request_id,
@@ -263,6 +294,8 @@ class Attempt:
             refunded=act.refunded,
             act_request_id=act.request_id,
             reason=act.reason,
+            captured=sum(one.amount for one in settled),
+            settlements=tuple(Settlement(one.request_id, one.amount, one.date) for one in settled[-SETTLEMENTS_NOTED:]),
         )
 
     # What became of the act.
@@ -270,13 +303,29 @@ class Attempt:
     def _finish(self, deadline: Deadline) -> Transaction:
         if not is_reserved_here(self._record, self._act):
             return self._write_done().transaction
-        return reserve(
-            self._write_done,
-            lambda: spendable_balance(self._mapper, self._record.card_id, deadline),
-            self._lease.epoch,
+        result = reserve(
+            self._write_reserved,
+            lambda: spendable_card(self._mapper, self._record.card_id, deadline),
+            self._lease.standing.epoch,
             deadline,
             self._sleep,
-        ).transaction
+        )
+        act = result.transaction.acts[self._act.number]
+        if result.answer is not RecordAnswer.OK or not act.unresolved:
+            return result.transaction
+        # It is to be taken at once: from here on a debit like any other, for which certainly nothing was sent yet.
+        self._record, self._act, self._nothing_sent = result.transaction, act, True
+        self._lease = replace(self._lease, standing=result.standing)
+        self._plan()
+        return self._run_steps(deadline)
+
+    def _write_reserved(self, epoch: int, card: Card) -> Result[RecordAnswer]:
+        if not outlives(self._record, card, self._mapper):
+            return self._write_done(epoch, card.balance)
+        one_step = self._mapper.one_step_at_a_time
+        return self._storage.take_at_once(
+            self._record, self._act, self._lease, one_step_at_a_time=one_step, epoch=epoch, balance=card.balance
+        )
 
     def _write_done(self, epoch: int = 0, balance: int = 0) -> Result[RecordAnswer]:
         return self._storage.finish(
@@ -312,7 +361,7 @@ class Attempt:
         """Give the act back unresolved, saying how sure the next attempt may be, and raise `error`."""
         answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
-        retry = min(FIRST_RETRY * 2 ** min(self._lease.attempt - 1, 10), LONGEST_RETRY)
+        retry = min(FIRST_RETRY * 2 ** min(self._act.failures, 10), LONGEST_RETRY)
         self._storage.leave_unknown(
             self._record,
             self._act,
@@ -327,4 +376,4 @@ class Attempt:
 
 
 def _not_believed(refusal: Refused) -> OutcomeUnknown:
-    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive")
+    return OutcomeUnknown(f"refused ({refusal}), but what was sent before may still arrive", answered=True)

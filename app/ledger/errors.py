@@ -25,5 +25,9 @@ class OtherFormat(LedgerError):
     """A transaction was stored by another version of giftbridge, in a format that this one must not touch."""
 
 
+class OtherBackend(LedgerError):
+    """The transaction was opened at another backend account, or in another currency, than its provider has now."""
+
+
 class LedgerUnavailable(LedgerError):
     """Redis cannot be reached, or must not be trusted with money."""

@@ -8,9 +8,9 @@ from typing import assert_never
 
 from app.ledger.attempt import Attempt
 from app.ledger.caller import Caller
-from app.ledger.errors import Unresolved
+from app.ledger.errors import OtherBackend, Unresolved
 from app.ledger.storage.answers import Lease, LeaseAnswer
-from app.ledger.storage.storage import Storage
+from app.ledger.storage.storage import Storage, other_backend
 from app.ledger.transaction import ActState, Decision, Transaction
 from mappers.base import MapperError
 from mappers.deadline import Deadline
@@ -24,9 +24,16 @@ LONGEST_PAUSE_SECONDS = 0.2
 class Executor:
     """Finishes what is unresolved. Shared by requests, which wait for an answer, and the sweeper, which does not."""
 
-    def __init__(self, storage: Storage, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        sleep: Callable[[float], None] = time.sleep,
+        find_provider: Callable[[str], Provider | None] = lambda _: None,
+    ) -> None:
+        """`find_provider` returns a provider by its id: of those that share an account, one may help the other."""
         self._storage = storage
         self._sleep = sleep
+        self._find_provider = find_provider
 
     def resolve(
         self,
@@ -41,6 +48,8 @@ class Executor:
         `lease` is what the caller has already. Raises BackendUnavailable, OutcomeUnknown or Unresolved when it stays
         unresolved.
         """
+        if not provider.serves(record.backend):
+            raise other_backend(record.address, record.backend, provider.backend)
         pause = FIRST_PAUSE_SECONDS
         while (act := record.unresolved_act) is not None:
             if lease is not None:
@@ -92,9 +101,11 @@ class Executor:
         record = self._storage.load(transaction_id) if transaction_id else None
         if record is None or record.unresolved is None:
             return
+        its_own = provider if record.provider_id == provider.id else self._find_provider(record.provider_id)
         try:
-            self.resolve(provider, record, deadline, Caller.bystander())
-        except (MapperError, Unresolved) as error:
+            if its_own is not None:
+                self.resolve(its_own, record, deadline, Caller.bystander())
+        except (MapperError, OtherBackend, Unresolved) as error:
             raise Unresolved("another payment with this card is not finished yet; repeat the request") from error
 
     def _wait(self, seconds: float, deadline: Deadline) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
 from app.ledger import names
+from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
-    KNOWN_TO_VTEX,
     MOVES_MONEY,
     ActRecord,
     ActState,
@@ -21,10 +23,11 @@ from app.ledger.transaction import (
     Reason,
     State,
     Transaction,
+    done_steps,
     planned,
     wanted,
 )
-from mappers.base import ActKind, CardNotFound, Holds, Mapper, Origin, StatementLine, Unsupported, Verb
+from mappers.base import ActKind, CardNotFound, Holds, Mapper, Origin, Settlement, StatementLine, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -41,45 +44,80 @@ class Recovery:
         self._storage = storage
 
     def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction | None:
-        """Return a transaction Redis does not know but the backend does, written down again; else None.
+        """Return a transaction as it is, or as the backend knows it, written down again; else None.
 
-        Raises BackendUnavailable, LedgerUnavailable.
+        What else the card has lost is written down as well: its statement is read anyway. Raises BackendUnavailable,
+        LedgerUnavailable.
         """
-        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.provider_id, address.card_id):
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
             return None
-        entries = self._entries(provider, address.card_id, deadline)
-        return self._restore(provider, address, [entry for entry in entries if _belongs(entry, address.id)])
+        # Whoever asked for another one of the card may have brought this one back.
+        found = self._storage.load(address.id)
+        return found or self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id)
 
-    def transactions_of_card(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
-        """Write down again all that the backend knows of a card, and return the transactions' ids, oldest first."""
-        entries = self._entries(provider, card_id, deadline)
-        ids = dict.fromkeys(entry.origin.transaction_id for entry in entries if entry.origin)
-        restored = [
-            self._restore(provider, Address(provider.id, card_id, name), [e for e in entries if _belongs(e, name)])
-            for name in ids
-        ]
-        return [record.id for record in restored if record is not None and record.state in KNOWN_TO_VTEX]
+    def from_statement(
+        self, provider: Provider, address: Address, entries: Iterable[StatementLine]
+    ) -> Transaction | None:
+        """Return a transaction as it is, or as its entries of a statement tell it, written down again; else None.
 
-    def _entries(self, provider: Provider, card_id: str, deadline: Deadline) -> list[StatementLine]:
+        Raises LedgerUnavailable.
+        """
         if provider.policy.holds is not Holds.NATIVE:
-            return []
-        try:
-            return list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
-        except (Unsupported, CardNotFound):
-            return []
-
-    def _restore(self, provider: Provider, address: Address, entries: list[StatementLine]) -> Transaction | None:
-        record = rebuild(provider, address, entries)
-        if record is None:
             return None
-        log.warning("a transaction was restored from the backend", transaction=address.id, provider=provider.id)
-        return self._storage.restore(record)
+        if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
+            return None
+        own = [entry for entry in entries if entry.origin and entry.origin.transaction_id == address.id]
+        restored = self._restore_from(own, provider, address.card_id, wanted=address.id)
+        return restored.get(address.id) or self._storage.load(address.id)
+
+    def card(self, provider: Provider, card_id: str, deadline: Deadline) -> set[str]:
+        """Write down again all that Redis has lost of a card, from one reading of its statement.
+
+        Returns the ids of those transactions. Raises BackendUnavailable, LedgerUnavailable.
+        """
+        return set(self._restore(provider, card_id, deadline))
+
+    def _restore(
+        self, provider: Provider, card_id: str, deadline: Deadline, wanted: str = ""
+    ) -> dict[str, Transaction]:
+        """Return what Redis had lost of a card, oldest first. Of what it may have forgotten, only the `wanted` one."""
+        if provider.policy.holds is not Holds.NATIVE:
+            return {}
+        try:
+            statement = list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
+        except (Unsupported, CardNotFound):
+            return {}
+        restored = self._restore_from(statement, provider, card_id, wanted)
+        self._storage.list_is_complete(provider.id, card_id)
+        return restored
+
+    def _restore_from(
+        self, statement: Iterable[StatementLine], provider: Provider, card_id: str, wanted: str
+    ) -> dict[str, Transaction]:
+        told: dict[str, list[StatementLine]] = defaultdict(list)
+        for entry in statement:
+            if entry.origin and _is_own(provider, card_id, entry.origin):
+                told[entry.origin.transaction_id].append(entry)
+        kept = {record.id for record in self._storage.load_many(list(told))}
+        oldest = milliseconds(datetime.now(UTC) - self._storage.retention)
+        restored = {}
+        for name, entries in told.items():
+            address = Address(provider.id, card_id, name)
+            record = None if name in kept else rebuild(provider, address, entries)
+            if record is None or (_is_over(record) and record.acts[-1].date < oldest and name != wanted):
+                continue
+            try:
+                restored[name] = self._storage.restore(record)
+            except OtherFormat:
+                continue  # it is not lost: another version of the service has it
+            log.warning("a transaction was restored from the backend", transaction=name, provider=provider.id)
+        return restored
 
 
 def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLine]) -> Transaction | None:
     """Return the transaction that these entries of the backend tell of, or None when they do not tell how it began.
 
-    Acts without a backend call of their own (a later settlement, where the first one captured all) left no trace.
+    A settlement without a backend call of its own (where the first one captured all) is known by what came after it.
     """
     entries = list(entries)
     record: Transaction | None = None
@@ -88,15 +126,24 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLin
         record = _with_act(provider, address, record, oid, told)
     if record is None:
         return None
-    for entry in entries:
-        ended = entry.origin is not None and entry.origin.oid == record.acts[record.opened_by].oid
-        if entry.key is None and entry.verb is Verb.VOID and record.rest and ended:
+    opening = record.acts[record.opened_by].oid
+    ended = [entry for entry in entries if entry.key is None and entry.origin and entry.origin.oid == opening]
+    for entry in ended:
+        if entry.verb is Verb.VOID and record.rest:
             record = _voided_by_the_backend(record, entry)
-    return _with_state(provider, record)
+    return _with_state(provider, record, captured=any(entry.verb is Verb.CAPTURE for entry in ended))
 
 
-def _belongs(entry: StatementLine, transaction_id: str) -> bool:
-    return entry.origin is not None and entry.origin.transaction_id == transaction_id
+def _is_own(provider: Provider, card_id: str, origin: Origin) -> bool:
+    """Tell whether it is this provider's: others may use the same account."""
+    return origin.transaction_id in {
+        names.transaction_id(provider.id, card_id, operation, origin.request_id) for operation in Operation
+    }
+
+
+def _is_over(record: Transaction) -> bool:
+    """Tell whether nothing is left to be done: what the ledger forgets after its retention."""
+    return record.unresolved is None and (record.state is not State.AUTHORIZED or record.operation is Operation.CREDIT)
 
 
 def _with_act(
@@ -111,6 +158,8 @@ def _with_act(
         if not opens:
             return None
         record = _opened(provider, address, first)
+    if not opens:
+        record = _settled_before(record, origin, milliseconds(first.date))
     act = ActRecord(
         number=len(record.acts),
         kind=origin.act,
@@ -125,9 +174,9 @@ def _with_act(
     )
     if opens:
         record = replace(record, opened_by=act.number, captured=0, voided=0, refunded=0)
-    steps = tuple(_as_told(provider.mapper, record, act, told))
-    done = all(step.receipt is not None for step in steps)
+    steps = _as_told(provider.mapper, record, act, told)
     moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
+    done = all(step.receipt is not None for step in steps) and (moved or act.kind is not ActKind.REVERSAL)
     if not (done or moved or opens):
         # Nothing of the shopper's moved: it may have been refused. Whoever still wants it sends it again.
         refused = replace(act, steps=steps, state=ActState.REFUSED)
@@ -143,6 +192,36 @@ def _with_act(
     )
 
 
+def _settled_before(record: Transaction, origin: Origin, date: int) -> Transaction:
+    """Add the settlements that `origin` tells of and that no entry of their own has told."""
+    for settlement in origin.settlements:
+        oid = names.act_id(record.id, ActKind.CAPTURE, settlement.request_id)
+        if record.act_named(oid) is None:
+            record = _settled(record, oid, settlement)
+    captured = origin.captured
+    if captured is None:
+        # An old note. What is reserved goes back first: where a part was refunded, all the rest had been settled.
+        captured = record.amount - record.voided - origin.voided if origin.refunded else 0
+    if (missing := captured - record.captured) > 0:
+        oid = names.own_act_id(record.id, Reason.REQUEST, len(record.acts))
+        record = _settled(record, oid, Settlement("", missing, date))
+    return record
+
+
+def _settled(record: Transaction, oid: str, settlement: Settlement) -> Transaction:
+    act = ActRecord(
+        number=len(record.acts),
+        kind=ActKind.CAPTURE,
+        oid=oid,
+        amount=settlement.amount,
+        state=ActState.DONE,
+        request_id=settlement.request_id,
+        reason=Reason.REQUEST,
+        date=settlement.date,
+    )
+    return replace(record, acts=(*record.acts, act), captured=record.captured + act.amount)
+
+
 def _reason(origin: Origin) -> Reason:
     """Return why an act was there; a note that names no reason we know was made for a request."""
     return next((reason for reason in Reason if reason == origin.reason), Reason.REQUEST)
@@ -150,10 +229,17 @@ def _reason(origin: Origin) -> Reason:
 
 def _as_told(
     mapper: Mapper, record: Transaction, act: ActRecord, told: dict[str, StatementLine]
-) -> Iterable[PlannedStep]:
-    for number, step in enumerate(planned(mapper.plan(wanted(act), record.view(act))), start=1):
-        entry = told.get(names.step_key(act.oid, number))
-        yield replace(step, receipt=entry.receipt) if entry else step
+) -> tuple[PlannedStep, ...]:
+    """Return the act's steps with what happened of them."""
+    plan = planned(mapper.plan(wanted(act), record.view(act)))
+    keys = [names.step_key(act.oid, number) for number in range(1, len(plan) + 1)]
+    steps = {key: (step.verb, step.amount) for key, step in zip(keys, plan, strict=True)}
+    if any(steps.get(key) != (entry.verb, entry.amount) for key, entry in told.items()):
+        # Things stood otherwise when it was planned, such as after somebody else had captured the hold.
+        return tuple(PlannedStep(told[key].verb, told[key].amount, receipt=told[key].receipt) for key in sorted(told))
+    return tuple(
+        replace(step, receipt=told[key].receipt if key in told else None) for key, step in zip(keys, plan, strict=True)
+    )
 
 
 def _opened(provider: Provider, address: Address, entry: StatementLine) -> Transaction:
@@ -166,7 +252,7 @@ def _opened(provider: Provider, address: Address, entry: StatementLine) -> Trans
         operation=Operation.CREDIT if origin.act is ActKind.CREDIT else Operation.DEBIT,
         request_id=origin.request_id,
         amount=origin.act_amount,
-        currency=provider.currency.code,
+        backend=provider.backend,
         holds=provider.policy.holds,
         state=State.AUTHORIZED,
         date=milliseconds(entry.date),
@@ -196,15 +282,13 @@ def _voided_by_the_backend(record: Transaction, entry: StatementLine) -> Transac
     return replace(record, acts=(*record.acts, act), voided=record.voided + act.voided, state=State.EXPIRED)
 
 
-def _with_state(provider: Provider, record: Transaction) -> Transaction:
+def _with_state(provider: Provider, record: Transaction, *, captured: bool) -> Transaction:
+    """Give a rebuilt transaction its state. `captured`: the backend shows that somebody else captured the hold."""
     if record.rest == 0 and record.state is State.AUTHORIZED and record.unresolved is None:
         undone = record.captured == 0 and record.acts[-1].reason in (Reason.ABANDONED, Reason.LATE)
         return replace(record, state=State.ABANDONED if undone else State.CLOSED)
-    if record.captured:
-        # Later settlements of a hold that was captured whole left no trace: what seems to be left is a person's to give
+    if captured or any(step.verb is Verb.CAPTURE for act in record.acts for step in done_steps(act)):
+        # Settlements of a hold that was captured before left no trace: what seems to be left is a person's to give
         # back.
         return replace(record, expires_at=NEVER)
-    last = record.acts[-1].date
-    policy = provider.policy
-    ttl = policy.remainder_ttl if record.captured else policy.authorization_ttl
-    return replace(record, expires_at=last + milliseconds(ttl))
+    return replace(record, expires_at=record.acts[-1].date + milliseconds(provider.policy.authorization_ttl))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
-from app.ledger.storage.answers import RecordAnswer, Result
+from app.ledger.storage.answers import RecordAnswer, Result, Standing
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActRecord, Operation, Transaction
-from mappers.base import BackendUnavailable, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper
+from mappers.base import BackendUnavailable, Card, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper
 from mappers.deadline import Deadline
 
 # A balance that moved while it was read is read again, less often while money of the card stays on its way.
@@ -20,20 +21,32 @@ def is_reserved_here(record: Transaction, act: ActRecord) -> bool:
     return record.holds is Holds.LEDGER and act.opens and record.operation is Operation.DEBIT
 
 
+def is_upfront(record: Transaction, act: ActRecord) -> bool:
+    """Tell whether `act` takes the money before anything is settled."""
+    return record.holds is Holds.UPFRONT and act.opens and record.operation is Operation.DEBIT
+
+
+def outlives(record: Transaction, card: Card, mapper: Mapper) -> bool:
+    """Tell whether what the ledger would hold ends later than the card, at a backend that can give it at once."""
+    held_until = datetime.now(UTC) + (record.authorization_ttl or timedelta())
+    ends = card.expiring_date is not None and card.expiring_date < held_until
+    return ends and Holds.UPFRONT in mapper.supported_holds
+
+
 def reserve(
-    write: Callable[[int, int], Result[RecordAnswer]],
-    read_balance: Callable[[], int],
+    write: Callable[[int, Card], Result[RecordAnswer]],
+    read_card: Callable[[], Card],
     epoch: int,
     deadline: Deadline,
     sleep: Callable[[float], None],
 ) -> Result[RecordAnswer]:
-    """Reserve against a balance that did not move: `write` is given the card's epoch and the balance read after it.
+    """Reserve against a balance that did not move: `write` is given the card's epoch and the card read after it.
 
-    Raises InsufficientFunds; BackendUnavailable where the balance kept changing, and what `read_balance` raises.
+    Raises InsufficientFunds; BackendUnavailable where the balance kept changing, and what `read_card` raises.
     """
     pause = FIRST_REREAD_SECONDS
     while True:
-        result = write(epoch, read_balance())
+        result = write(epoch, read_card())
         if result.answer is RecordAnswer.SHORT:
             raise InsufficientFunds("the card does not hold enough")
         if result.answer is not RecordAnswer.MOVED:
@@ -42,29 +55,46 @@ def reserve(
             raise BackendUnavailable("the card's balance kept changing; repeat the request")
         sleep(pause)
         pause = min(2 * pause, LONGEST_REREAD_SECONDS)
-        epoch = result.epoch
+        epoch = result.standing.epoch
 
 
-def spendable_balance(mapper: Mapper, card_id: str, deadline: Deadline) -> int:
-    """Return the card's balance in minor units. Raises CardUnusable where it cannot pay, and what get_card raises."""
+def spendable_card(mapper: Mapper, card_id: str, deadline: Deadline) -> Card:
+    """Return a card that can pay. Raises CardUnusable where it cannot, and what get_card raises."""
     card = mapper.get_card(card_id, deadline)
     if card.status is not CardStatus.ACTIVE:
         raise CardUnusable(f"the card is {card.status}")
-    return card.balance
+    return card
+
+
+def spendable_balance(mapper: Mapper, card_id: str, deadline: Deadline) -> int:
+    """Return the balance, in minor units, of a card that can pay. Raises what `spendable_card` does."""
+    return spendable_card(mapper, card_id, deadline).balance
 
 
 def expect_unreserved(
-    storage: Storage, mapper: Mapper, record: Transaction, act: ActRecord, deadline: Deadline
+    storage: Storage, mapper: Mapper, record: Transaction, act: ActRecord, standing: Standing, deadline: Deadline
 ) -> None:
-    """Make sure that a credit is not taken back from what the ledger holds for others; its amount is set aside.
+    """Make sure that what is taken from the card is not what the ledger keeps for others; it is set aside itself.
 
-    Raises InsufficientFunds; BackendUnavailable where it may be possible in a moment.
+    `standing` is the card's since then. Raises InsufficientFunds; BackendUnavailable where it may be possible in a
+    moment, and what `spendable_balance` raises.
     """
-    if record.holds is not Holds.LEDGER or record.operation is not Operation.CREDIT or act.opens:
+    if Holds.LEDGER not in mapper.supported_holds or record.holds is Holds.NATIVE:
         return
-    reserved, taking = storage.standing(record.provider_id, record.card_id)
-    lacking = reserved - spendable_balance(mapper, record.card_id, deadline)
-    if lacking > taking - act.voided - act.refunded:
+    if record.operation is Operation.CREDIT and not act.opens:
+        own = act.voided + act.refunded
+    elif is_upfront(record, act) and standing.reserved > standing.upfront:
+        own = act.amount
+    else:
+        return
+    while True:
+        standing = storage.standing(record.backend.account, record.card_id)
+        lacking = standing.reserved - spendable_balance(mapper, record.card_id, deadline)
+        if storage.standing(record.backend.account, record.card_id).epoch == standing.epoch:
+            break
+        if deadline.passed():
+            raise BackendUnavailable("the card's balance kept changing; repeat the request")
+    if lacking > standing.taking - own:
         raise InsufficientFunds("what the card holds is reserved for other orders")
-    if lacking > 0:
+    if lacking + standing.lagging > 0:
         raise BackendUnavailable("the card is being used at this moment; repeat the request")

@@ -16,7 +16,7 @@ from app.ledger.recovery import Recovery
 from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct, NewTransaction
-from app.ledger.storage.storage import Storage
+from app.ledger.storage.storage import Storage, other_backend
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
@@ -112,7 +112,7 @@ class LedgerService:
             operation=request.operation,
             request_id=request.request_id,
             amount=_positive(request.amount),
-            currency=provider.currency.code,
+            backend=provider.backend,
             holds=provider.policy.holds,
             memo=Memo(request.order_id, request.description, request.customer, request.cart),
             authorization_ttl=provider.policy.authorization_ttl,
@@ -179,10 +179,14 @@ class LedgerService:
         )
 
     def transactions(self, provider: Provider, card_id: str, deadline: Deadline) -> list[str]:
-        """Return the ids of the card's transactions, oldest first."""
-        return self._index.of_card(provider.id, card_id) or self._recovery.transactions_of_card(
-            provider, card_id, deadline
-        )
+        """Return the ids of the card's transactions, oldest first.
+
+        The first time, the backend is asked for what Redis may have lost. Raises LedgerUnavailable, BackendUnavailable.
+        """
+        ids, complete = self._index.list_of_card(provider.id, card_id)
+        if not complete and self._recovery.card(provider, card_id, deadline):
+            return self._index.of_card(provider.id, card_id)
+        return ids
 
     def settlements(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Movement]:
         """Return every settlement, oldest first: complete and certain, or the errors of `transaction`."""
@@ -216,7 +220,7 @@ class LedgerService:
         )
         address = Address(provider.id, request.card_id, request.transaction_id)
         oid = new.oid(address.id)
-        append = partial(self._storage.append, address, new)
+        append = partial(self._storage.append, address, provider.backend, new)
         for _ in _tries(deadline):
             result = self._with_card(provider, append, AppendAnswer.CARD_BUSY, deadline)
             match result.answer:
@@ -229,7 +233,7 @@ class LedgerService:
                     raise _conflict(request.request_id)
                 case AppendAnswer.EXCEEDED:
                     raise AmountExceeded(_what_is_left(provider, result.transaction, kind))
-                case AppendAnswer.OTHER_PART:
+                case AppendAnswer.OTHER_PART | AppendAnswer.CHANGED:
                     raise AmountExceeded("something was settled or given back meanwhile: look at it again")
                 case AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:
                     raise TransactionNotFound("this card has no such transaction")
@@ -268,6 +272,8 @@ class LedgerService:
             record = self._recovery.transaction(provider, address, deadline)
         if record is None or record.address != address:
             raise TransactionNotFound("this card has no such transaction")
+        if not provider.serves(record.backend):
+            raise other_backend(address, record.backend, provider.backend)
         return record
 
     def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Transaction:

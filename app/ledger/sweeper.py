@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
 from app.ledger.caller import Caller
+from app.ledger.clock import ClockWatch, Reading
 from app.ledger.errors import LedgerError, LedgerUnavailable, OtherFormat
 from app.ledger.executor import Executor
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
-from app.ledger.storage.index import Index
+from app.ledger.storage.history import Doubt, History
+from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Operation, Reason, State, Transaction
-from mappers.base import ActKind, BackendUnavailable, MapperError
+from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
@@ -28,14 +33,29 @@ log = structlog.get_logger()
 
 CALLER = Caller.background("sweeper")
 
-# From each bucket, so that one busy card cannot keep the others waiting.
-TRANSACTIONS_PER_BUCKET = 50
-
 # A transaction whose provider is gone from providers.toml waits for somebody to put it back.
 ORPHAN_DELAY = timedelta(hours=1)
 
+# What may have been settled without Redis knowing it any more waits for a person; see history.py.
+DOUBT_DELAY = timedelta(hours=1)
+
 # The lead is renewed each pass and lost after this many missed ones.
 LEAD_PASSES = 4
+
+# Providers that are worked off at a time. Each mostly waits for its backend, and shares the processor with shoppers.
+TURNS_AT_A_TIME = 4
+
+# Then others that wait for their turn have one; the next pass goes on with what is left.
+TURN_SECONDS = 10.0
+
+# Expired, abandoned or forgotten in a pass, of all providers: 36,000 an hour, which is more than stores need. Where the
+# clocks are wrong from the start on, which nothing shows, it takes hours to end everything, and not one pass.
+ENDINGS_PER_PASS = 50
+
+TOUCHED = "touched meanwhile"
+IN_DOUBT = "in doubt"
+
+MakePool = Callable[[int], futures.Executor]
 
 
 @dataclass(slots=True)
@@ -48,91 +68,176 @@ class Pass:
         return ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items())) or "nothing was due"
 
 
+class _NothingMayEnd(Exception):
+    """Whatever is due by its time waits for another pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """What one pass may do by time alone: there is no way back."""
+
+    reading: Reading
+    doubts: Sequence[Doubt]
+    left: threading.Semaphore
+
+    def take(self) -> None:
+        """Raises _NothingMayEnd where the clock is in doubt, or the pass has ended enough."""
+        if self.reading.doubt:
+            raise _NothingMayEnd("kept, since the clock is in doubt")
+        if not self.left.acquire(blocking=False):
+            raise _NothingMayEnd("left for the next pass")
+
+    def put_back(self) -> None:
+        self.left.release()
+
+
 class Sweeper:
-    """Works off the due queue, in a thread of its own. Of all sweepers on one Redis, one leads at a time."""
+    """Works off the due queue, in threads of its own. Of all sweepers on one Redis, one leads at a time.
+
+    What is due of one provider is one turn. Turns run side by side, and a pass does not wait for those of an earlier
+    one. Providers whose backend was silent in their last turn wait for each other only.
+    """
 
     def __init__(
         self,
         storage: Storage,
         index: Index,
         fleet: Fleet,
+        clock: ClockWatch,
         executor: Executor,
         registry: Registry,
+        history: History | None = None,
         *,
         interval_seconds: float,
         deadline_seconds: float,
+        make_pool: MakePool = futures.ThreadPoolExecutor,
     ) -> None:
         self._storage = storage
         self._index = index
         self._fleet = fleet
+        self._clock = clock
         self._executor = executor
         self._registry = registry
+        self._history = history
         self._interval_seconds = interval_seconds
         self._deadline_seconds = deadline_seconds
-        self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds)
+        self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds + deadline_seconds)
+        self._lead: Deadline | None = None  # none is needed to sweep once
         self._token = secrets.token_hex(8)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._pool, self._pool_of_silent = make_pool(TURNS_AT_A_TIME), make_pool(TURNS_AT_A_TIME)
+        self._turns: dict[str, futures.Future[Counter[str]]] = {}
+        self._silent: set[str] = set()
+        self._next = 0  # where the next pass looks for what is due
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the transaction at hand."""
+        """Stop after the transactions at hand."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(self._deadline_seconds)
+        for pool in (self._pool, self._pool_of_silent):
+            pool.shutdown()
+        if self._history is not None:
+            with suppress(LedgerUnavailable):
+                self._history.stop()
 
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
             try:
-                if self._fleet.lead("sweeper", self._token, self._lead_lasts):
-                    self.sweep_once()
+                # All of them watch the clock, so that who leads next knows of a jump, too.
+                reading = self._clock.look()
+                if self._leads():
+                    for turn in self._begin(reading):
+                        turn.add_done_callback(_log_failure)
             except LedgerUnavailable as error:
                 log.warning("sweep failed", reason=str(error))
             except Exception:
                 log.exception("sweep failed")
 
+    def _leads(self) -> bool:
+        """Become the leader, or stay it."""
+        lead = Deadline.after(self._lead_lasts.total_seconds())
+        leads = self._fleet.lead("sweeper", self._token, self._lead_lasts)
+        self._lead = lead if leads else Deadline.after(0)
+        return leads
+
     def sweep_once(self) -> Pass:
-        """Look once at everything that is due. Raises LedgerUnavailable."""
+        """Look once at everything that is due, and return when that is done. Raises LedgerUnavailable."""
         done = Pass()
-        unreachable: set[str] = set()
-        for transaction_id in self._index.due(TRANSACTIONS_PER_BUCKET):
-            if self._stopping.is_set():
-                break
-            try:
-                self._sweep_one(transaction_id, done, unreachable)
-            except LedgerUnavailable:
-                raise
-            except Exception:
-                # One that nobody thought of must not keep the others waiting.
-                done.counts["failed"] += 1
-                log.exception("sweep failed", transaction=transaction_id)
+        turns = list(self._begin(self._clock.look()))
+        futures.wait(turns)
+        for turn in turns:
+            done.counts += turn.result()
         return done
 
-    def _sweep_one(self, transaction_id: str, done: Pass, unreachable: set[str]) -> None:
-        try:
-            record = self._storage.load(transaction_id)
-        except OtherFormat as error:
-            log.error("in another format", transaction=transaction_id, reason=str(error))  # noqa: TRY400
-            self._index.postpone(transaction_id, ORPHAN_DELAY)
-            done.counts["in another format"] += 1
-            return
-        if record is None or record.provider_id in unreachable:
-            return
-        try:
-            done.counts[self._sweep(record)] += 1
-        except LedgerUnavailable:
-            raise
-        except (MapperError, LedgerError) as error:
-            # A dead backend's other transactions wait for the next pass, so that it holds up nobody else's.
-            if isinstance(error, BackendUnavailable):
-                unreachable.add(record.provider_id)
-            done.counts["left for later"] += 1
-            log.warning("left for later", transaction=record.id, provider=record.provider_id, reason=str(error))
+    def _begin(self, reading: Reading) -> Iterator[futures.Future[Counter[str]]]:
+        """Begin a turn of each provider of which something is due, and that is not at it already."""
+        found: defaultdict[str, list[Due]] = defaultdict(list)
+        rows_of_all, self._next = self._index.due(reading.now, self._next)
+        for due in rows_of_all:
+            found[due.provider_id].append(due)
+        doubts = self._history.look() if self._history else ()
+        endings = Endings(reading, doubts, threading.Semaphore(ENDINGS_PER_PASS))
+        for provider_id, rows in found.items():
+            if provider_id in self._turns and not self._turns[provider_id].done():
+                continue
+            pool = self._pool_of_silent if provider_id in self._silent else self._pool
+            self._turns[provider_id] = turn = pool.submit(self._turn, provider_id, sorted(rows), endings)
+            yield turn
 
-    def _sweep(self, record: Transaction) -> str:
+    def _turn(self, provider_id: str, rows: Sequence[Due], endings: Endings) -> Counter[str]:
+        """Work off what is due of a provider, until its backend is silent, its time is over or nothing more may end."""
+        counts: Counter[str] = Counter()
+        time = Deadline.after(TURN_SECONDS)
+        for position, due in enumerate(rows):
+            if self._must_stop():
+                break
+            try:
+                counts[self._sweep_one(due, endings)] += 1
+            except _NothingMayEnd as reason:
+                # Nor may what follows: acts that are unresolved came first.
+                counts[str(reason)] += len(rows) - position
+                log.warning("not ended", provider=provider_id, transactions=len(rows) - position, reason=str(reason))
+                break
+            except LedgerUnavailable:
+                raise
+            except (MapperError, LedgerError) as error:
+                counts["left for later"] += 1
+                log.warning("left for later", transaction=due.id, provider=provider_id, reason=str(error))
+                if _is_silence(error):
+                    self._silent.add(provider_id)
+                    return counts
+            except Exception:
+                # One that nobody thought of must not keep the others waiting.
+                counts["failed"] += 1
+                log.exception("sweep failed", transaction=due.id)
+            if time.passed():
+                break
+        self._silent.discard(provider_id)
+        return counts
+
+    def _must_stop(self) -> bool:
+        # What is begun now is over before the lead is.
+        lost = self._lead is not None and self._lead.remaining_seconds() <= self._deadline_seconds
+        return lost or self._stopping.is_set()
+
+    def _sweep_one(self, due: Due, endings: Endings) -> str:
+        try:
+            record = self._storage.load(due.id)
+        except OtherFormat as error:
+            log.error("in another format", transaction=due.id, reason=str(error))  # noqa: TRY400
+            self._index.postpone(due.id, ORPHAN_DELAY)
+            return "in another format"
+        if record is None or (record.unresolved is None and not due.resolved):
+            return TOUCHED
+        return self._sweep(record, endings)
+
+    def _sweep(self, record: Transaction, endings: Endings) -> str:
         provider = self._registry.get(record.provider_id)
         if provider is None:
             log.error("no such provider", provider=record.provider_id, transaction=record.id)
@@ -142,8 +247,20 @@ class Sweeper:
         if record.unresolved is not None:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
+        endings.take()
+        ended = self._end(provider, record, endings, deadline)
+        if ended in (TOUCHED, IN_DOUBT):
+            endings.put_back()
+        return ended
+
+    def _end(self, provider: Provider, record: Transaction, endings: Endings, deadline: Deadline) -> str:
+        """End what its time is over for; the pass's own time is compared, whatever Redis's clock says by now."""
         if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
             provider.require_mapper()
+            if any(doubt.concerns(record) for doubt in endings.doubts):
+                log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
+                self._index.postpone(record.id, DOUBT_DELAY)
+                return IN_DOUBT
             reason = _why_voided(record)
             new = NewAct(
                 kind=ActKind.REVERSAL,
@@ -151,15 +268,15 @@ class Sweeper:
                 one_step_at_a_time=provider.mapper.one_step_at_a_time,
                 reason=reason,
                 number=len(record.acts),
-                only_if_due=True,
+                due_by=endings.reading.now,
                 caller=CALLER,
             )
-            result = self._storage.append(record.address, new)
+            result = self._storage.append(record.address, provider.backend, new)
             if result.lease is None:
-                return "touched meanwhile"
+                return TOUCHED
             self._resolve(provider, result.transaction, deadline, result.lease)
             return str(reason)
-        return "forgotten" if self._storage.forget(record) else "touched meanwhile"
+        return "forgotten" if self._storage.forget(record, due_by=endings.reading.now) else TOUCHED
 
     def _resolve(
         self, provider: Provider, record: Transaction, deadline: Deadline, lease: Lease | None = None
@@ -171,3 +288,13 @@ def _why_voided(record: Transaction) -> Reason:
     if not record.acknowledged:
         return Reason.ABANDONED
     return Reason.REMAINDER if record.captured else Reason.EXPIRED
+
+
+def _is_silence(error: MapperError | LedgerError) -> bool:
+    """Tell whether the next question would most likely wait in vain, too."""
+    return isinstance(error, BackendUnavailable) or (isinstance(error, OutcomeUnknown) and not error.answered)
+
+
+def _log_failure(turn: futures.Future[Counter[str]]) -> None:
+    if (error := turn.exception()) is not None:
+        log.warning("sweep failed", reason=str(error))

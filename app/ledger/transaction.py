@@ -10,6 +10,7 @@ from enum import StrEnum
 from app.ledger.names import step_key
 from mappers import base as money
 from mappers.base import Act, ActKind, DoneStep, Holds, Memo, Receipt, Step, Verb
+from providers.provider import Backend
 
 
 class Operation(StrEnum):
@@ -67,6 +68,7 @@ class Reason(StrEnum):
     REMAINDER = "remainder"  # what was never settled goes back
     ABANDONED = "abandoned"  # nobody came back for an authorization whose answer was lost
     LATE = "late"  # it succeeded after it had been refused
+    ELSEWHERE = "elsewhere"  # somebody else did it at the backend, and it is only written down
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,12 @@ class ActRecord:
     date: int
     voided: int = 0
     refunded: int = 0
+    failures: int = 0
     steps: tuple[PlannedStep, ...] = ()
     error: money.MapperError | None = None
     nothing_sent: bool = False  # certainly, for its open step
     actor: str | None = None
+    set_aside: int = 0  # money of the card that it keeps from others while it runs
     decision: Decision | None = None  # and not carried out yet
 
     @property
@@ -146,7 +150,7 @@ class Transaction:
     operation: Operation
     request_id: str
     amount: int
-    currency: str
+    backend: Backend
     holds: Holds
     state: State
     date: int
@@ -198,6 +202,14 @@ class Transaction:
         """Return the acts of one kind that VTEX may be shown, oldest first."""
         return [act for act in self.acts[self.opened_by :] if act.kind is kind and act.certain]
 
+    def settled_before(self, act: ActRecord) -> list[ActRecord]:
+        """Return the settlements done before `act`, whether they needed a call or not."""
+        return [
+            other
+            for other in self.acts[self.opened_by :]
+            if other.kind is ActKind.CAPTURE and other.state is ActState.DONE and other.number != act.number
+        ]
+
     def view(self, act: ActRecord) -> money.TransactionFacts:
         """Return what a mapper may know when it plans `act`: the facts settled before it."""
         before = [other for other in self.acts[self.opened_by :] if other.number != act.number]
@@ -208,7 +220,7 @@ class Transaction:
             amount=self.amount,
             holds=self.holds,
             credit=self.operation is Operation.CREDIT,
-            captured=sum(other.amount for other in counted if other.kind is ActKind.CAPTURE),
+            captured=sum(other.amount for other in self.settled_before(act)),
             voided=sum(other.voided for other in counted),
             refunded=sum(other.refunded for other in counted),
             done=tuple(step for other in before for step in done_steps(other)),
@@ -226,9 +238,10 @@ def done_steps(act: ActRecord) -> list[DoneStep]:
     ]
 
 
-def wanted(act: ActRecord) -> Act:
-    """Return the act in the words a mapper plans with."""
-    return Act(act.kind, act.amount, act.voided, act.refunded)
+def wanted(act: ActRecord, steps: Sequence[PlannedStep] = ()) -> Act:
+    """Return the act in the words a mapper plans with; `steps` are what is planned so far."""
+    done = tuple(step.receipt for step in steps if step.receipt is not None)
+    return Act(act.kind, act.amount, act.voided, act.refunded, done)
 
 
 def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:

@@ -51,6 +51,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     mapper.BackendUnavailable: (503, "BackendUnavailable"),
     ledger.LedgerUnavailable: (503, "LedgerUnavailable"),
     ledger.OtherFormat: (503, "LedgerUnavailable"),
+    ledger.OtherBackend: (503, "ProviderChanged"),
     ledger.Unresolved: (503, "TransactionUnresolved"),
     mapper.OutcomeUnknown: (504, "OutcomeUnknown"),
 }

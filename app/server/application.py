@@ -27,7 +27,9 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     app = Flask(__name__, static_folder=None)
     app.extensions["giftbridge"] = parts
     log_requests(app)
-    app.register_blueprint(health.create_blueprint(parts.connection, redis_allow_unsafe=settings.redis_allow_unsafe))
+    app.register_blueprint(
+        health.create_blueprint(parts.connection, parts.clock, redis_allow_unsafe=settings.redis_allow_unsafe)
+    )
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
     mount(app, {})
     return app

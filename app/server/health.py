@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from app.ledger.clock import CONSEQUENCE, REMEDY, ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 
 
-def create_blueprint(connection: Connection, *, redis_allow_unsafe: bool) -> Blueprint:
+def create_blueprint(connection: Connection, clock: ClockWatch, *, redis_allow_unsafe: bool) -> Blueprint:
     """Return the routes `/-/health` (always 200) and `/-/ready` (200, or 503 with what to mend).
 
     `/health` and `/ready` are other names of them. A backend that is down makes neither fail: restarting the service
-    would not help it.
+    would not help it. Nor does a clock that may be wrong: money moves as before, and only the sweeper leaves something
+    undone.
     """
     blueprint = Blueprint("health", __name__)
 
@@ -26,11 +28,13 @@ def create_blueprint(connection: Connection, *, redis_allow_unsafe: bool) -> Blu
     def ready() -> tuple[Response, int]:
         try:
             complaints, cautions = connection.complaints(), connection.cautions()
+            doubt = clock.look().doubt
         except LedgerUnavailable as error:
             return jsonify(status="not ready", reasons=[str(error)]), 503
         if complaints and not redis_allow_unsafe:
             remedy = "or set GIFTBRIDGE_REDIS_ALLOW_UNSAFE=true, and risk losing reservations"
             return jsonify(status="not ready", reasons=[*complaints, remedy]), 503
-        return jsonify(status="ready", warnings=[*complaints, *cautions]), 200
+        about_the_clock = {"clock": f"{doubt}: {CONSEQUENCE}; {REMEDY}"} if doubt else {}
+        return jsonify(status="ready", warnings=[*complaints, *cautions], **about_the_clock), 200
 
     return blueprint

@@ -31,6 +31,10 @@ def keeps_a_statement(mapper_class: type[Mapper]) -> bool:
     return mapper_class.statement is not Mapper.statement
 
 
+def lists_cards(mapper_class: type[Mapper]) -> bool:
+    return mapper_class.cards is not Mapper.cards
+
+
 def issues_cards(mapper_class: type[Mapper]) -> bool:
     return mapper_class.issue is not Mapper.issue
 

@@ -97,11 +97,13 @@ class Driver:
         origin = Origin(
             self.transaction.id, "conformance", act.kind, oid, act.amount, act.voided, act.refunded, "conformance"
         )
-        for number, planned in enumerate(self._mapper.plan(act, self.transaction), start=1):
-            step = replace(planned, key=f"{oid}-{number}", earlier=tuple(receipts), origin=origin)
+        before, done = self.transaction, list[DoneStep]()
+        while len(plan := self._mapper.plan(replace(act, done=tuple(receipts)), before)) > len(receipts):
+            planned, key = plan[len(receipts)], f"{oid}-{len(receipts) + 1}"
+            step = replace(planned, key=key, earlier=tuple(receipts), origin=origin)
             receipts.append(self._attempt(step))
-            done = DoneStep(step.verb, step.amount, receipts[-1], step.key)
-            self.transaction = replace(self.transaction, done=(*self.transaction.done, done))
+            done.append(DoneStep(step.verb, step.amount, receipts[-1], step.key))
+            self.transaction = replace(before, done=(*before.done, *done))
             self.steps.append(step)
 
 

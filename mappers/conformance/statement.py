@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from mappers.base import (
     Unsupported,
     Verb,
 )
-from mappers.conformance.applicability import keeps_a_statement, may_add_value, needs
+from mappers.conformance.applicability import keeps_a_statement, lists_cards, may_add_value, needs
 from mappers.conformance.attempts import SLACK_SECONDS, pay, run
 from mappers.conformance.driver import Driver
 from mappers.conformance.failures import READ_SECONDS, UNREADABLE, in_time
@@ -137,6 +138,23 @@ class StatementTests(Fixtures):
             return  # it lists card by card, and says so
         of_card = self._told(mapper, card_id, driver.transaction.done)
         assert [entry for entry in entries_of(mapper, None) if entry.card_id == card_id] == of_card
+
+    @needs(lists_cards)
+    def test_the_list_of_cards_has_each_that_can_pay(self, mapper: Mapper, card_id: str, card_code: str) -> None:
+        listed: list[str] = []
+        with suppress(Unsupported):  # says at the end that they may not be all
+            listed += mapper.cards(PAGE_SECONDS)
+        assert card_id in listed
+        assert card_code not in listed
+
+    @needs(lists_cards)
+    @pytest.mark.parametrize("kind", UNREADABLE)
+    def test_a_list_of_cards_that_cannot_be_read_is_unavailable_and_in_time(
+        self, kind: Any, mapper: Mapper, sandbox: Sandbox
+    ) -> None:
+        sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+        with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):
+            list(mapper.cards(READ_SECONDS))
 
     @needs(keeps_a_statement)
     @pytest.mark.parametrize("kind", UNREADABLE)

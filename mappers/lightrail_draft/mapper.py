@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -47,7 +47,7 @@ from mappers.lightrail_draft.cards import new_store, status, translate
 from mappers.lightrail_draft.client import TOO_LITTLE, Client
 from mappers.lightrail_draft.objects import Hold, Posting, ValueStore
 from mappers.money import Currency
-from mappers.whole_capture import plan
+from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, plan
 
 # Smallest on purpose: a server that would not know "simulate" could take no more than this. What the card holds is
 # read from the card.
@@ -171,6 +171,8 @@ class LightrailDraft(Mapper):
         return plan(act, transaction, refund_whole=False)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
+        if step.verb is Verb.REFUND and all_went_back(step):
+            return instead(Receipt(), NOTHING)
         path, body = self._call(step)
         try:
             # What gives money back or settles is tried whatever happened before.
@@ -178,7 +180,7 @@ class LightrailDraft(Mapper):
         except Rejected as rejected:
             return self._explain(step, rejected, deadline)
         if step.verb in ENDINGS:
-            return self._ended(step, posting)
+            return self._ended(step, posting, deadline)
         try:
             return self._made(step, posting)
         except Conflict as error:
@@ -211,7 +213,11 @@ class LightrailDraft(Mapper):
         if step.verb in ENDINGS:
             # Whoever did it: a hold ends only once, and capture and void have no id of their own.
             held = self._client.transaction(step.reference, deadline)
-            return Receipt(held.id) if held and held.hold is ENDINGS[step.verb][1] else None
+            if held and held.hold is ENDINGS[step.verb][1]:
+                return Receipt(held.id)
+            if held and held.hold is Hold.CAPTURED and (refund := self.ask(_refund(step), deadline)):
+                return instead(refund, REFUNDED)
+            return None
         posting = self._client.transaction(step.key, deadline)
         return None if posting is None else self._made(step, posting)
 
@@ -230,10 +236,15 @@ class LightrailDraft(Mapper):
             )
         return Receipt(posting.id, posting.changes[-1].value_after)
 
-    def _ended(self, step: Step, held: Posting) -> Receipt:
-        """Return the receipt where a hold shows that it ended as the step wants."""
+    def _ended(self, step: Step, held: Posting, deadline: Deadline) -> Receipt:
+        """Return the receipt where a hold shows that it ended as the step, or the act it serves, wants."""
         if held.hold is ENDINGS[step.verb][1]:
             return Receipt(held.id)
+        if held.hold is Hold.VOIDED and step.gives_back:
+            return instead(Receipt(held.id), NOTHING)
+        if held.hold is Hold.CAPTURED and not step.unasked:
+            # Somebody else took what was to be voided.
+            return instead(self.run(_refund(step), deadline), REFUNDED)
         if held.hold is Hold.CAPTURED:
             raise Conflict("the hold was captured already: refund it instead")
         if held.hold is Hold.VOIDED:
@@ -251,7 +262,7 @@ class LightrailDraft(Mapper):
                 if held is None:
                     raise CardUnusable(f"Lightrail does not know the hold ({rejected})") from rejected
                 if held.hold is not Hold.OPEN:
-                    return self._ended(step, held)
+                    return self._ended(step, held, deadline)
             elif receipt := self.ask(step, deadline):
                 return receipt
         raise self._refusal(step, rejected, deadline) from rejected
@@ -277,3 +288,8 @@ class LightrailDraft(Mapper):
             # It may say that it is done already, which reads do not show yet.
             return OutcomeUnknown(f"Lightrail refused ({rejected}) for no reason that shows", answered=True)
         return CardUnusable(f"Lightrail refuses it: {rejected.reason}")
+
+
+def _refund(void: Step) -> Step:
+    """Return what gives back, under the same key, what somebody took of a hold that was to be voided."""
+    return replace(void, verb=Verb.REFUND, reference="")

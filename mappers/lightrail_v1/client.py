@@ -51,9 +51,9 @@ class Client(LightrailClient):
         """GET /cards/{cardId}; None where there is no such card."""
         return self._read(f"/cards/{segment(card_id)}", "get", deadline, _one("card", card_record), missing=own(404))
 
-    def cards(self, deadline: Deadline, **filters: str) -> list[CardRecord]:
-        """GET /cards with the filters contactId, cardType, currency, userSuppliedId, limit: one page of them."""
-        return self._read("/cards", "find", deadline, _all("cards", card_record), query=filters) or []
+    def cards(self, deadline: Deadline, operation: str = "find", **filters: str) -> list[CardRecord]:
+        """GET /cards with the filters contactId, cardType, currency, userSuppliedId, limit, offset: one page."""
+        return self._read("/cards", operation, deadline, _all("cards", card_record), query=filters) or []
 
     def code(self, card_id: str, deadline: Deadline) -> str:
         """GET /cards/{cardId}/fullcode: the only answer that shows a code."""

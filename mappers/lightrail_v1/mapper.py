@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from uuid import uuid4
 
 import structlog
@@ -19,6 +20,7 @@ from mappers.base import (
     CardUnusable,
     Cart,
     Conflict,
+    DoneStep,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -36,9 +38,10 @@ from mappers.base import (
     TransactionFacts,
     Undecidable,
     Unsupported,
+    Verb,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail import LONGEST_CODE, OURS, Rejected, connect, unknown_if_unread
+from mappers.lightrail import LONGEST_CODE, Rejected, connect, unknown_if_unread
 from mappers.lightrail_v1 import transactions
 from mappers.lightrail_v1.cards import ACCOUNT_CARD, GIFT_CARD, has_restricted, spendable, status, translate
 from mappers.lightrail_v1.client import Client
@@ -46,10 +49,13 @@ from mappers.lightrail_v1.contacts import ContactKey
 from mappers.lightrail_v1.issuing import Issuing
 from mappers.lightrail_v1.objects import CardRecord, Details, Posting
 from mappers.money import Currency
-from mappers.whole_capture import plan
+from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, on_record, plan, taken_by
 
 # Checkout shows ten cards, and each one more is another call within its patience.
 MAXIMUM_ACCOUNT_CARDS = 10
+
+# The transactionType of what gives back a drawdown.
+REFUND = transactions.ENDINGS[Verb.REFUND][1]
 
 # Lightrail's own default. A hold that somebody else ended is looked for among this many latest transactions.
 PAGE = 100
@@ -198,7 +204,12 @@ class LightrailV1(Mapper):
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         return plan(act, transaction, refund_whole=True)
 
+    def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
+        return on_record(done)
+
     def run(self, step: Step, deadline: Deadline) -> Receipt:
+        if receipt := self._given_back(step, deadline):
+            return receipt
         path, body = transactions.call(step, self.currency)
         try:
             # What gives money back or settles is tried whatever happened before.
@@ -218,9 +229,28 @@ class LightrailV1(Mapper):
         posting = next((posting for posting in listed or () if posting.key == step.key), None)
         if posting is None:
             return None
-        if not transactions.is_done(step, posting, self.currency):
-            raise Conflict("Lightrail has another transaction under this id")
-        return transactions.receipt(posting)
+        if transactions.is_done(step, posting, self.currency):
+            return transactions.receipt(posting)
+        if step.verb is Verb.VOID and posting.kind == REFUND:
+            return instead(transactions.receipt(posting), REFUNDED)
+        raise Conflict("Lightrail has another transaction under this id")
+
+    def _given_back(self, step: Step, deadline: Deadline) -> Receipt | None:
+        """Return the receipt of a refund that adds money, where all that was taken went back by other means."""
+        if step.verb is not Verb.REFUND or step.reference:
+            return None
+        if all_went_back(step):
+            return instead(Receipt(), NOTHING)
+        taken = taken_by(step)
+        found = self._refund_of(step.card_id, taken, deadline) if taken else None
+        if found is None:
+            return None
+        return self.ask(step, deadline) or instead(transactions.receipt(found), NOTHING)
+
+    def _refund_of(self, card_id: str, drawdown: str, deadline: Deadline) -> Posting | None:
+        """Return the transaction that gave a drawdown back, whoever made it."""
+        refunds = self._client.transactions(card_id, deadline, transactionType=REFUND, limit=str(PAGE))
+        return next((one for one in refunds or () if (one.parent, one.kind) == (drawdown, REFUND)), None)
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
@@ -239,10 +269,23 @@ class LightrailV1(Mapper):
             found |= new
             if not new or len(page) < PAGE:
                 break
-        ours = {posting.id for posting in found.values() if OURS in posting.metadata}
-        entries = (transactions.entry(posting, card_id, ours) for posting in reversed(found.values()))
+        entries = (transactions.entry(posting, card_id, found) for posting in reversed(found.values()))
         dated = sorted((entry for entry in entries if entry), key=lambda entry: entry.date)
         yield from (entry for entry in dated if since is None or entry.date >= since)
+
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        before: set[str] = set()
+        for number in count():
+            filters = {"currency": self.currency.code, "limit": str(PAGE), "offset": str(number * PAGE)}
+            page = self._client.cards(Deadline.after(page_seconds), "list cards", **filters)
+            found = {record.id: record.currency for record in page}
+            if found and found.keys() <= before:
+                raise BackendUnavailable("Lightrail lists the same cards again, instead of the next ones")
+            # What is made meanwhile pushes what was seen already onto the next page.
+            yield from (name for name, code in found.items() if name not in before and code == self.currency.code)
+            before = set(found)
+            if len(page) < PAGE:
+                return
 
     def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
         """Return the receipt where a refusal means that it was done before, else raise what it means."""
@@ -254,8 +297,8 @@ class LightrailV1(Mapper):
         if rejected.code == "CardNotFound":
             raise CardNotFound("Lightrail does not know the card") from rejected
         ended = self._ended(step, deadline)
-        if ended and ended.kind == transactions.kind(step):
-            return transactions.receipt(ended)
+        if ended and (receipt := self._as_wanted(step, ended, deadline)):
+            return receipt
         try:
             refusal = self._refusal(step, rejected, ended, deadline)
         except BackendUnavailable:
@@ -271,6 +314,19 @@ class LightrailV1(Mapper):
             raise OutcomeUnknown(message, answered=True) from rejected
         return receipt
 
+    def _as_wanted(self, step: Step, ended: Posting, deadline: Deadline) -> Receipt | None:
+        """Return the receipt where somebody else ended the hold as the step, or the act it serves, wants."""
+        if ended.kind == transactions.kind(step):
+            if step.verb is Verb.CAPTURE and not step.gives_back and self._refund_of(step.card_id, ended.id, deadline):
+                return None
+            return transactions.receipt(ended)
+        if step.verb is Verb.CAPTURE and step.gives_back:
+            return instead(transactions.receipt(ended), NOTHING)
+        if step.verb is Verb.VOID and not step.unasked:
+            refund = replace(step, verb=Verb.REFUND, reference=ended.id)
+            return instead(self.run(refund, deadline), REFUNDED)
+        return None
+
     def _ended(self, step: Step, deadline: Deadline) -> Posting | None:
         """Return what ended the step's hold (or gave back its drawdown) under another id: that happens only once."""
         if not step.reference:
@@ -281,7 +337,7 @@ class LightrailV1(Mapper):
     def _refusal(self, step: Step, rejected: Rejected, ended: Posting | None, deadline: Deadline) -> Refused:
         """Return what a 400 or 404 means. Most messageCodes are undocumented, so the card is looked at."""
         if ended:
-            done = "captured: refund it instead" if ended.kind == "DRAWDOWN" else "given back"
+            done = "captured: refund it instead" if (ended.kind, step.verb) == ("DRAWDOWN", Verb.VOID) else "given back"
             return CardUnusable(f"the hold was {done} ({rejected})")
         details = self._client.details(step.card_id, deadline, breaker=False)
         if details is None:

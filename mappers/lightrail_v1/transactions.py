@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mappers.base import ActKind, Memo, Origin, Receipt, StatementLine, Step, Unsupported, Verb
@@ -10,6 +11,9 @@ from mappers.lightrail import OURS, step_metadata
 from mappers.lightrail_v1.objects import Posting
 from mappers.money import Currency
 from mappers.parsing import member
+
+# Every one of our keys starts so.
+KEY_PREFIX = "gb-"
 
 # The transactionType that each verb makes, on its own and on the transaction it acts on.
 KINDS = {Verb.HOLD: "PENDING_CREATE", Verb.DEBIT: "DRAWDOWN", Verb.CREDIT: "FUND", Verb.REFUND: "FUND"}
@@ -67,16 +71,28 @@ def receipt(posting: Posting) -> Receipt:
     return Receipt(posting.id)
 
 
-def entry(posting: Posting, card_id: str, ours: set[str]) -> StatementLine | None:
-    """Return the entry of what we made, or of what ended one of `ours` (transaction ids); None for all else."""
-    mine = OURS in posting.metadata
-    verb, origin = _verb(posting), Origin.read(member(posting.metadata.get(OURS), "origin"))
-    if verb is None or posting.created is None or not (mine or posting.parent in ours):
+def entry(posting: Posting, card_id: str, found: Mapping[str, Posting]) -> StatementLine | None:
+    """Return the entry of what we made, or of what ended it; None for all else.
+
+    `found` is all of the card's transactions, by id. The origin of what others ended is that of what we began.
+    """
+    began = posting
+    while not _is_ours(began):
+        if began.parent not in found:
+            return None
+        began = found[began.parent]
+    verb, origin = _verb(posting), Origin.read(member(began.metadata.get(OURS), "origin"))
+    if verb is None or posting.created is None:
         return None
     if verb is Verb.CREDIT and origin and origin.act is ActKind.REVERSAL:
         verb = Verb.REFUND
-    key = posting.key if mine else None
-    return StatementLine(key, verb, abs(posting.value), card_id, receipt(posting), posting.created, origin)
+    key, amount = posting.key if began is posting else None, abs(posting.value)
+    return StatementLine(key, verb, amount, card_id, receipt(posting), posting.created, origin, posting.parent)
+
+
+def _is_ours(posting: Posting) -> bool:
+    """Tell whether we made it. What ends a transaction may have been given the metadata of that."""
+    return OURS in posting.metadata and posting.key.startswith(KEY_PREFIX)
 
 
 def _verb(posting: Posting) -> Verb | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from mappers.base import (
     CardNotFound,
     CardUnusable,
     Conflict,
+    DoneStep,
     Holds,
     InsufficientFunds,
     IssuedCard,
@@ -38,7 +39,7 @@ from mappers.lightrail_v2.cards import new_value, shows, translate
 from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client
 from mappers.lightrail_v2.statement import Statement, receipt_of
 from mappers.money import Currency
-from mappers.whole_capture import plan
+from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, on_record, plan, taken_by
 
 # A hold lasts PT1H to P3M (three calendar months, of which the shortest have 89 days).
 SHORTEST_HOLD = timedelta(hours=1)
@@ -80,6 +81,9 @@ DONE_ALREADY = {
     Verb.VOID: {"TransactionVoided", "TransactionVoiding"},
     Verb.REFUND: {"TransactionReversed"},
 }
+
+# The same of a hold that was to be captured only to give a part of it back.
+GONE_BACK = {"TransactionVoided", "TransactionVoiding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +172,15 @@ class LightrailV2(Mapper):
         """Return the calls `act` needs: only whole holds can be captured, and only whole captures reversed."""
         return plan(act, transaction, refund_whole=True)
 
+    def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
+        return on_record(done)
+
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         if step.amount > LARGEST_AMOUNT:
             kind = InsufficientFunds if step.verb in (Verb.HOLD, Verb.DEBIT) else CardUnusable
             raise kind(f"a Lightrail card cannot hold more than {LARGEST_AMOUNT} of the smallest unit")
+        if receipt := self._given_back(step, deadline):
+            return receipt
         path, body = self._call(step)
         body |= {"id": step.key, "metadata": notes.metadata(step)}
         try:
@@ -181,6 +190,16 @@ class LightrailV2(Mapper):
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)
             raise _refusal(rejected) from rejected
+
+    def _given_back(self, step: Step, deadline: Deadline) -> Receipt | None:
+        """Return the receipt of a refund that adds money, where all that was taken went back by other means."""
+        if step.verb is not Verb.REFUND or step.reference:
+            return None
+        if all_went_back(step):
+            return instead(Receipt(), NOTHING)
+        taken = taken_by(step)
+        found = self._in_chain(taken, "reverse", deadline) if taken else None
+        return found and (self.ask(step, deadline) or instead(found, NOTHING))
 
     def _call(self, step: Step) -> tuple[str, dict[str, Any]]:
         """Return the path after /transactions and what its body holds beside id and metadata."""
@@ -214,22 +233,45 @@ class LightrailV2(Mapper):
                     raise Conflict("Lightrail has another transaction under this id")
         if receipt is not None:
             return receipt
-        if rejected.code in KEY_TAKEN | DONE_ALREADY.get(step.verb, set()):
+        if rejected.code == "TransactionCaptured" and step.verb is Verb.VOID and not step.unasked:
+            return self._refund_instead(step, rejected, deadline)
+        gone_back = GONE_BACK if step.verb is Verb.CAPTURE and step.gives_back else set()
+        if rejected.code in KEY_TAKEN | DONE_ALREADY.get(step.verb, set()) | gone_back:
             raise OutcomeUnknown(f"Lightrail says {rejected} but does not show it yet", answered=True) from rejected
         raise _refusal(rejected) from rejected
+
+    def _refund_instead(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:
+        """Give back, under the step's key, what somebody else took of the hold that was to be voided."""
+        with unknown_if_unread(f"Lightrail refused ({rejected})"):
+            capture = self._in_chain(step.reference, "capture", deadline)
+        if capture is None:
+            raise OutcomeUnknown(f"Lightrail says {rejected} but does not show it yet", answered=True) from rejected
+        return instead(self.run(replace(step, verb=Verb.REFUND, reference=capture.reference), deadline), REFUNDED)
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         match step.verb:
             case Verb.CAPTURE | Verb.VOID:
                 # Whoever did it, under whatever id: a hold ends only once. Lightrail itself voids holds in time.
-                return self._in_chain(step, KINDS[step.verb], deadline)
+                return self._hold_ended(step, deadline)
             case Verb.REFUND if step.reference:
                 found = self._under_key(step, "reverse", deadline)
-                return found or self._in_chain(step, "reverse", deadline)
+                return found or self._in_chain(step.reference, "reverse", deadline)
         return self._under_key(step, KINDS[step.verb], deadline)
 
-    def _in_chain(self, step: Step, kind: str, deadline: Deadline) -> Receipt | None:
-        chain = self._client.chain(step.reference, deadline)
+    def _hold_ended(self, step: Step, deadline: Deadline) -> Receipt | None:
+        """Return the receipt where the step's hold ended as the step, or the act it serves, wants."""
+        ended = {posting.kind: receipt_of(posting) for posting in self._client.chain(step.reference, deadline)}
+        captured, voided, reversed_ = ended.get("capture"), ended.get("void"), ended.get("reverse")
+        if step.verb is Verb.VOID:
+            return voided or (reversed_ and instead(reversed_, REFUNDED))
+        if voided and step.gives_back:
+            return instead(voided, NOTHING)
+        if captured and captured.reference != step.key and reversed_ and not step.gives_back:
+            raise CardUnusable("the hold was captured by somebody else, and given back")
+        return captured
+
+    def _in_chain(self, transaction_id: str, kind: str, deadline: Deadline) -> Receipt | None:
+        chain = self._client.chain(transaction_id, deadline)
         return next((receipt_of(posting) for posting in chain if posting.kind == kind), None)
 
     def _under_key(self, step: Step, kind: str, deadline: Deadline) -> Receipt | None:

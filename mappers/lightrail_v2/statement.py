@@ -42,7 +42,8 @@ class Statement:
         self._client = client
         self._currency = currency
         self._page_seconds = page_seconds
-        self._roots: dict[str, Posting] = {}
+        # By each transaction in it; of the account's, only the latest is kept.
+        self._chains: dict[str, dict[str, Posting]] = {}
 
     def of_account(self, since: datetime | None) -> Iterator[StatementLine]:
         """Yield the entries of all cards, oldest first."""
@@ -55,10 +56,12 @@ class Statement:
         rows = {row.id: row for row in self._client.transactions(self._page_seconds, card_id, opened_since)}
         if not rows and self._client.value(card_id, self._deadline()) is None:
             raise CardNotFound("Lightrail does not know the card")
+        chains: dict[str, dict[str, Posting]] = {}
         for hold in [row for row in rows.values() if row.pending and _is_ours(row)]:
             chain = self._chain(hold)
             rows |= chain
-            self._roots |= dict.fromkeys(chain, hold)
+            chains |= dict.fromkeys(chain, chain)
+        self._chains = chains
         yield from _in_order(sorted(self._entries(rows.values()), key=lambda entry: entry.date))
 
     def _entries(self, rows: Iterable[Posting]) -> Iterator[StatementLine]:
@@ -70,35 +73,42 @@ class Statement:
     def _entry(self, row: Posting) -> StatementLine | None:
         """Return what a transaction did, None where it neither is ours nor ended something that we began."""
         if _is_ours(row):
-            key, noted = row.id, notes.read(row.metadata)
-        elif row.kind in ENDINGS and _is_ours(root := self._root(row)):
-            key, noted = None, notes.read(root.metadata)
+            key, noted, reference = row.id, notes.read(row.metadata), ""
+        elif row.kind in ENDINGS and _is_ours(root := _root(self._chain(row))):
+            key, noted, reference = None, notes.read(root.metadata), _ended(row, self._chain(row))
         else:
             return None
         verb = _verb(row, noted)
         # A capture shows nothing by itself: it took all that its root held.
-        moved = _moved(row) or noted.captured or _moved(self._root(row))
+        moved = _moved(row) or noted.captured or _moved(_root(self._chain(row)))
         if verb is None or moved is None:
             return None
         if row.created is None:
             raise BackendUnavailable("Lightrail lists a transaction without its date")
         card_id, amount = moved
-        return StatementLine(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin)
-
-    def _root(self, row: Posting) -> Posting:
-        """Return the transaction that `row`'s chain began with."""
-        if row.id in self._roots:
-            return self._roots[row.id]
-        return next(found for found in self._chain(row).values() if found.kind not in ENDINGS)
+        return StatementLine(key, verb, abs(amount), card_id, receipt_of(row), row.created, noted.origin, reference)
 
     def _chain(self, row: Posting) -> dict[str, Posting]:
-        chain = {found.id: found for found in self._client.chain(row.id, self._deadline())}
-        if row.id not in chain or all(found.kind in ENDINGS for found in chain.values()):
-            raise BackendUnavailable("Lightrail lists a transaction whose chain it does not show yet")
-        return chain
+        if row.id not in self._chains:
+            chain = {found.id: found for found in self._client.chain(row.id, self._deadline())}
+            if row.id not in chain or all(found.kind in ENDINGS for found in chain.values()):
+                raise BackendUnavailable("Lightrail lists a transaction whose chain it does not show yet")
+            self._chains = dict.fromkeys(chain, chain)
+        return self._chains[row.id]
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._page_seconds)
+
+
+def _root(chain: dict[str, Posting]) -> Posting:
+    """Return the transaction that a chain began with."""
+    return next(row for row in chain.values() if row.kind not in ENDINGS)
+
+
+def _ended(row: Posting, chain: dict[str, Posting]) -> str:
+    """Return what `row` ended: of a hold that was captured, only the capture can be reversed."""
+    captures = (found.id for found in chain.values() if found.kind == "capture" and row.kind == "reverse")
+    return next(captures, _root(chain).id)
 
 
 def _is_ours(row: Posting) -> bool:

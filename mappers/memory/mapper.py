@@ -154,6 +154,10 @@ class Memory(Mapper):
         entries = (step.entry() for step in done if step.step.verb is not Verb.LOOK)
         return (entry for entry in entries if card_id in (None, entry.card_id) and (not since or entry.date >= since))
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        with self._lock:
+            return iter(list(self._accounts))
+
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         with self._lock:
             if receipt := self._receipt(step):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mappers.base import BackendUnavailable, CardNotFound
+from mappers.base import BackendUnavailable, CardNotFound, Unsupported
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
 from mappers.parsing import Malformed, amount, member
@@ -68,6 +69,14 @@ class Validation:
     card: GiftCard | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of a list. `last`: surely none follows."""
+
+    items: list[Mapping[str, Any]]
+    last: bool
+
+
 class Client:
     """Calls to Vauchar. Reads raise BackendUnavailable for whatever cannot be understood; writes return the Answer."""
 
@@ -112,6 +121,15 @@ class Client:
         """List the account's cards, as many as Vauchar lists."""
         items, _ = self._list("/gift-cards", "list cards", deadline)
         return tuple(_gift_card(item) for item in items)
+
+    def every_card(self, page_seconds: float) -> Iterator[GiftCard]:
+        """Yield the account's cards, page by page. Raises Unsupported at the end where they may not be all."""
+        last = False
+        for page in self._pages("/gift-cards", "list every card", lambda: Deadline.after(page_seconds)):
+            yield from map(_gift_card, page.items)
+            last = page.last
+        if not last:
+            raise Unsupported("Vauchar may list only some of the account's cards: look into its dashboard")
 
     def create_card(self, body: Mapping[str, Any], deadline: Deadline) -> Answer:
         return self._write("POST", "/gift-cards", "create card", deadline, body)
@@ -168,10 +186,16 @@ class Client:
         self, path: str, operation: str, deadline: Deadline, *, breaker: bool = True
     ) -> tuple[list[Mapping[str, Any]], bool]:
         """Return a list's items and whether they are surely all; follows a `next` link, should there be one."""
-        items: list[Mapping[str, Any]] = []
+        pages = list(islice(self._pages(path, operation, lambda: deadline, breaker=breaker), MAXIMUM_PAGES))
+        return [item for page in pages for item in page.items], pages[-1].last
+
+    def _pages(
+        self, path: str, operation: str, deadline: Callable[[], Deadline], *, breaker: bool = True
+    ) -> Iterator[_Page]:
+        """Yield a list's pages; `deadline` is asked for each."""
         query: Mapping[str, str] | None = None
-        for _ in range(MAXIMUM_PAGES):
-            answer = self._read(path, operation, deadline, query=query, breaker=breaker)
+        while True:
+            answer = self._read(path, operation, deadline(), query=query, breaker=breaker)
             if answer.status == 404:
                 raise CardNotFound("Vauchar has no gift card with this id")
             _expect_success(answer, operation)
@@ -179,16 +203,18 @@ class Client:
             page = body.get("data") if isinstance(body, Mapping) else None
             if not isinstance(page, list) or not all(isinstance(item, Mapping) for item in page):
                 raise BackendUnavailable(f"Vauchar's answer to {operation!r} has no list in it")
-            items += page
             link = body.get("next")
             if isinstance(link, Mapping):
                 link = link.get("href")
             if not isinstance(link, str) or not link:
-                whole_pages = len(items) >= SMALLEST_PAGE and len(items) % PAGE_MULTIPLE == 0
-                return items, query is not None or not whole_pages
+                whole_pages = len(page) >= SMALLEST_PAGE and len(page) % PAGE_MULTIPLE == 0
+                yield _Page(page, last=query is not None or not whole_pages)
+                return
+            yield _Page(page, last=False)
             # Of a link only the query counts, so that an answer cannot send us (and the credentials) elsewhere.
-            query = dict(parse_qsl(urlsplit(link).query))
-        return items, False
+            before, query = query, dict(parse_qsl(urlsplit(link).query))
+            if query == before:
+                raise BackendUnavailable(f"Vauchar's answer to {operation!r} names itself as the next page")
 
 
 def redemption(data: Any) -> Redemption:

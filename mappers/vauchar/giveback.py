@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mappers.base import DoneStep, Unsupported, Verb
+from mappers.base import DoneStep, Receipt, Unsupported, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Redemptions to delete whole; then, where a rest is left, `cut` to delete and redeem again with only `keep`."""
+    """Redemptions to delete whole; then, where a rest is left, `cut` to delete, and `keep` of it to redeem again."""
 
     whole: tuple[Taken, ...]
     cut: Taken | None = None
@@ -56,3 +56,12 @@ def choose(taken: Sequence[Taken], amount: int) -> GiveBack:
         raise Unsupported("More is to be given back than this transaction's redemptions at Vauchar hold")
     cut = min(others, key=lambda redemption: redemption.amount)
     return GiveBack(tuple(whole), cut, cut.amount - rest)
+
+
+def can_pay(weighed: Receipt, keep: int) -> bool:
+    """Tell whether the card could pay what is kept before the old redemption is deleted, by the look before both.
+
+    That is the better order: a card that is emptied in between then owes the shop nothing.
+    """
+    spare = weighed.data.get("spare")
+    return isinstance(spare, int) and spare >= keep

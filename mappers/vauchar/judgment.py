@@ -64,6 +64,17 @@ class Look:
         return cls(receipt.balance, redeemed, frozenset(ids.split()) if isinstance(ids, str) else None)
 
 
+def keys_of_act(look: Step, listed: Sequence[Seen]) -> str:
+    """Return the keys of a look's own act that are in the list, as its receipt keeps them for the steps after it."""
+    own = look.origin.oid if look.origin else ""
+    return " ".join(one.transaction_id for one in listed if own and one.transaction_id.startswith(own))
+
+
+def was_listed(step: Step) -> bool:
+    """Tell whether the look right before `step` saw it done already: a failover lost that it was sent."""
+    return bool(step.earlier) and step.key in str(step.earlier[-1].data.get("keys", "")).split()
+
+
 def find_redemption(
     step: Step, before: Look | None, now: Look, listed: Sequence[Seen], *, complete: bool
 ) -> str | None:

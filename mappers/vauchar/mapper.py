@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mappers.base import (
@@ -38,8 +39,8 @@ from mappers.http import Answer, HttpBackend
 from mappers.money import Currency, InvalidAmount
 from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
-from mappers.vauchar.giveback import choose, standing
-from mappers.vauchar.judgment import Look, Seen, find_redemption, was_restored
+from mappers.vauchar.giveback import can_pay, choose, standing
+from mappers.vauchar.judgment import Look, Seen, find_redemption, keys_of_act, was_listed, was_restored
 from mappers.vauchar.statement import entries
 
 # HTTP 402 is documented for the account's balance, not the card's.
@@ -74,6 +75,10 @@ class Vauchar(Mapper):
             f"{provider_id} (vauchar)", options.base_url, basic_auth=(options.merchant_id, options.api_key)
         )
         self._client = wire.Client(http)
+
+    def account(self) -> Sequence[str]:
+        """Return the address and the merchant, which every key of the account has in common."""
+        return (*super().account(), self.options.merchant_id)
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         """Look one card up by its code; Vauchar cannot list a customer's cards."""
@@ -128,6 +133,12 @@ class Vauchar(Mapper):
         listed = self._client.redemptions(card_id, Deadline.after(page_seconds), breaker=False)
         return iter(entries(card_id, listed, self.currency))
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        """Yield the account's cards in our currency; Unsupported at the end where Vauchar may have listed only some."""
+        for card in self._client.every_card(page_seconds):
+            if card.currency.upper() == self.currency.code.upper():
+                yield card.id
+
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs. A look goes before whatever moves money: the answer may get lost."""
         match act.kind:
@@ -139,18 +150,24 @@ class Vauchar(Mapper):
                     return []
                 return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, act.amount)]
             case ActKind.REVERSAL:
-                return self._give_back(act.refunded if transaction.holds is Holds.LEDGER else act.amount, transaction)
+                return self._give_back(act, transaction)
         return []
 
     @staticmethod
-    def _give_back(amount: int, transaction: TransactionFacts) -> list[Step]:
+    def _give_back(act: Act, transaction: TransactionFacts) -> list[Step]:
+        amount = act.refunded if transaction.holds is Holds.LEDGER else act.amount
         choice = choose(standing(transaction.done), amount)
-        steps: list[Step] = []
-        for taken in (*choice.whole, *([choice.cut] if choice.cut else [])):
-            steps += [transaction.step(Verb.LOOK, 0), transaction.step(Verb.REFUND, taken.amount, taken.id)]
-        if choice.keep:
-            steps += [transaction.step(Verb.LOOK, 0), transaction.step(Verb.DEBIT, choice.keep)]
-        return steps
+        look, delete = transaction.step(Verb.LOOK, 0), partial(transaction.step, Verb.REFUND)
+        if choice.cut is None:
+            return [step for taken in choice.whole for step in (look, delete(taken.amount, taken.id))]
+        weigh = transaction.step(Verb.LOOK, 0, keep=choice.keep)
+        steps = [step for taken in choice.whole for step in (weigh, delete(taken.amount, taken.id))]
+        weighed = act.done[len(steps) :]
+        cut = delete(choice.cut.amount, choice.cut.id)
+        kept = transaction.step(Verb.DEBIT, choice.keep)
+        if weighed and can_pay(weighed[0], choice.keep):
+            return [*steps, weigh, kept, look, cut]
+        return [*steps, weigh, cut, look, kept]
 
     def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
         # A deletion leaves nothing behind, neither of itself nor of the redemption it deleted.
@@ -160,7 +177,7 @@ class Vauchar(Mapper):
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         match step.verb:
             case Verb.LOOK:
-                return self._look(step, deadline)[0].receipt()
+                return self._look_around(step, deadline)
             case Verb.DEBIT:
                 return self._redeem(step, deadline)
             case Verb.REFUND:
@@ -178,7 +195,17 @@ class Vauchar(Mapper):
             raise Undecidable("Vauchar no longer has this card, nor its redemptions", {"card": step.card_id}) from error
         return None
 
+    def _look_around(self, step: Step, deadline: Deadline) -> Receipt:
+        look, listed, _ = self._look(step, deadline)
+        receipt, keys = look.receipt(), keys_of_act(step, listed)
+        more: dict[str, str | int] = {"keys": keys} if keys else {}
+        if "keep" in step.data:
+            more["spare"] = look.balance - step.reserved
+        return replace(receipt, data={**receipt.data, **more})
+
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
+        if was_listed(step) and (done := self._ask_redeemed(step, deadline)):
+            return done
         before = Look.before(step)
         if before and before.balance < step.amount:
             # What Vauchar does with more than the balance is undocumented: refuse, or take what there is.
@@ -268,6 +295,9 @@ class Vauchar(Mapper):
         """Return the card's money now, its redemptions, and whether they are surely all."""
         redemptions = self._client.redemptions(step.card_id, deadline, breaker=step.opens)
         card = self._client.card(step.card_id, deadline, breaker=step.opens)
+        status = translate(card, self.currency).status
+        if "keep" in step.data and status is not CardStatus.ACTIVE:
+            raise CardUnusable(f"The card is {status}: what is kept of a redemption could not be redeemed again")
         seen = [self._seen(redemption) for redemption in redemptions.items]
         try:
             return Look.at(self.currency.to_minor(card.balance), seen), seen, redemptions.complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from mappers.base import BackendUnavailable, CardNotFound
@@ -26,8 +27,15 @@ from mappers.voucherify.objects import (
 PAGE_SIZE = 100
 MAXIMUM_PAGES = 50
 
+# The number of the last page that a list of vouchers has.
+LAST_PAGE = 99
+
 # The keys of errors that say there is no such voucher or redemption. A 404 without one may be a gateway's.
 MISSING = ("resource_not_found", "not_found")
+
+
+class TooMany(BackendUnavailable):
+    """The list of transactions is longer than is read."""
 
 
 class Client:
@@ -44,6 +52,23 @@ class Client:
         """Return the voucher with this code or this id, None where there is none. The caller must see which it was."""
         path = f"/v1/vouchers/{segment(code_or_id)}"
         return self._read(path, "get voucher", parse_voucher, deadline, breaker=breaker)
+
+    def vouchers(self, page_seconds: float) -> Iterator[Voucher]:
+        """Yield all vouchers of the project, oldest first, `page_seconds` for each page; one may come twice."""
+        query = {"limit": str(PAGE_SIZE), "order": "created_at"}
+        while True:
+            for number in range(1, LAST_PAGE + 1):
+                asked, deadline = query | {"page": str(number)}, Deadline.after(page_seconds)
+                found = self._read("/v1/vouchers", "list vouchers", _vouchers, deadline, query=asked) or []
+                yield from found
+                if len(found) < PAGE_SIZE:
+                    return
+            last = found[-1].created
+            # Those made in the same second come again: whether the date itself is in the list is undocumented.
+            following = (last - timedelta(seconds=1)).isoformat() if last else None
+            if following is None or following == query.get("created_at[after]"):
+                raise BackendUnavailable(f"Voucherify has more vouchers of one moment than {PAGE_SIZE * LAST_PAGE}")
+            query["created_at[after]"] = following
 
     def create_voucher(self, body: Mapping[str, Any], deadline: Deadline) -> Voucher:
         return self._write("/v1/vouchers", "create voucher", body, parse_voucher, deadline)
@@ -71,11 +96,14 @@ class Client:
         )
 
     def movements(
-        self, voucher_id: str, deadline: Callable[[], Deadline], *, breaker: bool = True
+        self, voucher_id: str, deadline: Callable[[], Deadline], *, newest_first: bool = False, breaker: bool = True
     ) -> Iterator[Movement]:
-        """Yield all transactions of a voucher, oldest first; `deadline` is asked for each page. Raises CardNotFound."""
+        """Yield all transactions of a voucher, a page at a time; `deadline` is asked for each page.
+
+        Raises CardNotFound; TooMany after as many as are read.
+        """
         path = f"/v1/vouchers/{segment(voucher_id)}/transactions"
-        query = {"limit": str(PAGE_SIZE), "order": "id"}
+        query = {"limit": str(PAGE_SIZE), "order": "-id" if newest_first else "id"}
         for _ in range(MAXIMUM_PAGES):
             found = self._read(path, "list transactions", page, deadline(), query=query, breaker=breaker)
             if found is None:
@@ -85,7 +113,7 @@ class Client:
             if not following:
                 return
             query = query | {"starting_after_id": following}
-        raise BackendUnavailable(f"The voucher has more transactions at Voucherify than {PAGE_SIZE * MAXIMUM_PAGES}")
+        raise TooMany(f"The voucher has more transactions at Voucherify than {PAGE_SIZE * MAXIMUM_PAGES}")
 
     def _read(
         self,
@@ -123,6 +151,10 @@ class Client:
         if answer.status >= 400:
             raise _rejected(answer)
         return understood(answer.body, parse, "Voucherify", operation, wrote=True)
+
+
+def _vouchers(data: Any) -> list[Voucher]:
+    return [parse_voucher(voucher) for voucher in data["vouchers"]]
 
 
 def _rejected(answer: Answer) -> Rejected:

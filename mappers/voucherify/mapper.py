@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from typing import Any
 
 from mappers.base import (
@@ -40,7 +41,7 @@ from mappers.money import Currency
 from mappers.options import checked_key
 from mappers.voucherify import notes
 from mappers.voucherify.cards import DIGITS, code_for, hundredths, issued_under, new_voucher, spendable, translate
-from mappers.voucherify.client import MISSING, Client
+from mappers.voucherify.client import MISSING, PAGE_SIZE, Client, TooMany
 from mappers.voucherify.objects import Kind, Movement, Redemption, Rejected, Voucher
 from mappers.voucherify.statement import Statement, added, redeemed, rolled_back
 
@@ -56,6 +57,10 @@ REFUSALS: dict[str, tuple[type[Refused], str]] = {
     "order_rules_violated": (CardUnusable, "the card is not for this order"),
     "redemption_rules_violated": (CardUnusable, "the card's own rules forbid it"),
 }
+
+# How much older than its transaction a movement may seem and still be its own: clocks differ, and a transaction that
+# Redis has lost is opened again when its request is repeated, within a day.
+MARGIN = timedelta(days=1)
 
 # What a voucher that is there already answers to being made again.
 DUPLICATES = ("duplicate_found", "duplicate_resource_key")
@@ -133,6 +138,13 @@ class Voucherify(Mapper):
             raise Unsupported("Voucherify lists transactions card by card: ask for one card")
         return Statement(self._client, self.currency, page_seconds).of_card(card_id, since)
 
+    def cards(self, page_seconds: float) -> Iterator[str]:
+        """Yield the gift vouchers of the project, but for those that say to be in another currency."""
+        for voucher in self._client.vouchers(page_seconds):
+            card = translate(voucher, self.currency)
+            if voucher.balance is not None and card.status is not CardStatus.WRONG_CURRENCY:
+                yield card.id
+
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
         """Return the calls `act` needs; what goes back is a whole redemption rolled back, or else value added."""
         steps = super().plan(act, transaction)
@@ -166,8 +178,12 @@ class Voucherify(Mapper):
         except CardNotFound as error:
             evidence = {"card": step.card_id, "redemption": step.reference}
             raise Undecidable("Voucherify no longer has this voucher, nor its transactions", evidence) from error
+        except TooMany as error:
+            raise Undecidable(f"{error} since this could have happened", {"card": step.card_id}) from error
 
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
+        if receipt := self._redeemed(step, deadline, newest=PAGE_SIZE):
+            return receipt  # a failover lost that it was sent
         voucher = self._voucher(step.card_id, deadline, breaker=step.opens)
         status = translate(voucher, self.currency).status
         if voucher.balance is None or status is CardStatus.WRONG_CURRENCY:
@@ -209,6 +225,8 @@ class Voucherify(Mapper):
         return rolled_back(done.id, step.reference)
 
     def _add(self, step: Step, deadline: Deadline) -> Receipt:
+        if receipt := self._added(step, deadline, newest=PAGE_SIZE):
+            return receipt
         body = {
             "amount": hundredths(step.amount, self.currency),
             "source_id": step.key,
@@ -217,27 +235,38 @@ class Voucherify(Mapper):
         balance = self._client.change_balance(step.card_id, body, deadline, breaker=step.opens)
         return added(step.key, balance, self.currency)
 
-    def _redeemed(self, step: Step, deadline: Deadline) -> Receipt | None:
+    def _redeemed(self, step: Step, deadline: Deadline, newest: int | None = None) -> Receipt | None:
+        """Return the receipt of the step's redemption where it stands. What was rolled back since has to be done."""
         amount = -hundredths(step.amount, self.currency)
-        movements = self._movements(step, deadline, Kind.REDEMPTION)
-        found = [movement for movement in movements if movement.source_id == step.key]
+        movements = self._movements(step, deadline, newest)
+        gone = {movement.redemption_id for movement in movements if movement.kind == Kind.ROLLBACK}
+        taken = [
+            movement
+            for movement in movements
+            if movement.kind == Kind.REDEMPTION and movement.redemption_id not in gone
+        ]
+        found = [movement for movement in taken if movement.source_id == step.key]
         # That a transaction shows its order is documented; should it not, the redemption itself tells.
-        for movement in movements:
+        for movement in taken:
             if not movement.source_id and movement.amount == amount:
                 note = notes.read(self._redemption(movement.redemption_id, deadline).metadata.get(notes.REDEEMED))
                 found += [movement] if note and note.key == step.key else []
         only = _only(step, found, amount)
         return redeemed(only, self.currency) if only else None
 
-    def _added(self, step: Step, deadline: Deadline) -> Receipt | None:
-        movements = self._movements(step, deadline, Kind.ADDITION)
-        found = [movement for movement in movements if movement.source_id == step.key]
+    def _added(self, step: Step, deadline: Deadline, newest: int | None = None) -> Receipt | None:
+        movements = self._movements(step, deadline, newest)
+        found = [
+            movement for movement in movements if movement.kind == Kind.ADDITION and movement.source_id == step.key
+        ]
         only = _only(step, found, hundredths(step.amount, self.currency))
         return added(step.key, only.balance, self.currency) if only else None
 
-    def _movements(self, step: Step, deadline: Deadline, kind: Kind) -> list[Movement]:
-        movements = self._client.movements(step.card_id, lambda: deadline, breaker=step.opens)
-        return [movement for movement in movements if movement.kind == kind]
+    def _movements(self, step: Step, deadline: Deadline, newest: int | None) -> list[Movement]:
+        """Return what moved since the step could have happened, or as much of it as the `newest` are."""
+        movements = self._client.movements(step.card_id, lambda: deadline, newest_first=True, breaker=step.opens)
+        since = step.since and step.since - MARGIN
+        return list(islice(takewhile(lambda movement: not since or movement.created >= since, movements), newest))
 
     def _voucher(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> Voucher:
         voucher = self._client.voucher(card_id, deadline, breaker=breaker)

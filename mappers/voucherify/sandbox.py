@@ -16,6 +16,8 @@ DEFAULT_PORT = 28740
 APP_ID = "demo-voucherify-app"
 APP_TOKEN = "demo-voucherify-token"
 
+LAST_PAGE = 99
+
 SEEDS = {
     "VOUCHERIFY-ACTIVE-250": "active, 250.00 BRL",
     "VOUCHERIFY-ACTIVE-100": "active, 100.00 BRL",
@@ -84,10 +86,16 @@ def _authenticate() -> None:
 def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
     @app.get("/v1/vouchers")
     def list_vouchers() -> Json:
-        limit = _limit()
+        limit, number = _limit(), request.args.get("page", 1, int)
+        after = _moment(dict(request.args), "created_at[after]")
+        if not 1 <= number <= LAST_PAGE:
+            raise ApiError(400, "invalid_query_params", "page")
         with backend.lock:
-            vouchers = [voucher.json() for voucher in backend.vouchers.values()]
-        return {"object": "list", "data_ref": "vouchers", "vouchers": vouchers[:limit], "total": len(vouchers)}
+            found = [voucher for voucher in backend.vouchers.values() if after is None or voucher.created_at > after]
+        if request.args.get("order") != "created_at":
+            found.reverse()
+        page = [voucher.json() for voucher in found[(number - 1) * limit : number * limit]]
+        return {"object": "list", "data_ref": "vouchers", "vouchers": page, "total": len(found)}
 
     @app.post("/v1/vouchers")
     def create_voucher() -> Json:
@@ -123,10 +131,12 @@ def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
 
     @app.get("/v1/vouchers/<code>/transactions")
     def list_transactions(code: str) -> Json:
-        limit, after = _limit(), request.args.get("starting_after_id")
+        limit, after, order = _limit(), request.args.get("starting_after_id"), request.args.get("order", "-id")
+        if order not in ("id", "-id"):
+            raise ApiError(400, "invalid_query_params", "order")
         with backend.lock:
             transactions = list(backend.find(code).transactions)
-        if request.args.get("order") != "id":
+        if order == "-id":
             transactions.reverse()
         names = [transaction["id"] for transaction in transactions]
         rest = transactions[names.index(after) + 1 :] if after in names else transactions

@@ -52,6 +52,7 @@ class Statement:
     def _entry(self, card_id: str, movement: Movement) -> StatementLine | None:
         """Return what a transaction did, None where it neither is ours nor ended something that we began."""
         key: str | None
+        reference = ""
         match movement.kind:
             case Kind.REDEMPTION:
                 metadata = self._metadata(movement.redemption_id)
@@ -65,15 +66,17 @@ class Statement:
                 told = self._redeemed[movement.redemption_id] | self._metadata(movement.rollback_id)
                 note = notes.read(told.get(notes.ROLLED_BACK))
                 key = note.key if note else None
-                verb, receipt = Verb.REFUND, rolled_back(movement.rollback_id, movement.redemption_id)
+                note = note or notes.read(told.get(notes.REDEEMED))  # somebody else's: of what it ended
+                reference = movement.redemption_id
+                verb, receipt = Verb.REFUND, rolled_back(movement.rollback_id, reference)
             case Kind.ADDITION if movement.source_id.startswith(notes.KEY_PREFIX):
                 note, key = notes.read(movement.reason), movement.source_id
                 verb = note.verb if note else Verb.CREDIT
                 receipt = added(key, movement.balance, self._currency)
             case _:
                 return None
-        amount = minor(abs(movement.amount), self._currency)
-        return StatementLine(key, verb, amount, card_id, receipt, movement.created, note.origin if note else None)
+        amount, origin = minor(abs(movement.amount), self._currency), note.origin if note else None
+        return StatementLine(key, verb, amount, card_id, receipt, movement.created, origin, reference)
 
     def _metadata(self, redemption_id: str) -> dict[str, Any]:
         found = self._client.redemption(redemption_id, self._deadline()) if redemption_id else None

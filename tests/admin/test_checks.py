@@ -108,6 +108,7 @@ def test_a_redis_in_another_time_is_told(service: Service, ahead: int, words: st
     found = checks(service, redis=Storage(ahead_seconds=ahead))["redis clock"]
     assert not found.ok
     assert words in found.problem
+    assert ("nothing is expired" in found.problem) == (abs(ahead) > 300)
 
 
 def test_an_address_is_needed(file: ProviderFile) -> None:

@@ -15,9 +15,12 @@ from app.admin import doctor
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
 from app.commands.installation import opened_redis
-from app.ledger.storage.index import Index
+from app.ledger.clock import ClockWatch, Reading
+from app.ledger.storage.index import Index, Opened
 from app.server.embedded import EmbeddedRedisFailed
+from mappers.money import Currency
 from mappers.sandbox import Sandbox
+from providers.provider import Backend
 from tests.admin.conftest import Service
 
 FILE = """\
@@ -166,6 +169,15 @@ def test_parked_transactions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "transactions resolve" in found.remedy
 
 
+def test_open_transactions_of_another_account_or_of_no_provider_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Backend("memory", "another", Currency("BRL", 2))
+    opened = [Opened("tx-1", "acme", elsewhere), Opened("tx-2", "gone", elsewhere)]
+    monkeypatch.setattr(Index, "open", lambda _: iter(opened))
+    found = {check.name: check.problem for check in wrong()}
+    assert "tx-1" in found["acme: open transactions"]
+    assert "memory/another/BRL/2" in found["gone: open transactions"]
+
+
 def test_a_data_directory_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GIFTBRIDGE_REDIS_URL")
     (tmp_path / "file").write_text("")
@@ -207,6 +219,15 @@ def test_something_else_at_our_address_is_told(hub_server: Sandbox, monkeypatch:
     hub_server.faults.add("junk", path="/-/ready")
     monkeypatch.setenv("GIFTBRIDGE_BIND", hub_server.url.removeprefix("http://"))
     assert "something else" in only("service").problem
+
+
+def test_a_clock_that_the_service_saw_jump_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_BIND", service.url.removeprefix("http://"))
+    monkeypatch.setattr(ClockWatch, "look", lambda _: Reading(0, "Redis's clock jumped"))
+    found = only("service")
+    assert found.problem == "ready, but Redis's clock jumped: nothing is expired, abandoned or forgotten"
+    assert "NTP" in found.remedy
+    assert "restart giftbridge" in found.remedy
 
 
 def test_every_provider_is_asked_for_what_needs_no_secret(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

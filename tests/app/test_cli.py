@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from app.commands.cli import main
+from app.commands.cli import COMMANDS, main
 
 from .commands import PROVIDERS
 
@@ -18,6 +21,21 @@ def test_every_command_has_help(command: str) -> None:
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0
     assert "Usage:" in shown.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_itself(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    first, _, _ = (command.help or "").partition("\n\n")
+    assert " ".join(first.split()) == COMMANDS[name].help
+
+
+def test_the_list_of_commands_is_shown_without_loading_them() -> None:
+    code = "from app.commands.cli import main; main(['--help'], standalone_mode=False); import sys; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *_, loaded = shown.stdout.splitlines()
+    assert not {"redis", "flask", "requests", "marshmallow", "rich"} & set(loaded.split())
 
 
 def test_a_sweep_says_what_it_did(tmp_path: Path, empty_redis_url: str) -> None:

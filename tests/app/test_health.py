@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import redis
 from flask import Flask
 
+from app.ledger.clock import ClockWatch
 from app.ledger.storage.connection import Connection
 from app.server import health
 from app.server.embedded import valkey_binary
@@ -44,10 +46,14 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
         process.wait()
 
 
-def ready(url: str, *, redis_allow_unsafe: bool = False) -> tuple[int, dict[str, Any]]:
+def ready(
+    url: str, *, redis_allow_unsafe: bool = False, clock: Callable[[Connection], ClockWatch] = ClockWatch
+) -> tuple[int, dict[str, Any]]:
     connection = Connection.to(url, timeout_seconds=2, connections=2)
     app = Flask(__name__)
-    app.register_blueprint(health.create_blueprint(connection, redis_allow_unsafe=redis_allow_unsafe))
+    app.register_blueprint(
+        health.create_blueprint(connection, clock(connection), redis_allow_unsafe=redis_allow_unsafe)
+    )
     client = app.test_client()
     answer = client.get("/-/ready")
     assert client.get("/ready").get_json() == answer.get_json()
@@ -62,6 +68,13 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 
 def test_a_durable_redis_is_ready(ask: Ask) -> None:
     assert ask(*DURABLE) == (200, {"status": "ready", "warnings": []})
+
+
+def test_it_is_where_the_clock_is_in_doubt_and_says_so(redis_url: str) -> None:
+    """Another service would read the same clock."""
+    status, body = ready(redis_url, clock=partial(ClockWatch, machine=lambda: time.time() + 3600))
+    assert (status, body["status"]) == (200, "ready")
+    assert "1:00:00 behind this machine's: nothing is expired, abandoned or forgotten" in body["clock"]
 
 
 def test_a_redis_that_forgets_is_not(ask: Ask) -> None:

@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 
 from app.ledger.storage.connection import Connection
 
-from .conftest import Installation
+from .conftest import BACKEND_KEY, Installation
 from .test_terminal import Terminal
 
 
@@ -68,6 +69,51 @@ def test_what_was_repaired_ends_with_0(installation: Installation) -> None:
     assert [one["kind"] for one in lines(installation, "acme")] == ["unresolved"]
     assert [one["repaired"] for one in lines(installation, "acme", "--repair", exit_code=0)] == [True]
     assert installation.record(transaction).captured == 6000
+
+
+def test_what_others_did_is_told_with_what_it_means_and_what_mends_it(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    url = f"{installation.backend.url}/v2/transactions/{transaction}-1/capture"
+    headers = {"Authorization": f"Bearer {BACKEND_KEY}"}
+    requests.post(url, json={"id": "dashboard-1"}, headers=headers, timeout=10).raise_for_status()
+    (found,) = lines(installation, "acme")
+    assert (found["kind"], found["ledger"], found["backend"]) == (
+        "elsewhere",
+        "hold 60.00 BRL",
+        "capture 60.00 BRL by others: dashboard-1",
+    )
+    settle = f"giftbridge transactions settle {transaction} --value 60.00"
+    assert "60.00 BRL were taken from the card" in found["meaning"]
+    assert settle in found["remedy"]
+    shown = installation.run("reconcile", "acme")
+    assert shown.exit_code == 1
+    assert f"elsewhere, {transaction}: 60.00 BRL were taken from the card" in shown.stdout
+    assert f"To mend it: if the order is to be paid, {settle}" in shown.stdout
+    installation.run(*settle.split()[1:])
+    assert lines(installation, "acme", exit_code=0) == []
+
+
+def test_what_was_repaired_needs_no_advice(installation: Installation) -> None:
+    transaction = installation.pay("60.00", settled="60.00")
+    reference = installation.record(transaction).acts[1].steps[0].receipt
+    assert reference
+    url = f"{installation.backend.url}/v2/transactions/{reference.reference}/reverse"
+    headers = {"Authorization": f"Bearer {BACKEND_KEY}"}
+    requests.post(url, json={"id": "dashboard-1"}, headers=headers, timeout=10).raise_for_status()
+    shown = installation.run("reconcile", "acme", "--repair")
+    assert (shown.exit_code, "To mend it" in shown.stdout) == (0, False)
+    assert "Differences: 0 left, 1 repaired." in shown.stdout
+    history = installation.run("transactions", "show", transaction)
+    assert "elsewhere" in history.stdout
+
+
+def test_every_card_is_looked_at_where_the_backend_lists_no_account(installation: Installation) -> None:
+    transaction = installation.pay("5.00", settled="5.00", provider="vouch", code="VAUCHAR-ACTIVE-100")
+    card = installation.record(transaction).card_id
+    installation.parts.connection.call(lambda client: client.flushall())
+    found = lines(installation, "vouch", "--every-card")
+    assert [(one["kind"], one["card"]) for one in found] == [("extra", card), ("not compared", None)]
+    assert found[1]["ledger"] == "cards: 1"  # one that only shops used
 
 
 def test_a_gap_ends_with_1_and_says_why(installation: Installation) -> None:

@@ -35,7 +35,7 @@ from tests.simulation.backend_model import CARDS
 from tests.simulation.faults import LATEST_ARRIVAL_MS, LEASE_SECONDS, READ_LAG_MS, PlannedFault, PlannedFaultInjector
 from tests.simulation.invariants import ALWAYS, AT_THE_END, WHEN_RESOLVED, Snapshot, broken
 from tests.simulation.safeties import Safety
-from tests.simulation.system import MAXIMUM_PASSES, PROVIDER, SWEEP_INTERVAL_MS, System, build_system
+from tests.simulation.system import MAXIMUM_PASSES, SWEEP_INTERVAL_MS, System, build_system
 from tests.simulation.workload import REFUSALS, RETRYABLE, Answer
 
 CARD = CARDS[0]
@@ -175,7 +175,9 @@ class Explorer:
         if place.next.kind is Kind.SLEEP and place.next.wake > state.now:
             return False
         if actor == SWEEPER and not place.given:
-            return bool(state.budget.passes) and any(moment <= state.now for moment in state.redis.due().values())
+            return bool(state.budget.passes) and any(
+                moment <= state.now for moment in state.redis.queue("due").values()
+            )
         return actor == SWEEPER or not self._is_over(state, actor)
 
     def _next_moment(self, state: State) -> int | None:
@@ -186,7 +188,7 @@ class Explorer:
         moments = [place.next.wake for place in state.places if place.next.kind is Kind.SLEEP]
         moments += [message.latest for message in state.under_way]
         if state.budget.passes and not state.places[SWEEPER].given:
-            moments += state.redis.due().values()
+            moments += state.redis.queue("due").values()
         if able:  # whoever stalls may wake up after any moment that is written anywhere
             moments += (*state.redis.form.moments, *state.backend.form.moments)
         if any(message.latest <= state.now for message in state.under_way):
@@ -360,10 +362,13 @@ class Explorer:
 
     def _snapshot(self, picture: RedisPicture, state: State) -> Snapshot:
         system = self._system
-        names = {keys.of_card(PROVIDER, card).rpartition(":")[2]: card for card in CARDS}
+        account = system.provider.backend.account
+        names = {keys.standing_of_card(account, card).rpartition(":")[2]: card for card in CARDS}
         cards: dict[str, dict[str, str]] = {card: {} for card in CARDS}
         cards |= {names[digest]: fields for digest, fields in picture.hashes(":card:").items()}
-        return Snapshot(system.kind, _records(picture), picture.due(), cards, system.backend, state.answers)
+        return Snapshot(
+            system.kind, _records(picture), picture.queue("due", "over"), cards, system.backend, state.answers
+        )
 
     def _may_end(self, state: State) -> bool:
         """Tell whether all that VTEX asked for is over, and nothing is on its way."""
@@ -396,7 +401,7 @@ class Explorer:
         system = self._system
         for _ in range(MAXIMUM_PASSES):
             picture = self._camera.of_redis()
-            due = picture.due()
+            due = picture.queue("due")
             moments = [due[record.id] for record in _records(picture) if waits(record) and record.id in due]
             if not moments:
                 break

@@ -101,9 +101,9 @@ class RedisPicture:
             if kind == "hash" and part in key
         }
 
-    def due(self) -> dict[str, int]:
-        """Return when somebody must look at each transaction."""
-        queues = (value for key, _, value in self.rows if key.endswith(":due"))
+    def queue(self, *names: str) -> dict[str, int]:
+        """Return when each transaction in queues of these names must be looked at."""
+        queues = (value for key, _, value in self.rows if key.rpartition(":")[2] in names)
         return {
             name: int(float(score)) for value in queues for name, score in zip(value[::2], value[1::2], strict=True)
         }

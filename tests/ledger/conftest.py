@@ -11,10 +11,12 @@ from typing import Literal
 import pytest
 
 from app.ledger.cards import CardService
+from app.ledger.clock import ClockWatch
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
@@ -59,20 +61,26 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         )
         storage = Storage(connection, LedgerTimes(lease=lease))
         index = Index(connection)
-        executor = Executor(storage, sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
         registry = ChangeableRegistry(provider)
+        executor = Executor(storage, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get)
         recovery = Recovery(storage)
+        history = History(connection)
+        clock = ClockWatch(connection)
         parts = Parts(
             settings=Settings(),
             registry=registry,
             connection=connection,
             storage=storage,
             index=index,
+            history=history,
             ledger=LedgerService(storage, index, executor, recovery),
             executor=executor,
             recovery=recovery,
             cards=CardService(storage, fleet, 20, 2000),
-            sweeper=Sweeper(storage, index, fleet, executor, registry, interval_seconds=1, deadline_seconds=5),
+            clock=clock,
+            sweeper=Sweeper(
+                storage, index, fleet, clock, executor, registry, history, interval_seconds=1, deadline_seconds=5
+            ),
         )
         return System(
             provider=provider,

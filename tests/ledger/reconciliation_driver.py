@@ -21,7 +21,12 @@ from tests.money import minor
 
 
 def reconciliation(
-    system: System, *, later: timedelta = timedelta(hours=1), since: datetime | None = None, repair: bool = False
+    system: System,
+    *,
+    later: timedelta = timedelta(hours=1),
+    since: datetime | None = None,
+    repair: bool = False,
+    every_card: bool = False,
 ) -> Reconciliation:
     """A run that begins when all that happened in the test is over for so long."""
     now = type(system.connection).now_milliseconds
@@ -29,19 +34,24 @@ def reconciliation(
         now(system.connection) + int(later / timedelta(milliseconds=1))
     )
     try:
-        return Reconciliation(system.parts, since=since, repair=repair)
+        return Reconciliation(system.parts, since=since, repair=repair, every_card=every_card)
     finally:
         del system.connection.now_milliseconds
 
 
 def found_by(run: Reconciliation) -> list[Difference]:
-    return [*run.cards(lambda count: None), *run.accounts(lambda provider, count: None)]
+    return [*run.cards(lambda count: None), *run.accounts(lambda provider, count, what: None)]
 
 
 def differences(
-    system: System, *, later: timedelta = timedelta(hours=1), since: datetime | None = None, repair: bool = False
+    system: System,
+    *,
+    later: timedelta = timedelta(hours=1),
+    since: datetime | None = None,
+    repair: bool = False,
+    every_card: bool = False,
 ) -> list[Difference]:
-    return found_by(reconciliation(system, later=later, since=since, repair=repair))
+    return found_by(reconciliation(system, later=later, since=since, repair=repair, every_card=every_card))
 
 
 def pay(system: System, request_id: str = "order-1") -> str:
@@ -63,7 +73,7 @@ def lose(system: System, transaction: str) -> None:
     """Let Redis forget a transaction that it should not."""
     record, client = system.record(transaction), system.connection._client
     client.delete(str(keys.of_transaction(transaction)), str(keys.of_transaction(transaction, "ev")))
-    client.zrem(keys.of_card(record.provider_id, record.card_id, "of"), transaction)
+    client.zrem(keys.of_card(record.provider_id, record.card_id), transaction)
     client.zrem(keys.in_bucket(names.bucket_of_transaction(transaction) or 0, "all"), transaction)
 
 

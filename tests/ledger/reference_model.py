@@ -46,6 +46,7 @@ class ReferenceBackend:
     calls: list[tuple[str, Verb, str]] = field(default_factory=list)
     entries: list[StatementLine] = field(default_factory=list)
     frozen: bool = False
+    expires: datetime | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def apply(self, step: Step) -> Receipt:
@@ -126,7 +127,7 @@ class ReferenceMapper(Mapper):
             if card_id not in self.backend.balances:
                 raise CardNotFound("no such card")
             status = CardStatus.FROZEN if self.backend.frozen else CardStatus.ACTIVE
-            card = Card(card_id, self.backend.balances[card_id], "BRL", status)
+            card = Card(card_id, self.backend.balances[card_id], "BRL", status, expiring_date=self.backend.expires)
         if self.on_look:
             self.on_look()
         return card

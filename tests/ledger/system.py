@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from app.ledger.cards import CardService
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
+from app.ledger.storage.answers import Standing
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.index import Index
 from app.ledger.storage.storage import Storage
@@ -78,6 +80,10 @@ class System:
         assert record is not None
         return record
 
+    @property
+    def standing(self) -> Standing:
+        return self.storage.standing(self.provider.backend.account, CARD)
+
     def only_record(self) -> Transaction:
         """The only transaction in the due queue, due or not."""
         (transaction_id,) = self.everything()
@@ -92,12 +98,31 @@ class System:
         client = self.connection._client
         return {str(key): client.dump(key) for key in sorted(client.scan_iter("gb:*", count=10_000))}
 
+    def beside(self, provider_id: str = "beside", **changes: Any) -> System:
+        """Return the same ledger as another provider on the same account uses it."""
+        changes = {"id": provider_id, "account": self.provider.backend.account} | changes
+        other = replace(self, provider=replace(self.provider, **changes))
+        self.registry.serve(self.provider, other.provider)
+        return other
+
+    def changed(self, **changes: Any) -> System:
+        """Return the same ledger after these keys of the provider were changed in its file."""
+        other = replace(self, provider=replace(self.provider, **changes))
+        self.registry.serve(other.provider)
+        return other
+
+    def serving(self, other: System) -> System:
+        """Return this ledger with the provider of another, and the backend behind it."""
+        self.registry.serve(other.provider)
+        return replace(self, provider=other.provider, mapper=other.mapper, backend=other.backend)
+
     def make_due(self) -> None:
         """Let everything that waits for a moment wait no longer."""
         client = self.connection._client
-        for key in client.scan_iter("gb:*:due", count=10_000):
-            for row in client.zrange(key, 0, -1):
-                client.zadd(key, {str(row): 0})
+        for queue in ("due", "over"):
+            for key in client.scan_iter(f"gb:*:{queue}", count=10_000):
+                for row in client.zrange(key, 0, -1):
+                    client.zadd(key, {str(row): 0})
 
     def lose_lease(self, transaction_id: str, *, quiet_over: bool = True) -> None:
         """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import ActState, Decision, Operation, State
@@ -16,6 +17,7 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from tests.ledger.driver import (
+    authorize_within,
     change_within,
     left_for_a_person,
     runs,
@@ -140,22 +142,28 @@ def test_another_authorization_does_not_repeat_the_one_that_keeps_the_card_busy(
     system = upfront
     system.mapper.faults = [error_before]
     with pytest.raises(OutcomeUnknown):
-        system.authorize("40.00", "order-1")
+        authorize_within(system, 0.05, "40.00", "order-1")
     system.authorize("10.00", "order-2")
     assert system.backend.spendable == 9_000
 
 
 def test_a_promised_settlement_keeps_its_card_busy_while_it_is_made(make_system: MakeSystem) -> None:
     system = make_system(Holds.LEDGER, settle="accept", repeatable=False, one_step_at_a_time=True)
-    for order in ("order-1", "order-2"):
-        system.settle(system.authorize("10.00", order), "10.00")
+    transactions = [system.authorize("10.00", order) for order in ("order-1", "order-2")]
+    for transaction in transactions:
+        system.settle(transaction, "10.00")
 
     def meanwhile(step: Step, run: Run) -> Receipt:
         before = list(system.backend.calls)
-        assert system.sweep() == {"left for later": 2}
+        for transaction in transactions:
+            with pytest.raises(Unresolved, match="another attempt is under way"):
+                system.parts.executor.resolve(
+                    system.provider, system.record(transaction), system.deadline(), Caller.background("another process")
+                )
         assert system.backend.calls == before
         return run()
 
     system.mapper.faults = [meanwhile]
-    assert system.sweep() == {"resolved": 2}
+    system.sweep()
+    system.sweep()
     assert system.backend.spendable == 8_000

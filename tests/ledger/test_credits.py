@@ -37,7 +37,7 @@ def test_a_balance_read_before_a_credit_was_taken_back_is_read_again(make_system
     system.mapper.on_look = take_back
     with pytest.raises(InsufficientFunds):
         system.authorize("140.00", "order-2")
-    assert system.storage.standing(system.provider.id, CARD) == (0, 0)
+    assert (system.standing.reserved, system.standing.taking) == (0, 0)
 
 
 def test_a_settled_credit_leaves_nothing_to_be_captured(make_system: MakeSystem) -> None:

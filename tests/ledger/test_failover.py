@@ -147,7 +147,7 @@ def nothing_is_open(system: System) -> bool:
     """Let the sweeper look at what is unresolved, as it would in a while, and at nothing else."""
     left = [record for record in map(system.record, system.everything()) if record.unresolved is not None]
     for record in left:
-        system.connection._client.zadd(keys.for_scripts(record.address)[2], {record.id: 0})
+        system.connection._client.zadd(keys.for_scripts(record.address, record.backend.account)[2], {record.id: 0})
     system.sweeper.sweep_once()
     return not left
 
@@ -166,6 +166,6 @@ def what_was_told_is_true(workload: Workload) -> bool:
 def money_adds_up(system: System) -> bool:
     records = [system.record(transaction) for transaction in system.everything()]
     held = sum(record.rest for record in records if record.state is State.AUTHORIZED)
-    assert system.storage.reserved(system.provider.id, CARD) + system.backend.held == held
+    assert system.standing.reserved + system.backend.held == held
     taken = sum(record.captured - record.refunded for record in records)
     return system.backend.spendable + system.backend.held == BALANCE - taken

@@ -184,7 +184,7 @@ def test_the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone(
     system.sweeper.sweep_once()
     record = system.record(transaction)
     assert (record.state, record.opened_by, record.rest, len(record.acts)) == (State.AUTHORIZED, 1, 4_000, 2)
-    assert system.storage.reserved(system.provider.id, CARD) == (4_000 if holds is Holds.LEDGER else 0)
+    assert system.standing.reserved == (4_000 if holds is Holds.LEDGER else 0)
     # The backend's second hold is nobody's: a person must see to it. The ledger reserved nothing for it.
     assert system.index.parked() == ([transaction] if holds is Holds.NATIVE else [])
 

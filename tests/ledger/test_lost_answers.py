@@ -7,6 +7,7 @@ import pytest
 from app.ledger.transaction import ActState
 from mappers.base import (
     BackendUnavailable,
+    CardUnusable,
     Conflict,
     InsufficientFunds,
     OutcomeUnknown,
@@ -14,9 +15,7 @@ from mappers.base import (
     Step,
     Verb,
 )
-from tests.ledger.driver import (
-    half_settled,
-)
+from tests.ledger.driver import change_within, half_settled
 from tests.ledger.faults import (
     Fault,
     Run,
@@ -24,6 +23,7 @@ from tests.ledger.faults import (
     error_before,
     lost_after,
     lost_before,
+    refuses,
     unavailable,
 )
 from tests.ledger.reference_model import CARD
@@ -140,7 +140,7 @@ def test_a_step_is_repeated_at_once_after_the_backend_answered_it(non_idempotent
     transaction = system.authorize("40.00")
     system.mapper.faults = [error_before]
     with pytest.raises(OutcomeUnknown):
-        system.settle(transaction, "40.00")
+        change_within(system, 0.05, transaction, "40.00", "settle", "settle-1")
     system.settle(transaction, "40.00")
     assert system.backend.spendable == 6_000
 
@@ -202,3 +202,69 @@ def test_a_repeated_step_reads_the_balance_again(non_idempotent: System) -> None
     system.backend.balances[CARD] = 7_000
     system.settle(transaction, "40.00")
     assert seen == [7_000, 7_000]
+
+
+@pytest.fixture
+def lagging(non_idempotent: System) -> System:
+    """A backend that would do it twice when told twice, and whose reads may lag a second behind its answers."""
+    non_idempotent.mapper.read_lag_seconds = 1.0  # type: ignore[misc]
+    return non_idempotent
+
+
+def told_and_asked(system: System) -> str:
+    """What the backend was told (t) and asked (a) since its calls were cleared, in order."""
+    return "".join("a" if call == "ask" else "t" for call, _, _ in system.backend.calls)
+
+
+def test_an_answered_step_that_shows_no_trace_is_told_again_in_the_same_request(lagging: System) -> None:
+    """It answered, and its reads would show it by now: nothing that was sent can still arrive."""
+    transaction = lagging.authorize("40.00")
+    lagging.backend.calls.clear()
+    lagging.mapper.faults = [error_before]
+    lagging.settle(transaction, "40.00")
+    assert lagging.backend.effects.total() == 1
+    assert told_and_asked(lagging) == "t" + "aaaaa" + "t"
+
+
+def test_an_answered_step_is_told_again_only_while_there_is_time(lagging: System) -> None:
+    transaction = lagging.authorize("40.00")
+    lagging.backend.calls.clear()
+    lagging.mapper.faults = [error_before] * 10
+    with pytest.raises(OutcomeUnknown):
+        change_within(lagging, 5, transaction, "40.00", "settle", "settle-1")
+    assert told_and_asked(lagging) == "t" + "aaaaa" + "t" + "at" + "at"
+    lagging.mapper.faults = []
+    lagging.let_it_be_quiet(transaction)
+    lagging.settle(transaction, "40.00")
+    assert lagging.backend.effects.total() == 1
+
+
+def test_a_step_whose_second_answer_is_lost_is_not_told_a_third_time(lagging: System) -> None:
+    transaction = lagging.authorize("40.00")
+    lagging.backend.calls.clear()
+    lagging.mapper.faults = [error_before, lost_before]
+    with pytest.raises(OutcomeUnknown):
+        lagging.settle(transaction, "40.00")
+    assert told_and_asked(lagging).count("t") == 2
+
+
+def test_an_answered_step_is_not_told_again_while_the_backend_cannot_be_asked(lagging: System) -> None:
+    transaction = lagging.authorize("40.00")
+    lagging.backend.calls.clear()
+    lagging.mapper.faults = [error_after]
+    lagging.mapper.ask_faults = [BackendUnavailable("down")] * 20
+    with pytest.raises(OutcomeUnknown):
+        lagging.settle(transaction, "40.00")
+    assert told_and_asked(lagging).count("t") == 1
+    lagging.mapper.ask_faults = []
+    lagging.let_it_be_quiet(transaction)
+    lagging.settle(transaction, "40.00")
+    assert lagging.backend.effects.total() == 1
+
+
+def test_the_refusal_of_an_answered_step_that_was_told_again_counts(lagging: System) -> None:
+    transaction = lagging.authorize("40.00")
+    lagging.mapper.faults = [error_before, refuses]
+    with pytest.raises(CardUnusable):
+        lagging.settle(transaction, "40.00")
+    assert lagging.record(transaction).acts[1].state is ActState.REFUSED

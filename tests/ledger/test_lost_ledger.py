@@ -3,107 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from app.ledger.executor import Executor
-from app.ledger.recovery import Recovery
-from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
-from app.ledger.storage.connection import Connection
-from app.ledger.storage.index import Index
-from app.ledger.storage.intents import LedgerTimes
-from app.ledger.storage.storage import Storage
-from app.ledger.transaction import Operation
-from mappers.base import Holds, Mapper, Query
-from mappers.deadline import Deadline
-from mappers.lightrail_v1 import sandbox as v1
-from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
-from mappers.lightrail_v2 import sandbox as v2
-from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
-from mappers.money import Currency
-from mappers.sandbox import running
-from providers.provider import Policy, Provider
-from tests.money import major, minor
-
-BRL = Currency.of("BRL")
-MONTH = timedelta(days=30)
+from mappers.base import Holds
+from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
+from tests.ledger.system import MakeSystem
 
 
-@dataclass
-class NativeSystem:
-    """A provider, one of its cards, and the ledger before it."""
-
-    provider: Provider
-    card: str
-    ledger: LedgerService
-    connection: Connection
-
-    def authorize(self, value: str) -> str:
-        request = AuthorizationRequest(self.card, Operation.DEBIT, minor(value), "order-1", order_id="order-1")
-        return self.ledger.authorize(self.provider, request, self.deadline())
-
-    def settle(self, transaction: str, value: str, request_id: str) -> None:
-        self.ledger.settle(self.provider, self._change(transaction, value, request_id), self.deadline())
-
-    def cancel(self, transaction: str, value: str, request_id: str) -> None:
-        self.ledger.cancel(self.provider, self._change(transaction, value, request_id), self.deadline())
-
-    def lists(self, transaction: str) -> tuple[list[Decimal], list[Decimal]]:
-        """What VTEX reads of a transaction: its settlements and its cancellations."""
-        read = self.ledger.settlements, self.ledger.cancellations
-        settled, canceled = (call(self.provider, self.card, transaction, self.deadline()) for call in read)
-        return [major(entry.amount) for entry in settled], [major(entry.amount) for entry in canceled]
-
-    def balance(self) -> Decimal:
-        return BRL.to_decimal(self.provider.mapper.get_card(self.card, self.deadline()).balance)
-
-    def lose_everything(self) -> None:
-        self.connection.call(lambda client: client.flushall())
-
-    @staticmethod
-    def deadline() -> Deadline:
-        return Deadline.after(10)
-
-    def _change(self, transaction: str, value: str, request_id: str) -> ChangeRequest:
-        return ChangeRequest(self.card, transaction, minor(value), request_id)
+@pytest.fixture(params=["lightrail_v1", "lightrail_v2"])
+def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[LightrailSystem]:
+    with lightrail_system(make_system(Holds.NATIVE), request.param) as system:
+        yield system
 
 
-@contextmanager
-def lightrail_v1() -> Iterator[tuple[Mapper, str]]:
-    with running(v1.create_app()) as sandbox:
-        yield (
-            LightrailV1("light", BRL, Holds.NATIVE, LightrailV1Options(**v1.DEMO_OPTIONS(sandbox.url))),
-            "V1ACT-100",
-        )
-
-
-@contextmanager
-def lightrail_v2() -> Iterator[tuple[Mapper, str]]:
-    with running(v2.create_app()) as sandbox:
-        yield (
-            LightrailV2("light", BRL, Holds.NATIVE, LightrailV2Options(**v2.DEMO_OPTIONS(sandbox.url))),
-            "LIGHT-ACTIVE-100",
-        )
-
-
-@pytest.fixture(params=[lightrail_v1, lightrail_v2], ids=["lightrail_v1", "lightrail_v2"])
-def system(request: pytest.FixtureRequest, redis_url: str, empty_redis_url: str) -> Iterator[NativeSystem]:
-    with request.param() as (mapper, code):
-        policy = Policy(Holds.NATIVE, authorization_ttl=MONTH, remainder_ttl=MONTH)
-        provider = Provider("light", "Light", BRL, mapper, (), policy)
-        connection = Connection.to(redis_url, timeout_seconds=2, connections=10)
-        storage = Storage(connection, LedgerTimes())
-        ledger = LedgerService(storage, Index(connection), Executor(storage), Recovery(storage))
-        (card,) = mapper.find(Query(code=code), NativeSystem.deadline())
-        yield NativeSystem(provider, card.id, ledger, connection)
-        connection.close()
-
-
-def test_a_lost_transaction_is_settled_and_its_rest_canceled(system: NativeSystem) -> None:
+def test_a_lost_transaction_is_settled_and_its_rest_canceled(system: LightrailSystem) -> None:
     transaction = system.authorize("40.00")
     system.lose_everything()
     system.settle(transaction, "15.00", "settle-1")
@@ -113,17 +29,17 @@ def test_a_lost_transaction_is_settled_and_its_rest_canceled(system: NativeSyste
     assert system.balance() == 85
 
 
-def test_settlements_and_cancellations_are_listed_as_before_the_loss(system: NativeSystem) -> None:
+def test_settlements_and_cancellations_are_listed_as_before_the_loss(system: LightrailSystem) -> None:
     transaction = system.authorize("40.00")
     system.settle(transaction, "30.00", "settle-1")
     system.cancel(transaction, "10.00", "cancel-1")
     before = system.lists(transaction), system.balance()
     system.lose_everything()
     assert (system.lists(transaction), system.balance()) == before
-    assert system.ledger.transactions(system.provider, system.card, system.deadline()) == [transaction]
+    assert system.transactions() == [transaction]
 
 
-def test_a_request_repeated_after_the_loss_moves_nothing(system: NativeSystem) -> None:
+def test_a_request_repeated_after_the_loss_moves_nothing(system: LightrailSystem) -> None:
     transaction = system.authorize("40.00")
     system.settle(transaction, "40.00", "settle-1")
     system.cancel(transaction, "15.00", "cancel-1")
@@ -131,3 +47,73 @@ def test_a_request_repeated_after_the_loss_moves_nothing(system: NativeSystem) -
     system.settle(transaction, "40.00", "settle-1")
     system.cancel(transaction, "15.00", "cancel-1")
     assert system.balance() == 75
+
+
+def test_a_card_is_asked_about_once_however_many_of_its_transactions_were_lost(system: LightrailSystem) -> None:
+    lost = [system.authorize("1.00", f"order-{number}") for number in range(10)]
+    system.lose_everything()
+    before = len(system.sandbox.requests)
+    assert [system.lists(transaction) for transaction in lost] == [([], [])] * 10
+    reads = [request.path for request in system.sandbox.requests[before:]]
+    assert len(reads) == len(set(reads)) <= 2 + 10, "two pages, and on V2 the chain of each hold"
+
+
+def test_what_was_settled_after_a_cancellation_captured_all_is_not_given_back_by_the_policy(
+    system: LightrailSystem,
+) -> None:
+    transaction = system.authorize("60.00")
+    system.cancel(transaction, "7.00", "cancel-1")
+    system.settle(transaction, "53.00", "settle-1")
+    system.lose_everything()
+    system.lists(transaction)
+    assert system.sweep_after(timedelta(days=200)) == {}
+    assert system.balance() == 47
+
+
+def test_a_settlement_after_the_loss_does_not_let_the_policy_give_back_those_that_were_lost(
+    system: LightrailSystem,
+) -> None:
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "10.00", "settle-1")
+    system.settle(transaction, "20.00", "settle-2")
+    system.lose_everything()
+    system.settle(transaction, "5.00", "settle-3")
+    assert system.sweep_after(timedelta(days=200)) == {}
+    assert system.balance() == 40
+
+
+def test_a_refund_tells_of_the_settlements_that_left_no_trace(system: LightrailSystem) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "7.00", "settle-1")
+    system.settle(transaction, "33.00", "settle-2")
+    system.cancel(transaction, "20.00", "cancel-1")
+    before = system.lists(transaction)
+    system.lose_everything()
+    assert system.lists(transaction) == before == ([Decimal(7), Decimal(33)], [Decimal(20)])
+    system.settle(transaction, "33.00", "settle-2")
+    system.cancel(transaction, "20.00", "cancel-2")
+    assert system.balance() == 100
+
+
+def test_a_cancellation_tells_of_the_settlements_before_it(system: LightrailSystem) -> None:
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "10.00", "settle-1")
+    system.settle(transaction, "20.00", "settle-2")
+    system.cancel(transaction, "5.00", "cancel-1")
+    before = system.lists(transaction)
+    system.lose_everything()
+    assert system.lists(transaction) == before
+    assert system.system.record(transaction).rest == 2_500
+
+
+def test_a_transaction_tells_of_more_settlements_than_its_notes_name(system: LightrailSystem) -> None:
+    transaction = system.authorize("60.00")
+    for number in range(30):
+        system.settle(transaction, "1.00", f"settle-{number}")
+    system.cancel(transaction, "30.00", "cancel-1")
+    system.lose_everything()
+    settled, canceled = system.lists(transaction)
+    assert sum(settled) == sum(canceled) == 30
+    assert system.system.record(transaction).rest == 0
+    system.settle(transaction, "1.00", "settle-29")
+    assert sum(system.lists(transaction)[0]) == 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.ledger import names
+from app.ledger.storage import keys
 
 
 def test_two_lists_of_parts_have_two_digests() -> None:
@@ -12,6 +13,6 @@ def test_two_lists_of_parts_have_two_digests() -> None:
 
 
 def test_cards_of_two_providers_have_two_names() -> None:
-    assert names.card_digest("north", "1-card") != names.card_digest("north1", "-card")
+    assert keys.of_card("north", "1-card") != keys.of_card("north1", "-card")
     ids = {names.transaction_id("acme", card, "Debit", request) for card, request in (("1", "23"), ("12", "3"))}
     assert len(ids) == 2

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, Decision
 from mappers.base import (
@@ -204,8 +205,10 @@ def test_a_parked_act_that_a_stalled_attempt_may_have_sent_is_asked_for_again(ma
     def stalls(step: Step, run: Run) -> Receipt:
         system.lose_lease(transaction)
         system.mapper.faults = [refuses]
-        system.sweep()
-        assert system.record(transaction).acts[1].state is ActState.PARKED
+        with pytest.raises(Unresolved, match="a person must decide"):
+            system.parts.executor.resolve(
+                system.provider, system.record(transaction), system.deadline(), Caller.background("another process")
+            )
         run()
         raise Killed
 

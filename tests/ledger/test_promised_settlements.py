@@ -24,7 +24,6 @@ from tests.ledger.faults import (
     refuses,
     unavailable,
 )
-from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem
 
 
@@ -105,7 +104,7 @@ def test_the_remainder_goes_back_after_a_refused_cancellation(make_system: MakeS
     assert system.record(transaction).state is State.AUTHORIZED
     for _ in range(2):
         system.sweep()
-    assert (system.storage.reserved(system.provider.id, CARD), system.backend.held) == (0, 0)
+    assert (system.standing.reserved, system.backend.held) == (0, 0)
 
 
 def test_a_cancellation_behind_a_promise_is_first_sent_without_asking(make_system: MakeSystem) -> None:

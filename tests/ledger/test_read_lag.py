@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from app.ledger.errors import LedgerError
+from app.ledger.service import AuthorizationRequest
+from app.ledger.transaction import Operation
 from mappers.base import (
     BackendUnavailable,
     Card,
     Holds,
+    InsufficientFunds,
     MapperError,
     OutcomeUnknown,
 )
 from mappers.deadline import Deadline
-from tests.ledger.driver import (
-    authorize_within,
-)
 from tests.ledger.faults import (
     error_after,
 )
+from tests.ledger.moved_clock import MovedClock
+from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
 
 
@@ -55,16 +58,82 @@ def test_an_authorization_is_not_reserved_against_a_balance_that_lacks_a_settlem
         system.ledger.authorize(system.provider, system.authorization_request("50.00", "order-2"), system.deadline(0.5))
 
 
-def test_what_was_taken_longer_ago_than_the_read_lag_is_in_the_balance(make_system: MakeSystem) -> None:
-    """Else every settlement on a busy card would count as not shown yet, until nobody settles for a while."""
-    system = make_system(Holds.LEDGER)
-    system.mapper.read_lag_seconds = 0.001  # type: ignore[misc]
-    system.settle(system.authorize("30.00", "order-1"), "30.00")
-    shown = system.connection.now_milliseconds() + 1
-    while system.connection.now_milliseconds() <= shown:
-        pass
-    system.mapper.read_lag_seconds = 60  # type: ignore[misc]
-    system.settle(system.authorize("10.00", "order-2"), "10.00")
-    authorize_within(system, 0.5, "50.00", "order-3")
-    with pytest.raises(BackendUnavailable, match="kept changing"):
-        authorize_within(system, 0.2, "10.00", "order-4")
+@pytest.fixture
+def clock(empty_redis_url: str) -> MovedClock:
+    connection = MovedClock(empty_redis_url)
+    connection.stand_still()
+    return connection
+
+
+@pytest.fixture
+def lagging(make_system: MakeSystem, clock: MovedClock) -> System:
+    """A card of which the ledger holds money, at a backend that may show balances of two seconds ago."""
+    system = make_system(Holds.LEDGER, connection=clock)
+    system.mapper.read_lag_seconds = 2.0  # type: ignore[misc]
+    return system
+
+
+def spendable(system: System) -> int:
+    return system.cards.get(system.provider, CARD, system.deadline()).balance
+
+
+def can_be_authorized(system: System, amount: int, request_id: str) -> bool:
+    request = AuthorizationRequest(CARD, Operation.DEBIT, amount, request_id)
+    try:
+        system.ledger.authorize(system.provider, request, system.deadline(0.2))
+    except BackendUnavailable:
+        return False
+    return True
+
+
+def test_what_lags_is_not_shown_as_spendable(lagging: System, clock: MovedClock) -> None:
+    transaction = lagging.authorize("50.00")
+    lagging.settle(transaction, "10.00")
+    assert spendable(lagging) == 4_000
+    clock.go_on(timedelta(seconds=2))
+    assert spendable(lagging) == 5_000
+
+
+@pytest.mark.parametrize("pause", [timedelta(seconds=1), timedelta(seconds=0.5), timedelta(seconds=1.9)], ids=str)
+def test_what_lags_does_not_add_up_while_settlements_go_on(
+    lagging: System, clock: MovedClock, pause: timedelta
+) -> None:
+    """What was taken in the last two seconds counts, and nothing that was taken twice as long ago."""
+    transaction = lagging.authorize("50.00")
+    taken = []
+    for number in range(12):
+        lagging.settle(transaction, "1.00", f"settle-{number}")
+        taken.append(clock.now_milliseconds())
+        counted = 5_000 - spendable(lagging)
+        since = [clock.now_milliseconds() - moment for moment in taken]
+        assert 100 * sum(age < 2_000 for age in since) <= counted <= 100 * sum(age < 4_000 for age in since)
+        clock.go_on(pause)
+
+
+def test_exactly_what_is_shown_can_be_authorized(lagging: System, clock: MovedClock) -> None:
+    transaction = lagging.authorize("50.00")
+    for number in range(8):
+        clock.go_on(timedelta(seconds=1))
+        lagging.settle(transaction, "1.00", f"settle-{number}")
+    shown = spendable(lagging)
+    assert shown >= 4_600
+    assert not can_be_authorized(lagging, shown + 1, "order-2")
+    assert can_be_authorized(lagging, shown, "order-3")
+
+
+def test_a_credit_is_not_taken_back_by_a_balance_that_lacks_a_settlement(lagging: System, clock: MovedClock) -> None:
+    credit = lagging.authorize("20.00", "order-1", "Credit")
+    lagging.settle(lagging.authorize("110.00", "order-2"), "60.00")
+    get_card = lagging.mapper.get_card
+
+    def old(card_id: str, deadline: Deadline) -> Card:
+        return replace(get_card(card_id, deadline), balance=12_000)
+
+    lagging.mapper.get_card = old  # type: ignore[method-assign]
+    with pytest.raises(BackendUnavailable):
+        lagging.cancel(credit, "20.00")
+    lagging.mapper.get_card = get_card  # type: ignore[method-assign]
+    clock.go_on(timedelta(seconds=2))
+    with pytest.raises(InsufficientFunds):
+        lagging.cancel(credit, "20.00")
+    assert lagging.backend.spendable == 6_000

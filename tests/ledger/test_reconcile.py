@@ -11,6 +11,7 @@ from app.ledger.storage.answers import AppendAnswer, Result
 from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import Address, State
 from mappers.base import BackendUnavailable, Holds, Receipt, StatementLine, Step, Verb
+from providers.provider import Backend
 from tests.ledger.faults import Run, unavailable
 from tests.ledger.reconciliation_driver import answers_are_lost, differences, found_by, lose, pay, reconciliation
 from tests.ledger.reference_model import CARD
@@ -252,11 +253,11 @@ def test_an_amount_settled_during_a_repair_is_not_given_back(native: System) -> 
     native.backend.let_run_out(f"{transaction}-1")
     append = native.storage.append
 
-    def settled_first(address: Address, new: NewAct) -> Result[AppendAnswer]:
+    def settled_first(address: Address, backend: Backend, new: NewAct) -> Result[AppendAnswer]:
         native.storage.append = append  # type: ignore[method-assign]
         native.mapper.faults = [lambda step, run: Receipt("captured")]
         native.settle(transaction, "40.00")
-        return append(address, new)
+        return append(address, backend, new)
 
     native.storage.append = settled_first  # type: ignore[method-assign]
     (found,) = differences(native, repair=True)

@@ -34,8 +34,8 @@ def test_a_transaction_forgotten_during_the_walk_hides_no_other(system: System) 
     pages = system.index.every()
     seen = [address.id for address in next(pages)]
     system.make_due()
-    assert system.storage.forget(system.record(seen[0]))
-    assert system.storage.forget(system.record(seen[1]))
+    assert system.storage.forget(system.record(seen[0]), due_by=1)
+    assert system.storage.forget(system.record(seen[1]), due_by=1)
     assert sorted(seen + ids(pages)) == sorted(opened)
 
 

@@ -33,7 +33,7 @@ MEGABYTES = 4
 class CountingMapper(ReferenceMapper):
     """A backend of so many cards that it makes their statements up, and counts what it was asked."""
 
-    cards: int
+    number_of_cards: int
     statements: int
     entries: int
 
@@ -41,7 +41,7 @@ class CountingMapper(ReferenceMapper):
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:
         self.statements += 1
-        cards = range(self.cards) if card_id is None else [int(card_id.partition("-")[2])]
+        cards = range(self.number_of_cards) if card_id is None else [int(card_id.partition("-")[2])]
         for card in cards:
             for number in range(ON_A_CARD):
                 self.entries += 1
@@ -74,7 +74,7 @@ def many(system: System, count: int) -> CountingMapper:
     mapper = system.mapper
     mapper.__class__ = CountingMapper
     assert isinstance(mapper, CountingMapper)
-    mapper.provider_id, mapper.cards, mapper.statements, mapper.entries = provider.id, cards, 0, 0
+    mapper.provider_id, mapper.number_of_cards, mapper.statements, mapper.entries = provider.id, cards, 0, 0
     return mapper
 
 

@@ -14,7 +14,7 @@ from tests.ledger.sandbox_system import SandboxSystem
 def test_a_repeated_refund_redeems_nothing_twice(vauchar: SandboxSystem) -> None:
     transaction = vauchar.authorize("40")
     vauchar.settle(transaction, "40", "s1")
-    vauchar.sandbox.faults.add("status", method="DELETE", status=409)
+    vauchar.sandbox.faults.add("status", method="POST", status=409)
     with pytest.raises(Refused):
         vauchar.cancel(transaction, "10", "c1")
     vauchar.cancel(transaction, "10", "c2")

@@ -63,13 +63,13 @@ def of_another_version(system: System) -> str:
     """A due transaction that another version of the service wrote, and that looks as if it were over."""
     transaction = system.authorize("40.00")
     key = str(keys.of_transaction(transaction))
-    system.connection.call(lambda client: client.hset(key, mapping={"version": 2, "state": "closed"}))
+    system.connection.call(lambda client: client.hset(key, mapping={"version": 1, "state": "closed"}))
     system.make_due()
     return transaction
 
 
 def test_a_transaction_in_another_format_is_not_read(system: System, of_another_version: str) -> None:
-    with pytest.raises(OtherFormat, match="format 2, and this giftbridge reads format 1"):
+    with pytest.raises(OtherFormat, match="format 1, and this giftbridge reads format 2"):
         system.storage.load(of_another_version)
     with pytest.raises(OtherFormat, match="format unknown"):
         load_transaction(of_another_version, {"state": "authorized"})
@@ -87,7 +87,10 @@ def test_no_script_changes_a_transaction_in_another_format(system: System, of_an
     for script in ANSWERS:
         arguments = [(FOLDER / name).read_text() for name in ("prelude.lua", f"{script}.lua")]
         run = system.connection.script("".join(arguments))
-        answer = run(keys.for_scripts(Address(system.provider.id, CARD, of_another_version)), "{}")
+        answer = run(
+            keys.for_scripts(Address(system.provider.id, CARD, of_another_version), system.provider.backend.account),
+            "{}",
+        )
         assert answer[0] == OTHER_FORMAT
     assert system.stored() == before
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.transaction import ActState
-from mappers.base import BackendUnavailable, Holds, OutcomeUnknown
-from tests.ledger.faults import Killed, dies, lost_after, unavailable
+from mappers.base import BackendUnavailable, CardUnusable, Holds, OutcomeUnknown
+from tests.ledger.faults import Killed, dies, lost_after, refuses, unavailable
 from tests.ledger.system import MakeSystem, System
 
 # What a busy machine may add between two readings of Redis's clock.
@@ -49,11 +49,38 @@ def test_a_backend_that_is_down_is_asked_again_soon_and_then_at_most_every_ten_m
         for _ in range(12):
             system.sweep()
             waits.append(due_in_seconds(system, transaction))
-    assert FIRST_RETRY_SECONDS <= waits[0] + SLACK_SECONDS <= 4 * FIRST_RETRY_SECONDS
+    assert waits[0] == stated(FIRST_RETRY_SECONDS)
     assert waits[1] > waits[0]
     assert waits[-1] == stated(LONGEST_RETRY_SECONDS)
     system.sweep()
     assert system.record(transaction).acts[1].state is ActState.DONE
+
+
+def test_the_first_failure_of_an_act_is_repeated_soon_whatever_went_well_before(system: System) -> None:
+    transaction = system.authorize("40.00")
+    for number in range(9):
+        system.settle(transaction, "1.00", f"settle-{number}")
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.settle(transaction, "1.00", "settle-9")
+    assert due_in_seconds(system, transaction) == stated(FIRST_RETRY_SECONDS)
+
+
+def test_an_act_that_was_refused_and_is_asked_for_again_counts_its_failures_anew(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [unavailable] * 4
+    with system.cut_off():
+        with pytest.raises(BackendUnavailable):
+            system.settle(transaction, "40.00")
+        for _ in range(3):
+            system.sweep()
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.settle(transaction, "40.00")
+    assert due_in_seconds(system, transaction) == stated(FIRST_RETRY_SECONDS)
 
 
 def test_an_unacknowledged_authorization_is_undone_fifteen_minutes_after_its_outcome_is_known(

@@ -7,10 +7,10 @@ from itertools import count
 
 import pytest
 
+from app.ledger import names
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
 from app.ledger.service import ChangeRequest
-from app.ledger.storage import keys
-from app.ledger.transaction import Address, Part, State
+from app.ledger.transaction import Part, State
 from mappers.base import Holds, InsufficientFunds
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
@@ -161,14 +161,11 @@ def test_a_transaction_is_found_only_on_its_own_card(system: System) -> None:
 def test_a_transaction_is_settled_and_canceled_only_on_its_own_card(system: System) -> None:
     """Another card's, whose keys lie in the same place: one in 128 is such a card."""
     transaction = system.authorize("40.00")
-    addresses = (Address(system.provider.id, f"card-{number}", transaction) for number in count(2))
-    key = keys.of_transaction(transaction)
-    other = next(address for address in addresses if keys.for_scripts(address)[0] == key)
+    cards = (f"card-{number}" for number in count(2))
+    other = next(card for card in cards if names.bucket_of_card(card) == names.bucket_of_transaction(transaction))
     for change in (system.ledger.settle, system.ledger.cancel):
         with pytest.raises(TransactionNotFound):
-            change(
-                system.provider, ChangeRequest(other.card_id, transaction, minor(40), "change-1"), system.deadline(0.5)
-            )
+            change(system.provider, ChangeRequest(other, transaction, minor(40), "change-1"), system.deadline(0.5))
     assert len(system.record(transaction).acts) == 1
 
 

@@ -15,6 +15,7 @@ from mappers.base import (
     Conflict,
     Holds,
     InsufficientFunds,
+    Receipt,
     Refused,
     Verb,
 )
@@ -147,14 +148,20 @@ def test_another_request_under_the_same_key_is_a_conflict(story: Story, differen
         story.mapper.ask(replace(step, **difference), soon())
 
 
-def test_a_hold_captured_elsewhere_counts_as_captured_and_cannot_be_voided(story: Story) -> None:
+def test_a_hold_captured_elsewhere_counts_as_captured(story: Story) -> None:
+    story.open()
+    story.model.end("gb-0-1-1", "captured")
+    story.capture(1000)
+
+
+def test_a_hold_captured_elsewhere_is_given_back_once_under_the_key_of_the_void(story: Story) -> None:
     story.open()
     void = story.step(ActKind.REVERSAL, 1000)
     story.model.end("gb-0-1-1", "captured")
-    with pytest.raises(Conflict):
-        story.mapper.run(void, soon())
     assert story.mapper.ask(void, soon()) is None
-    story.capture(1000)
+    receipt = story.mapper.run(void, soon())
+    assert receipt == Receipt(void.key, 10000, {"instead": "refunded"})
+    assert story.mapper.ask(void, soon()) == story.mapper.run(void, soon()) == receipt
 
 
 def test_a_hold_voided_elsewhere_counts_as_voided_and_cannot_be_captured(story: Story) -> None:

@@ -10,12 +10,14 @@ import responses
 from responses import RequestsMock
 
 from mappers.base import (
+    ActKind,
     BackendUnavailable,
     CardNotFound,
     CardUnusable,
     Conflict,
     InsufficientFunds,
     MapperError,
+    Origin,
     OutcomeUnknown,
     Receipt,
     Verb,
@@ -161,8 +163,10 @@ def test_only_what_the_hold_shows_tells_how_it_ended(
         wire.get(f"{URL}/transactions/tx-1", json=shown)
         if shown["pending"] == "pending":
             wire.get(f"{URL}/valueStores/vs-1", json=STORE)
+    expired = Origin("gb-1", "r-1", ActKind.REVERSAL, "gb-2", 1000, 1000, reason="expired")
+    origin = expired if verb is Verb.VOID else None
     with pytest.raises(error):
-        mapper.run(step(verb), deadline)
+        mapper.run(step(verb, origin=origin), deadline)
 
 
 def test_a_capture_refused_because_of_the_card_says_so(

@@ -10,11 +10,13 @@ import responses
 from responses import RequestsMock, matchers
 
 from mappers.base import (
+    ActKind,
     BackendUnavailable,
     CardNotFound,
     CardUnusable,
     Conflict,
     InsufficientFunds,
+    Origin,
     OutcomeUnknown,
     Receipt,
     Verb,
@@ -138,8 +140,10 @@ def test_a_hold_that_somebody_ended_otherwise_is_told_apart(
 ) -> None:
     wire.post(f"{MONEY}/tx-1/{'capture' if verb is Verb.CAPTURE else 'void'}", **error(400))
     wire.get(MONEY, **listed(found | {"userSuppliedId": "by-hand"}))
+    expired = Origin("gb-1", "r-1", ActKind.REVERSAL, "gb-2", 500, 500, reason="expired")
+    origin = expired if verb is Verb.VOID else None
     with pytest.raises(CardUnusable, match=message):
-        mapper.run(step(verb, reference="tx-1"), deadline)
+        mapper.run(step(verb, reference="tx-1", origin=origin), deadline)
 
 
 @pytest.mark.parametrize(

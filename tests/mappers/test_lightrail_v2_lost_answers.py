@@ -13,7 +13,9 @@ from mappers.base import (
     BackendUnavailable,
     CardUnusable,
     Conflict,
+    Origin,
     OutcomeUnknown,
+    Receipt,
     Step,
     Verb,
 )
@@ -155,11 +157,21 @@ def test_a_capture_under_another_key_counts_as_captured(story: Story) -> None:
     assert story.balance == 10000
 
 
-def test_a_hold_that_was_captured_elsewhere_cannot_be_voided(story: Story) -> None:
+def test_a_hold_that_was_captured_elsewhere_is_given_back_under_the_key_of_the_void(story: Story) -> None:
     story.hold()
     story.model.capture("gb-0-1-1", {"id": "by-hand"})
+    story.reverse(1000)
+    assert story.transaction.done[-1].receipt == Receipt("gb-0-2-1", 10000, {"instead": "refunded"})
+    assert (story.balance, story.posts()[-2:]) == (10000, ["void", "reverse"])
+
+
+def test_a_hold_that_was_captured_elsewhere_is_not_given_back_because_a_policys_time_is_over(story: Story) -> None:
+    story.hold()
+    (void,) = story.steps(ActKind.REVERSAL, 1000, voided=1000)
+    story.model.capture("gb-0-1-1", {"id": "by-hand"})
+    expired = Origin("gb-0", "r-1", ActKind.REVERSAL, "gb-0-2", 1000, 1000, reason="expired")
     with pytest.raises(Conflict):
-        story.reverse(1000)
+        story.mapper.run(replace(void, origin=expired), soon())
 
 
 def test_a_capture_that_was_reversed_elsewhere_is_not_given_back_twice(story: Story) -> None:

@@ -126,7 +126,7 @@ def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger: Story) ->
 def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger: Story) -> None:
     ledger.capture(5000)
     done = ledger.reverse(0, 1999)
-    assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND, Verb.LOOK, Verb.DEBIT]
+    assert [step.verb for step in done] == [Verb.LOOK, Verb.DEBIT, Verb.LOOK, Verb.REFUND]
     assert ledger.redeemed == [3001]
     assert ledger.balance == 25000 - 3001
 

@@ -178,3 +178,9 @@ def test_a_voucher_that_cannot_be_made_is_refused(
     call: Callable[..., tuple[int, Any]], body: dict[str, Any], key: str
 ) -> None:
     assert call("POST", "/v1/vouchers", body)[1]["key"] == key
+
+
+def test_transactions_are_sorted_by_id_alone(call: Callable[..., tuple[int, Any]]) -> None:
+    for order in ("id", "-id"):
+        assert call("GET", f"/v1/vouchers/{CODE}/transactions?order={order}")[0] == 200
+    assert call("GET", f"/v1/vouchers/{CODE}/transactions?order=created_at")[0] == 400

@@ -59,11 +59,12 @@ class Story:
         refunded: int = 0,
         before_step: Callable[..., Any] | None = None,
     ) -> list[DoneStep]:
-        steps = self.mapper.plan(Act(kind, amount, voided, refunded), self.transaction)
+        act = Act(kind, amount, voided, refunded)
         done: list[DoneStep] = []
         earlier: tuple[Receipt, ...] = ()
-        for number, planned in enumerate(steps):
-            step = dataclasses.replace(planned, key=f"gb-{self.name}-{self.acts}-{number}", earlier=earlier)
+        while len(steps := self.mapper.plan(dataclasses.replace(act, done=earlier), self.transaction)) > len(done):
+            key = f"gb-{self.name}-{self.acts}-{len(done)}"
+            step = dataclasses.replace(steps[len(done)], key=key, earlier=earlier)
             if before_step:
                 before_step(step)
             receipt = self._finish(step)

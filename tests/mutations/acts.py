@@ -42,7 +42,7 @@ MUTATIONS = [
     Mutation(
         "what another version wrote is not touched",
         LUA + "prelude.lua",
-        "if version ~= '1' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end\n",
+        "if version ~= '2' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end\n",
         "",
         "tests/ledger/test_scripts.py::test_no_script_changes_a_transaction_in_another_format",
     ),
@@ -235,8 +235,8 @@ MUTATIONS = [
     Mutation(
         "a look is on disk before what it was for is sent",
         LEDGER + "attempt.py",
-        "receipt=self._look(number - 1, deadline))\n            self._write_progress()\n",
-        "receipt=self._look(number - 1, deadline))\n",
+        "self._look(number - 1, deadline))\n            self._write_progress()\n",
+        "self._look(number - 1, deadline))\n",
         LOST_ANSWERS + "a_repeated_step_reads_the_balance_again",
     ),
     Mutation(
@@ -256,8 +256,8 @@ MUTATIONS = [
     Mutation(
         "the same request asks once more",
         LEDGER + "attempt.py",
-        "            receipt = lost.find(deadline)\n",
-        "            receipt = None\n",
+        "        receipt = lost.find(deadline)\n",
+        "        receipt = None\n",
         LOST_ANSWERS + "a_lost_answer_is_asked_for_in_the_same_request",
     ),
     Mutation(
@@ -270,9 +270,23 @@ MUTATIONS = [
     Mutation(
         "a backend that does not know our keys is not told again in the same request",
         LEDGER + "lost_answers.py",
-        "        if receipt is not None or not self._mapper.repeatable or not self._wanted:\n",
-        "        if receipt is not None:\n",
+        "        if self._mapper.repeatable:\n",
+        "        if True:\n",
         LOST_ANSWERS + "a_debit_that_shows_late_is_not_repeated",
+    ),
+    Mutation(
+        "what may still show is not told again in the same request",
+        LEDGER + "lost_answers.py",
+        " and self._waited_seconds > self._mapper.read_lag_seconds",
+        "",
+        LOST_ANSWERS + "an_answered_step_that_shows_no_trace_is_told_again_in_the_same_request",
+    ),
+    Mutation(
+        "what may still arrive is not told again in the same request",
+        LEDGER + "lost_answers.py",
+        "            self.answered = unknown.answered\n            self._waited_seconds = 0.0\n",
+        "            self._waited_seconds = 0.0\n",
+        LOST_ANSWERS + "a_step_whose_second_answer_is_lost_is_not_told_a_third_time",
     ),
     Mutation(
         "an attempt that may send is not taken for one that did not",
@@ -285,7 +299,7 @@ MUTATIONS = [
         "what may still arrive is not sent again",
         LEDGER + "attempt.py",
         "            if not certain and (not self._mapper.repeatable or self._unwanted):\n"
-        '                raise OutcomeUnknown("what was sent before may still arrive")\n',
+        '                raise OutcomeUnknown("what was sent before may still arrive", answered=True)\n',
         "",
         LOST_ANSWERS + "a_step_is_not_repeated_while_the_first_call_may_still_arrive",
     ),

@@ -69,7 +69,7 @@ MUTATIONS = [
     Mutation(
         "what was touched meanwhile is not swept",
         LUA + "append.lua",
-        "  if not score or tonumber(score) > now then return answer('not due') end\n",
+        "  if not score or tonumber(score) > arg.due_by then return answer('not due') end\n",
         "",
         ABANDONED + "an_authorization_touched_during_a_sweep_is_not_abandoned",
     ),
@@ -83,8 +83,8 @@ MUTATIONS = [
     Mutation(
         "who finds a card busy starts no authorization of others",
         LEDGER + "executor.py",
-        "            self.resolve(provider, record, deadline, Caller.bystander())\n",
-        "            self.resolve(provider, record, deadline, Caller.vtex())\n",
+        "                self.resolve(its_own, record, deadline, Caller.bystander())\n",
+        "                self.resolve(its_own, record, deadline, Caller.vtex())\n",
         BUSY_CARD + "another_authorization_does_not_start_the_one_that_keeps_the_card_busy",
     ),
     Mutation(
@@ -112,14 +112,14 @@ MUTATIONS = [
     Mutation(
         "money on its way from reserved to taken is not counted twice",
         LUA + "record.lua",
-        "      return answer(amount <= free + on_card('taking') and 'moved' or 'short')",
+        "      return answer(moving and 'moved' or 'short')",
         "      return answer('short')",
         SHARED_CARDS + "money_being_captured_is_not_counted_twice",
     ),
     Mutation(
         "what a refund puts back only to take it again is not to be had",
         LUA + "prelude.lua",
-        "    kept = number('captured') - number('refunded')\n",
+        "    change_aside(act, kind, number('captured') - number('refunded'))\n",
         "",
         SHARED_CARDS + "money_that_a_refund_takes_again_is_not_reserved_meanwhile",
     ),

@@ -12,7 +12,6 @@ from tests.mutations.mutation import (
     PROMISED_SETTLEMENTS,
     PURCHASES_ELSEWHERE,
     READ_LAG,
-    RECOVERY,
     REFUNDS_WITH_SANDBOXES,
     RETRY_AFTER_REFUSAL,
     Mutation,
@@ -112,9 +111,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a credit is not taken back from what is reserved",
-        LEDGER + "attempt.py",
-        "            expect_unreserved(self._storage, self._mapper, self._record, self._act, deadline)\n",
-        "",
+        LEDGER + "reservations.py",
+        "        own = act.voided + act.refunded\n",
+        "        return\n",
         CREDITS + "a_credit_is_not_taken_back_from_reserved_money",
     ),
     Mutation(
@@ -127,16 +126,9 @@ MUTATIONS = [
     Mutation(
         "what was just taken may not show in the balance yet",
         LUA + "record.lua",
-        "    if amount > free - lagging then\n",
+        "    if amount > free - lagging() then\n",
         "    if amount > free then\n",
         READ_LAG + "an_authorization_is_not_reserved_against_a_balance_that_lacks_a_settlement",
-    ),
-    Mutation(
-        "what was taken longer ago than the read lag is in the balance",
-        LUA + "prelude.lua",
-        "  if on_card('lagging_until') <= now then redis.call('HSET', card, 'lagging', 0) end\n",
-        "",
-        READ_LAG + "what_was_taken_longer_ago_than_the_read_lag_is_in_the_balance",
     ),
     Mutation(
         "what a person gave back is not given back again",
@@ -151,12 +143,5 @@ MUTATIONS = [
         "if before.ids is not None and step.reference not in before.ids:",
         "if False:",
         REFUNDS_WITH_SANDBOXES + "a_redemption_with_a_wrong_reference_is_not_refunded",
-    ),
-    Mutation(
-        "what a Redis lost and the backend captured whole is left to a person",
-        LEDGER + "recovery.py",
-        "    if record.captured:\n",
-        "    if False:\n",
-        RECOVERY + "the_sweeper_does_not_give_back_the_rest_of_a_whole_capture",
     ),
 ]

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from tests.mutations import acts, cards, repeats
+from tests.mutations import accounts, acts, cards, comparisons, losses, repeats, sweeping
 
-MUTATIONS = [*acts.MUTATIONS, *repeats.MUTATIONS, *cards.MUTATIONS]
+MUTATIONS = [
+    *acts.MUTATIONS,
+    *repeats.MUTATIONS,
+    *cards.MUTATIONS,
+    *accounts.MUTATIONS,
+    *sweeping.MUTATIONS,
+    *losses.MUTATIONS,
+    *comparisons.MUTATIONS,
+]

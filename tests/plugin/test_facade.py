@@ -23,9 +23,9 @@ SURFACE = {
     "giftbridge": "__version__",
     "giftbridge.mapper": """
         Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart CartItem Conflict Currency
-        Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard
-        Mapper MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret StatementLine Step
-        TransactionFacts Undecidable UnknownCurrency Unsupported Unwritten Verb checked_key mask_code option_names
+        Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard Mapper
+        MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret Settlement StatementLine
+        Step TransactionFacts Undecidable UnknownCurrency Unsupported Unwritten Verb checked_key mask_code option_names
         plan_whole_capture segment
     """,
     "giftbridge.parsing": """

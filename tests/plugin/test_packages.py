@@ -138,6 +138,7 @@ def test_what_a_package_s_mapper_can_do_is_derived_from_its_class(install: Insta
         adds_value=False,
         issues=False,
         statement=False,
+        lists_cards=False,
         checks_credentials=True,
         required_options=("api_key",),
         optional_options=("region",),

@@ -10,8 +10,9 @@ import pytest
 
 from mappers.base import Holds, Secret
 from mappers.money import Currency
+from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from providers.problems import InvalidProviders
-from providers.provider import Provider
+from providers.provider import Backend, Provider
 from providers.registry import Registry
 
 from .conftest import WriteFile
@@ -53,6 +54,35 @@ def test_a_policy_is_read(write: WriteFile, acme: str) -> None:
     policy = only(Registry.load(file)).policy
     assert (policy.authorization_ttl, policy.remainder_ttl) == (timedelta(hours=12), timedelta(minutes=45))
     assert policy.settle == "accept"
+
+
+def test_providers_with_one_mapper_and_address_share_an_account(write: WriteFile, acme: str) -> None:
+    elsewhere = acme.replace("acme", "elsewhere").replace("127.0.0.1:1", "127.0.0.1:2")
+    file = write(acme + acme.replace("acme", "other") + elsewhere)
+    acme_account, other, different = [provider.backend.account for provider in Registry.load(file).all()]
+    assert acme_account == other != different
+
+
+def test_an_account_that_is_named_is_taken_at_its_word(write: WriteFile, acme: str) -> None:
+    named = acme.replace("caption =", 'account = "brazil"\ncaption =', 1)
+    assert only(Registry.load(write(named))).backend.account == "brazil"
+
+
+def test_a_key_that_is_rotated_leaves_the_account(write: WriteFile, acme: str) -> None:
+    before = only(Registry.load(write(acme))).backend
+    assert only(Registry.load(write(acme.replace("very-secret", "another")))).backend == before
+
+
+def test_vauchar_accounts_are_told_apart_by_their_merchant() -> None:
+    options = [VaucharOptions(merchant_id=name, api_key=Secret("key")) for name in ("north", "south")]
+    north, south = (Vauchar("acme", Currency("BRL", 2), Holds.LEDGER, given).account() for given in options)
+    assert north != south
+
+
+def test_a_backend_is_read_as_it_was_written() -> None:
+    for currency in (Currency("BRL", 2), Currency("ACME/POINTS", 0)):
+        backend = Backend("vauchar", "brazil", currency)
+        assert Backend.parse(str(backend)) == backend
 
 
 def test_several_providers_are_found_by_their_ids(write: WriteFile, acme: str) -> None:

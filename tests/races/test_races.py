@@ -25,11 +25,11 @@ def outcomes(results: Sequence[Result]) -> Counter[str]:
 
 
 def spendable(target: Target, card: str) -> Decimal:
-    """What the service says that a shopper can spend."""
+    """What a shopper can spend, as soon as the backend certainly shows what was just taken."""
     parts, provider = target.service()
     try:
-        minor = parts.cards.get(provider, card, Deadline.after(5)).balance
-        return provider.currency.to_decimal(minor)
+        balance = parts.cards.get(provider, card, Deadline.after(5)).card.balance
+        return provider.currency.to_decimal(balance - parts.storage.standing(provider.backend.account, card).reserved)
     finally:
         parts.connection.close()
 

@@ -37,18 +37,18 @@ class InvariantChecker:
 
     def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
-        word, _, row, (_, reserved, _) = answer[:4]
+        word, _, row, (_, reserved, *_) = answer[:4]
         if word not in CHANGES:
             return
-        transaction, _, due, *_ = keys
+        transaction, _, due, *_, over = keys
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
         self._cards[record.card_id] = {"reserved": str(reserved)}
-        score = self._client.zscore(due, identity)
-        if score is None:
+        scores = [score for queue in (due, over) if (score := self._client.zscore(queue, identity)) is not None]
+        if not scores:
             self._due.pop(identity, None)
         else:
-            self._due[identity] = score
+            self._due[identity] = min(scores)
         records = list(self._records.values())
         for violation in broken(ALWAYS, Snapshot(self._kind, records, self._due, self._cards, self._backend, ())):
             if violation not in self.found:

@@ -252,7 +252,7 @@ def _taken(record: Transaction) -> int:
 def _reserved(record: Transaction) -> int:
     """Return what the ledger itself holds for a transaction, with what a cancellation under way may (yet) take."""
     opening, act = record.acts[record.opened_by], record.unresolved_act
-    if record.operation is Operation.CREDIT:
+    if record.operation is Operation.CREDIT or record.holds is Holds.UPFRONT:
         return _set_aside(record)
     if record.holds is not Holds.LEDGER or opening.state is not ActState.DONE:
         return 0
@@ -262,10 +262,16 @@ def _reserved(record: Transaction) -> int:
 
 
 def _set_aside(record: Transaction) -> int:
-    """Return what of a credit is being taken back, and is not to be had meanwhile."""
+    """Return what an act under way is taking, or may take again, and is not to be had meanwhile."""
     act = record.unresolved_act
-    taken_back = record.operation is Operation.CREDIT and act is not None and act.kind is ActKind.REVERSAL
-    return act.amount if act and taken_back and record.holds is Holds.LEDGER else 0
+    if act is None or record.holds is Holds.NATIVE:
+        return 0
+    if act.kind is ActKind.REVERSAL and record.operation is Operation.CREDIT:
+        return act.amount
+    if record.holds is not Holds.UPFRONT:
+        return 0
+    left = record.amount - record.voided - record.refunded
+    return {ActKind.DEBIT: record.amount, ActKind.REVERSAL: left}.get(act.kind, 0)
 
 
 def _freed(act: ActRecord) -> int:

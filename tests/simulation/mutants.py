@@ -16,6 +16,7 @@ from app.ledger.storage.answers import Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Address
 from mappers.base import Mapper
+from providers.provider import Backend
 from tests.simulation.safeties import ATTEMPT, Safety
 
 ROOT = Path(executor.__file__).parents[2]
@@ -86,15 +87,21 @@ class StorageWithoutIntents(Storage):
         self._unwritten: dict[str, tuple[dict[str, str], float]] = {}
 
     def _run(
-        self, answers: Any, script: str, address: Address, caller: Caller | None = None, **arguments: Any
+        self,
+        answers: Any,
+        script: str,
+        address: Address,
+        backend: Backend,
+        caller: Caller | None = None,
+        **arguments: Any,
     ) -> Result[Any]:
-        transaction, _, due, *_ = keys.for_scripts(address)
+        transaction, _, due, *_ = keys.for_scripts(address, backend.account)
         before = self._client.hgetall(transaction)
         if script == "record" and address.id in self._unwritten:
             fields, score = self._unwritten.pop(address.id)
             self._client.hset(transaction, mapping=fields)
             self._client.zadd(due, {address.id: score})
-        result = super()._run(answers, script, address, caller, **arguments)
+        result = super()._run(answers, script, address, backend, caller, **arguments)
         if script in ("open", "append") and result.answer == "opened":
             score = self._client.zscore(due, address.id)
             self._unwritten[address.id] = self._client.hgetall(transaction), score or 0

@@ -11,7 +11,7 @@ from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, Snapshot, bro
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import MAXIMUM_MOVES, START
-from tests.simulation.system import PROVIDER, System, build_system
+from tests.simulation.system import System, build_system
 
 LONGEST_LINE = 200
 
@@ -35,7 +35,10 @@ class Violation:
 
 def snapshot(system: System) -> Snapshot:
     """Take everything there is to compare, at this moment."""
-    cards = {card_id: system.redis.hgetall(keys.of_card(PROVIDER, card_id)) for card_id in CARDS}
+    cards = {
+        card_id: system.redis.hgetall(keys.standing_of_card(system.provider.backend.account, card_id))
+        for card_id in CARDS
+    }
     return Snapshot(system.kind, system.records(), system.due(), cards, system.backend, system.workload.answers)
 
 

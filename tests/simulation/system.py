@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 from unittest import mock
 
 import redis
 import structlog
 
 from app.ledger import names
+from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
 from app.ledger.recovery import Recovery
@@ -39,6 +41,9 @@ from tests.simulation.scheduler import Crashed, Scheduler
 from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock
 from tests.simulation.workload import Workload
 
+Parameters = ParamSpec("Parameters")
+T = TypeVar("T")
+
 PROVIDER = "sim"
 SWEEP_INTERVAL_MS = 5_000
 TIMES = LedgerTimes(lease=timedelta(seconds=LEASE_SECONDS))
@@ -46,6 +51,23 @@ POLICY_TTL = timedelta(days=3)
 
 # Passes of the sweeper after which everything must be resolved.
 MAXIMUM_PASSES = 300
+
+
+class OneAfterTheOther(futures.Executor):
+    """Runs what is submitted at once: it is the scheduler that lets others move meanwhile."""
+
+    def __init__(self, _threads: int) -> None:
+        pass
+
+    def submit(
+        self, call: Callable[Parameters, T], /, *arguments: Parameters.args, **named: Parameters.kwargs
+    ) -> futures.Future[T]:
+        done: futures.Future[T] = futures.Future()
+        try:
+            done.set_result(call(*arguments, **named))
+        except Exception as error:  # noqa: BLE001 - the future keeps it
+            done.set_exception(error)
+        return done
 
 
 class OneProvider:
@@ -112,7 +134,8 @@ class System:
 
     def due(self) -> dict[str, float]:
         """Return when somebody must look at each transaction, in milliseconds."""
-        everything = [keys.in_bucket(bucket, "due") for bucket in range(names.BUCKETS)]
+        buckets = range(names.BUCKETS)
+        everything = [keys.in_bucket(bucket, queue) for bucket in buckets for queue in ("due", "over")]
         queues = [self.redis.zrange(key, 0, -1, withscores=True) for key in everything]
         return {identity: score for queue in queues for identity, score in queue}
 
@@ -231,10 +254,12 @@ def build_system(kind: Kind, url: str, without: Safety | None = None, *, bounded
             storage,
             index,
             Fleet(connection),
+            ClockWatch(connection, machine=environment.monotonic, steady=environment.monotonic),
             executor,
             OneProvider(provider),  # type: ignore[arg-type]
             interval_seconds=SWEEP_INTERVAL_MS / 1000,
             deadline_seconds=MONEY_DEADLINE_SECONDS,
+            make_pool=OneAfterTheOther,
         )
         for _ in range(2)
     ]

@@ -23,7 +23,7 @@ from tests.simulation.kinds import KINDS
 from tests.simulation.reference_model import Change, Payment
 from tests.simulation.safeties import SAFETIES
 from tests.simulation.schedule import snapshot
-from tests.simulation.system import PROVIDER, System, build_system
+from tests.simulation.system import System, build_system
 from tests.simulation.workload import REFUSALS, RETRYABLE, Answer, entries
 
 # STATEFUL_EXAMPLES=10000 for a long run, which also looks for examples at random.
@@ -200,7 +200,10 @@ class Machine(RuleBasedStateMachine):
     @property
     def could_be_spent(self) -> int:
         """What a shopper could spend now by what the service and the backend say."""
-        return self.system.backend.balance[CARD] - self.system.storage.reserved(PROVIDER, CARD)
+        return (
+            self.system.backend.balance[CARD]
+            - self.system.storage.standing(self.system.provider.backend.account, CARD).reserved
+        )
 
     # Asking.
 

@@ -71,5 +71,5 @@ class VaucharModel(BackendModel):
 
     def _card(self, card_id: str) -> dict[str, Any]:
         balance = str(BRL.to_decimal(self.balance[card_id]))
-        active = "0" if self.suspended == card_id else "1"
+        active = "1" if self.may_pay(card_id) else "0"  # who reads that it is not, does not ask it to pay
         return {"id": card_id, "type": "gift-card", "currency": "BRL", "balance": balance, "active_status": active}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mappers.http import Answer
@@ -48,6 +49,7 @@ class VoucherifyModel(BackendModel):
                 return Answer(200, self._voucher(card_id), {})
             case "GET", ("vouchers", card_id, "transactions"):
                 shown = [json for since, of, json in self._transactions if of == card_id and since <= self.now]
+                shown = shown[::-1] if call.query["order"] == "-id" else shown
                 return Answer(200, {"data": shown, "has_more": False}, {})
             case "POST", ("vouchers", card_id, "balance"):
                 amount, name = call.body["amount"], call.body["source_id"]
@@ -112,7 +114,7 @@ class VoucherifyModel(BackendModel):
         json: Json = {
             "id": f"vtx-{len(self._transactions) + 1}",
             "type": kind,
-            "created_at": "2026-01-01T00:00:00.000Z",
+            "created_at": datetime.fromtimestamp(self.now / 1000, UTC).isoformat(),
         }
         json |= {"details": details | {"balance": balance}, **fields}
         self._transactions.append((self._shows_at(), card_id, json))

@@ -7,12 +7,13 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from app.admin.providers.provider_file import EditRefused, Pair, ProviderFile
+from app.ledger.clock import CONSEQUENCE, TOLERANCE
 from app.ledger.errors import LedgerUnavailable
 from mappers.base import MapperError
 from mappers.deadline import Deadline
@@ -98,7 +99,9 @@ def check_redis(redis: RedisHealth) -> Iterator[Check]:
     yield from (Check("redis", False, *_split(complaint)) for complaint in complaints)
     if not complaints:
         yield Check("redis", True, found="keeps what it is told")
-    yield _clock("redis clock", "Redis's clock", ahead)
+    clock = _clock("redis clock", "Redis's clock", ahead)
+    far = abs(ahead) > TOLERANCE.total_seconds()
+    yield replace(clock, problem=f"{clock.problem}: {CONSEQUENCE}") if far else clock
 
 
 def check_service(provider: Provider, pair: Pair | None = None) -> Iterator[Check]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
+from typing import TypeVar
 
 from app.admin.reconciliation.card import CardComparison
-from app.admin.reconciliation.run import Difference, Run
+from app.admin.reconciliation.run import LOST, REMEMBERED, Difference, Run
 from app.ledger import names
 from app.ledger.milliseconds import milliseconds
 from app.parts import Parts
@@ -16,19 +17,21 @@ from mappers.base import BackendUnavailable, MapperError, OutcomeUnknown, Statem
 from mappers.capabilities import keeps_statement
 from providers.provider import Provider
 
+T = TypeVar("T")
+
 # A backend that is down would make a million cards wait for their deadlines, one after the other.
 FAILURES_IN_A_ROW = 3
 GAVE_UP = f"not asked any more after {FAILURES_IN_A_ROW} failures in a row: try again later"
 
-# Entries of an account that are looked up at a time.
+# Entries of an account, or cards of it, that are looked up at a time.
 ENTRIES = 500
-
-LOST = "what it may have lost"
 
 
 class Reconciliation:
     """One comparison: first `cards`, all that the ledger has, then `accounts`, what it may have lost.
 
+    Asks for each card's statement once, of the cards that the ledger knows and of those on which it has lost something;
+    `every_card`: of those too that only the backend knows, where it lists its cards and not what happened on them.
     Keeps in mind the names in one bucket (a 128th of all), one card with its statement, and some names of what was
     lost; never all transactions. What happened since it began, or less than a lease and the backend's read lag before,
     is left to the next run. With `repair`, does what is provably right: resolves what is open, writes down again what
@@ -37,15 +40,23 @@ class Reconciliation:
     """
 
     def __init__(
-        self, parts: Parts, provider_id: str | None = None, since: datetime | None = None, *, repair: bool = False
+        self,
+        parts: Parts,
+        provider_id: str | None = None,
+        since: datetime | None = None,
+        *,
+        repair: bool = False,
+        every_card: bool = False,
     ) -> None:
         """Of one provider, or of all; of the transactions opened `since`, or of all."""
         self._run = Run(parts, since, repair, began=parts.connection.now_milliseconds())
         self._provider_id = provider_id
+        self._every_card = every_card
         self.compared = 0  # transactions
         self._known: Counter[str] = Counter()  # how many transactions of each provider the ledger has
         self._left_out: Counter[tuple[str, str]] = Counter()  # of which provider, why, how many
         self._failures: Counter[str] = Counter()  # in a row, of each provider
+        self._searched: set[tuple[str, str]] = set()  # cards whose statement was looked through for what was lost
 
     def count(self) -> int:
         """Return how many transactions `cards` will look at, other providers' among them."""
@@ -61,10 +72,10 @@ class Reconciliation:
         for (provider_id, reason), count in self._left_out.items():
             yield _not_compared(provider_id, f"transactions: {count}", reason)
 
-    def accounts(self, progress: Callable[[str, int], None]) -> Iterator[Difference]:
+    def accounts(self, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
         """Yield what the backends did for transactions that the ledger does not know, where they list their account.
 
-        `progress` is told how many entries of which provider were read.
+        `progress` is told of which provider how many "entries" or "cards" were read.
         """
         for provider in self._run.parts.registry.all():
             if self._provider_id not in (None, provider.id):
@@ -95,37 +106,42 @@ class Reconciliation:
         yield from card.unresolved(repair=self._run.repair and not self._gave_up(provider))
         if not keeps_statement(type(provider.mapper)):
             self._left_out[provider_id, "this backend keeps no statement: compare its own reports"] += len(ids)
-            return
-        if self._gave_up(provider):
+        elif self._gave_up(provider):
             self._left_out[provider_id, GAVE_UP] += len(ids)
-            return
+        elif reason := self._asked(provider, card):
+            yield card.not_compared(reason)
+        else:
+            self.compared += len(ids)
+            yield from card.differences()
+
+    def _asked(self, provider: Provider, card: CardComparison) -> str | None:
+        """Ask for a card's statement; return why it is not there, None where it is."""
         try:
             card.ask()
         except (BackendUnavailable, OutcomeUnknown) as error:
-            self._failures[provider_id] += 1
-            yield card.not_compared(str(error))
+            self._failures[provider.id] += 1
+            return str(error)
         except MapperError as error:
-            yield card.not_compared(str(error))
-        else:
-            self._failures[provider_id] = 0
-            self.compared += len(ids)
-            yield from card.differences()
+            return str(error)
+        self._failures[provider.id] = 0
+        return None
 
     def _gave_up(self, provider: Provider) -> bool:
         return self._failures[provider.id] >= FAILURES_IN_A_ROW
 
     # Accounts.
 
-    def _account(self, provider: Provider, progress: Callable[[str, int], None]) -> Iterator[Difference]:
+    def _account(self, provider: Provider, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
         run = self._run
         try:
-            statement = provider.mapper.statement(run.seconds, since=run.since)
-            while entries := list(islice(statement, ENTRIES)):
+            for entries in _pages(provider.mapper.statement(run.seconds, since=run.since)):
                 yield from self._lost(provider, entries)
-                progress(provider.id, len(entries))
+                progress(provider.id, len(entries), "entries")
         except Unsupported as error:
+            if self._every_card and keeps_statement(type(provider.mapper)):
+                yield from self._unknown_cards(provider, progress)
             # Its cards were compared one by one. Where there are none, nothing was: Redis may have lost them all.
-            if run.since is None and not self._known[provider.id]:
+            elif run.since is None and not self._known[provider.id]:
                 yield _not_compared(provider.id, "no transaction", str(error))
         except MapperError as error:
             yield _not_compared(provider.id, LOST, str(error))
@@ -136,10 +152,66 @@ class Reconciliation:
         known = run.parts.index.known(dict.fromkeys(name for _, name in noted))
         for entry, name in noted:
             moment = milliseconds(entry.date)
-            if name in known or not run.includes(moment) or run.is_for_the_next(provider, moment):
+            if name in known or run.was_told(name) or not run.includes(moment) or run.may_be_forgotten(moment):
                 continue
+            if run.is_for_the_next(provider, moment):
+                continue
+            if run.repair:
+                yield from self._lost_on(provider, entry.card_id)
             if lost := run.lost(provider, entry):
                 yield lost
+
+    def _lost_on(self, provider: Provider, card_id: str) -> Iterator[Difference]:
+        """Yield what differs on a card on which something was lost, and repair it: all of it from one statement."""
+        if (provider.id, card_id) in self._searched or self._gave_up(provider):
+            return
+        if len(self._searched) >= REMEMBERED:
+            self._searched.clear()
+        self._searched.add((provider.id, card_id))
+        card = CardComparison(self._run, provider, card_id, [])
+        if self._asked(provider, card) is None:
+            yield from card.differences()
+
+    def _unknown_cards(self, provider: Provider, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
+        """Yield what differs on the cards that the backend lists and the ledger does not know."""
+        run = self._run
+        left_out: Counter[str] = Counter()
+        try:
+            for page in _pages(provider.mapper.cards(run.seconds)):
+                known = run.parts.index.cards_with_transactions(provider.id, page, run.since)
+                for card_id in dict.fromkeys(page):
+                    if card_id in known or self._gave_up(provider):
+                        continue
+                    card = CardComparison(run, provider, card_id, [])
+                    if reason := self._asked(provider, card):
+                        left_out[reason] += 1
+                    else:
+                        yield from card.differences()
+                progress(provider.id, len(page), "cards")
+                if self._gave_up(provider):
+                    yield _not_compared(provider.id, LOST, GAVE_UP)
+                    break
+        except MapperError as error:
+            yield _not_compared(provider.id, LOST, str(error))
+        for reason, number in left_out.items():
+            yield _not_compared(provider.id, f"cards: {number}", reason)
+
+
+def _pages(found: Iterable[T]) -> Iterator[list[T]]:
+    """Yield what is found page by page; what came before an error, before it is raised."""
+    page: list[T] = []
+    try:
+        for one in found:
+            page.append(one)
+            if len(page) == ENTRIES:
+                yield page
+                page = []
+    except MapperError:
+        if page:
+            yield page
+        raise
+    if page:
+        yield page
 
 
 def _not_compared(provider_id: str, ledger: str, reason: str) -> Difference:

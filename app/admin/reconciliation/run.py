@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
+from app.admin.reconciliation import meaning
 from app.ledger import names
 from app.ledger.errors import LedgerError, LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
 from app.ledger.transaction import Address, Operation
 from app.parts import Parts
-from mappers.base import DoneStep, MapperError, Origin, StatementLine
-from mappers.deadline import Deadline
+from mappers.base import Holds, MapperError, Origin, StatementLine
 from providers.provider import Provider
 
-Kind = Literal["missing", "extra", "amount", "state", "unresolved", "not compared"]
+Kind = Literal["missing", "extra", "double", "amount", "state", "elsewhere", "unresolved", "not compared"]
 
 NO_TRANSACTION = "no such transaction"
+LOST = "what it may have lost"
 
 # A Redis that lost everything has lost a million names: to tell of one a second time is better than to keep them all.
 REMEMBERED = 100_000
+
+# A transaction is forgotten a retention after Redis wrote its end, and the end is dated by the backend's clock.
+CLOCKS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that ledger and backend see differently, or that could not be compared.
 
-    missing: the ledger says it happened, the backend shows nothing. extra: the other way round. amount: both know it,
-    differently. state: the backend ended by itself what the ledger thinks open. unresolved: the ledger does not know.
+    missing: the ledger says it happened, the backend shows nothing. extra: the other way round. double: the backend did
+    it more than once. amount: both know it, differently. state: a hold that the ledger thinks open was voided by the
+    backend. elsewhere: somebody else captured or gave back what is ours. unresolved: the ledger does not know.
     not compared: `backend` says why; it is about a card, or, where `card` is None, about a whole provider.
+    `meaning` is what it comes to in money, `remedy` what mends it; both are for people.
     """
 
     provider: str
@@ -40,6 +47,8 @@ class Difference:
     ledger: str
     backend: str
     repaired: bool = False
+    meaning: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +78,27 @@ class Run:
         """Tell whether what was opened then (in milliseconds) is to be compared."""
         return self.since is None or moment >= milliseconds(self.since)
 
-    def lost(self, provider: Provider, entry: StatementLine) -> Difference | None:
+    def may_be_forgotten(self, moment: int) -> bool:
+        """Tell whether a transaction that the backend moved last at `moment` may be over for longer than the retention.
+
+        What others did at the backend is no movement of it.
+        """
+        age = timedelta(days=self.parts.settings.retention_days) - CLOCKS
+        return moment <= self.began - milliseconds(age)
+
+    def was_told(self, transaction_id: str) -> bool:
+        """Tell whether it was told of already that Redis has lost a transaction."""
+        return transaction_id in self._told
+
+    def lost(
+        self, provider: Provider, entry: StatementLine, entries: Sequence[StatementLine] = ()
+    ) -> Difference | None:
         """Return a transaction that Redis has lost, by the first entry that tells of it.
 
+        It is written down again from its `entries` of the card's statement, where the run repairs and they are there.
         None when it was told of before, or is another provider's on the same account: with that one it is found.
         """
-        if entry.origin is None or entry.origin.transaction_id in self._told:
+        if entry.origin is None or self.was_told(entry.origin.transaction_id):
             return None
         if self._is_anothers(provider, entry.card_id, entry.origin):
             return None
@@ -82,9 +106,21 @@ class Run:
         if len(self._told) >= REMEMBERED:
             self._told.clear()
         self._told.add(name)
-        repaired = self.repair and self._restored(provider, Address(provider.id, entry.card_id, name))
-        found = words(provider, entry)
-        return Difference(provider.id, entry.card_id, name, entry.key, "extra", NO_TRANSACTION, found, repaired)
+        repaired = self.repair and self._restored(provider, Address(provider.id, entry.card_id, name), entries)
+        found = meaning.words(provider, entry)
+        remedy = meaning.REPAIR if provider.policy.holds is Holds.NATIVE else meaning.LOOK
+        return Difference(
+            provider.id,
+            entry.card_id,
+            name,
+            entry.key,
+            "extra",
+            NO_TRANSACTION,
+            found,
+            repaired,
+            meaning.unknown(provider, entry),
+            remedy,
+        )
 
     def _is_anothers(self, provider: Provider, card_id: str, origin: Origin) -> bool:
         others = (other.id for other in self.parts.registry.all() if other.id != provider.id)
@@ -94,14 +130,10 @@ class Run:
             for operation in Operation
         }
 
-    def _restored(self, provider: Provider, address: Address) -> bool:
+    def _restored(self, provider: Provider, address: Address, entries: Sequence[StatementLine]) -> bool:
         try:
-            return self.parts.recovery.transaction(provider, address, Deadline.after(self.seconds)) is not None
+            return self.parts.recovery.from_statement(provider, address, entries) is not None
         except LedgerUnavailable:
             raise
         except (MapperError, LedgerError):
             return False
-
-
-def words(provider: Provider, what: DoneStep | StatementLine) -> str:
-    return f"{what.verb} {provider.currency.to_decimal(what.amount)} {provider.currency.code}"

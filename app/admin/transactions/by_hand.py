@@ -123,7 +123,7 @@ def _change(
     act = after.act_named(oid) if after else None
     if after is None or act is None:
         raise TransactionNotFound("it is done, but Redis has just lost it: look at the backend")
-    return ByHandResult(order.request_id, order.actor, act_view(act, provider.currency), summary(parts, after))
+    return ByHandResult(order.request_id, order.actor, act_view(act, provider.currency), summary(after))
 
 
 def _expect_open(record: Transaction) -> None:

@@ -41,7 +41,7 @@ def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
     card = found.card
     amount = currency_of(parts, provider.id, card.currency).to_decimal
     records = parts.storage.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
-    summaries = [summary(parts, record) for record in reversed(records)]
+    summaries = [summary(record) for record in reversed(records)]
     holding = tuple(one for one in summaries if one.reserved or one.unresolved)
     return CardView(
         provider=provider.id,
@@ -52,7 +52,7 @@ def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
         expires=card.expiring_date,
         currency=card.currency,
         balance=amount(card.balance),
-        reserved_here=amount(parts.storage.reserved(provider.id, card.id)),
+        reserved_here=amount(parts.storage.standing(provider.backend.account, card.id).reserved),
         spendable=amount(found.balance),
         transactions=holding,
         others=len(summaries) - len(holding),

@@ -99,7 +99,7 @@ def find(
             break
     shown = found[:limit]
     more = len(found) > limit
-    return Page(tuple(summary(parts, record) for record in shown), Cursor(*_place(shown[-1])) if more else None)
+    return Page(tuple(summary(record) for record in shown), Cursor(*_place(shown[-1])) if more else None)
 
 
 def one(parts: Parts, name: str) -> Transaction:

@@ -93,10 +93,10 @@ class Story:
 
 def show(parts: Parts, record: Transaction) -> Story:
     """Return a transaction with its history, as Redis has it: no backend is asked. Raises LedgerUnavailable."""
-    currency = currency_of(parts, record.provider_id, record.currency)
+    currency = record.backend.currency
     numbers = {act.oid: act.number for act in record.acts}
     return Story(
-        transaction=summary(parts, record),
+        transaction=summary(record),
         description=record.memo.description,
         holds=record.holds,
         expires=moment(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
@@ -105,9 +105,9 @@ def show(parts: Parts, record: Transaction) -> Story:
     )
 
 
-def summary(parts: Parts, record: Transaction) -> Summary:
+def summary(record: Transaction) -> Summary:
     """Return a transaction in a line."""
-    currency = currency_of(parts, record.provider_id, record.currency)
+    currency = record.backend.currency
     unresolved_act = record.unresolved_act
     return Summary(
         id=record.id,
@@ -119,7 +119,7 @@ def summary(parts: Parts, record: Transaction) -> Summary:
         unresolved=f"{WORDS[unresolved_act.kind]} {unresolved_act.state}" if unresolved_act else None,
         request_id=record.request_id,
         order_id=record.memo.order_id,
-        currency=record.currency,
+        currency=currency.code,
         amount=currency.to_decimal(record.amount),
         reserved=currency.to_decimal(record.rest if record.state is State.AUTHORIZED else 0),
         settled=currency.to_decimal(record.captured),

@@ -21,6 +21,7 @@ class OpenAnswer(StrEnum):
 class AppendAnswer(StrEnum):
     MISSING = "missing"
     NOT_DUE = "not due"
+    CHANGED = "changed"
     FOUND = "found"
     CONFLICT = "conflict"
     BUSY = "busy"
@@ -62,19 +63,35 @@ class RestoreAnswer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a card stands in the ledger, for all providers on its account. Amounts in minor units.
+
+    `reserved` is what the ledger keeps of the card. Of that, `taking` may be gone at the backend already, and `upfront`
+    is kept for debits that are under way and promised to nobody yet. `lagging` was taken so recently that the backend's
+    balance may not show it. `epoch` is raised each time kept money becomes taken money.
+    """
+
+    epoch: int
+    reserved: int
+    taking: int
+    upfront: int
+    lagging: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to run a transaction's first unresolved act until its time is over, and what is known of it so far.
 
     `nothing_sent`: certainly nothing was sent for the act's next step. `silence_is_final`: nothing that was sent can
     still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
-    sent may arrive, in milliseconds of Redis's clock. `epoch`: that of the card, before anything else is read.
+    sent may arrive, in milliseconds of Redis's clock. `standing`: the card's, before anything else is read.
     """
 
     attempt: int
     nothing_sent: bool
     silence_is_final: bool
     in_flight_until: int
-    epoch: int
+    standing: Standing
     caller: Caller
 
 
@@ -91,7 +108,7 @@ class Result(Generic[A]):
     answer: A
     found: Transaction | None
     lease: Lease | None
-    epoch: int
+    standing: Standing
     card_taken_by: str | None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha1
 from typing import Any, Self, TypeVar, cast
@@ -23,6 +24,15 @@ Script = Callable[[redis.Redis], Any]
 
 # A slot that was moved is found at the second node; one that is moved just now, at the third.
 NODES_ASKED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Redis that takes writes: the id of its history, that of the one it took over, and how long it has run."""
+
+    replid: str
+    earlier_replid: str
+    uptime_milliseconds: int
 
 
 class Connection:
@@ -146,15 +156,24 @@ class Connection:
         seconds, microseconds = self.call(lambda client: client.time())
         return seconds * 1000 + microseconds // 1000
 
+    def servers(self) -> list[Server]:
+        """Return which servers take writes."""
+
+        def ask(client: redis.Redis) -> list[Server]:
+            nodes = client.get_primaries() if isinstance(client, RedisCluster) else [None]
+            return [_server(client, **({"target_nodes": node} if node else {})) for node in nodes]
+
+        return self.call(ask)
+
     def complaints(self) -> list[str]:
         """Return why this Redis must not hold money, each with its remedy; empty when it may."""
-        return list(dict.fromkeys(complaint for server in self._servers() for complaint in _complaints(server)))
+        return list(dict.fromkeys(complaint for server in self._states() for complaint in _complaints(server)))
 
     def cautions(self) -> list[str]:
         """Return what could be safer about this Redis: it loses nothing by itself, but more than it must in a crash."""
-        return list(dict.fromkeys(caution for server in self._servers() for caution in _cautions(server)))
+        return list(dict.fromkeys(caution for server in self._states() for caution in _cautions(server)))
 
-    def _servers(self) -> list[dict[str, Any]]:
+    def _states(self) -> list[dict[str, Any]]:
         """Return what each server that takes writes says of its persistence, its memory and its configuration."""
 
         def ask(client: redis.Redis) -> list[dict[str, Any]]:
@@ -173,6 +192,11 @@ def _state(client: redis.Redis, **where: Any) -> dict[str, Any]:
         return told  # managed services forbid CONFIG
 
 
+def _server(client: redis.Redis, **where: Any) -> Server:
+    told = {**client.info("replication", **where), **client.info("server", **where)}
+    return Server(told["master_replid"], told["master_replid2"], int(told["uptime_in_seconds"]) * 1000)
+
+
 def _complaints(server: dict[str, Any]) -> Iterator[str]:
     if not int(server.get("aof_enabled", 0)):
         yield "it keeps no append-only file and forgets reservations at a restart: set appendonly yes"
@@ -188,6 +212,15 @@ def _cautions(server: dict[str, Any]) -> Iterator[str]:
         yield f"a power failure may take its last seconds (appendfsync {fsync}): set appendfsync always"
 
 
+# In one script: between a look at the lead and its renewal it may end, and be another's.
+_LEAD = """
+local leader = redis.call('GET', KEYS[1])
+if leader and leader ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
 class Fleet:
     """What the processes on one Redis share and that holds no money: who leads, and how often codes were guessed."""
 
@@ -196,14 +229,8 @@ class Fleet:
 
     def lead(self, name: str, token: str, duration: timedelta) -> bool:
         """Become, or stay, the only process of the fleet that does `name`, for a while."""
-        key = f"gb:lead:{name}"
-
-        def attempt(client: redis.Redis) -> bool:
-            if client.set(key, token, nx=True, px=duration):
-                return True
-            return client.get(key) == token and bool(client.pexpire(key, duration))
-
-        return self._connection.call(attempt)
+        key, lasts = f"gb:lead:{name}", milliseconds(duration)
+        return bool(self._connection.call(lambda client: client.eval(_LEAD, 1, key, token, str(lasts))))
 
     def misses(self, *counters: str) -> list[int]:
         """Return how often each counter was raised in its window."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -16,9 +16,15 @@ from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
 from app.ledger.transaction import Address
+from providers.provider import Backend
 
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
+
+# Read at a time from a bucket of what is due, and from all of them: of a provider that is down very much may wait, and
+# a pass must not use up the processor to find it again.
+DUE_PAGE = 100
+DUE_AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,23 +35,80 @@ class Row:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A transaction that is not over: its provider, and the backend that it was opened at."""
+
+    id: str
+    provider_id: str
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """A transaction somebody must look at since a date; first those with an unresolved act, then the oldest."""
+
+    resolved: bool
+    date: int
+    id: str
+    provider_id: str
+
+
 class Index:
     """What can be found in Redis. Every method raises LedgerUnavailable."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def due(self, limit: int) -> Iterator[str]:
-        """Yield the ids of transactions somebody must look at now, at most `limit` from each bucket."""
-        now = self._connection.now_milliseconds()
-        for found in self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", now, 0, limit), "due"):
-            yield from found
+    def due(self, now: int, start: int = 0) -> tuple[list[Due], int]:
+        """Return what somebody must look at by `now`, from the one of this rank in each queue on, and where to go on.
+
+        That is 0 once everything was returned; only where very much is due it is not.
+        """
+        queues = [keys.in_bucket(bucket, name) for name in ("due", "over") for bucket in range(names.BUCKETS)]
+        found: list[Due] = []
+        while queues and len(found) < DUE_AT_A_TIME:
+
+            def fill(pipeline: Pipeline, start: int = start, queues: Sequence[str] = queues) -> None:
+                for queue in queues:
+                    pipeline.zrangebyscore(queue, "-inf", now, start, DUE_PAGE, withscores=True)
+
+            pages = self._connection.pipeline(fill)
+            found += self._details([Row(int(score), name) for page in pages for name, score in page])
+            queues = [queue for queue, page in zip(queues, pages, strict=True) if len(page) == DUE_PAGE]
+            start += DUE_PAGE
+        return found, start if queues else 0
 
     def due_within(self, duration: timedelta) -> list[str]:
         """Return the ids of transactions somebody must look at before `duration` is over."""
         until = self._connection.now_milliseconds() + milliseconds(duration)
         found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
         return [transaction_id for rows in found for transaction_id in rows]
+
+    def open(self) -> Iterator[Opened]:
+        """Yield every transaction that is not over, bucket by bucket, in bounded memory."""
+        for bucket in range(names.BUCKETS):
+            key = keys.in_bucket(bucket, "due")
+            cursor = None
+            while cursor != 0:
+                cursor, rows = self._scan(key, cursor or 0)
+                yield from self._opened([str(name) for name, _ in rows])
+
+    def _scan(self, key: str, cursor: int) -> tuple[int, list[tuple[str, float]]]:
+        answer = self._connection.call(lambda client: client.zscan(key, cursor, count=ROWS))
+        return cast("tuple[int, list[tuple[str, float]]]", answer)
+
+    def _opened(self, transaction_ids: Sequence[str]) -> Iterator[Opened]:
+        found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
+
+        def fill(pipeline: Pipeline) -> None:
+            for _, key in found:
+                pipeline.hmget(key, "provider", "backend")
+
+        rows = self._connection.pipeline(fill) if found else []
+        for (name, _), (provider, backend) in zip(found, rows, strict=True):
+            if backend is not None:
+                yield Opened(name, provider, Backend.parse(backend))
 
     def overdue(self) -> timedelta:
         """Return how long the transaction that waits longest has been due; zero when none is."""
@@ -69,8 +132,32 @@ class Index:
 
     def of_card(self, provider_id: str, card_id: str) -> list[str]:
         """Return the ids of a card's authorized transactions, oldest first."""
-        key = keys.of_card(provider_id, card_id, "of")
+        key = keys.of_card(provider_id, card_id)
         return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
+
+    def list_of_card(self, provider_id: str, card_id: str) -> tuple[list[str], bool]:
+        """Return what `of_card` does, and whether nothing is missing: Redis may have lost older ones."""
+        of_card, marks, mark = keys.of_card(provider_id, card_id), *keys.completeness(provider_id, card_id)
+
+        def fill(pipeline: Pipeline) -> None:
+            pipeline.zrange(of_card, 0, -1)
+            pipeline.sismember(marks, mark)
+
+        ids, complete = self._connection.pipeline(fill)
+        return ids, bool(complete)
+
+    def cards_with_transactions(
+        self, provider_id: str, card_ids: Sequence[str], since: datetime | None = None
+    ) -> set[str]:
+        """Return those of the cards that have authorized transactions opened since a date, in one round trip."""
+        lowest = milliseconds(since) if since else 0
+
+        def fill(pipeline: Pipeline) -> None:
+            for card_id in card_ids:
+                pipeline.zcount(keys.of_card(provider_id, card_id), lowest, "+inf")
+
+        counts = self._connection.pipeline(fill) if card_ids else []
+        return {card_id for card_id, count in zip(card_ids, counts, strict=True) if count}
 
     def newest(self, limit: int, after: Row | None = None) -> list[Row]:
         """Return a page of transactions, newest first; the page after the one that ended with `after`."""
@@ -153,6 +240,19 @@ class Index:
             if rows or len(found) < count:
                 return rows
             count *= 4  # so many were opened in one millisecond
+
+    def _details(self, rows: Sequence[Row]) -> Iterator[Due]:
+        """Yield what is to be known of due transactions, without those that were forgotten meanwhile."""
+        if not rows:
+            return
+
+        def fill(pipeline: Pipeline) -> None:
+            for row in rows:
+                pipeline.hmget(str(keys.of_transaction(row.id)), "provider", "unresolved")
+
+        for row, (provider, unresolved) in zip(rows, self._connection.pipeline(fill), strict=True):
+            if provider is not None:
+                yield Due(not unresolved, row.date, row.id, provider)
 
     def _addresses(self, rows: Iterable[Row]) -> list[Address]:
         """Return where the transactions of these rows lie, without those that were forgotten meanwhile."""

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from app.ledger import names
 from app.ledger.caller import Caller
-from app.ledger.transaction import Operation, Part, Reason
+from app.ledger.transaction import Operation, Part, PlannedStep, Reason
 from mappers.base import ActKind, Holds, Memo
+from providers.provider import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class NewTransaction:
     operation: Operation
     request_id: str
     amount: int
-    currency: str
+    backend: Backend
     holds: Holds
     memo: Memo
     authorization_ttl: timedelta
@@ -50,7 +51,9 @@ class NewAct:
     """A settlement or cancellation to be added to a transaction. `amount` is in minor units.
 
     `request_id` names what VTEX or a person asked for. What the ledger does by itself has none: its `reason` and
-    `number`, that of the act it will be, name it.
+    `number`, that of the act it will be, name it. `done` are steps that happened already: nothing is sent for them.
+    `due_by`: only where the transaction was due by then. `after_attempt`: only where nobody has attempted anything
+    since that attempt, and nothing is unresolved.
     """
 
     kind: ActKind
@@ -60,8 +63,10 @@ class NewAct:
     reason: Reason = Reason.REQUEST
     number: int = 0
     accept: bool = False
-    only_if_due: bool = False
+    due_by: int | None = None
     only: Part | None = None
+    done: tuple[PlannedStep, ...] = ()
+    after_attempt: int | None = None
     caller: Caller = field(default_factory=Caller.vtex)
 
     @property

@@ -7,7 +7,7 @@ from app.ledger.transaction import Address
 
 
 def in_bucket(bucket: int, name: str) -> str:
-    """Return a key of one bucket: `due`, `all`, `parked`, `index`, or `tx:` and an id."""
+    """Return a key of one bucket: `due`, `over`, `all`, `parked`, `index`, or `tx:` and an id."""
     return f"gb:{{b{bucket:03d}}}:{name}"
 
 
@@ -17,24 +17,38 @@ def of_transaction(transaction_id: str, kind: str = "tx") -> str | None:
     return None if bucket is None else in_bucket(bucket, f"{kind}:{transaction_id}")
 
 
-def of_card(provider_id: str, card_id: str, kind: str = "card") -> str:
-    """Return the key of a card's standing (`card`) or of its transactions (`of`)."""
-    digest = names.card_digest(provider_id, card_id)
-    return in_bucket(names.bucket_of_card(provider_id, card_id), f"{kind}:{digest}")
+def standing_of_card(account: str, card_id: str) -> str:
+    """Return the key of how a card stands, which all providers on its account share."""
+    return in_bucket(names.bucket_of_card(card_id), f"card:{names.digest('card', account, card_id)}")
 
 
-def for_scripts(address: Address) -> list[str]:
+def of_card(provider_id: str, card_id: str) -> str:
+    """Return the key of the list of one provider's transactions of a card."""
+    return in_bucket(names.bucket_of_card(card_id), f"of:{_of_card(provider_id, card_id)}")
+
+
+def completeness(provider_id: str, card_id: str) -> tuple[str, str]:
+    """Return the set of cards whose list is complete, and what stands for this one in it."""
+    return in_bucket(names.bucket_of_card(card_id), "complete"), _of_card(provider_id, card_id)
+
+
+def _of_card(provider_id: str, card_id: str) -> str:
+    return names.digest("of", provider_id, card_id)
+
+
+def for_scripts(address: Address, account: str) -> list[str]:
     """Return the keys of a transaction in the order the scripts unpack them."""
-    bucket = names.bucket_of_card(address.provider_id, address.card_id)
+    bucket = names.bucket_of_card(address.card_id)
     return [
         in_bucket(bucket, f"tx:{address.id}"),
-        of_card(address.provider_id, address.card_id),
+        standing_of_card(account, address.card_id),
         in_bucket(bucket, "due"),
         in_bucket(bucket, f"ev:{address.id}"),
-        of_card(address.provider_id, address.card_id, "of"),
+        of_card(address.provider_id, address.card_id),
         in_bucket(bucket, "all"),
         in_bucket(bucket, "parked"),
         in_bucket(bucket, "index"),
+        in_bucket(bucket, "over"),
     ]
 
 

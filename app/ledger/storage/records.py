@@ -12,9 +12,10 @@ from app.ledger.milliseconds import milliseconds
 from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
 from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
+from providers.provider import Backend
 
 # Of the format in which transactions are written. FORMAT.md says what each version had.
-VERSION = 1
+VERSION = 2
 
 
 def other_format(transaction_id: str, version: str | None) -> OtherFormat:
@@ -36,7 +37,7 @@ def load_transaction(transaction_id: str, fields: Mapping[str, str]) -> Transact
         operation=Operation(fields["operation"]),
         request_id=fields["request_id"],
         amount=int(fields["amount"]),
-        currency=fields["currency"],
+        backend=Backend.parse(fields["backend"]),
         holds=Holds(fields["holds"]),
         state=State(fields["state"]),
         date=int(fields["date"]),
@@ -71,10 +72,12 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         date=int(fields[own + "date"]),
         voided=int(fields[own + "voided"]),
         refunded=int(fields[own + "refunded"]),
+        failures=int(fields.get(own + "failures", "0")),
         steps=tuple(_load_step(step) for step in json.loads(steps)) if steps else (),
         error=_load_error(error) if error else None,
         nothing_sent=fields.get(own + "nothing_sent") == "1",
         actor=written.get("actor"),
+        set_aside=int(fields.get(own + "set_aside", "0")),
         decision=Decision(**json.loads(decision)) if (decision := fields.get(own + "decision")) else None,
     )
 
@@ -99,7 +102,7 @@ def dump_transaction(record: Transaction) -> dict[str, str]:
         "operation": record.operation,
         "request_id": record.request_id,
         "amount": record.amount,
-        "currency": record.currency,
+        "backend": str(record.backend),
         "holds": record.holds,
         "state": record.state,
         "date": record.date,

@@ -13,7 +13,7 @@ from redis.client import Pipeline
 
 from app.ledger import names
 from app.ledger.caller import Caller
-from app.ledger.errors import OtherFormat
+from app.ledger.errors import OtherBackend, OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.answers import (
@@ -25,6 +25,7 @@ from app.ledger.storage.answers import (
     RecordAnswer,
     RestoreAnswer,
     Result,
+    Standing,
 )
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
@@ -41,6 +42,7 @@ from app.ledger.storage.records import (
 )
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction
 from mappers.base import ActKind, MapperError
+from providers.provider import Backend
 
 log = structlog.get_logger()
 
@@ -54,8 +56,23 @@ ANSWERS = {
     "restore": RestoreAnswer,
 }
 
+# Of a card; see FORMAT.md.
+STANDING_FIELDS = (
+    "epoch",
+    "reserved",
+    "taking",
+    "upfront",
+    "lagging",
+    "lagging_until",
+    "lagging_before",
+    "lagging_before_until",
+)
+
 # What every script answers, before it changes anything, where another version wrote the transaction.
 OTHER_FORMAT = "other format"
+
+# The same, where the provider speaks to another backend than the transaction was opened at.
+OTHER_BACKEND = "other backend"
 
 A = TypeVar("A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer)
 
@@ -77,6 +94,10 @@ class Storage:
     def lease_seconds(self) -> float:
         return self._times.lease.total_seconds()
 
+    @property
+    def retention(self) -> timedelta:
+        return self._times.retention
+
     # Money: one script each.
 
     def open(self, new: NewTransaction) -> Result[OpenAnswer]:
@@ -86,6 +107,7 @@ class Storage:
             OpenAnswer,
             "open",
             Address(new.provider_id, new.card_id, new.id),
+            new.backend,
             new.caller,
             kind=new.kind,
             amount=new.amount,
@@ -100,28 +122,32 @@ class Storage:
                 "operation": new.operation,
                 "request_id": new.request_id,
                 "amount": str(new.amount),
-                "currency": new.currency,
+                "backend": str(new.backend),
                 "holds": new.holds,
                 "memo": dump_memo(new.memo),
                 "authorization_ttl": str(milliseconds(new.authorization_ttl)),
             },
         )
 
-    def append(self, address: Address, new: NewAct) -> Result[AppendAnswer]:
-        """Add a settlement or cancellation, or find it."""
+    def append(self, address: Address, backend: Backend, new: NewAct) -> Result[AppendAnswer]:
+        """Add a settlement or cancellation, or find it. Raises OtherBackend."""
         oid = new.oid(address.id)
         actor = new.caller.name if new.asked_for else None
         return self._run(
             AppendAnswer,
             "append",
             address,
+            backend,
             new.caller,
             kind=new.kind,
             amount=new.amount,
             one_step_at_a_time=new.one_step_at_a_time,
             accept=new.accept,
-            only_if_due=new.only_if_due,
+            due_by=new.due_by,
             only=new.only,
+            after_attempt=new.after_attempt,
+            steps=dump_steps(new.done) if new.done else None,
+            steps_done=len(new.done),
             by_caller=new.asked_for,
             oid=oid,
             act=dump_act(new.kind, oid, new.amount, new.request_id, new.reason, actor),
@@ -138,6 +164,7 @@ class Storage:
             LeaseAnswer,
             "lease",
             record.address,
+            record.backend,
             caller,
             one_step_at_a_time=one_step_at_a_time,
             unpark=decision is not None,
@@ -150,6 +177,23 @@ class Storage:
     ) -> Result[RecordAnswer]:
         """Write that a step is done and the next is about to run."""
         return self._record("progress", record, act, lease, steps)
+
+    def take_at_once(
+        self,
+        record: Transaction,
+        act: ActRecord,
+        lease: Lease,
+        *,
+        one_step_at_a_time: bool,
+        epoch: int,
+        balance: int,
+    ) -> Result[RecordAnswer]:
+        """Write that an authorization which the ledger would hold is to be taken at once; its money is set aside.
+
+        `balance` and `epoch` are those of `finish`.
+        """
+        more = {"one_step_at_a_time": one_step_at_a_time, "epoch": epoch, "balance": balance}
+        return self._record("upfront", record, act, lease, (), **more)
 
     def finish(
         self,
@@ -283,36 +327,52 @@ class Storage:
         rows = cast("list[str]", self._connection.call(lambda client: client.lrange(key, 0, -1)))
         return [json.loads(row) for row in rows]
 
-    def reserved(self, provider_id: str, card_id: str) -> int:
-        """Return how much of the card the ledger itself holds, in minor units."""
-        return self.standing(provider_id, card_id)[0]
+    def standing(self, account: str, card_id: str) -> Standing:
+        """Return how a card of this account stands, for all providers that share it."""
+        key = keys.standing_of_card(account, card_id)
+        fields = self._connection.call(lambda client: client.hmget(key, *STANDING_FIELDS))
+        epoch, reserved, taking, upfront, *windows = (int(field or 0) for field in cast("list[str | None]", fields))
+        lagging = 0
+        if any(windows):
+            now = self._connection.now_milliseconds()
+            lagging = sum(amount for amount, until in zip(windows[::2], windows[1::2], strict=True) if until > now)
+        return Standing(epoch, reserved, taking, upfront, lagging)
 
-    def standing(self, provider_id: str, card_id: str) -> tuple[int, int]:
-        """Return how much of the card the ledger holds, and how much of that may be gone already, in minor units."""
-        key = keys.of_card(provider_id, card_id)
-        fields = self._connection.call(lambda client: client.hmget(key, "reserved", "taking"))
-        reserved, taking = (int(field or 0) for field in cast("list[str | None]", fields))
-        return reserved, taking
-
-    def forget(self, record: Transaction) -> bool:
-        """Delete a transaction that has been over for longer than the retention; tell whether it was."""
-        result = self._run(ForgetAnswer, "forget", record.address, index=_index(record))
+    def forget(self, record: Transaction, *, due_by: int) -> bool:
+        """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""
+        result = self._run(ForgetAnswer, "forget", record.address, record.backend, due_by=due_by, index=_index(record))
         return result.answer is ForgetAnswer.FORGOTTEN
 
     def restore(self, record: Transaction) -> Transaction:
         """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself."""
         fields = dump_transaction(record)
-        return self._run(RestoreAnswer, "restore", record.address, fields=fields, index=_index(record)).transaction
+        index = _index(record)
+        return self._run(
+            RestoreAnswer, "restore", record.address, record.backend, fields=fields, index=index
+        ).transaction
+
+    def list_is_complete(self, provider_id: str, card_id: str) -> None:
+        """Note that a card's list lacks nothing that the backend knows."""
+        marks, mark = keys.completeness(provider_id, card_id)
+        self._connection.call(lambda client: client.sadd(marks, mark))
 
     # Inside.
 
     def _run(
-        self, answers: type[A], script: str, address: Address, caller: Caller | None = None, **arguments: Any
+        self,
+        answers: type[A],
+        script: str,
+        address: Address,
+        backend: Backend,
+        caller: Caller | None = None,
+        **arguments: Any,
     ) -> Result[A]:
         caller = caller or Caller.vtex()
         arguments |= {
             "id": address.id,
+            "provider": address.provider_id,
             "card": address.card_id,
+            "backend": str(backend),
             "lease": milliseconds(self._times.lease),
             "abandon_after": milliseconds(self._times.abandon_after),
             "retention": milliseconds(self._times.retention),
@@ -320,9 +380,11 @@ class Storage:
             "correlation": caller.correlation_id,
         }
         payload = json.dumps({name: value for name, value in arguments.items() if value is not None})
-        reply = self._scripts[script](keys.for_scripts(address), payload)
+        reply = self._scripts[script](keys.for_scripts(address, backend.account), payload)
         if reply[0] == OTHER_FORMAT:
             raise other_format(address.id, reply[1])
+        if reply[0] == OTHER_BACKEND:
+            raise other_backend(address, Backend.parse(reply[1]), backend)
         return _result(answers(reply[0]), address.id, reply, caller)
 
     def _record(
@@ -338,6 +400,7 @@ class Storage:
             RecordAnswer,
             "record",
             record.address,
+            record.backend,
             lease.caller,
             outcome=outcome,
             number=act.number,
@@ -347,6 +410,13 @@ class Storage:
             steps_done=steps_done(steps),
             **more,
         )
+
+
+def other_backend(address: Address, opened_at: Backend, backend: Backend) -> OtherBackend:
+    return OtherBackend(
+        f"transaction {address.id} was opened at {opened_at}, and provider {address.provider_id} is at {backend} now: "
+        "put that back into providers.toml until its transactions are over"
+    )
 
 
 def _readable(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Transaction]:
@@ -362,7 +432,7 @@ def _index(record: Transaction) -> list[str]:
 
 
 def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) -> Result[A]:
-    _, now, flat, (epoch, _reserved, busy), *given = reply
+    _, now, flat, standing, busy, *given = reply
     fields = dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else flat
     found = load_transaction(transaction_id, fields) if fields else None
     lease = None
@@ -373,7 +443,7 @@ def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) ->
             nothing_sent=nothing_sent == "1",
             silence_is_final=in_flight_until <= now,
             in_flight_until=in_flight_until,
-            epoch=int(epoch),
+            standing=Standing(*map(int, standing)),
             caller=caller,
         )
-    return Result(answer, found, lease, int(epoch), busy.rpartition(":tx:")[2] if busy else None)
+    return Result(answer, found, lease, Standing(*map(int, standing)), busy.rpartition(":tx:")[2] if busy else None)

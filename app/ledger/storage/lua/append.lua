@@ -1,16 +1,23 @@
 -- Adds a settlement or a cancellation where the caps allow it; finds it where it is there already.
 --
--- Arguments: kind, amount, one_step_at_a_time, accept (promise it to VTEX and run it later), only_if_due,
---   only (the one part of the money a cancellation may give back: reserved | settled), by_caller, oid, act (JSON),
---   by, correlation.
--- Answers, nothing was written: missing | not due | found | conflict (another amount) | busy (another act is
---   unresolved) | closed | exceeded (over the cap) | other part | card busy.
+-- Arguments: kind, amount, one_step_at_a_time, accept (promise it to VTEX and run it later), due_by (a time, of what is
+--   done by time alone: Redis's clock may be wrong by now), only (the one part of the money a cancellation may give
+--   back: reserved | settled), after_attempt (only where this was the latest), steps (JSON, of what happened already),
+--   steps_done, by_caller, oid, act (JSON), by, correlation.
+-- Answers, nothing was written: missing | not due | changed (attempted since) | found | conflict (another amount) |
+--   busy (another act is unresolved) | closed | exceeded (over the cap) | other part | card busy.
 -- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
 local state = get('state')
-if state == '' or get('card') ~= arg.card then return {'missing', now, {}, {0, 0, ''}} end
-if arg.only_if_due then
+if state == '' or get('card') ~= arg.card or get('provider') ~= arg.provider then
+  return {'missing', now, {}, {0, 0, 0, 0, 0}, ''}
+end
+if arg.due_by then
   local score = redis.call('ZSCORE', due, arg.id)
-  if not score or tonumber(score) > now then return answer('not due') end
+  if not score or tonumber(score) > arg.due_by then return answer('not due') end
+end
+
+if arg.after_attempt and (number('attempt') ~= arg.after_attempt or get('unresolved') ~= '') then
+  return answer('changed')
 end
 
 local act = redis.call('HGET', transaction, 'oid:' .. arg.oid)
@@ -53,7 +60,8 @@ end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
 local nothing_sent = get(act_field(new, 'overtaken')) == '' and '1' or ''
 begin(new, arg.accept and 'accepted' or 'pending', voided, refunded)
-if arg.kind == 'reversal' then set_aside(new, voided, refunded) end
+if arg.steps then set(act_field(new, 'steps'), arg.steps, act_field(new, 'steps_done'), arg.steps_done) end
+if arg.kind == 'reversal' then set_aside(new, arg.kind, voided, refunded) end
 if arg.accept or first ~= '' then set(act_field(new, 'nothing_sent'), nothing_sent) end
 if arg.accept then
   set(act_field(new, 'promised'), '1')

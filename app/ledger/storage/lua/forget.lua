@@ -1,11 +1,11 @@
 -- Deletes a transaction that has been over for longer than the retention.
 --
--- Arguments: index (its rows).
+-- Arguments: due_by (a time: Redis's clock may be wrong by now), index (its rows).
 -- Answers: not due | forgotten.
-local score = redis.call('ZSCORE', due, arg.id)
-if not score or tonumber(score) > now or get('unresolved') ~= '' then return answer('not due') end
+local score = redis.call('ZSCORE', over, arg.id)
+if not score or tonumber(score) > arg.due_by or get('unresolved') ~= '' then return answer('not due') end
 if get('state') == 'authorized' and get('operation') == 'Debit' then return answer('not due') end
 redis.call('DEL', transaction, events)
-for _, queue in ipairs({due, all, of_card}) do redis.call('ZREM', queue, arg.id) end
+for _, queue in ipairs({due, over, all, of_card}) do redis.call('ZREM', queue, arg.id) end
 for _, row in ipairs(arg.index) do redis.call('ZREM', index, row) end
 return answer('forgotten')

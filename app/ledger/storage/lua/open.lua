@@ -16,7 +16,7 @@ if card_is_taken(arg.kind, 0) then return answer('card busy') end
 
 if state == '' then
   for field, value in pairs(arg.fields) do set(field, value) end
-  set('version', 1, 'date', now, 'acts', 0, 'unresolved', '')
+  set('version', 2, 'date', now, 'acts', 0, 'unresolved', '')
   redis.call('ZADD', all, now, arg.id)
   for _, row in ipairs(arg.index) do redis.call('ZADD', index, 0, row) end
 end
@@ -30,6 +30,7 @@ if act > 0 then
 end
 set('state', 'pending', 'opened_by', act, 'acknowledged', '', 'captured', 0, 'voided', 0, 'refunded', 0)
 begin(act, 'pending', 0, 0)
+set_aside(act, arg.kind, 0, 0)
 take_card(arg.kind, 0)
 take_lease()
 arm()

@@ -1,21 +1,25 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
--- Keys: transaction, card, due, events, of_card, all, parked, index. All carry the hash tag of one card's bucket, so
+-- Keys: transaction, card, due, events, of_card, all, parked, index, over. All carry the hash tag of one card's bucket, so
 --   they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
--- Argument: one JSON object. Always in it: id, card, lease, abandon_after, retention (milliseconds).
--- Answer: {answer, now, the transaction's fields, {epoch, reserved, busy}}; with a lease also in_flight_until and
+-- Argument: one JSON object. Always in it: id, provider, card, backend, lease, abandon_after, retention (milliseconds).
+-- Answer: {answer, now, the transaction's fields, the card's standing, busy}; with a lease also in_flight_until and
 --   nothing_sent as they were before.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- What another version of the service wrote is not touched.
-local version = redis.call('HGET', transaction, 'version')
-if version ~= '1' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end
+-- The last second of the year 9999: recovery.py sets it.
+local never = 253402300799000
+
+-- What another version of the service wrote is not touched, nor what was opened at another backend.
+local version, backend = unpack(redis.call('HMGET', transaction, 'version', 'backend'))
+if version ~= '2' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end
+if version and backend ~= arg.backend then return {'other backend', backend} end
 
 local function get(field)
   return redis.call('HGET', transaction, field) or ''
@@ -43,16 +47,22 @@ local function note(what)
     act = arg.oid, attempt = number('attempt'), detail = arg.detail}))
 end
 
+local function lagging()
+  local latest = on_card('lagging_until') > now and on_card('lagging') or 0
+  return latest + (on_card('lagging_before_until') > now and on_card('lagging_before') or 0)
+end
+
 local function answer(status)
   return {status, now, redis.call('HGETALL', transaction),
-    {on_card('epoch'), on_card('reserved'), redis.call('HGET', card, 'busy') or ''}}
+    {on_card('epoch'), on_card('reserved'), on_card('taking'), on_card('upfront'), lagging()},
+    redis.call('HGET', card, 'busy') or ''}
 end
 
 -- The answer of a script that gives a lease: also until when what was sent for the act before may still arrive
 -- (0: nothing can), and '1' where nothing was sent.
 local function answer_with_lease(status, in_flight_until, nothing_sent)
   local result = answer(status)
-  result[5], result[6] = in_flight_until, nothing_sent
+  result[6], result[7] = in_flight_until, nothing_sent
   return result
 end
 
@@ -100,7 +110,7 @@ local function take_lease()
   set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
 end
 
--- Puts the transaction into the due queue for the next moment somebody must look at it.
+-- Puts the transaction into the due queue for the next moment somebody must look at it; where it is over, beside it.
 local function arm()
   local first, state, at = get('unresolved'), get('state'), nil
   if first ~= '' then
@@ -110,9 +120,12 @@ local function arm()
   elseif state == 'authorized' and get('operation') == 'Debit' then
     at = number('expires_at')
   else
-    at = now + arg.retention
+    redis.call('ZREM', due, arg.id)
+    redis.call('ZADD', over, now + arg.retention, arg.id)
+    return
   end
   redis.call('ZADD', due, at, arg.id)
+  if number('acts') > 1 then redis.call('ZREM', over, arg.id) end
 end
 
 -- Whether a step of the act happened that is more than a look.
@@ -129,7 +142,7 @@ end
 local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
     act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'nothing_sent'), '',
-    'oid:' .. arg.oid, act)
+    act_field(act, 'failures'), 0, 'oid:' .. arg.oid, act)
   if act >= number('acts') then set('acts', act + 1) end
   if get('unresolved') == '' then set('unresolved', act) end
 end
@@ -146,26 +159,31 @@ local function count(kind, amount, voided, refunded, sign)
   if kind == 'capture' and reserved_here() then add(card, 'taking', sign * amount) end
 end
 
--- Money of the card that a cancellation is about to take is not to be had meanwhile: all of a credit that is taken
--- back, and what is kept where a refund in part may put back everything, only to take the rest again.
-local function set_aside(act, voided, refunded)
-  local kept = 0
-  if get('holds') ~= 'ledger' then return end
-  if get('operation') == 'Credit' then
-    kept = voided + refunded
-  elseif refunded > 0 then
-    kept = number('captured') - number('refunded')
-  end
-  set(act_field(act, 'set_aside'), kept)
+local function change_aside(act, kind, kept)
   add(card, 'reserved', kept)
   add(card, 'taking', kept)
+  if kind == 'debit' then add(card, 'upfront', kept) end
+  add(transaction, act_field(act, 'set_aside'), kept)
 end
 
-local function no_longer_aside(act)
-  local kept = number(act_field(act, 'set_aside'))
-  add(card, 'reserved', -kept)
-  add(card, 'taking', -kept)
-  set(act_field(act, 'set_aside'), 0)
+-- Money of the card that an act is about to take is not to be had meanwhile: all of a debit upfront, all of a credit
+-- that is taken back, and what stays taken where a refund in part may put back everything, only to take that again.
+local function set_aside(act, kind, voided, refunded)
+  local holds = get('holds')
+  if holds == 'native' then return end
+  if kind == 'debit' then
+    if holds == 'upfront' then change_aside(act, kind, number('amount')) end
+  elseif get('operation') == 'Credit' then
+    change_aside(act, kind, voided + refunded)
+  elseif holds == 'ledger' and refunded > 0 then
+    change_aside(act, kind, number('captured') - number('refunded'))
+  elseif holds == 'upfront' then
+    change_aside(act, kind, number('amount') - number('voided') - number('refunded'))
+  end
+end
+
+local function no_longer_aside(act, kind)
+  change_aside(act, kind, -number(act_field(act, 'set_aside')))
 end
 
 -- The act is resolved: the next promised one, if any, is now the first unresolved.
@@ -179,19 +197,27 @@ local function move_on()
   arm()
 end
 
--- A balance that is read within the backend's read lag may still hold what was just taken.
+-- A balance that is read within the backend's read lag may still hold what was just taken. It is added up in windows as
+-- long as the lag: while more and more is taken, the last two hold all that counts, and older ones are forgotten.
 local function not_shown_yet(amount)
   if arg.read_lag == 0 then return end
-  if on_card('lagging_until') <= now then redis.call('HSET', card, 'lagging', 0) end
+  if on_card('lagging_since') + arg.read_lag <= now then
+    redis.call('HSET', card, 'lagging_before', on_card('lagging'), 'lagging_before_until', on_card('lagging_until'),
+      'lagging', 0, 'lagging_since', now)
+  end
   add(card, 'lagging', amount)
   redis.call('HSET', card, 'lagging_until', now + arg.read_lag)
 end
 
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.
 local function convert(kind, amount, voided, refunded)
-  if get('holds') == 'ledger' and get('operation') == 'Credit' and voided + refunded > 0 then
+  local holds = get('holds')
+  if holds ~= 'native' and get('operation') == 'Credit' and voided + refunded > 0 then
     add(card, 'epoch', 1)
     not_shown_yet(voided + refunded)
+  elseif holds == 'upfront' and kind ~= 'capture' then
+    add(card, 'epoch', 1)
+    if kind == 'debit' then not_shown_yet(amount) end
   end
   if not reserved_here() then return end
   add(card, 'reserved', -(kind == 'capture' and amount or voided))

@@ -1,15 +1,16 @@
 -- Writes what became of an act's step. A success is accepted from any attempt, anything else only from the attempt
 -- that holds the lease.
 --
--- Arguments: outcome (progress | done | refused | parked | unknown), number (of the act), attempt, oid, steps (JSON),
---   steps_done, by, correlation, detail; and
+-- Arguments: outcome (progress | upfront | done | refused | parked | unknown), number (of the act), attempt, oid,
+--   steps (JSON), steps_done, by, correlation, detail; and
+--   upfront (the money is to be taken at once, not held): epoch and balance as for done, one_step_at_a_time;
 --   done: epoch and balance (read for a reservation), wanted, closed_as, authorization_ttl, remainder_ttl, read_lag,
 --     undo and undo_oid (the act that undoes an opening which was refused before);
 --   refused: error (JSON), abandoned; parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
 --     left), nothing_sent.
 -- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
---   moved (the card's epoch: read the balance again) | short (the card cannot pay).
+--   moved (the card's epoch, or a step on it is under way: read the balance again) | short (the card cannot pay).
 if get('state') == '' then return answer('missing') end
 local act = arg.number
 local state = get(act_field(act, 'state'))
@@ -36,17 +37,31 @@ if arg.outcome == 'progress' then
   return answer(mine and 'ok' or 'stale')
 end
 
-if arg.outcome == 'done' then
+if arg.outcome == 'upfront' and holds ~= 'ledger' then return answer('stale') end
+
+if arg.outcome == 'done' or arg.outcome == 'upfront' then
   if state == 'done' then return answer('ok') end
 
   if opens and kind == 'debit' and holds == 'ledger' then
     if not mine then return answer('stale') end
     if on_card('epoch') ~= arg.epoch then return answer('moved') end
     local free = arg.balance - on_card('reserved')
-    local lagging = on_card('lagging_until') > now and on_card('lagging') or 0
-    if amount > free - lagging then
-      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway.
-      return answer(amount <= free + on_card('taking') and 'moved' or 'short')
+    if amount > free - lagging() then
+      -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway. Where
+      -- steps do not overlap, the one under way may be the first of two, and the second put back what this one took.
+      local moving = amount <= free + on_card('taking') or redis.call('HGET', card, 'busy')
+      return answer(moving and 'moved' or 'short')
+    end
+    if arg.outcome == 'upfront' then
+      -- What is under way on the card must not overlap with what is about to be taken.
+      if arg.one_step_at_a_time and redis.call('HGET', card, 'busy') then return answer('moved') end
+      set('holds', 'upfront')
+      set_aside(act, kind, 0, 0)
+      take_card(kind, 0)
+      set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
+      arm()
+      note('taken at once')
+      return answer('ok')
     end
     add(card, 'reserved', amount)
   end
@@ -70,7 +85,7 @@ if arg.outcome == 'done' then
     if opens then
       arg.act, arg.oid = arg.undo, arg.undo_oid
       count('reversal', 0, number('amount'), 0, 1)
-      set_aside(number('acts'), number('amount'), 0)
+      set_aside(number('acts'), 'reversal', number('amount'), 0)
       begin(number('acts'), 'pending', number('amount'), 0)
       set('lease_until', 0, 'in_flight_until', 0, 'retry_at', 0)
       note('opened')
@@ -84,14 +99,15 @@ if arg.outcome == 'done' then
   keep_steps()
   set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
   if state == 'parked' then no_longer_parked() end
+  no_longer_aside(act, kind)
+  convert(kind, amount, voided, refunded)
   if opens then
     set('state', 'authorized', 'expires_at', now + arg.authorization_ttl)
     if arg.wanted then set('acknowledged', '1') end
     redis.call('ZADD', of_card, number('date'), arg.id)
   else
-    no_longer_aside(act)
-    convert(kind, amount, voided, refunded)
-    if kind == 'capture' then set('expires_at', now + arg.remainder_ttl) end
+    -- One that never expires lacks settlements, perhaps: Redis had lost it.
+    if kind == 'capture' and number('expires_at') < never then set('expires_at', now + arg.remainder_ttl) end
     if number('captured') + number('voided') == number('amount') then
       set('state', arg.closed_as)
       if arg.closed_as == 'abandoned' then redis.call('ZREM', of_card, arg.id) end
@@ -106,7 +122,7 @@ if not mine or state == 'done' or state == 'refused' then return answer('stale')
 keep_steps()
 
 if arg.outcome == 'refused' then
-  no_longer_aside(act)
+  no_longer_aside(act, kind)
   count(kind, amount, voided, refunded, -1)
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
   if opens then
@@ -129,6 +145,7 @@ else -- unknown: whoever comes next asks, or repeats
   if arg.in_flight then in_flight_until = math.max(arg.in_flight_before, now + arg.in_flight) end
   set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', now + arg.retry,
     act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
+  add(transaction, act_field(act, 'failures'), 1)
   arm()
   note('unknown')
 end

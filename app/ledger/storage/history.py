@@ -1,0 +1,119 @@
+"""Notices when Redis may have forgotten changes: after a failover, or where it was started from older data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import cast
+
+import structlog
+from redis.client import Pipeline
+
+from app.ledger.milliseconds import milliseconds
+from app.ledger.storage.connection import Connection, Server
+from app.ledger.transaction import Transaction
+from mappers.base import Holds, Verb
+
+log = structlog.get_logger()
+
+HISTORY = "gb:history"
+DOUBTS = "gb:doubts"
+
+# A Redis that is started again this soon after it was last seen has its newest data: a backup is older.
+SOON = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A moment at which Redis may have forgotten what it was told after `since`. Milliseconds of Redis's clock."""
+
+    since: int
+    noticed_at: int
+    reason: str
+
+    def concerns(self, record: Transaction) -> bool:
+        """Tell whether a transaction may have been settled, or acknowledged, without this Redis knowing it any more.
+
+        Only where money would move wrongly: what a card has paid already, and what VTEX may have the id of.
+        """
+        return record.date < self.noticed_at and (_has_paid(record) or not record.acknowledged)
+
+
+class History:
+    """Which servers have held the ledger, and when it was last seen: `look` before anything is undone by itself.
+
+    The replication id of a server changes when it is started and when a replica takes over; redis.io, INFO replication.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
+
+    def look(self) -> list[Doubt]:
+        """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
+        now, servers = self._connection.now_milliseconds(), self._connection.servers()
+        written = self._connection.call(lambda client: client.hgetall(HISTORY))
+        before = cast("dict[str, str]", written)
+        if before and (reason := self._doubted(before, servers, now)):
+            doubt = Doubt(int(before["seen_at"]), now, reason)
+            log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
+            self._add(doubt)
+        replids = json.dumps([server.replid for server in servers])
+        seen = ["replids", replids, "seen_at", str(now), "stopped", ""]
+        self._connection.call(lambda client: client.hset(HISTORY, items=seen))
+        self._seen_at = now
+        return self.doubts()
+
+    def stop(self) -> None:
+        """Note that the service stops now: a Redis that is started later from this data has all of it."""
+        if self._seen_at:
+            self._connection.call(lambda client: client.hset(HISTORY, "stopped", "1"))
+
+    def doubts(self) -> list[Doubt]:
+        """Return what is doubted, oldest first. Raises LedgerUnavailable."""
+        rows = cast("Iterable[str]", self._connection.call(lambda client: client.lrange(DOUBTS, 0, -1)))
+        return [Doubt(**json.loads(row)) for row in rows]
+
+    def doubt(self, reason: str) -> Doubt:
+        """Doubt everything until now, by a person's word: a backup was restored. Raises LedgerUnavailable."""
+        now = self._connection.now_milliseconds()
+        doubt = Doubt(0, now, reason)
+        self._add(doubt)
+        return doubt
+
+    def trust(self, doubts: Iterable[Doubt]) -> None:
+        """End these doubts, by a person's word. Raises LedgerUnavailable."""
+        rows = [json.dumps(asdict(doubt)) for doubt in doubts]
+
+        def remove(pipeline: Pipeline) -> None:
+            for row in rows:
+                pipeline.lrem(DOUBTS, 0, row)
+
+        self._connection.pipeline(remove)
+
+    def _add(self, doubt: Doubt) -> None:
+        self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
+
+    def _doubted(self, before: dict[str, str], servers: Iterable[Server], now: int) -> str | None:
+        """Return why something may be missing of what was written before; None where nothing is."""
+        seen_at, known = int(before["seen_at"]), set(json.loads(before["replids"]))
+        if seen_at < self._seen_at:
+            return "it has an older state than this service has seen"
+        for server in servers:
+            if server.replid in known:
+                continue
+            if server.earlier_replid in known:
+                return "a replica took over, which may not have had the last changes"
+            started_at = now - server.uptime_milliseconds
+            last_word = seen_at == self._seen_at or before["stopped"]
+            if not last_word and started_at - seen_at > milliseconds(SOON):
+                return "it was started from data that may be older than what was written last"
+        return None
+
+
+def _has_paid(record: Transaction) -> bool:
+    """Tell whether the card has paid for it at the backend, settled or not."""
+    steps = (step for act in record.acts[record.opened_by :] for step in act.steps if step.receipt is not None)
+    return record.holds is not Holds.LEDGER and any(step.verb in (Verb.CAPTURE, Verb.DEBIT) for step in steps)

@@ -1,0 +1,201 @@
+"""A Redis that may have forgotten a settlement gives nothing back by itself that a card has paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.ledger.caller import Caller
+from app.ledger.service import ChangeRequest
+from app.ledger.storage.connection import Connection, Server
+from app.ledger.storage.history import SOON, History
+from mappers.base import Holds, OutcomeUnknown
+from tests.ledger.faults import lost_after
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import MakeSystem, System
+from tests.ledger.test_topologies import DURABLE, Servers, command, free_port, replicate, servers
+
+__all__ = ["servers"]  # a fixture, which pytest finds here
+
+MINUTE = 60_000
+NOBODY = "0" * 40
+
+
+@dataclass
+class SomeRedis:
+    """What a Redis says of itself, and its clock in milliseconds."""
+
+    connection: Connection
+    now: int = 1_800_000_000_000
+    server: Server = field(default_factory=lambda: Server("first", NOBODY, 0))
+
+    def starts(self, after: int, *, earlier: str = NOBODY) -> None:
+        """Go on as another server, which was started `after` so many milliseconds."""
+        self.now += after
+        self.server = Server(f"started at {self.now}", earlier, 0)
+
+
+@pytest.fixture
+def some_redis(system: System, monkeypatch: pytest.MonkeyPatch) -> SomeRedis:
+    some = SomeRedis(system.connection)
+    monkeypatch.setattr(system.connection, "now_milliseconds", lambda: some.now)
+    monkeypatch.setattr(system.connection, "servers", lambda: [some.server])
+    return some
+
+
+def test_a_redis_that_goes_on_is_trusted(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    for _ in range(3):
+        assert history.look() == []
+        some_redis.now += 60 * MINUTE
+
+
+def test_a_redis_that_is_started_again_soon_is_trusted(some_redis: SomeRedis) -> None:
+    History(some_redis.connection).look()
+    some_redis.starts(int(SOON.total_seconds() * 1000))
+    assert History(some_redis.connection).look() == []
+
+
+def test_a_redis_that_has_what_this_process_wrote_last_is_trusted(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(60 * MINUTE)
+    assert history.look() == []
+
+
+def test_a_redis_that_was_stopped_after_the_service_is_trusted(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    history.look()
+    history.stop()
+    some_redis.starts(60 * MINUTE)
+    assert History(some_redis.connection).look() == []
+
+
+def test_a_redis_that_is_started_from_older_data_is_doubted(some_redis: SomeRedis) -> None:
+    History(some_redis.connection).look()
+    seen_at = some_redis.now
+    some_redis.starts(60 * MINUTE)
+    (doubt,) = History(some_redis.connection).look()
+    assert (doubt.since, doubt.noticed_at) == (seen_at, some_redis.now)
+    assert "older" in doubt.reason
+
+
+def test_a_replica_that_took_over_is_doubted(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(1000, earlier="first")
+    (doubt,) = history.look()
+    assert "replica" in doubt.reason
+
+
+def test_a_redis_with_an_older_state_than_was_seen_is_doubted(some_redis: SomeRedis) -> None:
+    history, client = History(some_redis.connection), some_redis.connection._client
+    history.look()
+    before = str(client.hget("gb:history", "seen_at"))
+    some_redis.now += 5000
+    history.look()
+    client.hset("gb:history", "seen_at", before)
+    (doubt,) = history.look()
+    assert "older state" in doubt.reason
+
+
+def test_a_doubt_lasts_until_somebody_ends_it(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(1000, earlier="first")
+    doubts = history.look()
+    assert history.look() == history.doubts() == doubts
+    history.trust(doubts)
+    assert history.look() == []
+
+
+# What is left to a person while there is a doubt.
+
+
+def upfront(system: System) -> str:
+    return system.authorize("60.00")
+
+
+def captured(system: System) -> str:
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "20.00")
+    return transaction
+
+
+@pytest.mark.parametrize(
+    ("holds", "opened"),
+    [(Holds.UPFRONT, upfront), (Holds.NATIVE, captured)],
+    ids=["taken upfront", "captured in part"],
+)
+def test_what_the_card_has_paid_is_not_given_back_in_doubt(
+    make_system: MakeSystem, holds: Holds, opened: Callable[[System], str]
+) -> None:
+    system = make_system(holds)
+    transaction = opened(system)
+    rest = system.record(transaction).rest
+    doubt = system.parts.history.doubt("a backup was restored")
+    before = system.backend.spendable
+    assert system.sweep() == {"in doubt": 1}
+    assert (system.record(transaction).rest, system.backend.spendable) == (rest, before)
+    system.parts.history.trust([doubt])
+    assert sum(system.sweep().values()) == 1
+    assert system.record(transaction).rest == 0
+
+
+def test_what_was_only_held_is_given_back_in_doubt(system: System) -> None:
+    system.authorize("60.00")
+    system.parts.history.doubt("a backup was restored")
+    assert system.sweep() == {"expired": 1}
+
+
+def test_what_vtex_may_have_the_id_of_is_not_abandoned_in_doubt(system: System) -> None:
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("60.00")
+    transaction = system.only_record().id
+    system.lose_lease(transaction)
+    assert system.sweep() == {"resolved": 1}
+    system.parts.history.doubt("a backup was restored")
+    assert system.sweep() == {"in doubt": 1}
+    assert system.record(transaction).rest == 6_000
+
+
+def test_what_is_opened_later_is_not_in_doubt(make_system: MakeSystem) -> None:
+    system = make_system(Holds.UPFRONT)
+    system.parts.history.doubt("a backup was restored")
+    upfront(system)
+    assert system.sweep() == {"expired": 1}
+
+
+def test_a_person_gives_it_back_in_doubt(make_system: MakeSystem) -> None:
+    system = make_system(Holds.UPFRONT)
+    transaction = upfront(system)
+    system.parts.history.doubt("a backup was restored")
+    change = ChangeRequest(CARD, transaction, 6_000, "by-hand", caller=Caller.person("ana"))
+    system.ledger.cancel(system.provider, change, system.deadline())
+    assert system.backend.spendable == 10_000
+
+
+def test_a_settlement_that_a_failover_lost_is_not_given_back(servers: Servers, make_system: MakeSystem) -> None:
+    primary = servers.start(*DURABLE)
+    replica = servers.start(*DURABLE, "--replicaof", "127.0.0.1", str(primary))
+    replicate(primary, replica)
+    before = make_system(
+        Holds.UPFRONT, connection=Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=2, connections=4)
+    )
+    transaction = before.authorize("60.00")
+    before.sweeper.sweep_once()
+    replicate(primary, replica)
+    command(replica, "REPLICAOF", "127.0.0.1", free_port())
+    before.settle(transaction, "60.00")
+    servers.kill(primary)
+    command(replica, "REPLICAOF", "NO", "ONE")
+
+    after = make_system(
+        Holds.UPFRONT, connection=Connection.to(f"redis://127.0.0.1:{replica}", timeout_seconds=2, connections=4)
+    ).serving(before)
+    assert after.record(transaction).captured == 0
+    assert after.sweep() == {"in doubt": 1}
+    assert after.backend.spendable == 4_000
