@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.explorer", description=__doc__)
     parser.add_argument("--kind", choices=KINDS_EXPLORED, action="append", help="a kind of backend; all without it")
     parser.add_argument("--scope", choices=list(SCOPES), action="append", help="a scope; all without it")
-    for what, default in (("crashes", 1), ("faults", 1), ("stalls", 1), ("passes", 1), ("tries", 1)):
+    for what, default in (("crashes", 1), ("faults", 1), ("stalls", 0), ("passes", 1), ("tries", 1)):
         parser.add_argument(f"--{what}", type=int, default=default, help=f"default {default}")
     parser.add_argument("--lags", action="store_true", help="the backends' reads lag")
     parser.add_argument("--states", type=int, default=1_000_000, help="of one scope at most (default 1000000)")

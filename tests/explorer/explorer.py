@@ -182,18 +182,22 @@ class Explorer:
 
     def _next_moment(self, state: State) -> int | None:
         """Return when something happens by itself next, None where time may not pass before something else happens."""
-        able = [actor for actor in range(len(state.places)) if self._may_move(state, actor)]
-        if sum(not state.places[actor].stalls for actor in able) > state.budget.stalls:
+        if len(self._would_stall(state)) > state.budget.stalls:
             return None
         moments = [place.next.wake for place in state.places if place.next.kind is Kind.SLEEP]
         moments += [message.latest for message in state.under_way]
         if state.budget.passes and not state.places[SWEEPER].given:
             moments += state.redis.queue("due").values()
-        if able:  # whoever stalls may wake up after any moment that is written anywhere
+        if any(self._may_move(state, actor) for actor in range(len(state.places))):
+            # Whoever could move may do so after any moment that is written anywhere.
             moments += (*state.redis.form.moments, *state.backend.form.moments)
         if any(message.latest <= state.now for message in state.under_way):
             return None
         return min((moment for moment in moments if state.now < moment < state.now + HORIZON_MS), default=None)
+
+    def _would_stall(self, state: State) -> list[int]:
+        """Return who could move, or begin, and is not known to stall yet."""
+        return [actor for actor, place in enumerate(state.places) if not place.stalls and self._may_move(state, actor)]
 
     def _after(self, state: State, move: Move) -> State:
         if move.message is not None:
@@ -207,8 +211,7 @@ class Explorer:
     def _pass_time(self, state: State) -> State:
         moment = self._next_moment(state)
         assert moment is not None
-        able = [actor for actor in range(len(state.places)) if self._may_move(state, actor)]
-        fresh = [actor for actor in able if not state.places[actor].stalls]
+        fresh = self._would_stall(state)
         places = tuple(
             replace(place, stalls=True) if actor in fresh else place for actor, place in enumerate(state.places)
         )

@@ -43,8 +43,8 @@ def test_no_lost_answer_in_any_interleaving_breaks_anything(kind: str, scope: st
 )
 def test_without_a_safety_something_breaks(proof: Proof, redis_url: str) -> None:
     safety = next(safety for safety in SAFETIES if safety.name == proof.safety)
-    scope = replace(SCOPES[proof.scope], budget=proof.budget, tries=proof.tries, bounded=safety.bounded)
-    found = explore(safety.kind, scope, redis_url, MOST_STATES, safety)
+    scope = replace(SCOPES[proof.scope], budget=proof.budget, tries=proof.tries, lags=proof.lags)
+    found = explore(proof.kind, scope, redis_url, MOST_STATES, safety)
     assert found.broken, f"{found.states} states, complete: {found.complete}"
 
 

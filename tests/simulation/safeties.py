@@ -138,6 +138,6 @@ SAFETIES = (
     Safety(
         "what a refund puts back for a moment is set aside",
         "vauchar",
-        (Edit(PRELUDE, "  add(card, 'reserved', kept)\n", ""), Edit(PRELUDE, "  add(card, 'reserved', -kept)\n", "")),
+        (Edit(PRELUDE, "  add(card, 'reserved', kept)\n", ""),),
     ),
 )
