@@ -10,16 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tests.explorer.explorer import Found, explore
-from tests.explorer.scopes import SCOPES, Scope
+from tests.explorer.explorer import explore_alone
+from tests.explorer.scopes import SCOPES
 from tests.explorer.world import Budget
 from tests.simulation.kinds import KINDS
-from tests.simulation.runner import running_redis
 
 # Their cards are also spent in shops, and no scope has a shop.
 KINDS_EXPLORED = [name for name, kind in KINDS.items() if not kind.elsewhere]
-
-Job = tuple[str, Scope, int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started, states, broken = time.monotonic(), 0, False
     print("| kind | scope | states | moves | ends | |\n|---|---|---|---|---|---|")
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for number, (job, found) in enumerate(pool.imap_unordered(_run, jobs), start=1):
+        for number, (job, found) in enumerate(pool.imap_unordered(explore_alone, jobs), start=1):
             kind, scope, _ = job
             word = "**broken**" if found.broken else "complete" if found.complete else "not complete"
             print(f"| {kind} | {scope.name} | {found.states} | {found.moves} | {found.ends} | {word} |", flush=True)
@@ -54,12 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(file=sys.stderr)
     print(f"{states} states")
     return 1 if broken else 0
-
-
-def _run(job: Job) -> tuple[Job, Found]:
-    kind, scope, most_states = job
-    with running_redis() as url:
-        return job, explore(kind, scope, url, most_states)
 
 
 def _show_progress(done: int, total: int, states: int, seconds: float) -> None:

@@ -34,6 +34,7 @@ from tests.simulation import kinds
 from tests.simulation.backend_model import CARDS
 from tests.simulation.faults import LATEST_ARRIVAL_MS, LEASE_SECONDS, READ_LAG_MS, PlannedFault, PlannedFaultInjector
 from tests.simulation.invariants import ALWAYS, AT_THE_END, WHEN_RESOLVED, Snapshot, broken
+from tests.simulation.runner import running_redis
 from tests.simulation.safeties import Safety
 from tests.simulation.system import MAXIMUM_PASSES, SWEEP_INTERVAL_MS, System, build_system
 from tests.simulation.workload import REFUSALS, RETRYABLE, Answer
@@ -452,3 +453,14 @@ def explore(kind: str, scope: Scope, url: str, most_states: int, without: Safety
     """Explore one scope on one kind of backend, of all of the system or of what is left without one safety."""
     with build_system(kinds.KINDS[kind], url, without, bounded=scope.bounded) as system:
         return Explorer(system, scope).explore(most_states)
+
+
+# A kind, a scope, and how many states at most.
+Job = tuple[str, Scope, int]
+
+
+def explore_alone(job: Job) -> tuple[Job, Found]:
+    """Explore on a Redis of its own."""
+    kind, scope, most_states = job
+    with running_redis() as url:
+        return job, explore(kind, scope, url, most_states)

@@ -176,7 +176,8 @@ class Around:
 
             def execute_all() -> list[Any]:
                 pipeline.evalsha(*self._last)
-                *answers, dump = execute()
+                answers: list[Any] = execute()
+                dump = answers.pop()
                 self.picture = _redis_picture(dump)
                 return answers if self._first is None else answers[1:]
 

@@ -72,6 +72,44 @@ def test_a_late_settlement_closes_the_transaction(make_system: MakeSystem) -> No
     assert system.record(transaction).state is State.CLOSED
 
 
+def test_a_late_cancellation_counts(system: System) -> None:
+    transaction = system.authorize("40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.cancel(transaction, "40.00")
+        system.backend.frozen = False
+        return run()
+
+    system.mapper.faults = [overtaken]
+    system.cancel(transaction, "40.00")
+    record = system.record(transaction)
+    assert (record.voided, record.state, parked_in_redis(system)) == (4_000, State.CLOSED, [])
+    assert system.backend.spendable == 10_000
+
+
+def test_a_late_refund_over_the_cap_is_not_counted(system: System) -> None:
+    """It was refused to the attempt that took it over, all was given back under another name, and then it happened."""
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.cancel(transaction, "40.00", "c1")
+        system.backend.frozen = False
+        system.cancel(transaction, "40.00", "c2")
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(CardUnusable):
+        system.cancel(transaction, "40.00", "c1")
+    assert (system.record(transaction).refunded, parked_in_redis(system)) == (4_000, [transaction])
+
+
 def test_a_late_success_over_the_cap_is_not_counted(system: System) -> None:
     """It was refused to the attempt that took it over, all was canceled, and then the backend says that it happened."""
     transaction = system.authorize("40.00")

@@ -118,7 +118,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
   return answer('ok')
 end
 
-if not mine or state == 'done' or state == 'refused' then return answer('stale') end
+if not mine then return answer('stale') end
 keep_steps()
 
 if arg.outcome == 'refused' then
