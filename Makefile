@@ -49,7 +49,9 @@ test: install
 test-long: install
 	@$(VENV)/bin/python -m pytest tests -n auto -m "long or not long"
 	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
+	@$(VENV)/bin/python -m tests.explorer
 	@$(VENV)/bin/python -m tests.mutations
+	@$(VENV)/bin/python -m tests.mutations.every_guard
 
 lint: install
 	@$(VENV)/bin/ruff check .

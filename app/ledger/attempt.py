@@ -362,7 +362,6 @@ class Attempt:
             retry=retry,
             in_flight=lag if answered else None,
             nothing_sent=self._nothing_sent and not self._sent,
-            wait_until_arrived=not self._mapper.repeatable,
             detail=str(error),
         )
         raise error

@@ -107,3 +107,14 @@ def test_an_authorization_resolved_by_another_request_is_undone_when_unacknowled
     assert not system.record(first.id).acknowledged
     system.sweep()
     assert system.record(first.id).state is State.ABANDONED
+
+
+def test_an_authorization_that_is_settled_is_acknowledged(system: System) -> None:
+    """Whoever settles it knows its id: what is left is not abandoned, it waits for the policy's time."""
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    system.sweep()
+    transaction = system.only_record().id
+    system.settle(transaction, "10.00")
+    assert system.sweep() == {"remainder": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import ActState, Decision, Operation, State
@@ -144,3 +145,25 @@ def test_another_authorization_does_not_repeat_the_one_that_keeps_the_card_busy(
         authorize_within(system, 0.05, "40.00", "order-1")
     system.authorize("10.00", "order-2")
     assert system.backend.spendable == 9_000
+
+
+def test_a_promised_settlement_keeps_its_card_busy_while_it_is_made(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, settle="accept", repeatable=False, one_step_at_a_time=True)
+    transactions = [system.authorize("10.00", order) for order in ("order-1", "order-2")]
+    for transaction in transactions:
+        system.settle(transaction, "10.00")
+
+    def meanwhile(step: Step, run: Run) -> Receipt:
+        before = list(system.backend.calls)
+        for transaction in transactions:
+            with pytest.raises(Unresolved, match="another attempt is under way"):
+                system.parts.executor.resolve(
+                    system.provider, system.record(transaction), system.deadline(), Caller.background("another process")
+                )
+        assert system.backend.calls == before
+        return run()
+
+    system.mapper.faults = [meanwhile]
+    system.sweep()
+    system.sweep()
+    assert system.backend.spendable == 8_000

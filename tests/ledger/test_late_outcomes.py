@@ -7,7 +7,9 @@ from decimal import Decimal
 import pytest
 
 from app.admin.transactions import by_hand
+from app.ledger.caller import Caller
 from app.ledger.errors import TransactionNotFound, Unresolved
+from app.ledger.storage.answers import LeaseAnswer
 from app.ledger.transaction import Decision, State
 from mappers.base import (
     CardUnusable,
@@ -68,6 +70,44 @@ def test_a_late_settlement_closes_the_transaction(make_system: MakeSystem) -> No
     system.sweep()
     assert system.cancellations(transaction) == []
     assert system.record(transaction).state is State.CLOSED
+
+
+def test_a_late_cancellation_counts(system: System) -> None:
+    transaction = system.authorize("40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.cancel(transaction, "40.00")
+        system.backend.frozen = False
+        return run()
+
+    system.mapper.faults = [overtaken]
+    system.cancel(transaction, "40.00")
+    record = system.record(transaction)
+    assert (record.voided, record.state, parked_in_redis(system)) == (4_000, State.CLOSED, [])
+    assert system.backend.spendable == 10_000
+
+
+def test_a_late_refund_over_the_cap_is_not_counted(system: System) -> None:
+    """It was refused to the attempt that took it over, all was given back under another name, and then it happened."""
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.cancel(transaction, "40.00", "c1")
+        system.backend.frozen = False
+        system.cancel(transaction, "40.00", "c2")
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(CardUnusable):
+        system.cancel(transaction, "40.00", "c1")
+    assert (system.record(transaction).refunded, parked_in_redis(system)) == (4_000, [transaction])
 
 
 def test_a_late_success_over_the_cap_is_not_counted(system: System) -> None:
@@ -154,3 +194,45 @@ def test_a_person_closes_a_late_success_by_hand(non_idempotent: System) -> None:
     settle_too_late(system, transaction)
     by_hand.decide(system.parts, system.record(transaction), Decision("ana", True))
     assert system.index.parked() == []
+
+
+@pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.LEDGER])
+def test_the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone(
+    make_system: MakeSystem, holds: Holds
+) -> None:
+    """The first attempt stalls, the sweeper abandons the order, VTEX comes back; then the first attempt succeeds."""
+    system = make_system(holds)
+
+    def overtaken() -> None:
+        system.mapper.on_look = None
+        transaction = system.only_record().id
+        system.lose_lease(transaction)
+        assert system.sweep() == {"abandoned": 1}
+        system.authorize("40.00")
+
+    def holds_late(step: Step, run: Run) -> Receipt:
+        overtaken()
+        return run()
+
+    if holds is Holds.NATIVE:
+        system.mapper.faults = [holds_late]
+    else:
+        system.mapper.on_look = overtaken
+    transaction = system.authorize("40.00")
+    system.sweeper.sweep_once()
+    record = system.record(transaction)
+    assert (record.state, record.opened_by, record.rest, len(record.acts)) == (State.AUTHORIZED, 1, 4_000, 2)
+    assert system.standing.reserved == (4_000 if holds is Holds.LEDGER else 0)
+    # The backend's second hold is nobody's: a person must see to it. The ledger reserved nothing for it.
+    assert system.index.parked() == ([transaction] if holds is Holds.NATIVE else [])
+
+
+def test_a_late_success_stays_shown_when_anybody_looks_for_work(non_idempotent: System) -> None:
+    """Whoever found something unresolved may come when it is resolved."""
+    system = non_idempotent
+    transaction = system.authorize("60.00")
+    settle_too_late(system, transaction)
+    record = system.record(transaction)
+    result = system.storage.take_lease(record, Caller.vtex(), one_step_at_a_time=True)
+    assert result.answer is LeaseAnswer.NOTHING
+    assert system.index.parked() == [transaction]

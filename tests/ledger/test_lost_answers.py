@@ -8,6 +8,7 @@ from app.ledger.transaction import ActState
 from mappers.base import (
     BackendUnavailable,
     CardUnusable,
+    Conflict,
     InsufficientFunds,
     OutcomeUnknown,
     Receipt,
@@ -162,6 +163,22 @@ def test_a_refusal_is_not_final_while_the_first_call_may_still_arrive(system: Sy
     system.lose_lease(system.only_record().id)
     with pytest.raises(InsufficientFunds):
         system.authorize("40.00")
+
+
+def test_a_refusal_met_while_asking_is_not_final_while_the_first_call_may_still_arrive(system: System) -> None:
+    """A read that lags shows another call, or none that fits: it says no more than silence."""
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.mapper.ask_faults = [Conflict("it shows another one")]
+    with pytest.raises(OutcomeUnknown, match="may still arrive"):
+        system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.PENDING
+    system.lose_lease(transaction)
+    system.mapper.ask_faults = [Conflict("it shows another one")]
+    with pytest.raises(Conflict):
+        system.settle(transaction, "40.00")
 
 
 def test_a_repeated_step_reads_the_balance_again(non_idempotent: System) -> None:

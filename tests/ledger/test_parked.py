@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, Decision
 from mappers.base import (
@@ -14,6 +15,7 @@ from mappers.base import (
     OutcomeUnknown,
     Receipt,
     Step,
+    Undecidable,
 )
 from tests.ledger.driver import (
     decide,
@@ -25,6 +27,7 @@ from tests.ledger.faults import (
     Run,
     error_after,
     lost_after,
+    refuses,
     undisturbed,
 )
 from tests.ledger.reference_model import CARD
@@ -171,3 +174,65 @@ def test_an_interrupted_decision_is_carried_out_by_the_sweeper(
     settlement = system.record(transaction).acts[1]
     assert (settlement.state, system.backend.effects.total()) == (ActState.DONE, 1)
     assert settlement.steps[0].receipt == Receipt("redemption-1", data={"decided_by": "ana"})
+
+
+def test_a_parked_act_that_was_sent_is_asked_for_again(system: System) -> None:
+    """The backend did it, and could not tell at once; later it shows it."""
+    transaction = system.authorize("40.00")
+
+    def cannot_tell(step: Step, run: Run) -> Receipt:
+        run()
+        raise Undecidable("it does not show what it did")
+
+    system.mapper.faults = [cannot_tell]
+    system.mapper.tells = False
+    with pytest.raises(Unresolved, match="a person must decide"):
+        system.settle(transaction, "40.00")
+    system.mapper.tells = True
+    system.sweep()
+    assert system.settlements(transaction) == [Decimal("40.00")]
+
+
+def test_a_parked_act_that_a_stalled_attempt_may_have_sent_is_asked_for_again(make_system: MakeSystem) -> None:
+    """What took it over was refused for certain, and sent nothing that counts; then the stalled one wakes up and sends.
+
+    Nobody hears of it: its process dies before it writes anything down.
+    """
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+
+    def stalls(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.mapper.faults = [refuses]
+        with pytest.raises(Unresolved, match="a person must decide"):
+            system.parts.executor.resolve(
+                system.provider, system.record(transaction), system.deadline(), Caller.background("another process")
+            )
+        run()
+        raise Killed
+
+    system.mapper.faults = [stalls]
+    with pytest.raises(Killed):
+        system.sweep()
+    system.sweep()
+    assert system.settlements(transaction) == [Decimal("40.00")]
+
+
+def test_vtex_leaves_a_parked_act_to_a_person(parked: tuple[System, str]) -> None:
+    """Its requests neither ask for it nor take its lease, so that a person who decides finds it free."""
+    system, transaction = parked
+    before = (list(system.backend.calls), system.stored())
+    for request in (system.settlements, lambda name: system.settle(name, "40.00")):
+        with pytest.raises(Unresolved, match="a person must decide"):
+            request(transaction)
+    assert (system.backend.calls, system.stored()) == before
+
+
+def test_nothing_is_added_behind_a_parked_act(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = left_for_a_person(system)
+    for change in (system.settle, system.cancel):
+        with pytest.raises(Unresolved, match="a person must decide"):
+            change(transaction, "10.00", "another")
+    assert len(system.record(transaction).acts) == 2

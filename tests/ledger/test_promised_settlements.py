@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, State
-from mappers.base import BackendUnavailable, Card, CardUnusable, Holds
+from mappers.base import BackendUnavailable, Card, CardUnusable, Holds, Receipt, Step
 from mappers.deadline import Deadline
-from tests.ledger.driver import decide, half_settled
-from tests.ledger.faults import refuses, unavailable, undisturbed
+from tests.ledger.driver import change_within, decide, half_settled
+from tests.ledger.faults import Run, refuses, unavailable, undisturbed
 from tests.ledger.system import MakeSystem, System
 
 
@@ -185,3 +185,28 @@ def test_the_remainder_goes_back_after_a_refused_cancellation(make_system: MakeS
     for _ in range(2):
         system.sweep()
     assert (system.standing.reserved, system.backend.held) == (0, 0)
+
+
+def test_a_cancellation_behind_a_promise_is_first_sent_without_asking(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept", tells=False)
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "30.00")
+    system.cancel(transaction, "10.00")
+    assert (system.backend.held, system.backend.spendable) == (0, 7_000)
+
+
+def test_a_cancellation_waits_for_a_promised_settlement_under_way(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "30.00")
+
+    def meanwhile(step: Step, run: Run) -> Receipt:
+        before = list(system.backend.calls)
+        with pytest.raises(Unresolved):
+            change_within(system, 0.2, transaction, "10.00", "cancel", "cancel-1")
+        assert system.backend.calls == before
+        return run()
+
+    system.mapper.faults = [meanwhile]
+    system.sweep()
+    assert (system.backend.held, system.backend.spendable) == (0, 7_000)

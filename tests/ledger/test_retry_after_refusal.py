@@ -8,20 +8,25 @@ import pytest
 
 from app.ledger.errors import TransactionNotFound
 from mappers.base import (
+    Act,
+    ActKind,
     BackendUnavailable,
     CardUnusable,
     Holds,
     InsufficientFunds,
     Receipt,
     Step,
+    TransactionFacts,
+    Verb,
 )
 from tests.ledger.faults import (
     Killed,
     Run,
     refuses,
     unavailable,
+    undisturbed,
 )
-from tests.ledger.reference_model import CARD
+from tests.ledger.reference_model import CARD, ReferenceMapper
 from tests.ledger.system import MakeSystem, System
 
 
@@ -153,3 +158,40 @@ def test_a_repeated_settlement_is_sent_without_asking_when_no_other_attempt_was_
     system.mapper.tells = False
     system.settle(transaction, "40.00")
     assert system.settlements(transaction) == [Decimal(40)]
+
+
+def test_a_repeated_cancellation_goes_on_after_the_part_of_it_that_happened(make_system: MakeSystem) -> None:
+    """All was captured in order to give a part back; planned anew, the refund would have the capture's key."""
+    system = make_system(Holds.NATIVE)
+
+    def whole_capture(act: Act, transaction: TransactionFacts) -> list[Step]:
+        if act.kind is not ActKind.REVERSAL or any(step.verb is Verb.CAPTURE for step in transaction.done):
+            return list(ReferenceMapper.plan(system.mapper, act, transaction))
+        hold = system.mapper._hold(transaction)
+        return [transaction.step(Verb.CAPTURE, 4_000, hold), transaction.step(Verb.REFUND, act.amount)]
+
+    system.mapper.plan = whole_capture  # type: ignore[method-assign]
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [undisturbed, refuses]
+    with pytest.raises(CardUnusable):
+        system.cancel(transaction, "10.00")
+    system.cancel(transaction, "10.00")
+    oid = system.record(transaction).acts[1].oid
+    assert [name for name in system.backend.effects if name.startswith(oid)] == [f"{oid}-1", f"{oid}-2"]
+    assert system.backend.spendable == 7_000
+
+
+def test_a_killed_settlement_is_asked_for(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+
+    def dies_after_it(step: Step, run: Run) -> Receipt:
+        run()
+        raise Killed
+
+    system.mapper.faults = [dies_after_it]
+    with pytest.raises(Killed):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.settle(transaction, "40.00")
+    assert system.backend.effects.total() == 1

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import count
 
 import pytest
 
+from app.ledger import names
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
-from app.ledger.transaction import State
+from app.ledger.service import ChangeRequest
+from app.ledger.transaction import Part, State
 from mappers.base import Holds, InsufficientFunds
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+from tests.money import minor
 
 
 @pytest.fixture(params=list(Holds))
@@ -152,6 +156,27 @@ def test_a_transaction_is_found_only_on_its_own_card(system: System) -> None:
         system.ledger.transaction(system.provider, CARD, "gb-00" + "0" * 32, system.deadline())
     with pytest.raises(TransactionNotFound):
         system.ledger.transaction(system.provider, CARD, "nonsense", system.deadline())
+
+
+def test_a_transaction_is_settled_and_canceled_only_on_its_own_card(system: System) -> None:
+    """Another card's, whose keys lie in the same place: one in 128 is such a card."""
+    transaction = system.authorize("40.00")
+    cards = (f"card-{number}" for number in count(2))
+    other = next(card for card in cards if names.bucket_of_card(card) == names.bucket_of_transaction(transaction))
+    for change in (system.ledger.settle, system.ledger.cancel):
+        with pytest.raises(TransactionNotFound):
+            change(system.provider, ChangeRequest(other, transaction, minor(40), "change-1"), system.deadline(0.5))
+    assert len(system.record(transaction).acts) == 1
+
+
+def test_by_hand_one_part_of_the_money_is_given_back(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "15.00")
+    for part, value in ((Part.RESERVED, "25.00"), (Part.SETTLED, "5.00")):
+        change = ChangeRequest(CARD, transaction, minor(value), f"by-hand-{part}", only=part)
+        system.ledger.cancel(system.provider, change, system.deadline())
+    record = system.record(transaction)
+    assert (record.voided, record.refunded) == (2_500, 500)
 
 
 def test_a_transaction_reads_back_as_it_was_made(system: System) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.ledger import names, sweeper
 from app.ledger.errors import LedgerUnavailable
-from app.ledger.storage import index
+from app.ledger.storage import index, keys
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Due
 from app.ledger.sweeper import Sweeper
@@ -344,3 +344,21 @@ def test_the_sweeper_goes_on_after_an_unexpected_error(make_system: MakeSystem) 
         ActState.DONE,
         ActState.PENDING,
     ]
+
+
+@pytest.mark.parametrize("unfinished", ["authorized", "unresolved", "closed just now"])
+def test_what_is_not_over_is_never_forgotten(system: System, unfinished: str) -> None:
+    """Somebody used it between the sweeper's look and its word: it still holds money, or may still move some."""
+    transaction = system.authorize("40.00")
+    if unfinished != "authorized":
+        system.settle(transaction, "40.00")
+    if unfinished == "unresolved":
+        system.mapper.faults = [unavailable]
+        with pytest.raises(BackendUnavailable):
+            system.cancel(transaction, "40.00")
+    if unfinished != "closed just now":
+        over = keys.in_bucket(names.bucket_of_transaction(transaction) or 0, "over")
+        system.connection.call(lambda client: client.zadd(over, {transaction: 0}))
+    before = system.stored()
+    assert not system.storage.forget(system.record(transaction), due_by=system.connection.now_milliseconds())
+    assert system.stored() == before

@@ -128,6 +128,20 @@ MUTATIONS = [
         "",
         STORIES + "the_same_request_with_another_value_is_a_conflict",
     ),
+    Mutation(
+        "an id stands for exactly what it names",
+        LEDGER + "names.py",
+        '        hasher.update(len(data).to_bytes(4, "big"))\n',
+        "",
+        "tests/ledger/test_names.py::test_two_lists_of_parts_have_two_digests",
+    ),
+    Mutation(
+        "a transaction is changed on its own card only",
+        LUA + "append.lua",
+        " or get('card') ~= arg.card",
+        "",
+        STORIES + "a_transaction_is_settled_and_canceled_only_on_its_own_card",
+    ),
     # Caps.
     Mutation(
         "no more is settled than is left",
@@ -182,8 +196,8 @@ MUTATIONS = [
     Mutation(
         "who lost the lease between two steps stops",
         LUA + "record.lua",
-        "  note(news)\n  if not mine then return answer('stale') end\n",
-        "  note(news)\n",
+        "  return answer(mine and 'ok' or 'stale')",
+        "  return answer(mine and 'ok' or 'ok')",
         LEASES + "an_attempt_that_lost_its_lease_between_two_steps_does_not_run_the_second",
     ),
     Mutation(
@@ -199,6 +213,13 @@ MUTATIONS = [
         "record = attempt.run(deadline.sooner(self._storage.lease_seconds / 2))",
         "record = attempt.run(deadline)",
         LEASES + "an_attempt_sends_in_the_first_half_of_its_lease_only",
+    ),
+    Mutation(
+        "who wakes up knows how late it is",
+        "mappers/deadline.py",
+        'getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)',
+        "time.CLOCK_MONOTONIC",
+        "tests/mappers/test_deadline.py::test_a_deadline_passes_while_the_machine_sleeps",
     ),
     # Unknown is asked for.
     Mutation(
@@ -306,6 +327,13 @@ MUTATIONS = [
         "            if certain:\n                self._nothing_sent = True\n                raise\n",
         "            raise\n",
         LOST_ANSWERS + "a_refusal_is_not_final_while_the_first_call_may_still_arrive",
+    ),
+    Mutation(
+        "a refusal met while asking does not count while the first attempt may still arrive",
+        LEDGER + "attempt.py",
+        "            if certain:\n                raise\n",
+        "            raise\n",
+        LOST_ANSWERS + "a_refusal_met_while_asking_is_not_final_while_the_first_call_may_still_arrive",
     ),
     Mutation(
         "nothing is parked while it may still show",

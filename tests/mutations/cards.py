@@ -25,6 +25,34 @@ MUTATIONS = [
         LATE_OUTCOMES + "a_success_after_a_refusal_is_undone",
     ),
     Mutation(
+        "what was opened late does not undo what was opened since",
+        LUA + "record.lua",
+        "opens and act ~= number('opened_by') or not opens and over_the_cap",
+        "not opens and over_the_cap",
+        LATE_OUTCOMES + "the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone",
+    ),
+    Mutation(
+        "money is reserved by who holds the lease",
+        LUA + "record.lua",
+        "    if not mine then return answer('stale') end\n    if on_card('epoch')",
+        "    if on_card('epoch')",
+        LATE_OUTCOMES + "the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone",
+    ),
+    Mutation(
+        "what holds money is not forgotten",
+        LUA + "forget.lua",
+        "if get('state') == 'authorized' and get('operation') == 'Debit' then return answer('not due') end\n",
+        "",
+        SWEEPER + "what_is_not_over_is_never_forgotten",
+    ),
+    Mutation(
+        "what may still move money is not forgotten",
+        LUA + "forget.lua",
+        " or get('unresolved') ~= ''",
+        "",
+        SWEEPER + "what_is_not_over_is_never_forgotten",
+    ),
+    Mutation(
         "only an authorization nobody came for is abandoned",
         LUA + "prelude.lua",
         "  elseif state == 'authorized' and get('acknowledged') == '' then",
@@ -122,6 +150,13 @@ MUTATIONS = [
         "  if card_is_taken(kind, refunded) then return answer('card busy') end\n",
         "",
         BUSY_CARD + "a_parked_act_waits_while_its_card_is_busy",
+    ),
+    Mutation(
+        "a card is kept busy by who takes an act over",
+        LUA + "lease.lua",
+        "  take_card(kind, refunded)\n",
+        "",
+        BUSY_CARD + "a_promised_settlement_keeps_its_card_busy_while_it_is_made",
     ),
     Mutation(
         "a card is freed by who made it busy only",

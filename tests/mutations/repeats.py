@@ -54,6 +54,27 @@ MUTATIONS = [
         PURCHASES_ELSEWHERE + "a_settlement_lost_and_then_refused_is_not_found_in_a_later_purchase",
     ),
     Mutation(
+        "what was sent and then parked is asked for again",
+        LEDGER + "attempt.py",
+        "        nothing_sent = self._nothing_sent and not self._sent\n",
+        "        nothing_sent = self._nothing_sent\n",
+        PARKED + "a_parked_act_that_was_sent_is_asked_for_again",
+    ),
+    Mutation(
+        "what a stalled attempt may have sent is asked for again",
+        LUA + "record.lua",
+        "arg.nothing_sent and get(act_field(act, 'overtaken')) == '' and '1' or ''",
+        "arg.nothing_sent and '1' or ''",
+        PARKED + "a_parked_act_that_a_stalled_attempt_may_have_sent_is_asked_for_again",
+    ),
+    Mutation(
+        "VTEX leaves a parked act to a person",
+        LEDGER + "executor.py",
+        "if act.state is ActState.PARKED and caller.may_wait:",
+        "if False:",
+        PARKED + "vtex_leaves_a_parked_act_to_a_person",
+    ),
+    Mutation(
         "what is left is open again when the act that would have closed it is refused",
         LUA + "record.lua",
         "    set('state', 'authorized')\n  end\n  move_on()",

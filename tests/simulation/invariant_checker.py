@@ -72,8 +72,7 @@ class InvariantChecker:
 
     def _standing(self, key: str) -> dict[str, int]:
         fields: Any = self._client.hgetall(key)
-        busy = {"busy": 1} if fields.get("busy") else {}
-        return busy | {name: int(fields.get(name, 0)) for name in ("reserved", "taking")}
+        return standing(fields)
 
     def _cards(self, read: Callable[[str], Mapping[str, int]]) -> dict[str, Counter[str]]:
         """Add up what is kept of each card: several providers may have a standing each."""
@@ -81,3 +80,9 @@ class InvariantChecker:
         for key, card_id in self.standings.items():
             cards[card_id].update(read(key))
         return cards
+
+
+def standing(fields: Mapping[str, str]) -> dict[str, int]:
+    """Return the numbers of a card's standing, and 1 where it is busy."""
+    busy = {"busy": 1} if fields.get("busy") else {}
+    return busy | {name: int(fields.get(name, 0)) for name in ("reserved", "taking")}

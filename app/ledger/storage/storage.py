@@ -297,7 +297,6 @@ class Storage:
         retry: timedelta,
         in_flight: timedelta | None,
         nothing_sent: bool,
-        wait_until_arrived: bool,
         detail: str,
     ) -> Result[RecordAnswer]:
         """Give the lease back without an outcome.
@@ -314,7 +313,6 @@ class Storage:
             in_flight=None if in_flight is None else milliseconds(in_flight),
             in_flight_before=lease.in_flight_until,
             nothing_sent=nothing_sent,
-            wait_until_arrived=wait_until_arrived,
             detail=detail,
         )
 

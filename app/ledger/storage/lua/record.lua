@@ -8,7 +8,7 @@
 --     undo and undo_oid (the act that undoes an opening which was refused before);
 --   refused: error (JSON), abandoned, retry (of what the ledger wants by itself); parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
---     left), nothing_sent, wait_until_arrived.
+--     left), nothing_sent.
 -- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
 --   moved (the card's epoch, or a step on it is under way: read the balance again) | short (the card cannot pay).
 if get('state') == '' then return answer('missing') end
@@ -35,10 +35,7 @@ if arg.outcome == 'progress' then
   local news = arg.steps_done > number(act_field(act, 'steps_done')) and 'step done' or 'going on'
   keep_steps()
   note(news)
-  if not mine then return answer('stale') end
-  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
-  arm()
-  return answer('ok')
+  return answer(mine and 'ok' or 'stale')
 end
 
 if arg.outcome == 'upfront' and holds ~= 'ledger' then return answer('stale') end
@@ -125,7 +122,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
   return answer('ok')
 end
 
-if not mine or state == 'done' or state == 'refused' then return answer('stale') end
+if not mine then return answer('stale') end
 keep_steps()
 
 if arg.outcome == 'refused' then
@@ -155,8 +152,7 @@ elseif arg.outcome == 'parked' then
 else -- unknown: whoever comes next asks, or repeats
   local in_flight_until = number('in_flight_until')
   if arg.in_flight then in_flight_until = math.max(arg.in_flight_before, now + arg.in_flight) end
-  local retry_at = math.max(now + arg.retry, arg.wait_until_arrived and in_flight_until or 0)
-  set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', retry_at,
+  set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', now + arg.retry,
     act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
   add(transaction, act_field(act, 'failures'), 1)
   arm()
