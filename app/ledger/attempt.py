@@ -139,7 +139,8 @@ class Attempt:
             error = BackendUnavailable("nobody came back for it")
             return self._write_refusal(error, abandoned=True)
         except Undecidable as error:
-            if not self._lease.silence_is_final:
+            # A person must not look while anything is still on its way.
+            if not self._lease.silence_is_final or (self._sent and not self._answered):
                 return self._leave(error)
             return self._park(error)
         except Refused as error:

@@ -374,7 +374,13 @@ class Explorer:
         for digest, fields in picture.hashes(":card:").items():
             cards[names[digest]].update(standing(fields))
         return Snapshot(
-            system.kind, _records(picture), picture.queue("due", "over"), cards, system.backend, state.answers
+            system.kind,
+            _records(picture),
+            picture.queue("due", "over"),
+            cards,
+            system.backend,
+            state.answers,
+            asked=state.answers,  # whoever had no answer asks again until it has one
         )
 
     def _may_end(self, state: State) -> bool:

@@ -18,6 +18,7 @@ from mappers.base import (
     Undecidable,
 )
 from tests.ledger.driver import (
+    change_within,
     decide,
     half_settled,
     left_for_a_person,
@@ -27,11 +28,27 @@ from tests.ledger.faults import (
     Run,
     error_after,
     lost_after,
+    lost_before,
     refuses,
     undisturbed,
 )
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+
+
+def test_nothing_is_parked_while_what_was_sent_may_still_arrive(system: System) -> None:
+    """The backend cannot tell what became of the first call, and the repeat of it is on its way."""
+
+    def cannot_tell(step: Step, run: Run) -> Receipt:
+        raise Undecidable("it shows nothing")
+
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [cannot_tell, *[lost_before] * 10]
+    with pytest.raises(OutcomeUnknown):
+        change_within(system, 0.3, transaction, "40.00", "settle", "settle-1")
+    record = system.record(transaction)
+    assert record.acts[1].state is ActState.PENDING
+    assert record.in_flight_until > system.connection.now_milliseconds()
 
 
 def test_an_act_that_the_backend_cannot_tell_about_is_parked(make_system: MakeSystem) -> None:

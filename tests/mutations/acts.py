@@ -450,6 +450,13 @@ MUTATIONS = [
         "tests/commands/test_transactions.py::test_the_same_typed_twice_is_done_once",
     ),
     Mutation(
+        "nothing is parked while it may still arrive",
+        LEDGER + "attempt.py",
+        " or (self._sent and not self._answered):",
+        ":",
+        PARKED + "nothing_is_parked_while_what_was_sent_may_still_arrive",
+    ),
+    Mutation(
         "what happened in part is not given up",
         LEDGER + "executor.py",
         "decision.give_up and something_moved(act.steps)",

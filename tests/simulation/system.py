@@ -230,14 +230,19 @@ class System:
         return self._sweep_while(lambda record: self._unfinished(record) or self._reserves(record))
 
     def _unfinished(self, record: Transaction) -> bool:
-        return _unfinished(record) and not any(doubt.concerns(record) for doubt in self.parts.history.doubts())
+        return _unfinished(record) and not self._stays(record)
 
     def _reserves(self, record: Transaction) -> bool:
         """Tell whether the policy will still give back what a transaction holds."""
-        if any(doubt.concerns(record) for doubt in self.parts.history.doubts()):
-            return False
         held = record.unresolved is None and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT
-        return held and not any(hazard.is_held_for_good(record) for hazard in self.hazards)
+        return held and not self._stays(record)
+
+    def _stays(self, record: Transaction) -> bool:
+        """Tell whether a hazard may keep the ledger from giving back what it would."""
+        refused = any(act.state is ActState.REFUSED and not act.asked_for for act in record.acts)
+        doubted = any(doubt.concerns(record) for doubt in self.parts.history.doubts())
+        for_good = any(hazard.is_held_for_good(record) for hazard in self.hazards)
+        return bool(self.hazards) and record.unresolved is None and (refused or doubted or for_good)
 
     def _sweep_while(self, waits: Callable[[Transaction], bool]) -> bool:
         for _ in range(MAXIMUM_PASSES):

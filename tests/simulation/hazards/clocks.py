@@ -35,20 +35,21 @@ class RedisClockJumps(Hazard):
         self.system.environment.redis_ahead_ms = ahead
         with self.system.harness():
             due, soon = self.system.due(), self.scheduler.now + MINUTE
-            self._untouched = [
-                record.id for record in self.system.records() if record.unresolved is None and due[record.id] > soon
-            ]
+            self._untouched = {
+                record.id: len(record.acts)
+                for record in self.system.records()
+                if record.unresolved is None and due[record.id] > soon
+            }
 
     def _go_back(self) -> None:
         self.scheduler.note("Redis's clock is right again")
         self.system.environment.redis_ahead_ms = 0
         with self.system.harness():
             records = {record.id: record for record in self.system.records()}
-            events = {name: self.system.storage.events(name) for name in records}
-        for name in self._untouched:
+        for name, acts in self._untouched.items():
             if name not in records:
                 self.broken.append(f"{name} was forgotten")
-            elif any(event["what"] == "opened" and event.get("by") == "sweeper" for event in events[name]):
+            elif any(not act.asked_for for act in records[name].acts[acts:]):
                 self.broken.append(f"{name} was given back")
 
 

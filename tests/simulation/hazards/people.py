@@ -233,5 +233,6 @@ class ActsByHand(Decides):
         record = parts.storage.load(answer.transaction)
         if record is None:
             raise TransactionNotFound(answer.transaction)
-        act: Callable[..., by_hand.ByHandResult] = getattr(by_hand, name)
-        return act(parts, record, BRL.to_decimal(answer.amount), by_hand.Order("dora", answer.request_id)).act
+        intend: Callable[..., by_hand.Intent] = getattr(by_hand, name)
+        order = by_hand.Order("dora", answer.request_id, again=True)
+        return by_hand.carry_out(parts, intend(parts, record, BRL.to_decimal(answer.amount), order)).act
