@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from mappers.deadline import Deadline
@@ -101,6 +101,10 @@ class Mapper(ABC):
     one_step_at_a_time: ClassVar[bool] = False
     # How long after the backend has answered its reads may still miss what it did.
     read_lag_seconds: ClassVar[float] = 0.0
+    # What must have the backend's reference on record, as it cannot be given back without.
+    needs_reference: ClassVar[frozenset[Verb]] = frozenset()
+    # How long a native hold can last at most; None where the backend keeps it without end.
+    longest_hold: ClassVar[timedelta | None] = None
     # A frozen dataclass; a field without a default is a required option, one typed Secret is masked everywhere.
     Options: ClassVar[type] = NoOptions
 
@@ -219,6 +223,14 @@ class Mapper(ABC):
         Raises a Refused subclass or BackendUnavailable only when it certainly did not happen, OutcomeUnknown
         otherwise. A backend that says "already done under this key" has succeeded.
         """
+
+    def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
+        """Return what the backend has under its own id `reference`, as the receipt of `step`: a person says it is that.
+
+        Raises Conflict where it is something else: on another card, of another amount or kind, another of our steps.
+        Raises Unsupported where the backend cannot be asked so (the person is believed), BackendUnavailable.
+        """
+        raise Unsupported("this backend shows nothing by its own id")
 
     @abstractmethod
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:

@@ -340,6 +340,10 @@ def _policy(name: str, loaded: dict[str, Any], mapper_class: type[Mapper], probl
     if policy.holds not in supported:
         choices = " or ".join(f'"{kind}"' for kind in supported)
         problems.add((name, "policy", "holds"), f"this mapper cannot do that: use {choices}")
+    longest = mapper_class.longest_hold
+    if policy.holds is Holds.NATIVE and longest is not None and policy.authorization_ttl > longest:
+        message = f"cannot be longer than {longest.days}d: the backend itself gives a hold back then"
+        problems.add((name, "policy", "authorization_ttl"), message)
     if policy.settle == "accept" and policy.holds is Holds.LEDGER:
         problems.add(
             (name, "policy", "settle"),

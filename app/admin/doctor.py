@@ -124,14 +124,25 @@ def _ledger(index: Index) -> Iterator[Check]:
         yield Check("unfinished transactions", False, problem, remedy)
     else:
         yield Check("unfinished transactions", True, found="none waits for long")
-    if parked := index.parked():
-        problem = f"{len(parked)} of unknown outcome: {_some(parked)}"
-        remedy = (
-            "for each: giftbridge transactions show ID, look at the backend, then giftbridge transactions resolve ID"
-        )
-        yield Check("parked transactions", False, problem, remedy)
-    else:
-        yield Check("parked transactions", True, found="none")
+    look = "for each: giftbridge transactions show ID"
+    yield _none_of(
+        "parked transactions",
+        index.parked(),
+        "of unknown outcome",
+        f"{look}, look at the backend, then giftbridge transactions resolve ID",
+    )
+    yield _none_of(
+        "refused settlements and cancellations",
+        index.refused(),
+        "with one that is missing",
+        f"{look}, which says what works; giftbridge transactions list --state refused has all",
+    )
+
+
+def _none_of(name: str, ids: Sequence[str], what: str, remedy: str) -> Check:
+    if not ids:
+        return Check(name, True, found="none")
+    return Check(name, False, f"{len(ids)} {what}: {_some(ids)}", remedy)
 
 
 def _doubts(history: History) -> Iterator[Check]:

@@ -104,6 +104,12 @@ def print_story(story: Story) -> None:
         if act.error:
             evidence = "".join(f"\n    {name}: {value}" for name, value in act.evidence.items())
             click.echo(f"#{act.number}: {act.error}{evidence}")
+        if act.remedy:
+            click.echo(f"    {act.remedy}")
+        if act.open_step:
+            does = f" ({act.open_step_does})" if act.open_step_does else ""
+            click.echo(f"#{act.number}: find out at the backend whether step {act.open_step}{does} happened, then:")
+            click.echo(f"    giftbridge transactions resolve {one.id} --act {act.number} --step {act.open_step} ...")
     click.echo()
     print_table(
         EVENTS,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 import click
 
 from app.admin.transactions import by_hand, search
-from app.admin.transactions.by_hand import ByHandResult, Order
+from app.admin.transactions.by_hand import Intent, Order
 from app.admin.transactions.search import Cursor, Filter, Wanted
 from app.admin.transactions.views import show, summary
 from app.commands.installation import actor_option, logs_to_stderr, opened
 from app.commands.output import json_option, note, print_json, progress, read_secret
 from app.commands.transaction_tables import print_done, print_story, print_summaries
 from app.ledger.errors import LedgerUnavailable, Unresolved
-from app.ledger.transaction import Transaction
+from app.ledger.transaction import Decision, Transaction
 from app.parts import Parts
 from mappers.base import BackendUnavailable, OutcomeUnknown
 
@@ -53,7 +54,8 @@ def transactions(ctx: click.Context) -> None:
     TRANSACTION is an id, or the order id or requestId that stands for exactly one.
 
     What is done by hand keeps to the limits VTEX's own calls have, and is kept in the history with who did it. Each
-    command prints the request id it acts under: given again with --request-id, nothing moves twice.
+    command shows what it will do and asks, unless --yes is given. It prints the request id it acts under: given again
+    with --request-id, nothing moves twice.
     """
     ctx.with_resource(logs_to_stderr())
 
@@ -83,13 +85,15 @@ def list_command(
 ) -> None:
     """List transactions, newest first.
 
-    NAME is an order id, a transaction's id or a requestId. All conditions together must fit.
+    NAME is an order id, a transaction's id or a requestId. All conditions together must fit. `refused` are those of
+    which a settlement or cancellation was refused and is missing, `declined` those whose authorization was refused.
 
     \b
     Examples:
       giftbridge transactions list
       giftbridge transactions list 1532540012345-01
       giftbridge transactions list --state parked
+      giftbridge transactions list --state refused
       giftbridge transactions list --provider acme --code-stdin
       giftbridge transactions list --limit 1000 --json | jq -r '.transactions[].id'
     """
@@ -133,9 +137,13 @@ def show_command(transaction: str, as_json: bool) -> None:
         print_story(story)
 
 
-def _by_hand(
-    name: str, use_case: Callable[[Parts, Transaction, Decimal | None, Order], ByHandResult], text: str
-) -> None:
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: add --yes")
+    click.confirm("Do it?", abort=True, err=True)
+
+
+def _by_hand(name: str, use_case: Callable[[Parts, Transaction, Decimal | None, Order], Intent], text: str) -> None:
     """Add a command that changes a transaction by hand."""
 
     @transactions.command(name, help=text)
@@ -144,16 +152,29 @@ def _by_hand(
         "--value", callback=_amount, metavar="AMOUNT", help="How much, such as 19.90; without it, all there is."
     )
     @click.option("--request-id", metavar="ID", help="Repeat the act of this request id; a new one is made without it.")
+    @click.option("--again", is_flag=True, help="Even though the same was done by hand within the last hour.")
+    @click.option("--yes", is_flag=True, help="Do not ask.")
     @actor_option
     @json_option
-    def command(transaction: str, value: Decimal | None, request_id: str | None, actor: str, as_json: bool) -> None:
-        order = Order.new(actor, request_id)
+    def command(
+        transaction: str,
+        value: Decimal | None,
+        request_id: str | None,
+        again: bool,
+        yes: bool,
+        actor: str,
+        as_json: bool,
+    ) -> None:
+        order = Order.new(actor, request_id, again=again)
         with opened() as parts:
-            record = search.one(parts, transaction)
+            intent = use_case(parts, search.one(parts, transaction), value, order)
+            note(intent.effect)
+            if not (yes or intent.came_before):
+                _ask()
             note(f"Request id {order.request_id}: to repeat this safely, add --request-id {order.request_id}")
             try:
                 with progress("Asking the backend"):
-                    done = use_case(parts, record, value, order)
+                    done = by_hand.carry_out(parts, intent)
             except MAYBE as error:
                 raise click.ClickException(
                     f"{error}\nIt may be on record already, and is finished then without you. To see, repeat it with "
@@ -213,32 +234,56 @@ _by_hand(
 
 @transactions.command("resolve")
 @transaction_argument
-@click.option("--happened/--did-not-happen", default=None, help="What you found at the backend, where it cannot tell.")
+@click.option("--happened", "found", flag_value="happened", help="You found at the backend that it happened.")
+@click.option("--did-not-happen", "found", flag_value="did not happen", help="You found that it did not.")
+@click.option(
+    "--give-up", "found", flag_value="give up", help="It did not happen and never will: VTEX reads it no more."
+)
+@click.option("--act", type=click.IntRange(0), metavar="N", help="The act you looked at, as show numbers it.")
+@click.option("--step", type=click.IntRange(1), metavar="N", help="Its step you looked at, where it has several.")
 @click.option("--reference", default="", metavar="ID", help="The backend's id of what happened; refunds may need it.")
 @actor_option
 @json_option
-def resolve_command(transaction: str, happened: bool | None, reference: str, actor: str, as_json: bool) -> None:
+def resolve_command(
+    transaction: str,
+    found: str | None,
+    act: int | None,
+    step: int | None,
+    reference: str,
+    actor: str,
+    as_json: bool,
+) -> None:
     """Finish what is unresolved.
 
     Without a decision the backend is asked once more, now instead of at the next sweep. What it cannot tell is parked:
-    look at the backend, with the evidence that `show` prints, and say whether it happened.
+    look at the backend, with the evidence that `show` prints, and say whether it happened. Your word is about the act
+    that you name, and is refused where another one is open by now. A reference is read at the backend first.
+
+    What did not happen is refused, or sent again where VTEX was promised it or the service wants it by itself. What
+    can never happen, such as a promised settlement whose hold is gone, is given up. To give up what was refused already
+    says that you have seen to it: it is told no more.
 
     \b
     Examples:
       giftbridge transactions resolve gb-2a1f...
-      giftbridge transactions resolve gb-2a1f... --happened --reference RDM-1234
-      giftbridge transactions resolve gb-2a1f... --did-not-happen
+      giftbridge transactions resolve gb-2a1f... --act 1 --happened --reference RDM-1234
+      giftbridge transactions resolve gb-2a1f... --act 1 --did-not-happen
+      giftbridge transactions resolve gb-2a1f... --act 1 --give-up
     """
-    if reference and not happened:
+    if reference and found != "happened":
         raise click.UsageError("--reference belongs to --happened")
+    if found is None and (act, step) != (None, None):
+        raise click.UsageError("--act and --step belong to --happened, --did-not-happen or --give-up")
     with opened() as parts:
         record = search.one(parts, transaction)
         try:
             with progress("Asking the backend"):
-                if happened is None:
+                if found is None:
                     record = by_hand.retry(parts, record, actor)
                 else:
-                    record = by_hand.decide(parts, record, happened=happened, reference=reference, actor=actor)
+                    give_up = found == "give up"
+                    decision = Decision(actor, found == "happened", reference, act, step, give_up=give_up)
+                    record = by_hand.decide(parts, record, decision)
         except MAYBE as error:
             note(f"See its evidence with: giftbridge transactions show {record.id}")
             raise click.ClickException(f"{error}\nStill unresolved.") from error

@@ -25,7 +25,7 @@ A step after a look counts as sent by nobody only where no attempt before may ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -76,6 +76,8 @@ PARKED_RETRY = timedelta(hours=1)
 
 # A backend's notes have a bounded size. What was settled before these is told as a sum.
 SETTLEMENTS_NOTED = 20
+# What the ledger wants by itself and was refused is tried again as seldom: a card comes back, if ever, in days.
+REFUSED_RETRY = timedelta(days=1)
 
 
 class _Abandoned(Exception):
@@ -121,10 +123,13 @@ class Attempt:
 
         Raises BackendUnavailable, OutcomeUnknown or Unresolved where it stays unresolved.
         """
+        decision = self._act.decision if self._act.decision and self._act.decision.step == self._act.open_step else None
         try:
+            if decision is not None and decision.give_up:
+                return self._give_up(decision)
             self._plan()
-            if self._act.decision is not None:
-                self._trust(self._act.decision)
+            if decision is not None:
+                self._trust(decision)
             if self._unwanted and not self._steps:
                 raise _Abandoned
             return self._run_steps(deadline)
@@ -169,14 +174,18 @@ class Attempt:
             self._steps[number:] = anew[number:]
 
     def _trust(self, decision: Decision) -> None:
-        """Take a person's word for the open step."""
+        """Take a person's word for the step that it is about.
+
+        Before anything is sent the word is gone from the disk: whoever comes next must ask, and not believe it again.
+        """
         self._nothing_sent = True
-        open_step = next(number for number, step in enumerate(self._steps) if step.receipt is None)
         if decision.happened:
-            receipt = Receipt(reference=decision.reference, data={"decided_by": decision.by})
-            self._steps[open_step] = replace(self._steps[open_step], receipt=receipt)
-        elif may_be_refused(self._act, self._steps):
+            data = decision.data | {"decided_by": decision.by}
+            self._done(self._act.open_step, Receipt(decision.reference, data=data))
+        elif self._act.asked_for and may_be_refused(self._act, self._steps):
             raise CardUnusable("a store admin found that it did not happen; send it again")
+        else:
+            self._write_progress()
 
     def _done(self, number: int, receipt: Receipt) -> None:
         """Note that a step happened; on disk, where another one follows."""
@@ -265,38 +274,8 @@ class Attempt:
 
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""
-        step = self._steps[number - 1]
-        return Step(
-            step.verb,
-            step.amount,
-            self._record.card_id,
-            step.reference,
-            hold_for=self._record.authorization_ttl,
-            memo=self._record.memo,
-            data=step.data,
-            key=step_key(self._act.oid, number),
-            earlier=tuple(done.receipt for done in self._steps[: number - 1] if done.receipt is not None),
-            origin=self._origin,
-            since=moment(self._record.date),
-            reserved=self._lease.standing.reserved - self._act.set_aside,
-        )
-
-    @property
-    def _origin(self) -> Origin:
-        act, settled = self._act, self._record.settled_before(self._act)
-        return Origin(
-            transaction_id=self._record.id,
-            request_id=self._record.request_id,
-            act=act.kind,
-            oid=act.oid,
-            act_amount=act.amount,
-            voided=act.voided,
-            refunded=act.refunded,
-            act_request_id=act.request_id,
-            reason=act.reason,
-            captured=sum(one.amount for one in settled),
-            settlements=tuple(Settlement(one.request_id, one.amount, one.date) for one in settled[-SETTLEMENTS_NOTED:]),
-        )
+        reserved = self._lease.standing.reserved - self._act.set_aside
+        return call(self._record, self._act, self._steps, number, reserved)
 
     # What became of the act.
 
@@ -344,9 +323,22 @@ class Attempt:
         if result.answer is not RecordAnswer.OK:
             raise _Overtaken(result.transaction)
 
+    def _give_up(self, decision: Decision) -> Transaction:
+        """Refuse what a person found that the backend never will do, though VTEX may have been promised it."""
+        act = self._act
+        if act.state is ActState.ACCEPTED:
+            log.error("promise broken", transaction=self._record.id, oid=act.oid, amount=act.amount, by=decision.by)
+        return self._write_refusal(CardUnusable(f"given up by hand ({decision.by}): the backend will not do it"))
+
     def _write_refusal(self, error: MapperError, *, abandoned: bool = False) -> Transaction:
         return self._storage.refuse(
-            self._record, self._act, self._lease, self._steps, error, abandoned=abandoned
+            self._record,
+            self._act,
+            self._lease,
+            self._steps,
+            error,
+            abandoned=abandoned,
+            retry=None if self._act.asked_for else REFUSED_RETRY,
         ).transaction
 
     def _park(self, error: MapperError) -> Transaction:
@@ -373,6 +365,42 @@ class Attempt:
             detail=str(error),
         )
         raise error
+
+
+def call(record: Transaction, act: ActRecord, steps: Sequence[PlannedStep], number: int, reserved: int = 0) -> Step:
+    """Return a step of an act as the mapper is given it; `reserved` is what the ledger keeps of the card for others."""
+    step = steps[number - 1]
+    return Step(
+        step.verb,
+        step.amount,
+        record.card_id,
+        step.reference,
+        hold_for=record.authorization_ttl,
+        memo=record.memo,
+        data=step.data,
+        key=step_key(act.oid, number),
+        earlier=tuple(done.receipt for done in steps[: number - 1] if done.receipt is not None),
+        origin=_origin(record, act),
+        since=moment(record.date),
+        reserved=reserved,
+    )
+
+
+def _origin(record: Transaction, act: ActRecord) -> Origin:
+    settled = record.settled_before(act)
+    return Origin(
+        transaction_id=record.id,
+        request_id=record.request_id,
+        act=act.kind,
+        oid=act.oid,
+        act_amount=act.amount,
+        voided=act.voided,
+        refunded=act.refunded,
+        act_request_id=act.request_id,
+        reason=act.reason,
+        captured=sum(one.amount for one in settled),
+        settlements=tuple(Settlement(one.request_id, one.amount, one.date) for one in settled[-SETTLEMENTS_NOTED:]),
+    )
 
 
 def _not_believed(refusal: Refused) -> OutcomeUnknown:

@@ -70,8 +70,7 @@ class CardService:
             return 0
         if Holds.LEDGER not in provider.mapper.supported_holds:
             return max(0, card.balance)
-        standing = self._storage.standing(provider.backend.account, card.id)
-        return max(0, card.balance - standing.reserved - standing.lagging)
+        return max(0, card.balance - self._storage.standing(provider.backend.account, card.id).reserved)
 
     def _counters(self, provider: Provider, query: Query) -> list[tuple[str, int]]:
         counters = [(f"provider:{provider.id}", self._misses_per_provider)]

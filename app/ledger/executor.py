@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
-from app.ledger.attempt import Attempt
+from app.ledger.attempt import Attempt, call
 from app.ledger.caller import Caller
 from app.ledger.errors import OtherBackend, Unresolved
 from app.ledger.storage.answers import Lease, LeaseAnswer
 from app.ledger.storage.storage import Storage, other_backend
-from app.ledger.transaction import ActState, Decision, Transaction
-from mappers.base import MapperError
+from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, planned, something_moved, wanted
+from mappers.base import Mapper, MapperError, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -65,7 +66,7 @@ class Executor:
             match result.answer:
                 case LeaseAnswer.LEASED:
                     lease = result.lease
-                case LeaseAnswer.NOTHING | LeaseAnswer.MISSING | LeaseAnswer.SEEN_TO:
+                case LeaseAnswer.NOTHING | LeaseAnswer.MISSING | LeaseAnswer.SEEN_TO | LeaseAnswer.ANOTHER:
                     pass  # somebody resolved it, or Redis has lost it: the transaction tells
                 case LeaseAnswer.HELD | LeaseAnswer.CARD_BUSY:
                     if not caller.may_wait:
@@ -82,9 +83,19 @@ class Executor:
     def decide(self, provider: Provider, record: Transaction, deadline: Deadline, decision: Decision) -> Transaction:
         """Go on with a parked act as a person found it: its open step happened, or certainly did not.
 
-        Raises Unresolved when nothing is parked or somebody is at it, and what `resolve` raises.
+        What it says of no act in particular is about the one that `record` shows. Raises Unresolved when nothing is
+        parked, when another act or step is open by now, when somebody is at it, or when it cannot be so; Conflict when
+        its reference is of something else; and what `resolve` raises.
         """
         provider.require_mapper()
+        act = record.unresolved_act
+        if act is not None:
+            if decision.act is None:
+                decision = replace(decision, act=act.number, step=act.open_step)
+            if decision.give_up and something_moved(act.steps):
+                raise Unresolved("a part of it happened: it can only be finished, not given up")
+            if decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
+                decision = _looked_up(provider.mapper, record, act, decision, deadline)
         caller = Caller.person(decision.by)
         result = self._storage.take_lease(
             record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision
@@ -112,3 +123,20 @@ class Executor:
         if deadline.passed():
             raise Unresolved("another attempt is still under way; repeat the request")
         self._sleep(min(seconds, deadline.remaining_seconds()))
+
+
+def _looked_up(mapper: Mapper, record: Transaction, act: ActRecord, decision: Decision, deadline: Deadline) -> Decision:
+    """Return the decision with what the backend shows under its reference, where it can be asked for that."""
+    steps = act.steps or planned(mapper.plan(wanted(act), record.view(act)))
+    step = call(record, act, steps, act.open_step)
+    if step.verb is Verb.LOOK:
+        raise Unresolved("the open step only reads the balance: nothing of it can have happened")
+    if not decision.reference:
+        if step.verb in mapper.needs_reference:
+            raise Unresolved("name what happened by the backend's own id: it cannot be given back without")
+        return decision
+    try:
+        receipt = mapper.look_up(step, decision.reference, deadline)
+    except Unsupported:
+        return decision
+    return replace(decision, reference=receipt.reference, data=dict(receipt.data))

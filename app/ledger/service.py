@@ -28,13 +28,17 @@ from app.ledger.transaction import (
     Reason,
     State,
     Transaction,
+    done_steps,
 )
-from mappers.base import ActKind, Cart, Customer, Memo
+from mappers.base import Act, ActKind, CardStatus, Cart, Conflict, Customer, MapperError, Memo
 from mappers.deadline import Deadline
 from mappers.money import InvalidAmount
 from providers.provider import Provider
 
 A = TypeVar("A", OpenAnswer, AppendAnswer)
+
+# To look at a card before a settlement is promised. What takes longer is not worth it: the settlement is made instead.
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,8 @@ class LedgerService:
                 raise _refusal(record.acts[record.opened_by])
             if record.state in KNOWN_TO_VTEX and record.acknowledged:
                 return record.id
+            if record.not_undone is not None:
+                raise Unresolved("an earlier authorization of this request came too late, and is not undone yet")
             # Abandoned meanwhile, or resolved while nobody waited: opening it again finds or renews it.
         raise Unresolved("the transaction is still being resolved; repeat the request")
 
@@ -144,7 +150,7 @@ class LedgerService:
         Raises AmountExceeded over the cap and whatever `authorize` may raise. Once it is on disk, it is finished
         whatever is raised here; with the policy `accept` that is when this returns.
         """
-        accept = provider.policy.settle == "accept"
+        accept = provider.policy.settle == "accept" and self._may_be_promised(provider, request, deadline)
         return self._change(provider, ActKind.CAPTURE, request, deadline, accept=accept)
 
     def cancel(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> Movement:
@@ -161,6 +167,8 @@ class LedgerService:
         Unresolved and what `settle` raises.
         """
         record = self._known(provider, address, deadline)
+        if decision.happened and decision.reference:
+            self._expect_unused(provider, record, decision.reference)
         return self._executor.decide(provider, record, deadline, decision)
 
     def transaction(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> TransactionView:
@@ -258,6 +266,36 @@ class LedgerService:
                 raise _refusal(act)
             return _movement(act)
         raise Unresolved("the transaction is still being resolved; repeat the request")
+
+    def _expect_unused(self, provider: Provider, record: Transaction, reference: str) -> None:
+        """Make sure that no step of the card has this receipt already: where the backend shows no keys, only we know.
+
+        A refund may be known by what it gave back. Raises Conflict.
+        """
+        act = record.unresolved_act
+        verb = act.steps[act.open_step - 1].verb if act and len(act.steps) >= act.open_step else None
+        of_card = self._storage.load_many(self._index.of_card(provider.id, record.card_id))
+        for other in [record, *of_card]:
+            for done in (step for one in other.acts for step in done_steps(one)):
+                if (done.verb, done.receipt.reference) == (verb, reference):
+                    raise Conflict(f"{reference} is what transaction {other.id} did already")
+
+    def _may_be_promised(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> bool:
+        """Tell whether the backend has no reason left to refuse a settlement.
+
+        Else it is made before it is answered: a card that cannot pay now may still do it, or refuse it in time.
+        """
+        provider.require_mapper()
+        record = self._storage.load(request.transaction_id)
+        if record is None or record.address != Address(provider.id, request.card_id, request.transaction_id):
+            return False
+        try:
+            if not provider.mapper.plan(Act(ActKind.CAPTURE, request.amount), record.view()):
+                return True
+            card = provider.mapper.get_card(request.card_id, deadline.sooner(LOOK_SECONDS))
+        except MapperError:
+            return False
+        return card.status is CardStatus.ACTIVE
 
     def _with_card(self, provider: Provider, write: Callable[[], Result[A]], busy: A, deadline: Deadline) -> Result[A]:
         """Return what `write` answers; while another transaction's step is under way on the card, help that first."""

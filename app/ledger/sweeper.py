@@ -23,7 +23,7 @@ from app.ledger.storage.history import Doubt, History
 from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
-from app.ledger.transaction import Operation, Reason, State, Transaction
+from app.ledger.transaction import ActState, Operation, Reason, State, Transaction
 from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -170,7 +170,11 @@ class Sweeper:
         """Look once at everything that is due, and return when that is done. Raises LedgerUnavailable."""
         done = Pass()
         turns = list(self._begin(self._clock.look()))
-        futures.wait(turns)
+        try:
+            futures.wait(turns)
+        except KeyboardInterrupt:
+            self._stopping.set()  # who gives up waits for the transactions at hand, not for all that is due
+            raise
         for turn in turns:
             done.counts += turn.result()
         return done
@@ -255,27 +259,30 @@ class Sweeper:
 
     def _end(self, provider: Provider, record: Transaction, endings: Endings, deadline: Deadline) -> str:
         """End what its time is over for; the pass's own time is compared, whatever Redis's clock says by now."""
-        if record.state is State.AUTHORIZED and (record.operation is Operation.DEBIT or not record.acknowledged):
+        if (reason := _why_voided(record)) is not None:
             provider.require_mapper()
             if any(doubt.concerns(record) for doubt in endings.doubts):
                 log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
                 self._index.postpone(record.id, DOUBT_DELAY)
                 return IN_DOUBT
-            reason = _why_voided(record)
+            amount = record.amount if reason is Reason.LATE else record.rest
+            before = record.refused_before(reason, amount)
             new = NewAct(
                 kind=ActKind.REVERSAL,
-                amount=record.rest,
+                amount=amount,
                 one_step_at_a_time=provider.mapper.one_step_at_a_time,
                 reason=reason,
                 number=len(record.acts),
+                again=before.oid if before else "",
                 due_by=endings.reading.now,
                 caller=CALLER,
             )
             result = self._storage.append(record.address, provider.backend, new)
             if result.lease is None:
                 return TOUCHED
-            self._resolve(provider, result.transaction, deadline, result.lease)
-            return str(reason)
+            resolved = self._resolve(provider, result.transaction, deadline, result.lease)
+            act = resolved.act_named(new.oid(record.id))
+            return "refused" if act is None or act.state is ActState.REFUSED else str(reason)
         return "forgotten" if self._storage.forget(record, due_by=endings.reading.now) else TOUCHED
 
     def _resolve(
@@ -284,7 +291,12 @@ class Sweeper:
         return self._executor.resolve(provider, record, deadline, CALLER, lease)
 
 
-def _why_voided(record: Transaction) -> Reason:
+def _why_voided(record: Transaction) -> Reason | None:
+    """Return why the ledger would give back now what is left, None where it would not."""
+    if record.not_undone is not None:
+        return Reason.LATE
+    if record.state is not State.AUTHORIZED or (record.operation is Operation.CREDIT and record.acknowledged):
+        return None
     if not record.acknowledged:
         return Reason.ABANDONED
     return Reason.REMAINDER if record.captured else Reason.EXPIRED

@@ -71,6 +71,10 @@ class Reason(StrEnum):
     ELSEWHERE = "elsewhere"  # somebody else did it at the backend, and it is only written down
 
 
+# The reasons of what VTEX or a person asked for; the others are the ledger's own.
+ASKED_FOR = (Reason.REQUEST, Reason.BY_HAND)
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step of an act as recorded: what to do and, once it happened, its receipt."""
@@ -84,13 +88,23 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person found about a parked act's open step; `reference` is the backend's id of what happened."""
+    """What a person found about a parked act's open step; `reference` is the backend's id of what happened.
+
+    `give_up`: it did not happen and never will, so the act is refused, even where VTEX was promised it.
+    `act` and `step` are the numbers of what it is about: it is believed of nothing else.
+    """
 
     by: str
     happened: bool
     reference: str = ""
+    act: int | None = None
+    step: int | None = None
+    give_up: bool = False
+    data: dict[str, str | int | bool | None] = field(default_factory=dict)  # what the backend showed under `reference`
 
     def __str__(self) -> str:
+        if self.give_up:
+            return "given up"
         return f"happened {self.reference}".strip() if self.happened else "did not happen"
 
 
@@ -115,6 +129,7 @@ class ActRecord:
     actor: str | None = None
     set_aside: int = 0  # money of the card that it keeps from others while it runs
     decision: Decision | None = None  # and not carried out yet
+    seen_to: bool = False  # a person knows that it was refused
 
     @property
     def unresolved(self) -> bool:
@@ -124,6 +139,16 @@ class ActRecord:
     def opens(self) -> bool:
         """Tell whether this act opens the transaction."""
         return self.kind in (ActKind.DEBIT, ActKind.CREDIT)
+
+    @property
+    def asked_for(self) -> bool:
+        """Tell whether VTEX or a person asked for it; else the ledger wants it by itself."""
+        return self.reason in ASKED_FOR
+
+    @property
+    def open_step(self) -> int:
+        """The number of its first step that is not known to have happened."""
+        return 1 + sum(step.receipt is not None for step in self.steps)
 
     @property
     def certain(self) -> bool:
@@ -195,6 +220,17 @@ class Transaction:
         reasons = {Reason.ABANDONED: State.ABANDONED, Reason.EXPIRED: State.EXPIRED}
         return State.CLOSED if self.captured else reasons.get(act.reason, State.CLOSED)
 
+    def refused_before(self, reason: Reason, amount: int) -> ActRecord | None:
+        """Return what the ledger wanted by itself for this reason and was refused, where it was just this."""
+        same = (act for act in self.acts if act.reason is reason and act.amount == amount)
+        return next((act for act in same if act.state is ActState.REFUSED), None)
+
+    @property
+    def not_undone(self) -> ActRecord | None:
+        """What would have undone an opening that succeeded too late, where it was refused."""
+        gone = self.state in (State.REFUSED, State.ABANDONED)
+        return self.refused_before(Reason.LATE, self.amount) if gone else None
+
     def act_named(self, oid: str) -> ActRecord | None:
         return next((act for act in self.acts if act.oid == oid), None)
 
@@ -202,17 +238,19 @@ class Transaction:
         """Return the acts of one kind that VTEX may be shown, oldest first."""
         return [act for act in self.acts[self.opened_by :] if act.kind is kind and act.certain]
 
-    def settled_before(self, act: ActRecord) -> list[ActRecord]:
-        """Return the settlements done before `act`, whether they needed a call or not."""
+    def settled_before(self, act: ActRecord | None) -> list[ActRecord]:
+        """Return the settlements done before `act`, or one to come, whether they needed a call or not."""
         return [
             other
             for other in self.acts[self.opened_by :]
-            if other.kind is ActKind.CAPTURE and other.state is ActState.DONE and other.number != act.number
+            if other.kind is ActKind.CAPTURE
+            and other.state is ActState.DONE
+            and (act is None or other.number != act.number)
         ]
 
-    def view(self, act: ActRecord) -> money.TransactionFacts:
-        """Return what a mapper may know when it plans `act`: the facts settled before it."""
-        before = [other for other in self.acts[self.opened_by :] if other.number != act.number]
+    def view(self, act: ActRecord | None = None) -> money.TransactionFacts:
+        """Return what a mapper may know when it plans `act`, or one to come: the facts settled before it."""
+        before = [other for other in self.acts[self.opened_by :] if act is None or other.number != act.number]
         counted = [other for other in before if other.state is ActState.DONE]
         return money.TransactionFacts(
             id=self.id,
@@ -253,10 +291,10 @@ MOVES_MONEY = (Verb.DEBIT, Verb.CREDIT, Verb.VOID, Verb.REFUND)
 
 
 def may_be_refused(act: ActRecord, steps: Sequence[PlannedStep]) -> bool:
-    """Tell whether a refusal of the next step may end the act.
+    """Tell whether a refusal of the next step may end the act: else a promise is broken, or it is left half done."""
+    return act.state is ActState.PENDING and not something_moved(steps)
 
-    Otherwise it would be left half done; or, where nobody asked for it, tried again without end.
-    """
-    asked_for = act.opens or act.reason in (Reason.REQUEST, Reason.BY_HAND)
-    moved = any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)
-    return act.state is ActState.PENDING and asked_for and not moved
+
+def something_moved(steps: Sequence[PlannedStep]) -> bool:
+    """Tell whether one of the steps that happened has moved the shopper's money."""
+    return any(step.receipt is not None and step.verb in MOVES_MONEY for step in steps)

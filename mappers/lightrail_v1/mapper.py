@@ -252,6 +252,15 @@ class LightrailV1(Mapper):
         refunds = self._client.transactions(card_id, deadline, transactionType=REFUND, limit=str(PAGE))
         return next((one for one in refunds or () if (one.parent, one.kind) == (drawdown, REFUND)), None)
 
+    def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
+        """Find a transaction among the card's latest."""
+        for posting in self._client.transactions(step.card_id, deadline, limit=str(PAGE)) or ():
+            nobody_elses = posting.key == step.key or not transactions.is_ours(posting)
+            fits = transactions.is_done(step, posting, self.currency) and posting.parent == step.reference
+            if posting.id == reference and fits and nobody_elses:
+                return transactions.receipt(posting)
+        raise Conflict(f"Among the card's latest is no {step.verb} {reference} of this amount that is nobody else's")
+
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:

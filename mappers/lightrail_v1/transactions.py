@@ -77,7 +77,7 @@ def entry(posting: Posting, card_id: str, found: Mapping[str, Posting]) -> State
     `found` is all of the card's transactions, by id. The origin of what others ended is that of what we began.
     """
     began = posting
-    while not _is_ours(began):
+    while not is_ours(began):
         if began.parent not in found:
             return None
         began = found[began.parent]
@@ -90,7 +90,7 @@ def entry(posting: Posting, card_id: str, found: Mapping[str, Posting]) -> State
     return StatementLine(key, verb, amount, card_id, receipt(posting), posting.created, origin, posting.parent)
 
 
-def _is_ours(posting: Posting) -> bool:
+def is_ours(posting: Posting) -> bool:
     """Tell whether we made it. What ends a transaction may have been given the metadata of that."""
     return OURS in posting.metadata and posting.key.startswith(KEY_PREFIX)
 

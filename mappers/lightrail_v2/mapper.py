@@ -37,7 +37,8 @@ from mappers.lightrail import KEY_TAKEN, LONGEST_CODE, Rejected, card_id, connec
 from mappers.lightrail_v2 import notes
 from mappers.lightrail_v2.cards import new_value, shows, translate
 from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client
-from mappers.lightrail_v2.statement import Statement, receipt_of
+from mappers.lightrail_v2.objects import Posting
+from mappers.lightrail_v2.statement import KEY_PREFIX, Statement, receipt_of
 from mappers.money import Currency
 from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, on_record, plan, taken_by
 
@@ -102,6 +103,7 @@ class LightrailV2(Mapper):
     repeatable = True
     # Reads come from a replica.
     read_lag_seconds = 2.0
+    longest_hold = LONGEST_HOLD_IN_DAYS
     Options = LightrailV2Options
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:
@@ -258,6 +260,24 @@ class LightrailV2(Mapper):
                 return found or self._in_chain(step.reference, "reverse", deadline)
         return self._under_key(step, KINDS[step.verb], deadline)
 
+    def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
+        """Read one transaction; what ends another one is found in the chain of that."""
+        another = Conflict(
+            f"Lightrail has no such {step.verb} of this card and amount that is nobody else's: {reference}"
+        )
+        if reference.startswith(KEY_PREFIX) and reference != step.key:
+            raise another
+        if step.reference:
+            kind = KINDS[step.verb] if step.verb in (Verb.CAPTURE, Verb.VOID) else "reverse"
+            chain = self._client.chain(step.reference, deadline)
+            posting = next((one for one in chain if (one.id, one.kind) == (reference, kind)), None)
+        else:
+            posting = self._client.transaction(reference, deadline)
+            posting = posting if posting and self._fits(step, KINDS[step.verb], posting) else None
+        if posting is None:
+            raise another
+        return receipt_of(posting)
+
     def _hold_ended(self, step: Step, deadline: Deadline) -> Receipt | None:
         """Return the receipt where the step's hold ended as the step, or the act it serves, wants."""
         ended = {posting.kind: receipt_of(posting) for posting in self._client.chain(step.reference, deadline)}
@@ -278,13 +298,17 @@ class LightrailV2(Mapper):
         posting = self._client.transaction(step.key, deadline)
         if posting is None:
             return None
+        if not self._fits(step, kind, posting):
+            raise Conflict("Lightrail has another transaction under this id")
+        return receipt_of(posting)
+
+    def _fits(self, step: Step, kind: str, posting: Posting) -> bool:
+        """Tell whether a transaction is what a step would have made."""
         sign = -1 if step.verb in (Verb.HOLD, Verb.DEBIT) else 1
         changes = [(change.value_id, change.amount) for change in posting.changes]
         same_kind = (posting.kind, posting.pending) == (kind, step.verb is Verb.HOLD)
         same_money = (posting.currency, changes) == (self.currency.code, [(step.card_id, sign * step.amount)])
-        if not same_kind or not same_money:
-            raise Conflict("Lightrail has another transaction under this id")
-        return receipt_of(posting)
+        return same_kind and same_money
 
 
 def _refusal(rejected: Rejected) -> Refused:

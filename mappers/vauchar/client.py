@@ -139,14 +139,15 @@ class Client:
         items, complete = self._list(_redemptions_path(card_id), "list redemptions", deadline, breaker=breaker)
         return Redemptions(tuple(redemption(item) for item in items), complete)
 
-    def has_redemption(self, card_id: str, redemption_id: str, deadline: Deadline) -> bool:
-        """Tell whether one redemption exists, without trusting the list."""
+    def redemption(self, card_id: str, redemption_id: str, deadline: Deadline) -> Redemption | None:
+        """Return one redemption, without trusting the list; None where there is none."""
         path = f"{_redemptions_path(card_id)}/{segment(redemption_id)}"
         answer = self._read(path, "get redemption", deadline, breaker=False)
         if answer.status == 404:
-            return False
+            return None
         _expect_success(answer, "get redemption")
-        return _text(_unwrapped(answer.body), "id") == redemption_id
+        found = redemption(_unwrapped(answer.body))
+        return found if found.id == redemption_id else None
 
     def redeem(self, card_id: str, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool) -> Answer:
         return self._write("POST", _redemptions_path(card_id), "redeem", deadline, body, breaker=breaker)

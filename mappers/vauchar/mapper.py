@@ -16,6 +16,7 @@ from mappers.base import (
     CardNotFound,
     CardStatus,
     CardUnusable,
+    Conflict,
     DoneStep,
     Holds,
     InsufficientFunds,
@@ -63,6 +64,7 @@ class Vauchar(Mapper):
     repeatable = False
     one_step_at_a_time = True
     read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
+    needs_reference = frozenset({Verb.DEBIT})
     Options = VaucharOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VaucharOptions) -> None:
@@ -203,6 +205,18 @@ class Vauchar(Mapper):
             more["spare"] = look.balance - step.reserved
         return replace(receipt, data={**receipt.data, **more})
 
+    def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
+        """Read one redemption; of a deletion, see that the redemption is gone."""
+        found = self._client.redemption(step.card_id, reference, deadline)
+        if step.verb is Verb.REFUND:
+            if found is not None or reference != step.reference:
+                raise Conflict(f"Vauchar did not delete the redemption {step.reference}")
+            return Receipt(reference, data={"deleted": reference})
+        seen = None if found is None else self._seen(found)
+        if seen is None or seen.amount != step.amount or seen.transaction_id not in ("", step.key):
+            raise Conflict(f"This card has no redemption {reference} of this amount that is nobody else's")
+        return Receipt(seen.id, data={"echoed": seen.transaction_id == step.key})
+
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
         if was_listed(step) and (done := self._ask_redeemed(step, deadline)):
             return done
@@ -276,7 +290,7 @@ class Vauchar(Mapper):
         now, listed, complete = self._look(step, deadline)
         if any(redemption.id == step.reference for redemption in listed):
             return None
-        if not complete and self._client.has_redemption(step.card_id, step.reference, deadline):
+        if not complete and self._client.redemption(step.card_id, step.reference, deadline):
             return None
         if before and not was_restored(step.amount, before, now):
             self._expect_at_rest(step, now, deadline)

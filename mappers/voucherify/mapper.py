@@ -82,6 +82,7 @@ class Voucherify(Mapper):
     repeatable = False
     one_step_at_a_time = True  # whether two calls that change one balance can overlap safely is undocumented
     read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
+    needs_reference = frozenset({Verb.DEBIT})
     Options = VoucherifyOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VoucherifyOptions) -> None:
@@ -180,6 +181,25 @@ class Voucherify(Mapper):
             raise Undecidable("Voucherify no longer has this voucher, nor its transactions", evidence) from error
         except TooMany as error:
             raise Undecidable(f"{error} since this could have happened", {"card": step.card_id}) from error
+
+    def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
+        """Find a redemption, a rollback or an addition among the card's transactions."""
+        amount = hundredths(step.amount, self.currency)
+        for movement in self._client.movements(step.card_id, lambda: deadline):
+            match movement.kind:
+                case Kind.REDEMPTION if step.verb is Verb.DEBIT and movement.redemption_id == reference:
+                    redemption = self._redemption(reference, deadline)
+                    note = notes.read(redemption.metadata.get(notes.REDEEMED))
+                    others = {movement.source_id, note.key if note else ""} - {"", step.key}
+                    if movement.amount == -amount and not others and not redemption.rolled_back:
+                        return redeemed(movement, self.currency)
+                case Kind.ROLLBACK if step.verb is Verb.REFUND and movement.rollback_id == reference:
+                    if (movement.amount, movement.redemption_id) == (amount, step.reference):
+                        return rolled_back(reference, step.reference)
+                case Kind.ADDITION if step.verb is not Verb.DEBIT and reference in (movement.id, movement.source_id):
+                    if movement.amount == amount and movement.source_id in ("", step.key):
+                        return added(movement.id, movement.balance, self.currency)
+        raise Conflict(f"This card has no {step.verb} {reference} of this amount that is nobody else's and stands")
 
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
         if receipt := self._redeemed(step, deadline, newest=PAGE_SIZE):

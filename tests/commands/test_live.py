@@ -183,7 +183,7 @@ def test_an_order_is_paid_and_repaired_after_registering(admin: Admin) -> None:
     assert admin.account.refund(*order, Decimal("10.00")).posted
     # The Hub swallows a refund equal to the sum of those before; the admin makes it.
     assert not admin.account.refund(*order, Decimal("10.00")).posted
-    refunded = admin.json("transactions", "refund", "v1-77", "--value", "10.00", "--actor", "ana")
+    refunded = admin.json("transactions", "refund", "--yes", "v1-77", "--value", "10.00", "--actor", "ana")
     assert refunded["transaction"]["refunded"] == 20
     assert [Decimal(one["value"]) for one in admin.account.moves(*order, "cancellations").body] == [10, 10]
     shown = admin.json("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")

@@ -52,7 +52,7 @@ def test_every_transaction_is_told_once_newest_first(installation: Installation,
 
 
 def test_the_few_that_stand_differently_are_found_among_them(installation: Installation, many: list[str]) -> None:
-    found = pages(installation, "--state", "refused", "--limit", "2")
+    found = pages(installation, "--state", "declined", "--limit", "2")
     assert found == [name for name in many if name in set(found)]
     assert len(found) == COUNT // 1000
 

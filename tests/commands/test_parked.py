@@ -66,19 +66,63 @@ def test_the_doctor_names_it(installation: Installation, parked: str) -> None:
     assert (check["ok"], parked in check["problem"]) == (False, True)
 
 
+def test_what_a_person_has_to_look_for_is_shown(installation: Installation, parked: str) -> None:
+    shown = installation.run("transactions", "show", parked).stdout
+    assert "whether step 2 (debit 60.00) happened" in shown
+    assert f"giftbridge transactions resolve {parked} --act 1 --step 2" in shown
+
+
 def test_a_person_who_saw_it_happen_finishes_it(installation: Installation, parked: str) -> None:
-    after = installation.json("transactions", "resolve", parked, "--happened", "--reference", "RDM-1", "--actor", "ana")
+    redemption = spent(installation, 60)
+    word = ("--act", "1", "--happened", "--reference", redemption, "--actor", "ana")
+    after = installation.json("transactions", "resolve", parked, *word)
     assert (after["state"], after["settled"], after["unresolved"]) == ("closed", Decimal("60.00"), None)
     story = installation.json("transactions", "show", parked)
-    assert story["acts"][-1]["references"] == ["RDM-1"]
+    assert story["acts"][-1]["references"] == [redemption]
     (decided,) = [event for event in story["events"] if event["what"] == "decided"]
-    assert (decided["by"], decided["detail"]) == ("ana", "happened RDM-1")
+    assert (decided["by"], decided["detail"]) == ("ana", f"happened {redemption}")
 
 
-def test_a_person_who_saw_that_it_did_not_happen_ends_it(installation: Installation, parked: str) -> None:
-    after = installation.json("transactions", "resolve", parked, "--did-not-happen")
+def spent(installation: Installation, value: int) -> str:
+    """Redeem at the backend as a shop would; return the redemption's id."""
+    return str(installation.vouchers.app.extensions["backend"].spend_elsewhere(CODE, Decimal(value)).id)
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        (["--happened", "--reference", "R"], "say which act"),
+        (["--happened", "--reference", "R", "--act", "0"], "act 0 is not open, act 1 is"),
+        (["--did-not-happen", "--act", "2"], "act 2 is not open, act 1 is"),
+        (["--give-up", "--act", "1", "--step", "1"], "step 1 is not open, step 2 is"),
+        (["--happened", "--act", "1"], "name what happened by the backend's own id"),
+        (["--happened", "--act", "1", "--reference", "nothing"], "no redemption nothing"),
+    ],
+)
+def test_a_word_about_anything_else_is_refused(
+    installation: Installation, parked: str, word: list[str], why: str
+) -> None:
+    refused = installation.run("transactions", "resolve", parked, *word)
+    assert (refused.exit_code, why in refused.stderr) == (1, True), refused.output
+    assert installation.parts.index.parked() == [parked]
+
+
+def test_a_redemption_of_another_amount_is_refused(installation: Installation, parked: str) -> None:
+    """A refund would delete it, and give the shopper what they paid elsewhere."""
+    word = ("--act", "1", "--happened", "--reference", spent(installation, 90))
+    assert installation.run("transactions", "resolve", parked, *word).exit_code == 1
+    assert installation.parts.index.parked() == [parked]
+
+
+@pytest.mark.parametrize("found", ["--did-not-happen", "--give-up"])
+def test_a_person_who_saw_that_it_did_not_happen_ends_it(installation: Installation, parked: str, found: str) -> None:
+    after = installation.json("transactions", "resolve", parked, "--act", "1", found)
     assert (after["state"], after["settled"], after["reserved"]) == (State.AUTHORIZED, 0, Decimal("60.00"))
     assert installation.parts.index.parked() == []
+
+
+def test_an_act_without_a_decision_is_wrong_usage(installation: Installation, parked: str) -> None:
+    assert installation.run("transactions", "resolve", parked, "--act", "1").exit_code == 2
 
 
 def test_a_reference_without_a_decision_is_wrong_usage(installation: Installation, parked: str) -> None:

@@ -64,7 +64,7 @@ def test_what_was_repaired_ends_with_0(installation: Installation) -> None:
     transaction = installation.pay()
     installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
     installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
-    installation.run("transactions", "settle", transaction)
+    installation.run("transactions", "settle", "--yes", transaction)
     installation.backend.faults.clear()
     assert [one["kind"] for one in lines(installation, "acme")] == ["unresolved"]
     assert [one["repaired"] for one in lines(installation, "acme", "--repair", exit_code=0)] == [True]
@@ -89,7 +89,7 @@ def test_what_others_did_is_told_with_what_it_means_and_what_mends_it(installati
     assert shown.exit_code == 1
     assert f"elsewhere, {transaction}: 60.00 BRL were taken from the card" in shown.stdout
     assert f"To mend it: if the order is to be paid, {settle}" in shown.stdout
-    installation.run(*settle.split()[1:])
+    installation.run(*settle.split()[1:], "--yes")
     assert lines(installation, "acme", exit_code=0) == []
 
 

@@ -81,6 +81,20 @@ def test_a_code_is_typed_unseen(terminal: StartTerminal) -> None:
     assert CODE not in asked.output
 
 
+@pytest.mark.parametrize(("answer", "settled"), [("y", 6000), ("n", 0)])
+def test_what_moves_money_is_shown_and_asked_first(
+    installation: Installation, terminal: StartTerminal, answer: str, settled: int
+) -> None:
+    transaction = installation.pay()
+    asked = terminal("transactions", "settle", transaction)
+    wait_for(lambda: "Do it? [y/N]: " in asked.read())
+    assert "Take 60.00 BRL of 60.00 BRL that are reserved" in asked.output
+    assert installation.record(transaction).captured == 0
+    asked.type(f"{answer}\n")
+    assert asked.end() == (0 if settled else 1)
+    assert installation.record(transaction).captured == settled
+
+
 def test_tables_are_colored_and_as_wide_as_the_terminal(installation: Installation, terminal: StartTerminal) -> None:
     installation.pay()
     shown = terminal("transactions", "list")

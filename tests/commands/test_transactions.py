@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_what_strangers_wrote_cannot_steer_the_terminal(installation: Installati
 
 def test_a_transaction_is_shown_with_all_that_was_done_and_its_history(installation: Installation) -> None:
     transaction = installation.pay("60.50", settled="40.50")
-    installation.run("transactions", "void", transaction, "--actor", "ana")
+    installation.run("transactions", "void", "--yes", transaction, "--actor", "ana")
     story = installation.json("transactions", "show", "order-1")
     assert values(story["transaction"]) == (Decimal("60.50"), 0, Decimal("40.50"), 20, 0)
     assert [(act["what"], act["amount"], act["state"], act["by"]) for act in story["acts"]] == [
@@ -150,7 +151,7 @@ def test_a_transaction_that_is_not_there_is_refused(installation: Installation) 
 
 def test_an_order_paid_with_two_cards_is_not_guessed_at(installation: Installation) -> None:
     both = [installation.pay(), installation.pay("5.00", code="LIGHT-ACTIVE-100")]
-    refused = installation.run("transactions", "refund", "order-1")
+    refused = installation.run("transactions", "refund", "--yes", "order-1")
     assert refused.exit_code == 1
     assert all(transaction in refused.stderr for transaction in both)
 
@@ -160,34 +161,83 @@ def test_an_order_paid_with_two_cards_is_not_guessed_at(installation: Installati
 
 def test_what_is_reserved_is_settled_by_hand(installation: Installation) -> None:
     transaction = installation.pay("60.00")
-    done = installation.json("transactions", "settle", transaction, "--value", "40.00", "--actor", "ana")
+    done = installation.json("transactions", "settle", "--yes", transaction, "--value", "40.00", "--actor", "ana")
     assert values(done["transaction"]) == (60, 20, 40, 0, 0)
     assert (done["act"]["what"], done["act"]["state"], done["act"]["by"]) == ("settlement", "done", "ana")
 
 
 def test_without_a_value_all_of_it_is_settled(installation: Installation) -> None:
-    done = installation.json("transactions", "settle", installation.pay("60.00"))
+    done = installation.json("transactions", "settle", "--yes", installation.pay("60.00"))
     assert values(done["transaction"]) == (60, 0, 60, 0, 0)
 
 
 def test_what_was_settled_is_refunded_by_hand(installation: Installation) -> None:
     transaction = installation.pay("60.00", settled="60.00")
     before = installation.at_the_backend()
-    done = installation.json("transactions", "refund", transaction, "--value", "19.90")
+    done = installation.json("transactions", "refund", "--yes", transaction, "--value", "19.90")
     assert values(done["transaction"]) == (60, 0, 60, 0, Decimal("19.90"))
     assert installation.at_the_backend() - before == 1990
 
 
 def test_a_second_refund_of_the_same_value_that_vtex_would_swallow_is_made(installation: Installation) -> None:
     transaction = installation.pay("60.00", settled="60.00")
-    for _ in range(2):
-        assert installation.run("transactions", "refund", transaction, "--value", "10").exit_code == 0
+    for again in ([], ["--again"]):
+        assert installation.run("transactions", "refund", "--yes", transaction, "--value", "10", *again).exit_code == 0
     assert installation.record(transaction).refunded == 2000
+
+
+@pytest.mark.parametrize("command", ["settle", "void", "refund", "cancel"])
+def test_the_same_typed_twice_is_done_once(installation: Installation, command: str) -> None:
+    transaction = installation.pay("60.00", settled="60.00" if command == "refund" else None)
+    typed = ("transactions", command, "--yes", transaction, "--value", "5")
+    assert installation.run(*typed, "--actor", "ana").exit_code == 0
+    before = installation.record(transaction)
+    refused = installation.run(*typed)
+    assert (refused.exit_code, installation.record(transaction)) == (1, before)
+    assert re.search(r"ana did the same at [\d:]+ UTC, under --request-id by-hand-[0-9a-f]{16}", refused.stderr)
+    assert installation.run(*typed[:-1], "6").exit_code == 0
+
+
+def test_the_same_is_done_again_an_hour_later(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    transaction = installation.pay("60.00")
+    typed = ("transactions", "void", "--yes", transaction, "--value", "5")
+    assert installation.run(*typed).exit_code == 0
+    monkeypatch.setattr("app.admin.transactions.by_hand.SAME_AGAIN", timedelta(seconds=-1))
+    assert installation.run(*typed).exit_code == 0
+
+
+def test_what_was_refused_is_no_reason_to_ask_for_more(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    installation.backend.app.extensions["backend"].by_code(CODE)["frozen"] = True
+    typed = ("transactions", "settle", "--yes", transaction, "--value", "5")
+    assert "frozen" in installation.run(*typed).stderr
+    installation.backend.app.extensions["backend"].by_code(CODE)["frozen"] = False
+    assert installation.run(*typed).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "settled", "effect"),
+    [
+        ("settle", None, "Take 30.00 BRL of 60.00 BRL that are reserved"),
+        ("void", None, "Give back 30.00 BRL of 60.00 BRL that are reserved"),
+        ("refund", "60.00", "Give back 30.00 BRL of 60.00 BRL that were settled"),
+        ("cancel", "40.00", "Give back 20.00 BRL that are reserved and 10.00 BRL that were settled"),
+    ],
+)
+def test_nothing_is_done_where_nobody_can_be_asked(
+    installation: Installation, command: str, settled: str | None, effect: str
+) -> None:
+    transaction = installation.pay("60.00", settled=settled)
+    before = installation.record(transaction)
+    refused = installation.run("transactions", command, transaction, "--value", "30", stdin="y\n")
+    assert (refused.exit_code, "add --yes" in refused.stderr) == (2, True)
+    assert f"{effect}: transaction {transaction} of order order-1, card value-" in refused.stderr
+    assert installation.record(transaction) == before
 
 
 def test_a_refund_waits_until_nothing_is_reserved(installation: Installation) -> None:
     transaction = installation.pay("60.00", settled="40.00")
-    refused = installation.run("transactions", "refund", transaction, "--value", "10.00")
+    refused = installation.run("transactions", "refund", "--yes", transaction, "--value", "10.00")
     assert refused.exit_code == 1
     assert "still reserved" in refused.stderr
     assert installation.record(transaction).voided == 0
@@ -195,14 +245,14 @@ def test_a_refund_waits_until_nothing_is_reserved(installation: Installation) ->
 
 def test_a_void_gives_back_only_what_is_reserved(installation: Installation) -> None:
     transaction = installation.pay("60.00", settled="40.00")
-    refused = installation.run("transactions", "void", transaction, "--value", "20.01")
+    refused = installation.run("transactions", "void", "--yes", transaction, "--value", "20.01")
     assert (refused.exit_code, "at most 20.00 BRL" in refused.stderr) == (1, True)
-    assert values(installation.json("transactions", "void", transaction)["transaction"]) == (60, 0, 40, 20, 0)
+    assert values(installation.json("transactions", "void", "--yes", transaction)["transaction"]) == (60, 0, 40, 20, 0)
 
 
 def test_a_cancellation_gives_back_both(installation: Installation) -> None:
     transaction = installation.pay("60.00", settled="40.00")
-    done = installation.json("transactions", "cancel", transaction, "--value", "50.00")
+    done = installation.json("transactions", "cancel", "--yes", transaction, "--value", "50.00")
     assert values(done["transaction"]) == (60, 0, 40, 20, 30)
 
 
@@ -210,7 +260,7 @@ def test_a_cancellation_gives_back_both(installation: Installation) -> None:
 def test_the_caps_hold_by_hand_too(installation: Installation, command: str) -> None:
     transaction = installation.pay("60.00", settled="60.00" if command == "refund" else None)
     before = installation.record(transaction)
-    refused = installation.run("transactions", command, transaction, "--value", "60.01")
+    refused = installation.run("transactions", command, "--yes", transaction, "--value", "60.01")
     assert (refused.exit_code, "at most 60.00 BRL" in refused.stderr) == (1, True)
     assert installation.record(transaction).acts == before.acts
 
@@ -220,32 +270,34 @@ def test_the_printed_request_id_repeats_an_act_without_moving_money_twice(
     installation: Installation, command: str
 ) -> None:
     transaction = installation.pay("60.00")
-    first = installation.run("transactions", command, transaction, "--value", "20.00")
+    first = installation.run("transactions", command, "--yes", transaction, "--value", "20.00")
     (request_id,) = re.findall(r"--request-id (by-hand-[0-9a-f]{16})", first.stderr)
     after = installation.at_the_backend(), installation.record(transaction).acts
     for value in (["--value", "20.00"], []):
-        again = installation.run("transactions", command, transaction, *value, "--request-id", request_id)
+        again = installation.run("transactions", command, "--yes", transaction, *value, "--request-id", request_id)
         assert again.exit_code == 0
     assert (installation.at_the_backend(), installation.record(transaction).acts) == after
 
 
 def test_a_request_id_with_another_value_is_a_conflict(installation: Installation) -> None:
     transaction = installation.pay("60.00")
-    installation.run("transactions", "settle", transaction, "--value", "20.00", "--request-id", "mine")
-    refused = installation.run("transactions", "settle", transaction, "--value", "30.00", "--request-id", "mine")
+    installation.run("transactions", "settle", "--yes", transaction, "--value", "20.00", "--request-id", "mine")
+    refused = installation.run(
+        "transactions", "settle", "--yes", transaction, "--value", "30.00", "--request-id", "mine"
+    )
     assert (refused.exit_code, "another value" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "NaN", "ten", "1e400000"])
 def test_a_value_that_is_none_is_wrong_usage(installation: Installation, value: str) -> None:
     transaction = installation.pay("60.00")
-    refused = installation.run("transactions", "settle", transaction, "--value", value)
+    refused = installation.run("transactions", "settle", "--yes", transaction, "--value", value)
     assert refused.exit_code in (1, 2)
     assert installation.record(transaction).captured == 0
 
 
 def test_the_user_of_the_machine_is_named_unless_another_is(installation: Installation) -> None:
-    done = installation.json("transactions", "settle", installation.pay())
+    done = installation.json("transactions", "settle", "--yes", installation.pay())
     assert done["act"]["by"]
 
 
@@ -253,11 +305,11 @@ def test_a_backend_that_is_down_leaves_the_act_on_record_and_says_how_to_repeat_
     transaction = installation.pay("60.00")
     installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
     installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
-    refused = installation.run("transactions", "settle", transaction, "--request-id", "mine")
+    refused = installation.run("transactions", "settle", "--yes", transaction, "--request-id", "mine")
     assert refused.exit_code == 1
     assert "--request-id mine" in refused.stderr
     installation.backend.faults.clear()
-    done = installation.json("transactions", "settle", transaction, "--request-id", "mine")
+    done = installation.json("transactions", "settle", "--yes", transaction, "--request-id", "mine")
     assert (done["act"]["state"], values(done["transaction"])) == ("done", (60, 0, 60, 0, 0))
 
 
@@ -269,7 +321,7 @@ def stuck(installation: Installation) -> str:
     transaction = installation.pay("60.00")
     installation.backend.faults.add("status_after", method="POST", path="capture", status=500, times=1)
     installation.backend.faults.add("status", method="GET", path="transactions", status=503, times=50)
-    assert installation.run("transactions", "settle", transaction, "--request-id", "lost").exit_code == 1
+    assert installation.run("transactions", "settle", "--yes", transaction, "--request-id", "lost").exit_code == 1
     installation.backend.faults.clear()
     assert installation.record(transaction).unresolved is not None
     return transaction

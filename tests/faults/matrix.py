@@ -91,9 +91,9 @@ BACKEND_FAULTS = (Fault.TIMEOUT, Fault.RESET, Fault.ERROR, Fault.LIMITED, Fault.
 SLOW = (Fault.REDIS_KILLED, Fault.REDIS_HANGS, Fault.TIMEOUT, Fault.SLOW_BODY)
 IN_A_CALL = (Point.BEFORE_SEND, Point.AFTER_COMMIT)
 
-# Vauchar gives back whole redemptions only: what is kept of one is redeemed again.
+# Vauchar gives back whole redemptions only: what is kept of one is redeemed before.
 _LOOK_AND_TAKE, _GIVE_ALL_BACK = (Verb.LOOK, Verb.DEBIT), (Verb.LOOK, Verb.REFUND)
-_VAUCHAR = {Operation.REFUND: _GIVE_ALL_BACK, Operation.REFUND_PART: (*_GIVE_ALL_BACK, *_LOOK_AND_TAKE)}
+_VAUCHAR = {Operation.REFUND: _GIVE_ALL_BACK, Operation.REFUND_PART: (*_LOOK_AND_TAKE, *_GIVE_ALL_BACK)}
 _ADDS_VALUE = {
     Operation.CREDIT: (Verb.CREDIT,),
     Operation.CANCEL_CREDIT: (Verb.DEBIT,),

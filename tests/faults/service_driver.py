@@ -173,10 +173,8 @@ def summarize(driver: ServiceDriver, operation: Operation, answer: Answer | None
             (cancellations, parts.ledger.cancellations),
         ):
             found += [major(entry.amount) for entry in read(provider, card, transaction_id, deadline)]
+    spendable = provider.currency.to_decimal(parts.cards.get(provider, card, deadline).balance)
     reserved = provider.currency.to_decimal(parts.storage.standing(provider.backend.account, card).reserved)
-    # As soon as the backend certainly shows what was just taken: the authorization of it waits for that.
-    balance = parts.cards.get(provider, card, deadline).card.balance
-    spendable = provider.currency.to_decimal(balance) - reserved
     on_card = {key: client.hgetall(key) for key in client.keys("gb:*:card:*")}
     spent = None
     if not unresolved and spendable > 0:

@@ -29,7 +29,7 @@ TASKS: dict[tuple[SweeperTask, Backend], tuple[tuple[Verb, ...], Money]] = {
     (SweeperTask.VOID_THE_REST, Backend.NATIVE): ((Verb.REFUND,), Money(START - PART)),
     (SweeperTask.VOID_THE_REST, Backend.LEDGER): ((), Money(START - PART, redeemed=PART)),
     (SweeperTask.VOID_THE_REST, Backend.UPFRONT): (
-        (*LOOK_AND_GIVE_BACK, Verb.LOOK, Verb.DEBIT),
+        (Verb.LOOK, Verb.DEBIT, *LOOK_AND_GIVE_BACK),
         Money(START - PART, redeemed=PART),
     ),
     (SweeperTask.VOID_THE_REST, Backend.V2_UPFRONT): ((Verb.REFUND,), Money(START - PART)),

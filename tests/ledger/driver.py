@@ -25,10 +25,13 @@ def change_within(system: System, seconds: float, transaction: str, value: str, 
     use_case(system.provider, change, system.deadline(seconds))
 
 
-def decide(system: System, transaction: str, *, happened: bool, reference: str = "") -> None:
+def decide(
+    system: System, transaction: str, *, happened: bool = False, reference: str = "", give_up: bool = False
+) -> None:
     """Let a person decide what became of a parked act."""
     address = system.record(transaction).address
-    system.ledger.decide(system.provider, address, system.deadline(), Decision("ana", happened, reference))
+    decision = Decision("ana", happened, reference, give_up=give_up)
+    system.ledger.decide(system.provider, address, system.deadline(), decision)
 
 
 def half_settled(system: System) -> str:

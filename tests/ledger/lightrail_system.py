@@ -76,8 +76,8 @@ class LightrailSystem(SandboxSystem):
         self._end(self._latest("PENDING_CREATE", "pending"), "void")
 
     def people_refund(self) -> None:
-        """Give back all that was captured last."""
-        self._end(self._latest("DRAWDOWN", "capture"), "refund" if self._is_v1 else "reverse")
+        """Give back all that was taken last."""
+        self._end(self._latest("DRAWDOWN", "capture", "debit"), "refund" if self._is_v1 else "reverse")
 
     def people_try_to_capture(self, key: str) -> bool:
         """Capture the hold that was made under a key, unless it ended; tell whether they did."""

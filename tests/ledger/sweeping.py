@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 
+from app.ledger import sweeper
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.sweeper import Sweeper
 from mappers.base import OutcomeUnknown, Receipt
@@ -59,7 +61,7 @@ class Hanging:
         self.count += 1
         self.asked.set()
         assert self.released.wait(PATIENCE_SECONDS)
-        raise OutcomeUnknown("no answer")
+        raise OutcomeUnknown("no answer", answered=True)
 
 
 def interrupted(system: System, request_id: str) -> str:
@@ -77,9 +79,21 @@ def is_settled(system: System, transaction: str) -> bool:
 
 
 @contextmanager
-def sweeping(system: System, *others: System, fleet: Fleet | None = None) -> Iterator[Sweeper]:
+def sweeping(
+    system: System, *others: System, fleet: Fleet | None = None, lead_passes: int = 1_000
+) -> Iterator[Sweeper]:
     """Sweep all the time, for the providers of these systems."""
-    running = Sweeper(
+    with mock.patch.object(sweeper, "LEAD_PASSES", lead_passes):
+        running = _sweeper(system, *others, fleet=fleet)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def _sweeper(system: System, *others: System, fleet: Fleet | None) -> Sweeper:
+    return Sweeper(
         system.storage,
         system.index,
         fleet or WatchedFleet(system.connection),
@@ -89,8 +103,3 @@ def sweeping(system: System, *others: System, fleet: Fleet | None = None) -> Ite
         interval_seconds=0.01,
         deadline_seconds=5,
     )
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()

@@ -47,7 +47,7 @@ def test_a_settled_credit_leaves_nothing_to_be_captured(make_system: MakeSystem)
         system.authorize("150.00", "order-2")
 
 
-def test_an_unacknowledged_credit_that_was_spent_is_parked(make_system: MakeSystem) -> None:
+def test_an_unacknowledged_credit_that_was_spent_is_refused_once(make_system: MakeSystem) -> None:
     system = make_system(Holds.NATIVE)
     system.mapper.faults = [lost_after]
     with system.cut_off(), pytest.raises(OutcomeUnknown):
@@ -56,4 +56,4 @@ def test_an_unacknowledged_credit_that_was_spent_is_parked(make_system: MakeSyst
     system.backend.balances[CARD] = 0
     for _ in range(3):
         system.sweep()
-    assert [act.state for act in system.only_record().acts] == [ActState.DONE, ActState.PARKED]
+    assert [act.state for act in system.only_record().acts] == [ActState.DONE, ActState.REFUSED]

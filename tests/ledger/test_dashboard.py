@@ -31,6 +31,12 @@ def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[
         yield system
 
 
+@pytest.fixture(params=["lightrail_v1", "lightrail_v2"])
+def upfront(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[LightrailSystem]:
+    with lightrail_system(make_system(Holds.UPFRONT), request.param) as system:
+        yield system
+
+
 def told_apart(system: LightrailSystem) -> set[str]:
     """The kinds of differences that are told of the ledger's own steps."""
     return {found.kind for found in differences(system.system) if found.key}
@@ -146,6 +152,16 @@ def test_a_payment_is_refunded_once_in_how_many_parts_ever(system: LightrailSyst
     assert system.lists(transaction) == (amounts(20), amounts(5, 15))
     assert system.balance() == 100
     assert told_apart(system) == set()
+
+
+def test_a_payment_taken_upfront_is_refunded_once(upfront: LightrailSystem) -> None:
+    transaction = upfront.authorize("20.00")
+    upfront.settle(transaction, "12.00", "settle-1")
+    upfront.people_refund()
+    upfront.cancel(transaction, "13.00", "cancel-1")
+    upfront.cancel(transaction, "7.00", "cancel-2")
+    assert upfront.balance() == 100
+    assert told_apart(upfront) == set()
 
 
 def test_a_refund_that_happened_before_people_gave_all_back_is_found(

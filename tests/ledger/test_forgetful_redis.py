@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -99,6 +100,20 @@ def test_a_redis_with_an_older_state_than_was_seen_is_doubted(some_redis: SomeRe
     client.hset("gb:history", "seen_at", before)
     (doubt,) = history.look()
     assert "older state" in doubt.reason
+
+
+def test_processes_that_look_at_the_same_time_do_not_doubt_each_other(some_redis: SomeRedis) -> None:
+    first, second = History(some_redis.connection), History(some_redis.connection)
+    first.look()
+    some_redis.now -= 1  # who asked for the time before may write it after
+    assert second.look() == first.look() == []
+
+
+def test_threads_that_look_at_the_same_time_do_not_doubt_each_other(system: System) -> None:
+    history = History(system.connection)
+    with ThreadPoolExecutor(8) as pool:
+        looks = [pool.submit(history.look) for _ in range(200)]
+    assert [look.result() for look in looks] == [[]] * 200
 
 
 def test_a_doubt_lasts_until_somebody_ends_it(some_redis: SomeRedis) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.ledger.errors import Unresolved
 from app.ledger.transaction import State
 from mappers.base import BackendUnavailable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step, Verb
 from mappers.vauchar.mapper import Vauchar
@@ -135,6 +136,42 @@ def test_an_overtaken_attempt_takes_nothing(system: System) -> None:
     transaction = system.authorize("40.00")
     assert system.backend.effects.total() == 1
     assert system.record(transaction).state is State.AUTHORIZED
+
+
+def test_an_overtaken_attempt_does_not_write_what_another_is_about_to_take(system: System) -> None:
+    """The other attempt was killed before it sent anything: nothing is authorized yet."""
+
+    def overtake_and_die() -> None:
+        system.mapper.on_look = None
+        system.mapper.faults = [dies]
+        system.lose_lease(system.only_record().id)
+        with pytest.raises(Killed):
+            system.authorize("40.00")
+
+    system.mapper.on_look = overtake_and_die
+    with pytest.raises(Unresolved):
+        authorize_within(system, 0.3, "40.00", "order-1")
+    assert system.only_record().state is State.PENDING
+    system.lose_lease(system.only_record().id)
+    system.authorize("40.00")
+    assert (system.backend.effects.total(), system.backend.spendable) == (1, 6_000)
+
+
+def test_it_is_not_taken_while_a_step_on_the_card_is_under_way(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, repeatable=False, one_step_at_a_time=True)
+    transaction = system.authorize("10.00", "order-1")
+    system.backend.expires = datetime.now(UTC) + SOON
+
+    def meanwhile(step: Step, run: Run) -> Receipt:
+        with pytest.raises(BackendUnavailable, match="kept changing"):
+            authorize_within(system, 0.2, "20.00", "order-2")
+        assert runs(system) == [Verb.DEBIT]
+        return run()
+
+    system.mapper.faults = [meanwhile]
+    system.settle(transaction, "10.00")
+    system.authorize("20.00", "order-2")
+    assert system.backend.spendable == 7_000
 
 
 def overtake(system: System) -> None:

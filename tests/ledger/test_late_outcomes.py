@@ -192,7 +192,7 @@ def test_a_person_closes_a_late_success_by_hand(non_idempotent: System) -> None:
     system = non_idempotent
     transaction = system.authorize("60.00")
     settle_too_late(system, transaction)
-    by_hand.decide(system.parts, system.record(transaction), happened=True, reference="", actor="ana")
+    by_hand.decide(system.parts, system.record(transaction), Decision("ana", True))
     assert system.index.parked() == []
 
 

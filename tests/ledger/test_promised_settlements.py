@@ -6,25 +6,15 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, State
-from mappers.base import (
-    CardUnusable,
-    Holds,
-    Receipt,
-    Step,
-)
-from tests.ledger.driver import (
-    change_within,
-    decide,
-)
-from tests.ledger.faults import (
-    Run,
-    refuses,
-    unavailable,
-)
-from tests.ledger.system import MakeSystem
+from mappers.base import BackendUnavailable, Card, CardUnusable, Holds, Receipt, Step
+from mappers.deadline import Deadline
+from tests.ledger.driver import change_within, decide, half_settled
+from tests.ledger.faults import Run, refuses, unavailable, undisturbed
+from tests.ledger.system import MakeSystem, System
 
 
 def test_a_promised_settlement_is_answered_at_once_and_done_by_the_sweeper(make_system: MakeSystem) -> None:
@@ -74,6 +64,96 @@ def test_a_promised_settlement_is_made_after_a_person_decides_that_it_did_not_ha
     decide(system, transaction, happened=False)
     assert system.settlements(transaction) == [Decimal(40)]
     assert system.backend.spendable == 6_000
+
+
+def without_its_hold(system: System) -> str:
+    """Promise a settlement whose hold somebody voids at the backend before it is made."""
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.backend.let_run_out(next(iter(system.backend.holds)))
+    system.sweep()
+    assert system.index.parked() == [transaction]
+    return transaction
+
+
+def test_a_promise_whose_hold_is_gone_is_given_up_loudly(make_system: MakeSystem) -> None:
+    """Nothing was taken, so nothing may be given back: to say that it happened would pay the shopper 40.00."""
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = without_its_hold(system)
+    with capture_logs() as logs:
+        decide(system, transaction, give_up=True)
+    record = system.record(transaction)
+    assert (record.acts[1].state, record.captured, record.rest) == (ActState.REFUSED, 0, 4_000)
+    assert system.settlements(transaction) == []
+    assert system.index.parked() == []
+    assert [(event["what"], event.get("by")) for event in system.storage.events(transaction)][-1] == (
+        "promise broken",
+        "ana",
+    )
+    (loud,) = [line for line in logs if line["log_level"] == "error"]
+    assert (loud["event"], loud["transaction"], loud["by"]) == ("promise broken", transaction, "ana")
+
+
+def test_a_promise_without_its_hold_that_is_sent_again_is_parked_again(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = without_its_hold(system)
+    with pytest.raises(Unresolved):
+        decide(system, transaction)
+    assert system.index.parked() == [transaction]
+
+
+def test_what_was_given_up_can_be_asked_for_again(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = without_its_hold(system)
+    decide(system, transaction, give_up=True)
+    system.settle(transaction, "40.00")
+    assert system.settlements(transaction) == [Decimal(40)]
+
+
+def test_what_happened_in_part_cannot_be_given_up(system: System) -> None:
+    transaction = half_settled(system)
+    system.mapper.faults = [undisturbed, refuses]
+    with pytest.raises(Unresolved):
+        system.cancel(transaction, "35.00")
+    with pytest.raises(Unresolved, match="a part of it happened"):
+        decide(system, transaction, give_up=True)
+    assert system.record(transaction).acts[2].state is ActState.PARKED
+
+
+def test_what_the_card_cannot_pay_now_is_not_promised(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("40.00")
+    system.backend.frozen = True
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.REFUSED
+    system.backend.frozen = False
+    system.settle(transaction, "40.00")
+    assert system.settlements(transaction) == [Decimal(40)]
+    assert system.backend.held == 4_000
+
+
+def test_what_was_promised_stays_so_however_the_card_is_later(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.backend.frozen = True
+    system.settle(transaction, "40.00")
+    assert system.settlements(transaction) == [Decimal(40)]
+
+
+def test_what_cannot_be_looked_at_is_made_before_it_is_answered(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("40.00")
+
+    def down(card_id: str, deadline: Deadline) -> Card:
+        raise BackendUnavailable("down")
+
+    monkeypatch.setattr(system.mapper, "get_card", down)
+    system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.DONE
 
 
 @pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.LEDGER])

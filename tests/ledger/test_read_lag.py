@@ -77,21 +77,13 @@ def spendable(system: System) -> int:
     return system.cards.get(system.provider, CARD, system.deadline()).balance
 
 
-def can_be_authorized(system: System, amount: int, request_id: str) -> bool:
+def can_be_authorized(system: System, amount: int, request_id: str, seconds: float = 0.2) -> bool:
     request = AuthorizationRequest(CARD, Operation.DEBIT, amount, request_id)
     try:
-        system.ledger.authorize(system.provider, request, system.deadline(0.2))
+        system.ledger.authorize(system.provider, request, system.deadline(seconds))
     except BackendUnavailable:
         return False
     return True
-
-
-def test_what_lags_is_not_shown_as_spendable(lagging: System, clock: MovedClock) -> None:
-    transaction = lagging.authorize("50.00")
-    lagging.settle(transaction, "10.00")
-    assert spendable(lagging) == 4_000
-    clock.go_on(timedelta(seconds=2))
-    assert spendable(lagging) == 5_000
 
 
 @pytest.mark.parametrize("pause", [timedelta(seconds=1), timedelta(seconds=0.5), timedelta(seconds=1.9)], ids=str)
@@ -104,21 +96,33 @@ def test_what_lags_does_not_add_up_while_settlements_go_on(
     for number in range(12):
         lagging.settle(transaction, "1.00", f"settle-{number}")
         taken.append(clock.now_milliseconds())
-        counted = 5_000 - spendable(lagging)
+        counted = lagging.standing.lagging
         since = [clock.now_milliseconds() - moment for moment in taken]
         assert 100 * sum(age < 2_000 for age in since) <= counted <= 100 * sum(age < 4_000 for age in since)
         clock.go_on(pause)
 
 
-def test_exactly_what_is_shown_can_be_authorized(lagging: System, clock: MovedClock) -> None:
+@pytest.mark.parametrize(("pause", "count", "most"), [(1, 8, 400), (0.5, 7, 700)])
+def test_what_a_search_shows_can_be_authorized_at_once_but_for_the_last_settlements(
+    lagging: System, clock: MovedClock, pause: float, count: int, most: int
+) -> None:
     transaction = lagging.authorize("50.00")
-    for number in range(8):
-        clock.go_on(timedelta(seconds=1))
+    for number in range(count):
+        clock.go_on(timedelta(seconds=pause))
         lagging.settle(transaction, "1.00", f"settle-{number}")
+    counted = lagging.standing.lagging
+    assert 0 < counted <= most
+    assert not can_be_authorized(lagging, spendable(lagging) - counted + 1, "order-2")
+    assert can_be_authorized(lagging, spendable(lagging) - counted, "order-3")
+
+
+def test_all_that_a_search_shows_can_be_authorized_once_the_lag_is_over(lagging: System, clock: MovedClock) -> None:
+    """In the same request: it reads the balance again until then."""
+    lagging.settle(lagging.authorize("50.00"), "10.00")
     shown = spendable(lagging)
-    assert shown >= 4_600
-    assert not can_be_authorized(lagging, shown + 1, "order-2")
-    assert can_be_authorized(lagging, shown, "order-3")
+    assert shown == 5_000
+    lagging.mapper.on_look = lambda: clock.go_on(timedelta(seconds=0.7))
+    assert can_be_authorized(lagging, shown, "order-2", seconds=5)
 
 
 def test_a_credit_is_not_taken_back_by_a_balance_that_lacks_a_settlement(lagging: System, clock: MovedClock) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.ledger.errors import AmountExceeded, LedgerUnavailable, TransactionNotFound
+from app.ledger.storage.history import History
 from app.ledger.transaction import State
 from mappers import whole_capture
 from mappers.base import (
@@ -26,6 +27,7 @@ from tests.ledger.faults import (
     lost_after,
     refuses,
 )
+from tests.ledger.reconciliation_driver import lose
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
 
@@ -233,6 +235,14 @@ def test_a_list_shows_what_was_paid_before_the_loss_beside_what_was_paid_since(
     for _ in range(2):
         assert set(system.ledger.transactions(system.provider, CARD, system.deadline())) == {lost, new}
     assert len(asked) == 1
+
+
+def test_after_a_failover_or_a_backup_a_list_is_asked_for_again(system: System) -> None:
+    transactions = {system.authorize("1.00", "order-1"), system.authorize("1.00", "order-2")}
+    assert set(system.ledger.transactions(system.provider, CARD, system.deadline())) == transactions
+    lose(system, next(iter(transactions)))
+    History(system.connection).doubt("a backup was restored")
+    assert set(system.ledger.transactions(system.provider, CARD, system.deadline())) == transactions
 
 
 def test_a_list_that_may_lack_something_is_not_answered(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

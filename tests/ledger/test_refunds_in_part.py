@@ -74,8 +74,8 @@ def test_a_shopper_who_pays_in_between_waits_and_is_not_declined(
 
     def pay(step: Step) -> None:
         if writes(vauchar) == ["POST"]:
-            with pytest.raises(BackendUnavailable, match="kept changing"):
-                authorize(vauchar.provider, other, System.deadline(0.2))
+            with pytest.raises(BackendUnavailable):
+                authorize(vauchar.provider, other, System.deadline(1))
 
     before_each(vauchar, pay, monkeypatch)
     vauchar.cancel(transaction, "10", "c1")

@@ -49,9 +49,9 @@ def test_a_balance_read_before_a_settlement_is_read_again(non_idempotent: System
     assert system.backend.spendable == 4_000
 
 
-def test_money_being_captured_is_not_counted_twice(non_idempotent: System) -> None:
+def test_money_being_captured_is_not_counted_twice(make_system: MakeSystem) -> None:
     """The backend has taken it and the ledger still reserves it: who asks now must wait, not be declined."""
-    system = non_idempotent
+    system = make_system(Holds.LEDGER)
     transaction = system.authorize("60.00", "order-1")
 
     def taken(step: Step, run: Run) -> Receipt:

@@ -22,7 +22,8 @@ POLICY_SECONDS = 30 * 24 * 3600
 
 def due_in_seconds(system: System, transaction: str) -> float:
     client = system.connection._client
-    (due,) = [score for key in client.scan_iter("gb:*:due") if (score := client.zscore(key, transaction))]
+    queues = [*client.scan_iter("gb:*:due"), *client.scan_iter("gb:*:over")]
+    (due,) = [score for key in queues if (score := client.zscore(key, transaction))]
     return float(due - system.connection.now_milliseconds()) / 1000
 
 

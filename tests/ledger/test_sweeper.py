@@ -89,6 +89,24 @@ def test_a_hanging_backend_holds_up_no_other(make_system: MakeSystem, monkeypatc
         hanging.released.set()
 
 
+def test_who_gives_up_waits_for_the_transaction_at_hand_only(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        interrupted(system, f"order-{number}")
+    hanging = Hanging(system, monkeypatch)
+    system.make_due()
+
+    def gives_up(_turns: object) -> None:
+        assert hanging.asked.wait(PATIENCE_SECONDS)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.ledger.sweeper.futures.wait", gives_up)
+    with pytest.raises(KeyboardInterrupt):
+        system.sweeper.sweep_once()
+    hanging.released.set()
+    system.sweeper.stop()
+    assert hanging.count == 1
+
+
 def test_a_provider_has_one_turn_at_a_time(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many passes begin while its backend hangs."""
     for number in range(3):
@@ -205,8 +223,9 @@ def test_who_lost_the_lead_begins_no_other_transaction(system: System, monkeypat
 
     monkeypatch.setattr(system.mapper, "ask", loses_the_lead)
     system.make_due()
-    with sweeping(system, fleet=fleet):
+    with sweeping(system, fleet=fleet) as running:
         assert looked.wait(PATIENCE_SECONDS)
+        until(lambda: all(turn.done() for turn in running._turns.values()))
     assert sum(is_settled(system, transaction) for transaction in transactions) == 1
 
 
@@ -228,9 +247,10 @@ def test_who_cannot_renew_the_lead_begins_nothing_that_may_outlast_it(
 
     monkeypatch.setattr(system.mapper, "ask", waits_until_it_may_be_over)
     system.make_due()
-    with sweeping(system, fleet=fleet) as running:
+    with sweeping(system, fleet=fleet, lead_passes=4) as running:
         until(lambda: any(is_settled(system, transaction) for transaction in transactions))
         assert not lead("sweeper", "another", timedelta(seconds=1))
+        until(lambda: all(turn.done() for turn in running._turns.values()))
     assert sum(is_settled(system, transaction) for transaction in transactions) == 1
 
 
@@ -286,14 +306,14 @@ def test_a_thread_sweeps_until_it_is_stopped(system: System) -> None:
     assert system.backend.spendable == 10_000
 
 
-def test_an_expiry_that_the_backend_refuses_is_parked(make_system: MakeSystem) -> None:
-    """The card is frozen when the time is over: another void, an act each time, would be refused as well."""
+def test_an_expiry_that_the_backend_refuses_is_one_act_however_often_it_is_tried(make_system: MakeSystem) -> None:
+    """The card is frozen when the time is over: an act each time would make the transaction grow without end."""
     system = make_system(Holds.NATIVE)
     transaction = system.authorize("40.00")
     system.backend.frozen = True
     for _ in range(3):
         system.sweep()
-    assert [act.state for act in system.record(transaction).acts] == [ActState.DONE, ActState.PARKED]
+    assert [act.state for act in system.record(transaction).acts] == [ActState.DONE, ActState.REFUSED]
 
 
 def test_the_sweeper_finishes_a_failed_settlement(system: System) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import accounts, acts, cards, comparisons, losses, repeats, sweeping
+from tests.mutations import accounts, acts, cards, comparisons, losses, repeats, sweeping, vendors
 
 MUTATIONS = [
     *acts.MUTATIONS,
@@ -12,4 +12,5 @@ MUTATIONS = [
     *sweeping.MUTATIONS,
     *losses.MUTATIONS,
     *comparisons.MUTATIONS,
+    *vendors.MUTATIONS,
 ]

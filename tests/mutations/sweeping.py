@@ -139,14 +139,7 @@ MUTATIONS = [
         LUA + "prelude.lua",
         "(on_card('lagging_before_until') > now and on_card('lagging_before') or 0)",
         "0",
-        READ_LAG + "exactly_what_is_shown_can_be_authorized",
-    ),
-    Mutation(
-        "what lags is not shown as spendable",
-        LEDGER + "cards.py",
-        "standing.reserved - standing.lagging",
-        "standing.reserved",
-        READ_LAG + "what_lags_is_not_shown_as_spendable",
+        READ_LAG + "what_a_search_shows_can_be_authorized_at_once_but_for_the_last_settlements",
     ),
     Mutation(
         "a credit is not taken back from what lags",

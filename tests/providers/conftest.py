@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ class PickyOptions:
 
 class Picky(Mapper):
     supported_holds = (Holds.NATIVE, Holds.LEDGER)
+    longest_hold = timedelta(days=89)
     Options = PickyOptions
 
     def find(self, query: Query, deadline: Deadline) -> list[Card]:

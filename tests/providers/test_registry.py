@@ -49,6 +49,11 @@ def test_what_the_policy_leaves_out_has_a_default(write: WriteFile, acme: str) -
     assert policy.authorization_ttl == policy.remainder_ttl == timedelta(days=30)
 
 
+@pytest.mark.parametrize("policy", ['authorization_ttl = "89d"', 'holds = "ledger"\nauthorization_ttl = "400d"'])
+def test_a_hold_may_last_as_long_as_the_one_who_holds_it_can(write: WriteFile, acme: str, policy: str) -> None:
+    Registry.load(write(acme.replace('holds = "native"', policy)))
+
+
 def test_a_policy_is_read(write: WriteFile, acme: str) -> None:
     file = write(acme + 'authorization_ttl = "12h"\nremainder_ttl = "45m"\nsettle = "accept"\n')
     policy = only(Registry.load(file)).policy
@@ -197,6 +202,11 @@ def test_a_branded_currency_brings_its_digits(write: WriteFile, acme: str) -> No
         ),
         ('holds = "native"', 'remainder_ttl = "30"', "[acme.policy] remainder_ttl: must be a whole number and a unit"),
         ('holds = "native"', "authorization_ttl = 30", "[acme.policy] authorization_ttl: must be text in quotes"),
+        (
+            'holds = "native"',
+            'authorization_ttl = "90d"',
+            "[acme.policy] authorization_ttl: cannot be longer than 89d: the backend itself gives a hold back then",
+        ),
         ('holds = "native"', "hold = 1", '[acme.policy] hold: unknown key: did you mean "holds"?'),
         (
             "https://gift.example.com/acme",

@@ -25,11 +25,11 @@ def outcomes(results: Sequence[Result]) -> Counter[str]:
 
 
 def spendable(target: Target, card: str) -> Decimal:
-    """What a shopper can spend, as soon as the backend certainly shows what was just taken."""
+    """What the service says that a shopper can spend."""
     parts, provider = target.service()
     try:
-        balance = parts.cards.get(provider, card, Deadline.after(5)).card.balance
-        return provider.currency.to_decimal(balance - parts.storage.standing(provider.backend.account, card).reserved)
+        minor = parts.cards.get(provider, card, Deadline.after(5)).balance
+        return provider.currency.to_decimal(minor)
     finally:
         parts.connection.close()
 

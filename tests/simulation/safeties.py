@@ -48,8 +48,8 @@ SAFETIES = (
         (
             Edit(
                 ATTEMPT,
-                "key=step_key(self._act.oid, number),",
-                "key=step_key(self._act.oid, number) + str(self._lease.attempt - 1 or ''),",
+                "key=step_key(act.oid, number),",
+                "key=step_key(act.oid, number) + str(record.attempt - 1 or ''),",
             ),
         ),
     ),

@@ -90,13 +90,22 @@ def test_thirty_two_shoppers_race_for_one_card(shop: Shop) -> None:
 
 def test_a_card_drained_elsewhere_between_authorization_and_settlement(service: Service) -> None:
     shop = service.shops["vouch"]
-    _, card = shop.new_card("100.00")
+    code, card = shop.new_card("100.00")
     transaction = shop.authorized(card, 60)
-    elsewhere = service.shops["upfront"].authorize(card, 70)
-    assert elsewhere.status_code == 200
+    shop.sandbox.app.extensions["backend"].spend_elsewhere(code, Decimal(70))
     declined = shop.settle(transaction, 60)
     assert (declined.status_code, declined.json()["error"]["code"]) == (422, "InsufficientFunds")
     assert shop.listed(transaction, "settlements") == []
+
+
+def test_money_held_for_one_provider_cannot_be_drained_by_another_on_its_account(service: Service) -> None:
+    shop, upfront = service.shops["vouch"], service.shops["upfront"]
+    _, card = shop.new_card("100.00")
+    transaction = shop.authorized(card, 60)
+    declined = upfront.authorize(card, 70)
+    assert (declined.status_code, declined.json()["error"]["code"]) == (422, "InsufficientFunds")
+    assert upfront.authorize(card, 40).status_code == 200
+    assert shop.settle(transaction, 60).status_code == 200
 
 
 def test_money_held_natively_cannot_be_drained_elsewhere(service: Service) -> None:

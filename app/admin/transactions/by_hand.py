@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Self
 
@@ -12,10 +13,15 @@ from app.admin.transactions.views import ActView, Summary, act_view, patience, p
 from app.ledger import names
 from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, LedgerError, TransactionNotFound
+from app.ledger.milliseconds import milliseconds, moment
 from app.ledger.service import ChangeRequest
-from app.ledger.transaction import KNOWN_TO_VTEX, ActState, Decision, Part, State, Transaction
+from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Decision, Part, Reason, State, Transaction
 from app.parts import Parts
-from mappers.base import ActKind
+from mappers.base import ActKind, Verb
+from mappers.money import Currency
+
+# The same by hand within this time may have been typed twice.
+SAME_AGAIN = timedelta(hours=1)
 
 
 class NotPossible(LedgerError):
@@ -24,14 +30,18 @@ class NotPossible(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a person wants done: `actor` is who, and the same `request_id` again moves nothing twice."""
+    """What a person wants done: `actor` is who, and the same `request_id` again moves nothing twice.
+
+    `again`: even though the same was done by hand a short while ago.
+    """
 
     actor: str
     request_id: str
+    again: bool = False
 
     @classmethod
-    def new(cls, actor: str, request_id: str | None = None) -> Self:
-        return cls(actor, request_id or f"by-hand-{secrets.token_hex(8)}")
+    def new(cls, actor: str, request_id: str | None = None, *, again: bool = False) -> Self:
+        return cls(actor, request_id or f"by-hand-{secrets.token_hex(8)}", again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +54,55 @@ class ByHandResult:
     transaction: Summary
 
 
-def settle(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
-    """Take `value` (major units; None: all) of what is reserved.
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What will be done, for a person to see first. `effect` says it; `came_before`: nothing new moves."""
 
-    Raises NotPossible, AmountExceeded, InvalidAmount and what LedgerService.settle raises; so do the others.
+    record: Transaction
+    kind: ActKind
+    amount: int
+    order: Order
+    only: Part | None
+    effect: str
+    came_before: bool
+
+
+def settle(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> Intent:
+    """Take `value` (major units; None: all) of what is reserved. Nothing is done before `carry_out`.
+
+    Raises NotPossible, AmountExceeded, InvalidAmount; so do the others.
     """
-    return _change(parts, record, ActKind.CAPTURE, value, order, _reserved)
+    return _intent(parts, record, ActKind.CAPTURE, value, order, _reserved)
 
 
-def cancel(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
+def cancel(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> Intent:
     """Give `value` (None: all) back: first what is reserved, then what was settled."""
-    return _change(parts, record, ActKind.REVERSAL, value, order, _not_given_back)
+    return _intent(parts, record, ActKind.REVERSAL, value, order, _not_given_back)
 
 
-def refund(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
+def refund(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> Intent:
     """Give back `value` (None: all) of what was settled; not while anything is reserved, as that would go first."""
-    return _change(parts, record, ActKind.REVERSAL, value, order, _refundable, Part.SETTLED)
+    return _intent(parts, record, ActKind.REVERSAL, value, order, _refundable, Part.SETTLED)
 
 
-def void(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> ByHandResult:
+def void(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> Intent:
     """Give back `value` (None: all) of what is reserved."""
-    return _change(parts, record, ActKind.REVERSAL, value, order, _reserved, Part.RESERVED)
+    return _intent(parts, record, ActKind.REVERSAL, value, order, _reserved, Part.RESERVED)
+
+
+def carry_out(parts: Parts, intent: Intent) -> ByHandResult:
+    """Do it. Raises what LedgerService.settle raises."""
+    record, order = intent.record, intent.order
+    provider = provider_named(parts, record.provider_id)
+    caller = Caller.person(order.actor)
+    request = ChangeRequest(record.card_id, record.id, intent.amount, order.request_id, only=intent.only, caller=caller)
+    change = parts.ledger.settle if intent.kind is ActKind.CAPTURE else parts.ledger.cancel
+    change(provider, request, patience(parts))
+    after = parts.storage.load(record.id)
+    act = after.act_named(names.act_id(record.id, intent.kind, order.request_id)) if after else None
+    if after is None or act is None:
+        raise TransactionNotFound("it is done, but Redis has just lost it: look at the backend")
+    return ByHandResult(order.request_id, order.actor, act_view(act, provider.currency), summary(after))
 
 
 def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
@@ -77,24 +115,49 @@ def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
     return parts.executor.resolve(provider, record, patience(parts), Caller.background(actor))
 
 
-def decide(parts: Parts, record: Transaction, *, happened: bool, reference: str, actor: str) -> Transaction:
+def decide(parts: Parts, record: Transaction, decision: Decision) -> Transaction:
     """Go on by a person's word where the backend cannot tell; return the transaction after it.
 
-    `reference` is the backend's own id of what happened: later refunds need it.
-    Raises NotPossible, and what LedgerService.decide raises.
+    It must name the act that the person looked at; of several steps, which one. To give up what was refused is to have
+    seen to it. For a success that came too late to
+    count it only says that somebody has seen to it. Raises NotPossible, and what LedgerService.decide raises.
     """
     provider = provider_named(parts, record.provider_id)
+    refused = _refused(record, decision) if decision.give_up else None
+    if refused is not None:
+        parts.storage.see_to(record, refused, Caller.person(decision.by))
+        return parts.storage.load(record.id) or record
     late = record.unresolved is None and record.id in parts.index.parked()
-    if not late:
-        _expect_unresolved(record)
-    if not late and (record.unresolved_act is None or record.unresolved_act.state is not ActState.PARKED):
+    decision = Decision(decision.by, happened=False) if late else _about_what_is_open(record, decision)
+    return parts.ledger.decide(provider, record.address, patience(parts), decision)
+
+
+def _refused(record: Transaction, decision: Decision) -> ActRecord | None:
+    """Return the refused settlement or cancellation that a decision names."""
+    named = (act for act in record.acts if act.number == decision.act and not act.opens)
+    return next((act for act in named if act.state is ActState.REFUSED), None)
+
+
+def _about_what_is_open(record: Transaction, decision: Decision) -> Decision:
+    act = record.unresolved_act
+    if act is None:
+        raise NotPossible("nothing of it is unresolved")
+    if act.state is not ActState.PARKED:
         raise NotPossible(
             "this is not left for a person yet: the backend is still to be asked, as resolve without a decision does"
         )
-    return parts.ledger.decide(provider, record.address, patience(parts), Decision(actor, happened, reference))
+    if decision.act is None:
+        raise NotPossible("say which act you looked at, as show numbers it: add --act")
+    if decision.act != act.number:
+        raise NotPossible(f"act {decision.act} is not open, act {act.number} is: look at it again")
+    if decision.step is None and sum(step.verb is not Verb.LOOK for step in act.steps) > 1:
+        raise NotPossible("the act has several steps: say which one you looked at, as show numbers it: add --step")
+    if decision.step not in (None, act.open_step):
+        raise NotPossible(f"step {decision.step} is not open, step {act.open_step} is: look at it again")
+    return replace(decision, step=act.open_step)
 
 
-def _change(
+def _intent(
     parts: Parts,
     record: Transaction,
     kind: ActKind,
@@ -102,28 +165,53 @@ def _change(
     order: Order,
     available: Callable[[Transaction], int],
     only: Part | None = None,
-) -> ByHandResult:
-    provider = provider_named(parts, record.provider_id)
-    oid = names.act_id(record.id, kind, order.request_id)
-    known = record.act_named(oid)
-    if known is not None and known.state is not ActState.REFUSED:
-        # It came before: whatever it has left of the caps, the ledger finds it again.
-        amount = known.amount if value is None else provider.currency.to_minor(value)
+) -> Intent:
+    currency = provider_named(parts, record.provider_id).currency
+    known = record.act_named(names.act_id(record.id, kind, order.request_id))
+    came_before = known is not None and known.state is not ActState.REFUSED
+    if known is not None and came_before:
+        # Whatever it has left of the caps, the ledger finds it again.
+        amount = known.amount if value is None else currency.to_minor(value)
     else:
         _expect_open(record)
         most = available(record)
-        amount = most if value is None else provider.currency.to_minor(value)
+        all_of_it = most if known is None else known.amount
+        amount = all_of_it if value is None else currency.to_minor(value)
         if amount > most:
-            raise AmountExceeded(f"at most {provider.currency.to_decimal(most)} {provider.currency.code}")
-    caller = Caller.person(order.actor)
-    request = ChangeRequest(record.card_id, record.id, amount, order.request_id, only=only, caller=caller)
-    change = parts.ledger.settle if kind is ActKind.CAPTURE else parts.ledger.cancel
-    change(provider, request, patience(parts))
-    after = parts.storage.load(record.id)
-    act = after.act_named(oid) if after else None
-    if after is None or act is None:
-        raise TransactionNotFound("it is done, but Redis has just lost it: look at the backend")
-    return ByHandResult(order.request_id, order.actor, act_view(act, provider.currency), summary(after))
+            raise AmountExceeded(f"at most {currency.to_decimal(most)} {currency.code}")
+        if not order.again:
+            _expect_first(parts, record, kind, amount)
+    effect = "It came before: nothing moves twice." if came_before else _effect(record, kind, amount, currency)
+    return Intent(record, kind, amount, order, only, effect, came_before)
+
+
+def _expect_first(parts: Parts, record: Transaction, kind: ActKind, amount: int) -> None:
+    """Turn away what looks like the same thing typed twice."""
+    since = parts.connection.now_milliseconds() - milliseconds(SAME_AGAIN)
+    for act in record.acts:
+        same = (act.kind, act.amount, act.reason) == (kind, amount, Reason.BY_HAND)
+        if same and act.state is not ActState.REFUSED and act.date >= since:
+            raise NotPossible(
+                f"{act.actor} did the same at {moment(act.date):%H:%M:%S} UTC, under --request-id {act.request_id}: to "
+                "do it once more, add --again"
+            )
+
+
+def _effect(record: Transaction, kind: ActKind, amount: int, currency: Currency) -> str:
+    def money(minor: int) -> str:
+        return f"{currency.to_decimal(minor)} {currency.code}"
+
+    voided = min(amount, record.rest)
+    if kind is ActKind.CAPTURE:
+        what = f"Take {money(amount)} of {money(record.rest)} that are reserved"
+    elif voided == 0:
+        what = f"Give back {money(amount)} of {money(record.captured - record.refunded)} that were settled"
+    elif voided == amount:
+        what = f"Give back {money(amount)} of {money(record.rest)} that are reserved"
+    else:
+        what = f"Give back {money(voided)} that are reserved and {money(amount - voided)} that were settled"
+    order = f" of order {record.memo.order_id}" if record.memo.order_id else ""
+    return f"{what}: transaction {record.id}{order}, card {record.card_id}."
 
 
 def _expect_open(record: Transaction) -> None:
@@ -146,6 +234,11 @@ def _reserved(record: Transaction) -> int:
 
 
 def _refundable(record: Transaction) -> int:
+    if record.rest and any(act.kind is ActKind.REVERSAL and act.state is ActState.REFUSED for act in record.acts):
+        raise NotPossible(
+            "a part of it is still reserved, VTEX's rule gives that back first, and the backend refused to: only "
+            "cancel without a value, which gives back all of it at once, may still work; see show"
+        )
     if record.rest:
         raise NotPossible(
             "a part of it is still reserved, and VTEX's rule gives that back first: void it before the refund, or "

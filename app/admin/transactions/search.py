@@ -31,7 +31,8 @@ class Filter(StrEnum):
     PENDING = State.PENDING
     AUTHORIZED = State.AUTHORIZED
     CLOSED = State.CLOSED
-    REFUSED = State.REFUSED
+    REFUSED = "refused"  # a settlement or cancellation was refused and is missing
+    DECLINED = "declined"  # its authorization was refused
     ABANDONED = State.ABANDONED
     EXPIRED = State.EXPIRED
 
@@ -142,6 +143,8 @@ def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
     """Return the ids an index knows, None where all transactions must be looked at."""
     if wanted.standing is Filter.PARKED:
         return parts.index.parked()
+    if wanted.standing is Filter.REFUSED:
+        return parts.index.refused()
     if wanted.name is not None:
         return _named(parts, wanted.name)
     if wanted.provider_id is not None and wanted.card_id is not None:
@@ -167,8 +170,10 @@ def _fits(record: Transaction, wanted: Wanted) -> bool:
     if wanted.provider_id not in (None, record.provider_id) or wanted.card_id not in (None, record.card_id):
         return False
     match wanted.standing:
-        case None | Filter.PARKED:
+        case None | Filter.PARKED | Filter.REFUSED:
             return True
+        case Filter.DECLINED:
+            return record.state is State.REFUSED
         case Filter.UNRESOLVED:
             return record.unresolved is not None
     return str(record.state) == str(wanted.standing)

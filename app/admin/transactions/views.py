@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from app.ledger.errors import TransactionNotFound
 from app.ledger.milliseconds import moment
-from app.ledger.transaction import ActRecord, Operation, State, Transaction, done_steps
+from app.ledger.transaction import ActRecord, ActState, Operation, State, Transaction, done_steps
 from app.parts import Parts
 from mappers.base import ActKind, Undecidable
 from mappers.deadline import Deadline
@@ -48,7 +48,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class ActView:
-    """One authorization, settlement or cancellation. `by` is who asked; `references` are the backend's own ids."""
+    """One authorization, settlement or cancellation. `by` is who asked; `references` are the backend's own ids.
+
+    `open_step` and `open_step_does` tell of a parked one what a person has to look for, `remedy` of a refused one what
+    can still be done; `seen_to`: somebody knows that it was refused.
+    """
 
     number: int
     what: str
@@ -64,6 +68,10 @@ class ActView:
     references: tuple[str, ...]
     error: str | None
     evidence: dict[str, str | int | bool | None]
+    open_step: int | None
+    open_step_does: str | None
+    seen_to: bool
+    remedy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +103,14 @@ def show(parts: Parts, record: Transaction) -> Story:
     """Return a transaction with its history, as Redis has it: no backend is asked. Raises LedgerUnavailable."""
     currency = record.backend.currency
     numbers = {act.oid: act.number for act in record.acts}
+    missing = record.id in parts.index.refused()
+    views = (replace(act_view(act, currency), remedy=remedy(record, act) if missing else None) for act in record.acts)
     return Story(
         transaction=summary(record),
         description=record.memo.description,
         holds=record.holds,
         expires=moment(record.expires_at) if record.expires_at and record.state is State.AUTHORIZED else None,
-        acts=tuple(act_view(act, currency) for act in record.acts),
+        acts=tuple(views),
         events=tuple(_event(row, numbers) for row in parts.storage.events(record.id)),
     )
 
@@ -130,6 +140,8 @@ def summary(record: Transaction) -> Summary:
 
 def act_view(act: ActRecord, currency: Currency) -> ActView:
     """Return one act, amounts in major units."""
+    parked = act.state is ActState.PARKED
+    open_step = act.steps[act.open_step - 1] if parked and len(act.steps) >= act.open_step else None
     return ActView(
         number=act.number,
         what=WORDS[act.kind],
@@ -145,7 +157,24 @@ def act_view(act: ActRecord, currency: Currency) -> ActView:
         references=tuple(step.receipt.reference for step in done_steps(act) if step.receipt.reference),
         error=str(act.error) if act.error else None,
         evidence=dict(act.error.evidence) if isinstance(act.error, Undecidable) else {},
+        open_step=act.open_step if parked else None,
+        open_step_does=f"{open_step.verb} {currency.to_decimal(open_step.amount)}" if open_step else None,
+        seen_to=act.seen_to,
+        remedy=None,
     )
+
+
+def remedy(record: Transaction, act: ActRecord) -> str | None:
+    """Return what can still be done about a settlement or cancellation that was refused."""
+    if act.state is not ActState.REFUSED or act.opens or act.seen_to:
+        return None
+    ended = f"When it never will: giftbridge transactions resolve {record.id} --act {act.number} --give-up"
+    if not act.asked_for:
+        return f"The service tries it again once a day. {ended}"
+    verb = "settle" if act.kind is ActKind.CAPTURE else "cancel"
+    again = f"giftbridge transactions {verb} {record.id} --request-id {act.request_id}"
+    whole = f" To give back all of it at once may work sooner: giftbridge transactions cancel {record.id}."
+    return f"When the card can do it: {again}.{'' if act.kind is ActKind.CAPTURE else whole} {ended}"
 
 
 def provider_named(parts: Parts, provider_id: str) -> Provider:

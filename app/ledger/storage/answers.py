@@ -38,6 +38,7 @@ class LeaseAnswer(StrEnum):
     MISSING = "missing"
     NOTHING = "nothing"
     SEEN_TO = "seen to"
+    ANOTHER = "another"
     HELD = "held"
     CARD_BUSY = "card busy"
     LEASED = "leased"

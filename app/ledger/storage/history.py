@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -11,7 +12,9 @@ from typing import cast
 import structlog
 from redis.client import Pipeline
 
+from app.ledger import names
 from app.ledger.milliseconds import milliseconds
+from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.transaction import Transaction
 from mappers.base import Holds, Verb
@@ -19,6 +22,12 @@ from mappers.base import Holds, Verb
 log = structlog.get_logger()
 
 HISTORY = "gb:history"
+
+# Other processes look, too: the moment that is written never goes back.
+_SEEN = """
+local seen_at = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0'))
+redis.call('HSET', KEYS[1], 'replids', ARGV[1], 'seen_at', string.format('%d', seen_at), 'stopped', '')
+"""
 DOUBTS = "gb:doubts"
 
 # A Redis that is started again this soon after it was last seen has its newest data: a backup is older.
@@ -50,9 +59,14 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
+        self._looking = threading.Lock()
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> list[Doubt]:
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
@@ -61,8 +75,7 @@ class History:
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
-        seen = ["replids", replids, "seen_at", str(now), "stopped", ""]
-        self._connection.call(lambda client: client.hset(HISTORY, items=seen))
+        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now)))
         self._seen_at = now
         return self.doubts()
 
@@ -94,6 +107,11 @@ class History:
         self._connection.pipeline(remove)
 
     def _add(self, doubt: Doubt) -> None:
+        def no_list_is_complete(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                pipeline.delete(keys.in_bucket(bucket, "complete"))
+
+        self._connection.pipeline(no_list_is_complete)
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
 
     def _doubted(self, before: dict[str, str], servers: Iterable[Server], now: int) -> str | None:

@@ -122,6 +122,10 @@ class Index:
         found = self._ask_all(lambda pipeline, key: pipeline.smembers(key), "parked")
         return sorted(transaction_id for rows in found for transaction_id in rows)
 
+    def refused(self) -> list[str]:
+        """Return the ids of transactions of which a settlement or cancellation was refused and is missing."""
+        return sorted(self._named("refused:"))
+
     def of_request(self, request_id: str) -> list[str]:
         """Return the ids of transactions that this request opened."""
         return self._named(keys.index_prefix("request", request_id))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from app.ledger import names
 from app.ledger.caller import Caller
-from app.ledger.transaction import Operation, Part, PlannedStep, Reason
+from app.ledger.transaction import ASKED_FOR, Operation, Part, PlannedStep, Reason
 from mappers.base import ActKind, Holds, Memo
 from providers.provider import Backend
 
@@ -51,9 +51,9 @@ class NewAct:
     """A settlement or cancellation to be added to a transaction. `amount` is in minor units.
 
     `request_id` names what VTEX or a person asked for. What the ledger does by itself has none: its `reason` and
-    `number`, that of the act it will be, name it. `done` are steps that happened already: nothing is sent for them.
-    `due_by`: only where the transaction was due by then. `after_attempt`: only where nobody has attempted anything
-    since that attempt, and nothing is unresolved.
+    `number`, that of the act it will be, name it; or it is `again` the refused one of this oid. `done` are steps that
+    happened already: nothing is sent for them. `due_by`: only where the transaction was due by then. `after_attempt`:
+    only where nobody has attempted anything since that attempt, and nothing is unresolved.
     """
 
     kind: ActKind
@@ -62,6 +62,7 @@ class NewAct:
     request_id: str = ""
     reason: Reason = Reason.REQUEST
     number: int = 0
+    again: str = ""
     accept: bool = False
     due_by: int | None = None
     only: Part | None = None
@@ -72,9 +73,9 @@ class NewAct:
     @property
     def asked_for(self) -> bool:
         """Tell whether VTEX or a person asked for it."""
-        return self.reason in (Reason.REQUEST, Reason.BY_HAND)
+        return self.reason in ASKED_FOR
 
     def oid(self, transaction_id: str) -> str:
         if self.asked_for:
             return names.act_id(transaction_id, self.kind, self.request_id)
-        return names.own_act_id(transaction_id, self.reason, self.number)
+        return self.again or names.own_act_id(transaction_id, self.reason, self.number)

@@ -24,15 +24,15 @@ def standing_of_card(account: str, card_id: str) -> str:
 
 def of_card(provider_id: str, card_id: str) -> str:
     """Return the key of the list of one provider's transactions of a card."""
-    return in_bucket(names.bucket_of_card(card_id), f"of:{_of_card(provider_id, card_id)}")
+    return in_bucket(names.bucket_of_card(card_id), f"of:{_list_of_card(provider_id, card_id)}")
 
 
 def completeness(provider_id: str, card_id: str) -> tuple[str, str]:
-    """Return the set of cards whose list is complete, and what stands for this one in it."""
-    return in_bucket(names.bucket_of_card(card_id), "complete"), _of_card(provider_id, card_id)
+    """Return the key of the lists that are complete, and what stands for this one in it."""
+    return in_bucket(names.bucket_of_card(card_id), "complete"), _list_of_card(provider_id, card_id)
 
 
-def _of_card(provider_id: str, card_id: str) -> str:
+def _list_of_card(provider_id: str, card_id: str) -> str:
     return names.digest("of", provider_id, card_id)
 
 

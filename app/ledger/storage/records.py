@@ -78,6 +78,7 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         nothing_sent=fields.get(own + "nothing_sent") == "1",
         actor=written.get("actor"),
         set_aside=int(fields.get(own + "set_aside", "0")),
+        seen_to=fields.get(own + "seen_to") == "1",
         decision=Decision(**json.loads(decision)) if (decision := fields.get(own + "decision")) else None,
     )
 

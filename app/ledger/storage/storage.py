@@ -168,9 +168,18 @@ class Storage:
             caller,
             one_step_at_a_time=one_step_at_a_time,
             unpark=decision is not None,
+            number=decision and decision.act,
+            step=decision and decision.step,
             decision=decision and dump_decision(decision),
             detail=decision and str(decision),
         )
+
+    def see_to(self, record: Transaction, act: ActRecord, caller: Caller) -> bool:
+        """Note that somebody has seen to a refused act; tell whether it is one."""
+        result = self._run(
+            LeaseAnswer, "lease", record.address, record.backend, caller, seen_to=act.number, oid=act.oid
+        )
+        return result.answer is LeaseAnswer.SEEN_TO
 
     def progress(
         self, record: Transaction, act: ActRecord, lease: Lease, steps: Sequence[PlannedStep]
@@ -239,10 +248,19 @@ class Storage:
         error: MapperError,
         *,
         abandoned: bool = False,
+        retry: timedelta | None = None,
     ) -> Result[RecordAnswer]:
-        """Write that an act certainly did not happen."""
+        """Write that an act certainly did not happen. `retry`: the sweeper tries it again after that."""
         return self._record(
-            "refused", record, act, lease, steps, error=dump_error(error), abandoned=abandoned, detail=str(error)
+            "refused",
+            record,
+            act,
+            lease,
+            steps,
+            error=dump_error(error),
+            abandoned=abandoned,
+            retry=None if retry is None else milliseconds(retry),
+            detail=str(error),
         )
 
     def park(

@@ -34,7 +34,9 @@ if first ~= '' then
     if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
   end
 end
-if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' then return answer('closed') end
+-- What would have undone an opening that came too late is tried again although the transaction is over.
+local own_again = act and arg.due_by
+if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' and not own_again then return answer('closed') end
 
 local reserved = number('amount') - number('captured') - number('voided')
 local voided, refunded = 0, 0
@@ -59,6 +61,8 @@ if act and not something_happened(act) then
 end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
 local nothing_sent = get(act_field(new, 'overtaken')) == '' and '1' or ''
+-- Whoever asks for it again wants to be told again.
+if act and arg.by_caller then set(act_field(act, 'seen_to'), '') end
 begin(new, arg.accept and 'accepted' or 'pending', voided, refunded)
 if arg.steps then set(act_field(new, 'steps'), arg.steps, act_field(new, 'steps_done'), arg.steps_done) end
 if arg.kind == 'reversal' then set_aside(new, arg.kind, voided, refunded) end

@@ -8,4 +8,5 @@ if get('state') == 'authorized' and get('operation') == 'Debit' then return answ
 redis.call('DEL', transaction, events)
 for _, queue in ipairs({due, over, all, of_card}) do redis.call('ZREM', queue, arg.id) end
 for _, row in ipairs(arg.index) do redis.call('ZREM', index, row) end
+redis.call('ZREM', index, refused_row)
 return answer('forgotten')

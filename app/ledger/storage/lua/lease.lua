@@ -1,14 +1,24 @@
 -- Takes the lease of the first unresolved act, where nobody has it.
 --
--- Arguments: one_step_at_a_time, by, correlation; of a person who decides about a parked act also unpark, decision
---   (JSON) and detail.
--- Answers: missing | nothing (is unresolved, or to be decided) | seen to (a late success was noted by a person) |
---   held (by another attempt) | card busy | leased (with a lease).
+-- Arguments: one_step_at_a_time, by, correlation; of a person who decides about a parked act also unpark, number and
+--   step (of the act that the person saw, without them: a late success), decision (JSON) and detail; of one who has
+--   seen to a refused act, seen_to (its number) and oid.
+-- Answers: missing | nothing (is unresolved, or to be decided) | seen to (a late success or a refusal was noted) |
+--   another (act, or another step of it, is open than the person saw) | held (by another attempt) | card busy |
+--   leased (with a lease).
 if get('state') == '' then return answer('missing') end
+if arg.seen_to then
+  local refused = arg.seen_to
+  if get(act_field(refused, 'state')) ~= 'refused' then return answer('nothing') end
+  set(act_field(refused, 'seen_to'), '1')
+  still_refused()
+  note('seen to')
+  return answer('seen to')
+end
 local first = get('unresolved')
 if first == '' then
   -- A success that came too late to count has nothing unresolved: a person only says that it was seen to.
-  if arg.unpark and redis.call('SREM', parked, arg.id) == 1 then
+  if arg.unpark and not arg.number and redis.call('SREM', parked, arg.id) == 1 then
     set('late', '')
     note('seen to')
     return answer('seen to')
@@ -19,6 +29,9 @@ if number('lease_until') > now then return answer('held') end
 local act = tonumber(first)
 local is_parked = get(act_field(act, 'state')) == 'parked'
 if arg.unpark and not is_parked then return answer('nothing') end
+if arg.unpark and (arg.number ~= act or arg.step ~= number(act_field(act, 'steps_done')) + 1) then
+  return answer('another')
+end
 local kind = cjson.decode(get('a' .. act)).kind
 local refunded = number(act_field(act, 'refunded'))
 if arg.unpark or not is_parked then

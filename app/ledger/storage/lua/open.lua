@@ -5,10 +5,14 @@
 -- Answers: found | conflict (another amount) | card busy | opened (with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
-if state ~= '' and not (state == 'abandoned' and get('unresolved') == '') then
+-- What was abandoned is opened again once nothing of it is left to be undone.
+if state ~= '' and not (state == 'abandoned' and get('unresolved') == '' and number('retry_at') == 0) then
   if get('acknowledged') == '' and state ~= 'pending' then
     set('acknowledged', '1')
+    -- Nobody wants it undone any more.
+    if state == 'authorized' and get('unresolved') == '' then set('retry_at', 0) end
     arm()
+    still_refused()
   end
   return answer('found')
 end

@@ -104,10 +104,11 @@ local function free_card()
   if redis.call('HGET', card, 'busy') == transaction then redis.call('HDEL', card, 'busy') end
 end
 
--- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then.
+-- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then. Should it
+-- die, the next one comes then, however long the last failure was to be waited for.
 local function take_lease()
   add(transaction, 'attempt', 1)
-  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease)
+  set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease, 'retry_at', 0)
 end
 
 -- Puts the transaction into the due queue for the next moment somebody must look at it; where it is over, beside it.
@@ -115,6 +116,9 @@ local function arm()
   local first, state, at = get('unresolved'), get('state'), nil
   if first ~= '' then
     at = math.max(number('lease_until'), number('retry_at'))
+  elseif number('retry_at') > 0 then
+    -- What the ledger wanted by itself was refused.
+    at = number('retry_at')
   elseif state == 'authorized' and get('acknowledged') == '' then
     at = now + arg.abandon_after
   elseif state == 'authorized' and get('operation') == 'Debit' then
@@ -136,6 +140,41 @@ local function something_happened(act)
     if step.verb ~= 'look' and step.receipt ~= cjson.null then return true end
   end
   return false
+end
+
+-- Whether a settlement or cancellation was refused that is still missing: none like it was done since, and nobody has
+-- seen to it. What the ledger wants by itself is missing while it is to be tried again.
+local function misses_a_refused_one()
+  local done = {}
+  for act = number('acts') - 1, 0, -1 do
+    local state = get(act_field(act, 'state'))
+    if state == 'done' or state == 'refused' and get(act_field(act, 'seen_to')) == '' then
+      local wanted = cjson.decode(get('a' .. act))
+      local by_itself = wanted.reason ~= 'request' and wanted.reason ~= 'by hand'
+      if state == 'done' then
+        done[wanted.kind] = math.max(done[wanted.kind] or 0, wanted.amount)
+      elseif wanted.kind ~= 'debit' and wanted.kind ~= 'credit' and (done[wanted.kind] or 0) < wanted.amount
+        and (not by_itself or number('retry_at') > 0) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local refused_row = 'refused:' .. arg.id
+
+-- Keeps a transaction that misses a refused act where it is found by that.
+local function index_refused()
+  if misses_a_refused_one() then
+    redis.call('ZADD', index, 0, refused_row)
+  else
+    redis.call('ZREM', index, refused_row)
+  end
+end
+
+local function still_refused()
+  if redis.call('ZSCORE', index, refused_row) then index_refused() end
 end
 
 -- Adds an unresolved act. Its amounts count against the caps from here on.

@@ -6,7 +6,7 @@
 --   upfront (the money is to be taken at once, not held): epoch and balance as for done, one_step_at_a_time;
 --   done: epoch and balance (read for a reservation), wanted, closed_as, authorization_ttl, remainder_ttl, read_lag,
 --     undo and undo_oid (the act that undoes an opening which was refused before);
---   refused: error (JSON), abandoned; parked: error, retry, nothing_sent;
+--   refused: error (JSON), abandoned, retry (of what the ledger wants by itself); parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
 --     left), nothing_sent.
 -- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
@@ -32,8 +32,9 @@ end
 
 if arg.outcome == 'progress' then
   if not unresolved(state) then return answer('stale') end
+  local news = arg.steps_done > number(act_field(act, 'steps_done')) and 'step done' or 'going on'
   keep_steps()
-  note('step done')
+  note(news)
   return answer(mine and 'ok' or 'stale')
 end
 
@@ -79,6 +80,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
       return answer('late')
     end
     set(act_field(act, 'state'), 'done')
+    if get('unresolved') == '' then set('retry_at', 0) end
     note('late')
     count(kind, amount, voided, refunded, 1)
     convert(kind, amount, voided, refunded)
@@ -93,6 +95,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
       set('state', 'closed')
     end
     arm()
+    still_refused()
     return answer('late')
   end
 
@@ -114,6 +117,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     end
   end
   move_on()
+  still_refused()
   note('done')
   return answer('ok')
 end
@@ -131,7 +135,12 @@ if arg.outcome == 'refused' then
     set('state', 'authorized')
   end
   move_on()
-  note(arg.abandoned and 'abandoned' or 'refused')
+  if arg.retry then
+    set('retry_at', now + arg.retry)
+    arm()
+  end
+  index_refused()
+  note(arg.abandoned and 'abandoned' or state == 'accepted' and 'promise broken' or 'refused')
 elseif arg.outcome == 'parked' then
   set('lease_until', 0, 'in_flight_until', 0, 'retry_at', now + arg.retry)
   set(act_field(act, 'state'), 'parked', act_field(act, 'error'), arg.error,

@@ -1,0 +1,150 @@
+"""A person's word about a parked act: believed once, about one step of one act, and carried out whatever dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.ledger.errors import Unresolved
+from app.ledger.storage import keys
+from app.ledger.transaction import ActState, Decision
+from mappers.base import Holds, OutcomeUnknown, Receipt, Step, Verb
+from tests.ledger.driver import change_within, decide, half_settled, runs
+from tests.ledger.faults import Killed, Run, dies, error_after, lost_before
+from tests.ledger.system import MakeSystem, System
+from tests.ledger.test_stated_times import LEASE_SECONDS, due_in_seconds, stated
+
+
+def does_it_and_dies(step: Step, run: Run) -> Receipt:
+    """The backend does it; the process is killed before it hears of that."""
+    run()
+    raise Killed
+
+
+@pytest.fixture
+def promised(make_system: MakeSystem) -> tuple[System, str]:
+    """A promised settlement that the backend, which would redeem twice when told twice, cannot tell about."""
+    system = make_system(Holds.LEDGER, settle="accept", repeatable=False, one_step_at_a_time=True, tells=False)
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.mapper.faults = [lost_before]
+    system.sweep()
+    system.lose_lease(transaction)
+    system.sweep()
+    assert system.record(transaction).acts[1].state is ActState.PARKED
+    system.mapper.tells = True
+    return system, transaction
+
+
+@pytest.fixture
+def parked_void(make_system: MakeSystem) -> tuple[System, str]:
+    """A cancellation by a void and a refund, parked at its void, which happened."""
+    system = make_system(Holds.NATIVE, repeatable=False, tells=False)
+    transaction = half_settled(system)
+    system.mapper.faults = [error_after]
+    with pytest.raises(OutcomeUnknown):
+        system.cancel(transaction, "35.00")
+    with pytest.raises(Unresolved):
+        system.cancellations(transaction)
+    assert system.record(transaction).acts[2].state is ActState.PARKED
+    system.mapper.tells = True
+    system.backend.calls.clear()
+    return system, transaction
+
+
+def test_that_it_did_not_happen_is_believed_once(promised: tuple[System, str]) -> None:
+    """The process dies after the backend did it: whoever comes next asks, as no word is left about that."""
+    system, transaction = promised
+    system.mapper.faults = [does_it_and_dies]
+    with pytest.raises(Killed):
+        decide(system, transaction, happened=False)
+    system.lose_lease(transaction)
+    system.sweep()
+    assert system.record(transaction).acts[1].state is ActState.DONE
+    assert (system.backend.effects.total(), system.backend.spendable) == (1, 6_000)
+
+
+def test_that_it_happened_is_on_disk_before_the_next_step_is_sent(parked_void: tuple[System, str]) -> None:
+    """Else whoever comes next believes it again, and takes it that nothing was sent after it."""
+    system, transaction = parked_void
+    system.mapper.faults = [does_it_and_dies]
+    with pytest.raises(Killed):
+        decide(system, transaction, happened=True)
+    system.lose_lease(transaction)
+    system.sweep()
+    assert system.record(transaction).acts[2].state is ActState.DONE
+    assert runs(system) == [Verb.REFUND]
+    assert system.backend.spendable == 10_000 - 4_000 + 35_00
+
+
+def test_a_word_about_one_step_is_not_taken_for_the_next(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person decides about the void and dies; an attempt that slept notes the void; the refund is not yet made."""
+    system = make_system(Holds.NATIVE)
+    transaction = half_settled(system)
+
+    def decided_meanwhile(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.mapper.tells = False
+        with pytest.raises(Unresolved):
+            system.cancellations(transaction)
+        with monkeypatch.context() as cut:
+            cut.setattr(system.storage, "progress", dying)
+            with pytest.raises(Killed):
+                decide(system, transaction, happened=True)
+        system.mapper.tells = True
+        return run()
+
+    system.mapper.faults = [decided_meanwhile]
+    with pytest.raises(Unresolved):
+        change_within(system, 0.5, transaction, "35.00", "cancel", "cancel-1")
+    system.lose_lease(transaction)
+    system.sweep()
+    assert system.record(transaction).acts[2].state is ActState.DONE
+    assert runs(system) == [Verb.VOID, Verb.REFUND]
+    assert system.backend.spendable == 10_000 - 4_000 + 35_00
+
+
+def dying(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_a_killed_decision_is_due_when_its_lease_is_over(promised: tuple[System, str]) -> None:
+    system, transaction = promised
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        decide(system, transaction, happened=False)
+    assert due_in_seconds(system, transaction) == stated(LEASE_SECONDS)
+
+
+def test_a_word_about_an_act_that_somebody_else_decided_is_not_taken_for_the_next(make_system: MakeSystem) -> None:
+    """Two people look at one settlement. The first one decides; meanwhile the next settlement is parked."""
+    system = make_system(Holds.LEDGER, repeatable=False, tells=False)
+    transaction = system.authorize("60.00")
+    settle_without_a_trace(system, transaction, "s1")
+    seen = system.record(transaction)
+    decide(system, transaction, happened=True, reference="R1")
+    settle_without_a_trace(system, transaction, "s2")
+    with pytest.raises(Unresolved, match="another"):
+        system.parts.executor.decide(system.provider, seen, system.deadline(), Decision("ben", True, "R1"))
+    assert system.record(transaction).acts[2].state is ActState.PARKED
+
+
+def settle_without_a_trace(system: System, transaction: str, request_id: str) -> None:
+    system.mapper.faults = [error_after]
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "20.00", request_id)
+    with pytest.raises(Unresolved):
+        system.settle(transaction, "20.00", request_id)
+
+
+def test_a_word_about_an_act_is_not_taken_for_a_late_success(system: System) -> None:
+    """What came too late to count is not seen to by a word that was meant for something else."""
+    transaction = system.authorize("40.00")
+    key = str(keys.of_transaction(transaction))
+    system.connection.call(lambda client: client.hset(key, "late", "1"))
+    system.connection.call(lambda client: client.sadd(f"{key.partition(':tx:')[0]}:parked", transaction))
+    record = system.record(transaction)
+    with pytest.raises(Unresolved, match="nothing to decide"):
+        system.parts.executor.decide(system.provider, record, system.deadline(), Decision("ana", True, act=1, step=1))
+    assert system.index.parked() == [transaction]
