@@ -18,4 +18,6 @@ SURVIVORS = {
     "append.lua: if [arg.by_caller -> true] then set('acknowledged', '1') end": (
         "what the ledger gives back by itself ends the transaction, and nobody asks then whether it was acknowledged"
     ),
+    "attempt.py: if [self._unwanted -> False]:": "it would look at the card, and then send nothing all the same",
+    "attempt.py: look = self._steps[number - 2] if [number > 1 -> True] else None": "no plan ends with a look",
 }
