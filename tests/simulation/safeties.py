@@ -22,14 +22,14 @@ class Safety:
     """`kind` names a kind of backend that needs it. Without `edits`, the harness itself takes it away.
 
     `bounded`: whether the backend keeps its bounds meanwhile. `first_seed`: where the tests begin to look; the README
-    says how long it takes from seed 0.
+    says how long it takes from seed 0. None: no schedule is expected to miss it; the explorer does.
     """
 
     name: str
     kind: str
     edits: tuple[Edit, ...] = ()
     bounded: bool = True
-    first_seed: int = 0
+    first_seed: int | None = 0
 
 
 _FENCE = Edit(
@@ -41,7 +41,7 @@ _FENCE = Edit(
 _REFUSAL = Edit(ATTEMPT, "            if certain:\n", "            if True:\n")
 
 SAFETIES = (
-    Safety("the intent is on disk before anything is sent", "v1", first_seed=40),
+    Safety("the intent is on disk before anything is sent", "v1", first_seed=20),
     Safety(
         "every repeat has the same key",
         "v1",
@@ -68,6 +68,7 @@ SAFETIES = (
         "an attempt that may send is not taken for one that did not",
         "vauchar",
         (Edit(LEASE, "set(act_field(act, 'nothing_sent'), '')", ""),),
+        first_seed=220,
     ),
     Safety(
         "no trace of it counts only when nothing is on its way",
@@ -79,25 +80,26 @@ SAFETIES = (
                 "answer_with_lease('leased', 0, nothing_sent)",
             ),
         ),
+        first_seed=20,
     ),
     Safety(
         "a refusal counts only when nothing is on its way",
         "v1",
         (_REFUSAL,),
-        first_seed=1_800,
+        first_seed=None,
     ),
     Safety(
         "a 409 is looked up, and counts only when nothing is on its way",
         "v2",
         (_REFUSAL, Edit("mappers/lightrail_v2/mapper.py", "if rejected.status == 409:", "if False:")),
-        first_seed=110,
+        first_seed=50,
     ),
-    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=260),
+    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=355),
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
         (_FENCE, Edit(LEASE, "if number('lease_until') > now then return answer('held') end", "")),
-        first_seed=440,
+        first_seed=355,
     ),
     Safety(
         "what succeeds after it was refused is undone",
@@ -110,7 +112,6 @@ SAFETIES = (
             ),
         ),
         bounded=False,
-        first_seed=80,
     ),
     Safety(
         "the caps are checked where the act is written",
@@ -121,7 +122,7 @@ SAFETIES = (
         "a reservation is made in the epoch its balance was read in",
         "vauchar",
         (Edit(RECORD, "if on_card('epoch') ~= arg.epoch then return answer('moved') end", ""),),
-        first_seed=830,
+        first_seed=380,
     ),
     Safety(
         "steps on a card that is judged by its balance do not overlap",
@@ -133,7 +134,7 @@ SAFETIES = (
                 "do return false end",
             ),
         ),
-        first_seed=380,
+        first_seed=365,
     ),
     Safety(
         "what a refund puts back for a moment is set aside",
