@@ -270,15 +270,18 @@ class LedgerService:
     def _expect_unused(self, provider: Provider, record: Transaction, reference: str) -> None:
         """Make sure that no step of the card has this receipt already: where the backend shows no keys, only we know.
 
-        A refund may be known by what it gave back. Raises Conflict.
+        The card's other transactions may be of any provider on the account, and in any state. A refund may be known by
+        what it gave back. Raises Conflict.
         """
         act = record.unresolved_act
         verb = act.steps[act.open_step - 1].verb if act and len(act.steps) >= act.open_step else None
-        of_card = self._storage.load_many(self._index.of_card(provider.id, record.card_id))
-        for other in [record, *of_card]:
-            for done in (step for one in other.acts for step in done_steps(one)):
-                if (done.verb, done.receipt.reference) == (verb, reference):
-                    raise Conflict(f"{reference} is what transaction {other.id} did already")
+        for ids in self._index.every_of_card(record.card_id):
+            for other in self._storage.load_many(ids):
+                if other.backend.account != provider.backend.account:
+                    continue
+                for done in (step for one in other.acts for step in done_steps(one)):
+                    if (done.verb, done.receipt.reference) == (verb, reference):
+                        raise Conflict(f"{reference} is what transaction {other.id} did already")
 
     def _may_be_promised(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> bool:
         """Tell whether the backend has no reason left to refuse a settlement.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from app.ledger.errors import Unresolved
-from app.ledger.transaction import ActState
+from app.ledger.service import AuthorizationRequest, ChangeRequest
+from app.ledger.transaction import ActState, Operation
 from mappers.base import Conflict, MapperError
 from tests.ledger.sandbox_system import SandboxSystem
+from tests.money import minor
 
 KINDS = ("vauchar", "vauchar_without_ids", "voucherify")
 
@@ -81,6 +84,16 @@ def test_what_a_step_of_another_order_did_is_refused(system: SandboxSystem, park
     request = type(request)(system.card.id, request.operation, request.amount, request.request_id)
     other = system.system.ledger.authorize(system.provider, request, system.system.deadline(10))
     system.settle(other, "20", "s1")
+    expect_refused(system, parked, redemptions(system)[-1])
+
+
+def test_what_a_step_of_another_provider_on_the_account_did_is_refused(system: SandboxSystem, parked: str) -> None:
+    other = replace(system.provider, id="beside", account=system.provider.backend.account)
+    deadline = system.system.deadline(10)
+    request = AuthorizationRequest(system.card.id, Operation.DEBIT, minor("20"), "order-2")
+    transaction = system.system.ledger.authorize(other, request, deadline)
+    change = ChangeRequest(system.card.id, transaction, minor("20"), "s1")
+    system.system.ledger.settle(other, change, deadline)
     expect_refused(system, parked, redemptions(system)[-1])
 
 

@@ -94,12 +94,12 @@ SAFETIES = (
         (_REFUSAL, Edit("mappers/lightrail_v2/mapper.py", "if rejected.status == 409:", "if False:")),
         first_seed=50,
     ),
-    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=355),
+    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=1_130),
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
         (_FENCE, Edit(LEASE, "if number('lease_until') > now then return answer('held') end", "")),
-        first_seed=355,
+        first_seed=760,
     ),
     Safety(
         "what succeeds after it was refused is undone",

@@ -211,6 +211,16 @@ class Index:
                 yield self._addresses(rows)
                 last = rows[-1]
 
+    def every_of_card(self, card_id: str) -> Iterator[list[str]]:
+        """Yield the ids of all transactions of a card, whatever their provider and state, in lists of bounded length.
+
+        Reads a whole bucket: for what people ask, not for shoppers.
+        """
+        bucket, last = names.bucket_of_card(card_id), Row(0, "")
+        while rows := self._after(bucket, last):
+            yield [address.id for address in self._addresses(rows) if address.card_id == card_id]
+            last = rows[-1]
+
     def known(self, transaction_ids: Iterable[str]) -> set[str]:
         """Return those of the ids that Redis has a transaction of, in one round trip."""
         asked = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
