@@ -338,8 +338,8 @@ MUTATIONS = [
     Mutation(
         "nothing is parked while it may still show",
         LEDGER + "attempt.py",
-        "            if not self._lease.silence_is_final:\n                return self._leave(error)\n",
-        "",
+        "            if not self._lease.silence_is_final or (self._sent",
+        "            if (self._sent",
         PARKED + "an_act_is_not_parked_while_its_result_may_still_show",
     ),
     Mutation(
