@@ -98,6 +98,25 @@ def test_what_was_touched_is_not_ended_by_a_clock_that_jumps_in_the_middle_of_a_
     assert system.record(transaction).rest == 3_000
 
 
+def test_what_vtex_came_back_for_is_not_abandoned_by_a_clock_that_jumps_in_the_middle_of_a_pass(
+    system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = unacknowledged(system, "40.00", "order-1")
+    system.make_due()
+    load = system.storage.load
+
+    def then_repeated(transaction_id: str) -> Any:
+        record = load(transaction_id)
+        monkeypatch.undo()
+        system.authorize("40.00", "order-1")
+        connection.ahead = timedelta(days=401)
+        return record
+
+    monkeypatch.setattr(system.storage, "load", then_repeated)
+    assert system.sweeper.sweep_once().counts == {"touched meanwhile": 1}
+    assert system.record(transaction).rest == 4_000
+
+
 def test_what_was_touched_is_not_forgotten_by_a_clock_that_jumps_in_the_middle_of_a_pass(
     system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

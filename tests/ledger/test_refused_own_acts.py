@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, Reason, State
 from mappers.base import Act, ActKind, CardUnusable, Holds, OutcomeUnknown, Receipt, Step, TransactionFacts, Verb
@@ -143,7 +144,9 @@ def test_a_late_success_of_a_refused_own_act_ends_it(make_system: MakeSystem) ->
     def overtaken(step: Step, run: Run) -> Receipt:
         system.lose_lease(transaction)
         system.mapper.faults = [refuses]
-        system.sweep()
+        record, deadline = system.record(transaction), system.deadline()
+        system.parts.executor.resolve(system.provider, record, deadline, Caller.background("another sweeper"))
+        assert system.record(transaction).acts[-1].state is ActState.REFUSED
         return run()
 
     system.mapper.faults = [overtaken]

@@ -100,11 +100,11 @@ MUTATIONS = [
         CLOCK + "what_cannot_be_ended_takes_nobody_elses_place",
     ),
     Mutation(
-        "what was touched is not ended by a clock that jumps in the middle of a pass",
+        "what VTEX came back for is not abandoned by a clock that jumps in the middle of a pass",
         LUA + "append.lua",
         "tonumber(score) > arg.due_by",
         "tonumber(score) > now",
-        CLOCK + "what_was_touched_is_not_ended_by_a_clock_that_jumps_in_the_middle_of_a_pass",
+        CLOCK + "what_vtex_came_back_for_is_not_abandoned_by_a_clock_that_jumps_in_the_middle_of_a_pass",
     ),
     Mutation(
         "what was touched is not forgotten by a clock that jumps in the middle of a pass",
