@@ -238,11 +238,17 @@ class System:
         return held and not self._stays(record)
 
     def _stays(self, record: Transaction) -> bool:
-        """Tell whether a hazard may keep the ledger from giving back what it would."""
+        """Tell whether something may keep the ledger from giving back what it would.
+
+        Without a hazard that is only what was added to a card and is spent elsewhere, or a card that is suspended.
+        """
         refused = any(act.state is ActState.REFUSED and not act.asked_for for act in record.acts)
+        if not self.hazards:
+            spent = record.operation is Operation.CREDIT or self.backend.refused_payments
+            return record.unresolved is None and refused and spent
         doubted = any(doubt.concerns(record) for doubt in self.parts.history.doubts())
         for_good = any(hazard.is_held_for_good(record) for hazard in self.hazards)
-        return bool(self.hazards) and record.unresolved is None and (refused or doubted or for_good)
+        return record.unresolved is None and (refused or doubted or for_good)
 
     def _sweep_while(self, waits: Callable[[Transaction], bool]) -> bool:
         for _ in range(MAXIMUM_PASSES):
