@@ -288,7 +288,7 @@ class Payment:
     canceled: int
     canceled_at_most: int
     taken: int  # by the backend
-    certain: bool  # nothing of it is left for a person
+    certain: bool  # nothing of it is left for a person, or for a day on which the card can be given something again
     last_asked_at: int  # when VTEX last asked for anything of it
 
     @property
@@ -320,9 +320,15 @@ def payments(snapshot: Snapshot) -> Iterator[Payment]:
             sum(_told(answers) for answers in canceled),
             sum(_at_most(answers) for answers in canceled),
             snapshot.backend.taken_by(name),
-            record is None or record.unresolved is None,
+            record is None or not (record.unresolved is not None or _refused_itself(record)),
             max(answer.asked_at for answer in snapshot.asked if name in (answer.transaction, answer.value)),
         )
+
+
+def _refused_itself(record: Transaction) -> bool:
+    """Tell whether the ledger was refused what it wanted by itself, and goes on wanting it."""
+    own = (act for act in record.acts if not act.asked_for)
+    return record.state is State.AUTHORIZED and any(act.state is ActState.REFUSED for act in own)
 
 
 def _told(answers: Sequence[Answer]) -> int:
