@@ -237,6 +237,7 @@ def what_vtex_was_never_told_took_nothing(snapshot: Snapshot) -> Iterator[str]:
         if (
             record.id not in told
             and record.unresolved is None
+            and not _refused_itself(record)
             and record.operation is Operation.DEBIT
             and taken_by_the_ledger(record)
         ):
