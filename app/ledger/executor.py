@@ -49,8 +49,7 @@ class Executor:
         `lease` is what the caller has already. Raises BackendUnavailable, OutcomeUnknown or Unresolved when it stays
         unresolved.
         """
-        if not provider.serves(record.backend):
-            raise other_backend(record.address, record.backend, provider.backend)
+        expect_same_backend(provider, record)
         pause = FIRST_PAUSE_SECONDS
         while (act := record.unresolved_act) is not None:
             if lease is not None:
@@ -123,6 +122,12 @@ class Executor:
         if deadline.passed():
             raise Unresolved("another attempt is still under way; repeat the request")
         self._sleep(min(seconds, deadline.remaining_seconds()))
+
+
+def expect_same_backend(provider: Provider, record: Transaction) -> None:
+    """Raise OtherBackend where the transaction was opened elsewhere than its provider is now."""
+    if not provider.serves(record.backend):
+        raise other_backend(record.address, record.backend, provider.backend)
 
 
 def _looked_up(mapper: Mapper, record: Transaction, act: ActRecord, decision: Decision, deadline: Deadline) -> Decision:

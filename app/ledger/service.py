@@ -10,13 +10,13 @@ from typing import TypeVar, assert_never
 
 from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
-from app.ledger.executor import Executor
+from app.ledger.executor import Executor, expect_same_backend
 from app.ledger.milliseconds import moment
 from app.ledger.recovery import Recovery
 from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct, NewTransaction
-from app.ledger.storage.storage import Storage, other_backend
+from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
@@ -313,8 +313,7 @@ class LedgerService:
             record = self._recovery.transaction(provider, address, deadline)
         if record is None or record.address != address:
             raise TransactionNotFound("this card has no such transaction")
-        if not provider.serves(record.backend):
-            raise other_backend(address, record.backend, provider.backend)
+        expect_same_backend(provider, record)
         return record
 
     def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Transaction:

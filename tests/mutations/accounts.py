@@ -57,15 +57,15 @@ MUTATIONS = [
     Mutation(
         "a transaction of another backend is not read",
         LEDGER + "service.py",
-        "        if not provider.serves(record.backend):\n",
-        "        if False:\n",
+        "        expect_same_backend(provider, record)\n",
+        "",
         CHANGED_BACKEND + "nothing_is_done_at_another_backend",
     ),
     Mutation(
         "no act is run at another backend",
         LEDGER + "executor.py",
-        "        if not provider.serves(record.backend):\n",
-        "        if False:\n",
+        "        expect_same_backend(provider, record)\n",
+        "",
         CHANGED_BACKEND + "an_act_is_not_finished_at_another_backend",
     ),
     Mutation(

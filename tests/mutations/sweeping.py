@@ -61,7 +61,7 @@ MUTATIONS = [
         "all that is due is read",
         LEDGER + "storage/index.py",
         "            start += DUE_PAGE\n",
-        "            buckets = []\n",
+        "            queues = []\n",
         SWEEPER + "what_is_due_of_a_silent_backend_hides_no_others",
     ),
     Mutation(

@@ -92,23 +92,12 @@ class Index:
             cursor = None
             while cursor != 0:
                 cursor, rows = self._scan(key, cursor or 0)
-                yield from self._opened([str(name) for name, _ in rows])
+                found = self._fields([str(name) for name, _ in rows], "provider", "backend")
+                yield from (Opened(name, provider, Backend.parse(backend)) for name, provider, backend in found)
 
     def _scan(self, key: str, cursor: int) -> tuple[int, list[tuple[str, float]]]:
         answer = self._connection.call(lambda client: client.zscan(key, cursor, count=ROWS))
         return cast("tuple[int, list[tuple[str, float]]]", answer)
-
-    def _opened(self, transaction_ids: Sequence[str]) -> Iterator[Opened]:
-        found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
-
-        def fill(pipeline: Pipeline) -> None:
-            for _, key in found:
-                pipeline.hmget(key, "provider", "backend")
-
-        rows = self._connection.pipeline(fill) if found else []
-        for (name, _), (provider, backend) in zip(found, rows, strict=True):
-            if backend is not None:
-                yield Opened(name, provider, Backend.parse(backend))
 
     def overdue(self) -> timedelta:
         """Return how long the transaction that waits longest has been due; zero when none is."""
@@ -206,20 +195,15 @@ class Index:
         Each is yielded once, whatever else is opened or forgotten meanwhile.
         """
         for bucket in range(names.BUCKETS):
-            last = Row(milliseconds(since) if since else 0, "")
-            while rows := self._after(bucket, last):
-                yield self._addresses(rows)
-                last = rows[-1]
+            yield from self._pages(bucket, milliseconds(since) if since else 0)
 
     def every_of_card(self, card_id: str) -> Iterator[list[str]]:
         """Yield the ids of all transactions of a card, whatever their provider and state, in lists of bounded length.
 
         Reads a whole bucket: for what people ask, not for shoppers.
         """
-        bucket, last = names.bucket_of_card(card_id), Row(0, "")
-        while rows := self._after(bucket, last):
-            yield [address.id for address in self._addresses(rows) if address.card_id == card_id]
-            last = rows[-1]
+        for page in self._pages(names.bucket_of_card(card_id), 0):
+            yield [address.id for address in page if address.card_id == card_id]
 
     def known(self, transaction_ids: Iterable[str]) -> set[str]:
         """Return those of the ids that Redis has a transaction of, in one round trip."""
@@ -257,27 +241,33 @@ class Index:
 
     def _details(self, rows: Sequence[Row]) -> Iterator[Due]:
         """Yield what is to be known of due transactions, without those that were forgotten meanwhile."""
-        if not rows:
-            return
+        dates = {row.id: row.date for row in rows}
+        for name, provider, unresolved in self._fields([row.id for row in rows], "provider", "unresolved"):
+            yield Due(not unresolved, dates[name], name, provider)
 
-        def fill(pipeline: Pipeline) -> None:
-            for row in rows:
-                pipeline.hmget(str(keys.of_transaction(row.id)), "provider", "unresolved")
+    def _pages(self, bucket: int, since: int) -> Iterator[list[Address]]:
+        """Yield where a bucket's transactions lie, without those that were forgotten meanwhile."""
+        last = Row(since, "")
+        while rows := self._after(bucket, last):
+            found = self._fields([row.id for row in rows], "provider", "card")
+            yield [Address(provider, card, name) for name, provider, card in found]
+            last = rows[-1]
 
-        for row, (provider, unresolved) in zip(rows, self._connection.pipeline(fill), strict=True):
-            if provider is not None:
-                yield Due(not unresolved, row.date, row.id, provider)
+    def _fields(self, transaction_ids: Sequence[str], first: str, second: str) -> Iterator[tuple[str, str, str]]:
+        """Yield two fields of each transaction in one round trip, without those that were forgotten meanwhile.
 
-    def _addresses(self, rows: Iterable[Row]) -> list[Address]:
-        """Return where the transactions of these rows lie, without those that were forgotten meanwhile."""
-        found = [(row.id, key) for row in rows if (key := keys.of_transaction(row.id))]
+        Every transaction has the first one.
+        """
+        found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
 
         def fill(pipeline: Pipeline) -> None:
             for _, key in found:
-                pipeline.hmget(key, "provider", "card")
+                pipeline.hmget(key, first, second)
 
-        cards = zip(found, self._connection.pipeline(fill), strict=True)
-        return [Address(provider, card, name) for (name, _), (provider, card) in cards if provider is not None]
+        rows = self._connection.pipeline(fill) if found else []
+        for (name, _), (one, other) in zip(found, rows, strict=True):
+            if one is not None:
+                yield name, one, other
 
     def _named(self, prefix: str) -> list[str]:
         def ask(pipeline: Pipeline, key: str) -> None:
