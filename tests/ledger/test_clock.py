@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -79,21 +80,28 @@ def test_a_clock_that_jumps_for_one_pass_ends_nothing(
     assert system.settle(interrupted, "0.50", "rest")
 
 
-def test_what_was_touched_is_not_ended_by_a_clock_that_jumps_in_the_middle_of_a_pass(
-    system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch
+def once_it_is_read(
+    system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch, touch: Callable[[], object]
 ) -> None:
-    transaction = system.authorize("40.00")
-    system.make_due()
+    """Let VTEX touch the transaction that the sweeper has just read, and then Redis's clock jump."""
     load = system.storage.load
 
     def then_touched(transaction_id: str) -> Any:
         record = load(transaction_id)
         monkeypatch.undo()
-        system.settle(transaction, "10.00")
+        touch()
         connection.ahead = timedelta(days=401)
         return record
 
     monkeypatch.setattr(system.storage, "load", then_touched)
+
+
+def test_what_was_touched_is_not_ended_by_a_clock_that_jumps_in_the_middle_of_a_pass(
+    system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = system.authorize("40.00")
+    system.make_due()
+    once_it_is_read(system, connection, monkeypatch, lambda: system.settle(transaction, "10.00"))
     assert system.sweeper.sweep_once().counts == {"touched meanwhile": 1}
     assert system.record(transaction).rest == 3_000
 
@@ -103,16 +111,7 @@ def test_what_vtex_came_back_for_is_not_abandoned_by_a_clock_that_jumps_in_the_m
 ) -> None:
     transaction = unacknowledged(system, "40.00", "order-1")
     system.make_due()
-    load = system.storage.load
-
-    def then_repeated(transaction_id: str) -> Any:
-        record = load(transaction_id)
-        monkeypatch.undo()
-        system.authorize("40.00", "order-1")
-        connection.ahead = timedelta(days=401)
-        return record
-
-    monkeypatch.setattr(system.storage, "load", then_repeated)
+    once_it_is_read(system, connection, monkeypatch, lambda: system.authorize("40.00", "order-1"))
     assert system.sweeper.sweep_once().counts == {"touched meanwhile": 1}
     assert system.record(transaction).rest == 4_000
 
@@ -123,16 +122,7 @@ def test_what_was_touched_is_not_forgotten_by_a_clock_that_jumps_in_the_middle_o
     transaction = system.authorize("40.00")
     system.settle(transaction, "40.00")
     system.make_due()
-    load = system.storage.load
-
-    def then_touched(transaction_id: str) -> Any:
-        record = load(transaction_id)
-        monkeypatch.undo()
-        system.cancel(transaction, "10.00")
-        connection.ahead = timedelta(days=401)
-        return record
-
-    monkeypatch.setattr(system.storage, "load", then_touched)
+    once_it_is_read(system, connection, monkeypatch, lambda: system.cancel(transaction, "10.00"))
     assert system.sweeper.sweep_once().counts == {"touched meanwhile": 1}
     assert system.record(transaction).refunded == 1_000
 

@@ -119,8 +119,8 @@ def decide(parts: Parts, record: Transaction, decision: Decision) -> Transaction
     """Go on by a person's word where the backend cannot tell; return the transaction after it.
 
     It must name the act that the person looked at; of several steps, which one. To give up what was refused is to have
-    seen to it. For a success that came too late to
-    count it only says that somebody has seen to it. Raises NotPossible, and what LedgerService.decide raises.
+    seen to it, and so is any word about a success that came too late to count. Raises NotPossible, and what
+    LedgerService.decide raises.
     """
     provider = provider_named(parts, record.provider_id)
     refused = _refused(record, decision) if decision.give_up else None
