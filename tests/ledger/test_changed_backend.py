@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from app.ledger.errors import OtherBackend
-from mappers.base import OutcomeUnknown
+from mappers.base import Holds, OutcomeUnknown
 from mappers.money import Currency
+from providers.unloadable import Unloadable
 from tests.ledger.faults import lost_before
 from tests.ledger.system import System
 
@@ -70,3 +71,12 @@ def test_an_act_is_not_finished_at_another_backend(system: System, changes: dict
     calls = list(system.backend.calls)
     assert system.changed(**changes).sweep() == {"left for later": 1}
     assert system.backend.calls == calls
+
+
+def test_while_the_mapper_is_broken_what_is_certain_can_still_be_read(system: System) -> None:
+    """A broken mapper cannot say which account it would speak to."""
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    broken = Unloadable.because("it cannot be loaded")("acme", system.provider.currency, Holds.NATIVE, None)
+    changed = system.changed(mapper=broken, mapper_name="broken", account=None)
+    assert changed.settlements(transaction) == [40]

@@ -13,6 +13,7 @@ from app.parts import Parts, build
 from app.settings import Settings
 from mappers.base import Query
 from mappers.deadline import Deadline
+from providers.registry import Registry
 from providers.watch import CHECK_INTERVAL_SECONDS, REFUSED_INTERVAL_SECONDS, ProvidersFile
 
 ACME = """
@@ -110,3 +111,15 @@ def test_a_provider_stays_while_nobody_knows_what_is_open(tmp_path: Path) -> Non
     ((problem,),) = installation.write(MOVED)
     assert "nobody knows what is open" in problem
     assert installation.account == "first"
+
+
+def test_a_file_that_counts_is_not_read_again_because_an_earlier_one_was_refused(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = installation.open()
+    assert installation.write(MOVED)
+    installation.cancel(*opened)
+    installation.after(REFUSED_INTERVAL_SECONDS)
+    assert installation.account == "second"
+    monkeypatch.setattr(Registry, "load", lambda *_, **__: pytest.fail("it was read"))
+    installation.after(2 * REFUSED_INTERVAL_SECONDS)
