@@ -14,6 +14,9 @@ GIFT_CARD, ACCOUNT_CARD = "GIFT_CARD", "ACCOUNT_CARD"
 # Categories are the one thing given to a new card that reading it shows again; its metadata is not.
 OURS = "giftbridge_"
 
+# The category that canceling a card gives it (V1 API docs, POST /cards/{cardId}/cancel).
+CANCELED = ("giftbit_status", "CANCELLED")
+
 STATES = {
     "ACTIVE": CardStatus.ACTIVE,
     "INACTIVE": CardStatus.INACTIVE,
@@ -43,7 +46,7 @@ def translate(details: Details, record: CardRecord, currency: Currency, code: st
         id=details.card_id,
         balance=max(0, spendable(details)),
         currency=details.currency,
-        status=status(details, currency, code),
+        status=CardStatus.CANCELED if CANCELED in kept.items() else status(details, currency, code),
         code_mask=mask(code, details.last_four),
         caption=kept.get(f"{OURS}caption"),
         relation_name=kept.get(f"{OURS}relation_name"),
@@ -70,7 +73,10 @@ def categories(new: NewCard) -> dict[str, str]:
 
 
 def _active(details: Details) -> Iterable[ValueStore]:
-    return (store for store in details.stores if store.state == "ACTIVE")
+    """Yield the stores that can pay: where the principal cannot, no promotion does."""
+    principal = _principal(details)
+    is_over = principal is None or principal.state != "ACTIVE"
+    return () if is_over else (store for store in details.stores if store.state == "ACTIVE")
 
 
 def _principal(details: Details) -> ValueStore | None:
@@ -78,7 +84,7 @@ def _principal(details: Details) -> ValueStore | None:
 
 
 def status(details: Details, currency: Currency, code: str = "") -> CardStatus:
-    """Return whether the card can pay, and why not. It can while any of its value stores is active."""
+    """Return whether the card can pay, and why not: its state is that of its principal (V1 docs, object model)."""
     # Ids stand in URLs, which codes must not.
     id_tells_code = bool(code) and code.casefold() in details.card_id.casefold()
     principal = _principal(details)
@@ -86,8 +92,6 @@ def status(details: Details, currency: Currency, code: str = "") -> CardStatus:
         return CardStatus.UNSUPPORTED
     if details.currency != currency.code:
         return CardStatus.WRONG_CURRENCY
-    if any(True for _ in _active(details)):
-        return CardStatus.ACTIVE
     return STATES.get(principal.state, CardStatus.INACTIVE)
 
 

@@ -52,7 +52,7 @@ from mappers.money import Currency
 from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, on_record, plan, taken_by
 
 # Checkout shows ten cards, and each one more is another call within its patience.
-MAXIMUM_ACCOUNT_CARDS = 10
+MAXIMUM_OWN_CARDS = 10
 
 # The transactionType of what gives back a drawdown.
 REFUND = transactions.ENDINGS[Verb.REFUND][1]
@@ -106,9 +106,9 @@ class LightrailV1(Mapper):
     # Cards
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
-        """Look a gift card up by its code, or the customer's account cards in our currency."""
+        """Look a gift card up by its code, or the customer's own cards in our currency."""
         if query.code is None:
-            return self._account_cards(query, deadline)
+            return self._own_cards(query, deadline)
         code = query.code.strip()
         if code in ("", ".", "..") or len(code) > LONGEST_CODE:
             return []
@@ -118,20 +118,27 @@ class LightrailV1(Mapper):
         record = self._client.card(details.card_id, deadline)
         return [] if record is None else [self._card(details, record, query.cart, deadline, code)]
 
-    def _account_cards(self, query: Query, deadline: Deadline) -> list[Card]:
+    def _own_cards(self, query: Query, deadline: Deadline) -> list[Card]:
+        """Return the cards of the customer's contact: account cards first, then the gift cards attached to it."""
         wanted = self._contact_key.of(query.customer)
         if wanted is None:
             return []
+        # Both are compared, because a filter that a server does not know would find everybody's.
+        records = [
+            record
+            for contact in self._contact_key.contacts(self._client, wanted, deadline)
+            for record in self._client.cards(
+                deadline, contactId=contact.id, currency=self.currency.code, limit=str(PAGE)
+            )
+            if record.contact_id == contact.id and record.currency == self.currency.code
+        ]
+        records.sort(key=lambda record: record.card_type != ACCOUNT_CARD)
         found = []
-        for contact in self._contact_key.contacts(self._client, wanted, deadline):
-            filters = {"contactId": contact.id, "cardType": ACCOUNT_CARD, "currency": self.currency.code}
-            for record in self._client.cards(deadline, **filters, limit=str(MAXIMUM_ACCOUNT_CARDS)):
-                # Compared, because a filter that a server does not know would find everybody's.
-                own = record.card_type == ACCOUNT_CARD and record.contact_id == contact.id
-                details = self._client.details(record.id, deadline) if own else None
-                if details:
-                    card = self._card(details, record, query.cart, deadline)
-                    found.append(replace(card, owner=card.owner or wanted))
+        for record in records[:MAXIMUM_OWN_CARDS]:
+            details = self._client.details(record.id, deadline)
+            if details:
+                card = self._card(details, record, query.cart, deadline)
+                found.append(replace(card, owner=card.owner or wanted))
         return found
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:

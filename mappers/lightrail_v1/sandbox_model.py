@@ -155,10 +155,9 @@ class SandboxState:
 
     def _draw(self, card: SandboxCard, amount: int, metadata: Any, *, best_effort: bool) -> Moves:
         """Take from every store that the rules let pay, in order of expiry."""
+        self._usable(card.principal)
         now = self.now()
         active = [store for store in card.stores if store.state(now) == "ACTIVE"]
-        if not active:
-            self._usable(card.principal)
         paying = [store for store in active if all(rule.allows(metadata) for rule in store.rules)]
         paying.sort(key=lambda store: (store.expires is None, store.expires or now, store.kind == "PRINCIPAL"))
         moves: Moves = []
@@ -207,6 +206,9 @@ class SandboxState:
                     store.inactive = False
                 case "CANCELLATION":
                     store.canceled = True
+        if kind == "CANCELLATION" and stores is None:
+            label = {"categoryId": self.name("category"), "key": "giftbit_status", "value": "CANCELLED"}
+            card.json["categories"].append(label)
         made = self._record(card, kind, [], body, "CARDID")
         made["value"] = self._available(card) - before
         return made

@@ -26,17 +26,20 @@ _CARDS: dict[str, tuple[str, Json]] = {
     "V1KWD-5": ("active, 5.000 KWD", {"initialValue": 5000, "currency": "KWD"}),
     "V1PTS-900": ("active, 900 points", {"initialValue": 900, "currency": "XXX"}),
     "V1PRO-30": ("30.00 BRL, and 20.00 more for a cart of 100.00 or more", {"initialValue": 3000}),
+    "V1OLD-30": ("expired, 30.00 BRL and an active promotion of 20.00", {"initialValue": 3000, "expires": PAST}),
+    "V1OWN-20": ("active, 20.00 BRL, attached to ana@example.com", {"initialValue": 2000}),
     "V1HAT-30": ("30.00 BRL, and 5.00 more for a cart with the item red-hat", {"initialValue": 3000}),
     "V1 /+=.%#é ODD": ("active, 75.00 BRL, a code that needs encoding", {"initialValue": 7500}),
 }
 SEEDS = {code: description for code, (description, _) in _CARDS.items()}
 
-# Cards without a code, found by the e-mail address.
-CUSTOMERS = {"ana@example.com": "account cards with 40.00 BRL, 15.00 BRL and 900 points"}
+# Cards found without a code, by the e-mail address.
+CUSTOMERS = {"ana@example.com": "account cards with 40.00 BRL, 15.00 BRL and 900 points, a gift card with 20.00 BRL"}
 
-_PROMOTIONS = {
+_PROMOTIONS: dict[str, tuple[Rule | None, str, int]] = {
     "program-twenty-off": (Rule("If your cart total is at least 100.00.", minimum_total=10000), "V1PRO-30", 2000),
     "program-red-hat": (Rule("If you buy a red hat.", item_id="red-hat"), "V1HAT-30", 500),
+    "program-any-cart": (None, "V1OLD-30", 2000),
 }
 
 
@@ -61,7 +64,7 @@ def seeded() -> SandboxState:
         *(_program(name, "BRL", "ATTACHED") for name in _PROMOTIONS),
     ]
     model.programs = {program["programId"]: program for program in programs}
-    model.rules = {name: (rule,) for name, (rule, _, _) in _PROMOTIONS.items()}
+    model.rules = {name: (rule,) for name, (rule, _, _) in _PROMOTIONS.items() if rule}
     for number, (code, (_, given)) in enumerate(_CARDS.items(), 1):
         currency = given.get("currency", "BRL")
         program_id = PROGRAM if currency == "BRL" else f"program-{currency.lower()}"
@@ -73,6 +76,7 @@ def seeded() -> SandboxState:
     model.switch(model.by_code("V1FRO-50"), "FREEZE", {"userSuppliedId": "seed-freeze"})
     model.switch(model.by_code("V1CAN-50"), "CANCELLATION", {"userSuppliedId": "seed-cancel"})
     ana = model.create_contact({"userSuppliedId": "12345678909", "email": "ana@example.com", "firstName": "Ana"})
+    model.by_code("V1OWN-20").json["contactId"] = ana["contactId"]
     for number, (value, currency, labels) in enumerate(
         (
             (4000, "BRL", {"giftbridge_caption": "Birthday credit", "giftbridge_relation_name": "Club"}),

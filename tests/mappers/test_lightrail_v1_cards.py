@@ -43,9 +43,10 @@ def mapper(sandbox: Sandbox) -> LightrailV1:
 @pytest.mark.parametrize("code", SEEDS)
 def test_every_seed_is_found_as_what_it_is(mapper: LightrailV1, code: str) -> None:
     statuses = {
-        "V1FRO": CardStatus.FROZEN, "V1EXP": CardStatus.EXPIRED, "V1NST": CardStatus.NOT_STARTED,
-        "V1CAN": CardStatus.CANCELED, "V1INA": CardStatus.INACTIVE, "V1USD": CardStatus.WRONG_CURRENCY,
-        "V1JPY": CardStatus.WRONG_CURRENCY, "V1KWD": CardStatus.WRONG_CURRENCY, "V1PTS": CardStatus.WRONG_CURRENCY,
+        "V1FRO": CardStatus.FROZEN, "V1EXP": CardStatus.EXPIRED, "V1OLD": CardStatus.EXPIRED,
+        "V1NST": CardStatus.NOT_STARTED, "V1CAN": CardStatus.CANCELED, "V1INA": CardStatus.INACTIVE,
+        "V1USD": CardStatus.WRONG_CURRENCY, "V1JPY": CardStatus.WRONG_CURRENCY,
+        "V1KWD": CardStatus.WRONG_CURRENCY, "V1PTS": CardStatus.WRONG_CURRENCY,
     }  # fmt: skip
     [card] = mapper.find(Query(code=code), soon())
     assert card.status is statuses.get(code[:5], CardStatus.ACTIVE)
@@ -75,14 +76,22 @@ def test_the_code_is_in_no_url_but_the_lookups(sandbox: Sandbox, mapper: Lightra
     ]
 
 
-# Account cards
+def test_a_card_whose_principal_is_over_pays_nothing_of_its_promotion(sandbox: Sandbox, mapper: LightrailV1) -> None:
+    story = Story(sandbox, mapper, "V1OLD-30")
+    with pytest.raises(CardUnusable, match="expired"):
+        story.hold()
+    assert story.value == [3000, 2000]
 
 
-def test_a_customers_account_cards_in_our_currency_are_found_without_a_code(sandbox: Sandbox) -> None:
+# A customer's own cards
+
+
+def test_a_customers_cards_in_our_currency_are_found_without_a_code(sandbox: Sandbox) -> None:
     mapper = connect(sandbox, loyalty_caption="Store credit", loyalty_relation_name="Shopper")
     cards = mapper.find(Query(customer=ANA), soon())
     shown = [(card.balance, card.caption, card.relation_name) for card in cards]
-    assert sorted(shown) == [(1500, "Store credit", "Shopper"), (4000, "Birthday credit", "Club")]
+    account_cards = [(1500, "Store credit", "Shopper"), (4000, "Birthday credit", "Club")]
+    assert (sorted(shown[:2]), shown[2:]) == (account_cards, [(2000, None, None)])
     assert {card.status for card in cards} == {CardStatus.ACTIVE}
 
 
@@ -91,7 +100,13 @@ def test_points_are_found_by_a_provider_of_points(sandbox: Sandbox) -> None:
     assert (card.balance, card.currency, card.caption) == (900, "XXX", "Points")
 
 
-def test_an_account_card_is_the_same_by_search_and_by_id(mapper: LightrailV1) -> None:
+def test_a_gift_card_of_a_contact_may_still_be_paid_with_by_whoever_has_its_code(mapper: LightrailV1) -> None:
+    [card] = mapper.find(Query(code="V1OWN-20"), soon())
+    assert card.restricted_to_owner is None
+    assert card.id in [own.id for own in mapper.find(Query(customer=ANA), soon())]
+
+
+def test_a_customers_card_is_the_same_by_search_and_by_id(mapper: LightrailV1) -> None:
     for card in mapper.find(Query(customer=ANA), soon()):
         again = mapper.get_card(card.id, soon())
         assert (again.id, again.balance, again.caption) == (card.id, card.balance, card.caption)
@@ -99,7 +114,7 @@ def test_an_account_card_is_the_same_by_search_and_by_id(mapper: LightrailV1) ->
 
 def test_the_customers_document_may_be_the_contacts_id(sandbox: Sandbox) -> None:
     mapper = connect(sandbox, contact_key="userSuppliedId")
-    assert len(mapper.find(Query(customer=Customer("12345678909")), soon())) == 2
+    assert len(mapper.find(Query(customer=Customer("12345678909")), soon())) == 3
     assert mapper.find(Query(customer=ANA), soon()) == []
 
 

@@ -32,6 +32,19 @@ def test_a_rule_may_ask_for_an_item(api: Api) -> None:
     assert api.transact("tx-2", -3500, card, metadata=CART)[0] == 200
 
 
+@pytest.mark.parametrize("method", ["transactions", "transactions/dryRun"])
+def test_a_promotion_pays_nothing_where_the_principal_cannot(api: Api, method: str) -> None:
+    body = {"userSuppliedId": "tx", "value": -100, "currency": "BRL", "nsf": False}
+    status, answer = api.post(f"{api.path('V1OLD-30')}/{method}", body)
+    assert (status, answer["message"]) == (400, "The card cannot be used: EXPIRED.")
+
+
+def test_a_canceled_card_says_so_in_its_categories(api: Api) -> None:
+    assert api.post(f"{api.card}/cancel", {"userSuppliedId": "c"})[0] == 200
+    labels = [(label["key"], label["value"]) for label in api.get(api.card)[1]["card"]["categories"]]
+    assert ("giftbit_status", "CANCELLED") in labels
+
+
 def test_what_expires_first_is_taken_first(api: Api) -> None:
     expires = "2098-01-01T00:00:00.000Z"
     body = {"userSuppliedId": "p", "programId": "program-twenty-off", "currency": "BRL", "initialValue": 100}
