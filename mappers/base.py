@@ -128,12 +128,22 @@ class Mapper(ABC):
         """Return the cards a query finds, whatever their status; an unknown code finds none.
 
         With a code: that card alone. Without: the customer's own cards, where the backend can list them.
-        Raises BackendUnavailable.
+        Where the backend has rules for what a card pays for, it is worth what it pays of `query.cart`, as `card_for`
+        says. Raises BackendUnavailable.
         """
 
     @abstractmethod
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
-        """Return one card. Raises CardNotFound, BackendUnavailable."""
+        """Return one card. Without a cart, rules are left out of account. Raises CardNotFound, BackendUnavailable."""
+
+    def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
+        """Return one card, worth what it pays of the purchase in `memo`: its cart, its customer.
+
+        For a backend with rules for what a card pays for. Where they allow nothing, or cannot be asked in time, the
+        card's status is RULED_OUT. `run` must refuse likewise what opens a debit, where the backend does not by itself.
+        Raises CardNotFound, BackendUnavailable.
+        """
+        return self.get_card(card_id, deadline)
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Make a card.

@@ -27,6 +27,7 @@ class CardStatus(StrEnum):
     FROZEN = "frozen"
     CANCELED = "canceled"
     WRONG_CURRENCY = "in another currency"
+    RULED_OUT = "not for this purchase, by the backend's rules"
     UNSUPPORTED = "of a kind that cannot be used as a gift card"
 
 

@@ -285,7 +285,7 @@ class Attempt:
             return self._write_done().transaction
         result = reserve(
             self._write_reserved,
-            lambda: spendable_card(self._mapper, self._record.card_id, deadline),
+            lambda: spendable_card(self._mapper, self._record.card_id, self._record.memo, deadline),
             self._lease.standing.epoch,
             deadline,
             self._sleep,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from app.ledger.storage.answers import RecordAnswer, Result, Standing
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActRecord, Operation, Transaction
-from mappers.base import BackendUnavailable, Card, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper
+from mappers.base import BackendUnavailable, Card, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper, Memo
 from mappers.deadline import Deadline
 
 # A balance that moved while it was read is read again, less often while money of the card stays on its way.
@@ -58,17 +58,20 @@ def reserve(
         epoch = result.standing.epoch
 
 
-def spendable_card(mapper: Mapper, card_id: str, deadline: Deadline) -> Card:
-    """Return a card that can pay. Raises CardUnusable where it cannot, and what get_card raises."""
-    card = mapper.get_card(card_id, deadline)
-    if card.status is not CardStatus.ACTIVE:
-        raise CardUnusable(f"the card is {card.status}")
-    return card
+def spendable_card(mapper: Mapper, card_id: str, memo: Memo, deadline: Deadline) -> Card:
+    """Return a card that can pay for the purchase in `memo`. Raises CardUnusable, and what card_for raises."""
+    return _spendable(mapper.card_for(card_id, memo, deadline))
 
 
 def spendable_balance(mapper: Mapper, card_id: str, deadline: Deadline) -> int:
-    """Return the balance, in minor units, of a card that can pay. Raises what `spendable_card` does."""
-    return spendable_card(mapper, card_id, deadline).balance
+    """Return the balance, in minor units, of a card that can pay. Raises CardUnusable, and what get_card raises."""
+    return _spendable(mapper.get_card(card_id, deadline)).balance
+
+
+def _spendable(card: Card) -> Card:
+    if card.status is not CardStatus.ACTIVE:
+        raise CardUnusable(f"the card is {card.status}")
+    return card
 
 
 def expect_unreserved(
