@@ -26,6 +26,7 @@ class CardStatus(StrEnum):
     EXPIRED = "expired"
     FROZEN = "frozen"
     CANCELED = "canceled"
+    USED_UP = "used as often as it may be"
     WRONG_CURRENCY = "in another currency"
     RULED_OUT = "not for this purchase, by the backend's rules"
     UNSUPPORTED = "of a kind that cannot be used as a gift card"
@@ -35,7 +36,8 @@ class CardStatus(StrEnum):
 class Card:
     """A card as its backend knows it.
 
-    `balance` is in minor units and is what the backend would let us spend, before our own reservations.
+    `balance` is in minor units and is what the backend would let us spend, before our own reservations. `uses` is how
+    many payments the backend still lets it make, None for any number; at 0 its status is USED_UP.
     `code_mask` shows at most the last four characters of the code (see `mask_code`); the code itself is never kept.
     """
 
@@ -52,6 +54,7 @@ class Card:
     multiple_redemptions: bool | None = None
     multiple_credits: bool | None = None
     owner: str | None = None
+    uses: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

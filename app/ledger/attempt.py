@@ -35,7 +35,13 @@ from app.ledger.errors import Unresolved
 from app.ledger.lost_answers import LostAnswer
 from app.ledger.milliseconds import moment
 from app.ledger.names import step_key
-from app.ledger.reservations import expect_unreserved, is_reserved_here, outlives, reserve, spendable_card
+from app.ledger.reservations import (
+    expect_unreserved,
+    is_reserved_here,
+    must_be_taken_at_once,
+    reserve,
+    spendable_card,
+)
 from app.ledger.storage.answers import Lease, RecordAnswer, Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import (
@@ -300,7 +306,7 @@ class Attempt:
         return self._run_steps(deadline)
 
     def _write_reserved(self, epoch: int, card: Card) -> Result[RecordAnswer]:
-        if not outlives(self._record, card, self._mapper):
+        if not must_be_taken_at_once(self._record, card, self._mapper):
             return self._write_done(epoch, card.balance)
         one_step = self._mapper.one_step_at_a_time
         return self._storage.take_at_once(

@@ -26,11 +26,19 @@ def is_upfront(record: Transaction, act: ActRecord) -> bool:
     return record.holds is Holds.UPFRONT and act.opens and record.operation is Operation.DEBIT
 
 
-def outlives(record: Transaction, card: Card, mapper: Mapper) -> bool:
-    """Tell whether what the ledger would hold ends later than the card, at a backend that can give it at once."""
+def must_be_taken_at_once(record: Transaction, card: Card, mapper: Mapper) -> bool:
+    """Tell whether what the ledger would hold may not be had any more when it is settled.
+
+    That is so where the card ends before the hold would, at a backend that can give it at once; and where the backend
+    counts the card's uses, since it knows of no use that the ledger holds, and each settlement would be another one.
+    Raises CardUnusable where that backend cannot give it at once.
+    """
+    at_once = Holds.UPFRONT in mapper.supported_holds
+    if card.uses is not None and not at_once:
+        raise CardUnusable("the card may be used a limited number of times, which cannot be reserved at its backend")
     held_until = datetime.now(UTC) + (record.authorization_ttl or timedelta())
     ends = card.expiring_date is not None and card.expiring_date < held_until
-    return ends and Holds.UPFRONT in mapper.supported_holds
+    return at_once and (ends or card.uses is not None)
 
 
 def reserve(

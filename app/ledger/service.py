@@ -286,7 +286,8 @@ class LedgerService:
     def _may_be_promised(self, provider: Provider, request: ChangeRequest, deadline: Deadline) -> bool:
         """Tell whether the backend has no reason left to refuse a settlement.
 
-        Else it is made before it is answered: a card that cannot pay now may still do it, or refuse it in time.
+        Else it is made before it is answered: a card that cannot pay now may still do it, or refuse it in time. That
+        the card is used up refuses nothing: the transaction took its use when it was authorized.
         """
         provider.require_mapper()
         record = self._storage.load(request.transaction_id)
@@ -298,7 +299,7 @@ class LedgerService:
             card = provider.mapper.get_card(request.card_id, deadline.sooner(LOOK_SECONDS))
         except MapperError:
             return False
-        return card.status is CardStatus.ACTIVE
+        return card.status in (CardStatus.ACTIVE, CardStatus.USED_UP)
 
     def _with_card(self, provider: Provider, write: Callable[[], Result[A]], busy: A, deadline: Deadline) -> Result[A]:
         """Return what `write` answers; while another transaction's step is under way on the card, help that first."""

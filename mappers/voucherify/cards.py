@@ -56,6 +56,7 @@ def translate(voucher: Voucher, currency: Currency) -> Card:
         emission_date=voucher.starts or voucher.created,
         expiring_date=voucher.expires,
         owner=issued.get("owner"),
+        uses=None if voucher.quantity is None else max(0, voucher.quantity - voucher.redeemed_quantity),
         **{"multiple_redemptions": voucher.quantity is None} | {name: issued[name] for name in KEPT if name in issued},
     )
 
@@ -70,7 +71,7 @@ def new_voucher(new: NewCard, code: str, currency: Currency) -> dict[str, Any]:
         "code": code,
         "gift": {"amount": hundredths(new.balance, currency)},
         "active": True,
-        "redemption": {"quantity": None},  # one payment may be settled in several redemptions
+        "redemption": {"quantity": None},
         "metadata": {
             CURRENCY: currency.code,
             ISSUED: json.dumps({name: value for name, value in told.items() if value is not None}),
@@ -104,7 +105,7 @@ def _status(voucher: Voucher) -> CardStatus:
         (not voucher.active, CardStatus.INACTIVE),
         (voucher.expires is not None and voucher.expires <= now, CardStatus.EXPIRED),
         (voucher.starts is not None and voucher.starts > now, CardStatus.NOT_STARTED),
-        (voucher.quantity is not None and voucher.redeemed_quantity >= voucher.quantity, CardStatus.INACTIVE),
+        (voucher.quantity is not None and voucher.redeemed_quantity >= voucher.quantity, CardStatus.USED_UP),
     )
     return next((status for applies, status in judged if applies), CardStatus.ACTIVE)
 

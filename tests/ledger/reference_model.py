@@ -47,6 +47,7 @@ class ReferenceBackend:
     entries: list[StatementLine] = field(default_factory=list)
     frozen: bool = False
     expires: datetime | None = None
+    uses: int | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def apply(self, step: Step) -> Receipt:
@@ -61,6 +62,10 @@ class ReferenceBackend:
             case Verb.HOLD | Verb.DEBIT:
                 if step.amount > self.balances[step.card_id]:
                     raise InsufficientFunds("the card does not hold enough")
+                if self.uses is not None:
+                    if not self.uses:
+                        raise CardUnusable("the card has no uses left")
+                    self.uses -= 1
                 self.balances[step.card_id] -= step.amount
                 if step.verb is Verb.HOLD:
                     self.holds[step.key] = step.amount
@@ -126,8 +131,15 @@ class ReferenceMapper(Mapper):
         with self.backend.lock:
             if card_id not in self.backend.balances:
                 raise CardNotFound("no such card")
-            status = CardStatus.FROZEN if self.backend.frozen else CardStatus.ACTIVE
-            card = Card(card_id, self.backend.balances[card_id], "BRL", status, expiring_date=self.backend.expires)
+            used_up = CardStatus.USED_UP if self.backend.uses == 0 else CardStatus.ACTIVE
+            card = Card(
+                card_id,
+                self.backend.balances[card_id],
+                "BRL",
+                CardStatus.FROZEN if self.backend.frozen else used_up,
+                expiring_date=self.backend.expires,
+                uses=self.backend.uses,
+            )
         if self.on_look:
             self.on_look()
         return card

@@ -97,7 +97,7 @@ def test_only_a_404_of_voucherify_s_own_says_that_there_is_no_card(wire: Request
         ({"active": False}, CardStatus.INACTIVE),
         ({"start_date": "2999-01-01T00:00:00.000Z"}, CardStatus.NOT_STARTED),
         ({"expiration_date": "2001-01-01T00:00:00.000Z"}, CardStatus.EXPIRED),
-        ({"redemption": {"quantity": 1, "redeemed_quantity": 1}}, CardStatus.INACTIVE),
+        ({"redemption": {"quantity": 1, "redeemed_quantity": 1}}, CardStatus.USED_UP),
         ({"type": "DISCOUNT_VOUCHER", "gift": None}, CardStatus.UNSUPPORTED),
         ({"code": "dky7ksKf"}, CardStatus.UNSUPPORTED),
         ({"metadata": {"currency": "EUR"}}, CardStatus.WRONG_CURRENCY),

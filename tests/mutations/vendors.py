@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import HTTP_GIVEN_UP, LEDGER, LOST_CHANGES, LUA, OUTLIVED, REFUNDS_IN_PART, Mutation
+from tests.mutations.mutation import (
+    HTTP_GIVEN_UP,
+    LEDGER,
+    LIMITED_USES,
+    LOST_CHANGES,
+    LUA,
+    OUTLIVED,
+    REFUNDS_IN_PART,
+    Mutation,
+)
 
 MUTATIONS = [
     Mutation(
@@ -95,6 +104,20 @@ MUTATIONS = [
         "      if arg.one_step_at_a_time and redis.call('HGET', card, 'busy') then return answer('moved') end\n",
         "",
         OUTLIVED + "it_is_not_taken_while_a_step_on_the_card_is_under_way",
+    ),
+    Mutation(
+        "a card whose uses are counted is not reserved for later",
+        LEDGER + "reservations.py",
+        "return at_once and (ends or card.uses is not None)",
+        "return at_once and ends",
+        LIMITED_USES + "a_second_payment_is_refused_before_it_is_authorized",
+    ),
+    Mutation(
+        "a card whose uses are counted is refused where it cannot pay at once",
+        LEDGER + "reservations.py",
+        "if card.uses is not None and not at_once:",
+        "if False:",
+        LIMITED_USES + "where_it_cannot_be_taken_at_once_it_is_refused",
     ),
     Mutation(
         "a request that is given up is cut off",
