@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from giftbridge import _own_packages
+
 __all__ = ["__version__"]
 
 __version__ = version("giftbridge")
+
+_own_packages.load("mappers")

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from app.commands.cli import main
+import sys
+
+from giftbridge import _own_packages
+
+# `python -m` lets the working folder stand before everything else that can be imported.
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]
+for _name in ("app", "providers"):
+    _own_packages.load(_name)
+
+from app.commands.cli import main  # noqa: E402 - ours, whatever else is called app
 
 __all__ = ["main"]
 

@@ -1,4 +1,4 @@
-"""How gunicorn runs the service: `gunicorn --config python:app.server.gunicorn` reads the names below."""
+"""How gunicorn runs the service: `app.server.workers` gives it each name below that is a setting of gunicorn."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from app.settings import Settings
 
 _settings = Settings.from_environment()
 
-# Not wsgi.py: outside of a checkout there is none, and another one may lie in the current folder.
-wsgi_app = "app:create_app()"
 bind = _settings.bind
 workers = _settings.workers
 

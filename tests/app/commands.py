@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+MODULE = (sys.executable, "-m", "giftbridge")
 
 PROVIDERS = """\
 [acme]
@@ -83,11 +85,11 @@ def alive(pid: int) -> bool:
 class Command:
     """A running `giftbridge` command; its output goes to a file."""
 
-    def __init__(self, *arguments: str, cwd: Path, **settings: str) -> None:
+    def __init__(self, *arguments: str, cwd: Path, program: Sequence[str] = MODULE, **settings: str) -> None:
         self.path = cwd / "output.txt"
         with self.path.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "giftbridge", *arguments],
+                [*program, *arguments],
                 cwd=cwd,
                 env=environment(**settings),
                 stdin=subprocess.DEVNULL,
@@ -110,8 +112,8 @@ class Command:
 
 
 @contextmanager
-def running(*arguments: str, cwd: Path, **settings: str) -> Iterator[Command]:
-    command = Command(*arguments, cwd=cwd, **settings)
+def running(*arguments: str, cwd: Path, program: Sequence[str] = MODULE, **settings: str) -> Iterator[Command]:
+    command = Command(*arguments, cwd=cwd, program=program, **settings)
     try:
         yield command
     finally:

@@ -97,16 +97,16 @@ def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
 def test_it_ends_as_gunicorn_ends_and_stops_redis(tmp_path: Path) -> None:
     with serving(tmp_path) as (command, _):
         started = command.family()
-        os.kill(min(command.family("python:app.server.gunicorn")), signal.SIGKILL)
+        os.kill(min(command.family("app.server.workers")), signal.SIGKILL)
         assert command.process.wait(60) == 128 + signal.SIGKILL
         wait_for(lambda: not any(map(alive, started)))
 
 
 def test_a_hangup_starts_new_workers(tmp_path: Path) -> None:
     with serving(tmp_path) as (command, port):
-        before = set(command.family("python:app.server.gunicorn"))
+        before = set(command.family("app.server.workers"))
         command.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: len(set(command.family("python:app.server.gunicorn")) & before) == 1 and ready(port))
+        wait_for(lambda: len(set(command.family("app.server.workers")) & before) == 1 and ready(port))
 
 
 def test_a_hangup_with_a_wrong_configuration_changes_nothing(tmp_path: Path) -> None:

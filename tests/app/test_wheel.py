@@ -27,6 +27,7 @@ class Installed:
     """The wheel in a virtual environment of its own."""
 
     command: Path
+    wheel: Path
     environment: dict[str, str]
 
     def run(self, folder: Path, *arguments: str) -> str:
@@ -36,6 +37,39 @@ class Installed:
         )
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
+
+    @property
+    def python(self) -> str:
+        return str(self.command.with_name("python"))
+
+    @property
+    def packages(self) -> Path:
+        [packages] = self.command.parents[1].glob("lib/python*/site-packages")
+        return packages
+
+    @contextmanager
+    def beside(self, folder: Path, name: str, files: dict[str, str]) -> Iterator[None]:
+        """Have pip install another distribution with `files`, and giftbridge after it once more."""
+        project = folder / name
+        project.mkdir()
+        for path, text in files.items():
+            (project / path).write_text(text)
+        modules = [Path(path).stem for path in files]
+        (project / "pyproject.toml").write_text(
+            '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+            f'[project]\nname = "{name}"\nversion = "1"\n'
+            f"[tool.hatch.build.targets.wheel]\nonly-include = {[f'{module}.py' for module in modules]}\n"
+        )
+        pip = [sys.executable, "-m", "pip", "--python", self.python]
+        install = [*pip, "install", *OFFLINE, "--no-build-isolation", "--force-reinstall"]
+        build = [sys.executable, "-m", "pip", "wheel", *OFFLINE, "--no-build-isolation", "--wheel-dir", str(folder)]
+        subprocess.run([*build, str(project)], check=True, capture_output=True)
+        subprocess.run([*install, *map(str, folder.glob("*.whl"))], check=True, capture_output=True)
+        subprocess.run([*install, str(self.wheel)], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*pip, "uninstall", "--quiet", "--yes", name], check=True, capture_output=True)
 
     @contextmanager
     def demo(self, folder: Path) -> Iterator[int]:
@@ -73,17 +107,47 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     python = str(venv / "bin" / "python")
     subprocess.run([*pip, "--python", python, "install", *OFFLINE, str(built)], check=True)
     # What giftbridge depends on is installed here already; this checkout is not found that way.
-    [packages] = venv.glob("lib/python*/site-packages")
-    (packages / "dependencies.pth").write_text(get_path("purelib"))
     unwanted = ("GIFTBRIDGE_", "PYTHON", "PIP_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    return Installed(venv / "bin" / "giftbridge", environment)
+    found = Installed(venv / "bin" / "giftbridge", built, environment)
+    (found.packages / "dependencies.pth").write_text(get_path("purelib"))
+    return found
 
 
-def test_it_brings_four_packages_and_no_loose_module(installed: Installed) -> None:
-    [packages] = installed.command.parents[1].glob("lib/python*/site-packages")
-    brought = {path.name for path in packages.iterdir() if path.suffix not in (".dist-info", ".pth")}
-    assert brought == {"app", "giftbridge", "mappers", "providers"}
+def test_it_brings_one_package_and_a_path_for_type_checkers(installed: Installed) -> None:
+    brought = {path.name for path in installed.packages.iterdir() if path.suffix != ".dist-info"}
+    assert brought == {"giftbridge", "giftbridge.pth", "dependencies.pth"}
+
+
+def test_the_author_of_a_mapper_has_its_types(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "acme.py").write_text(
+        "from giftbridge.mapper import Card, Mapper\n"
+        "class Acme(Mapper): ...\n"
+        "def balance(card: Card) -> str:\n"
+        "    return card.balance\n"
+    )
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python, "acme.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Found 1 error" in checked.stdout
+    assert 'Incompatible return value type (got "int", expected "str")' in checked.stdout
+
+
+@pytest.mark.parametrize("name", ["app", "mappers", "providers"])
+def test_another_distribution_s_package_of_the_same_name_stays_and_is_not_run(
+    installed: Installed, tmp_path: Path, name: str
+) -> None:
+    other = f"{name}.py", f"class Theirs: pass\nwith open({str(tmp_path / 'was-run')!r}, 'w'): pass\n"
+    with installed.beside(tmp_path, "stranger", dict([other])):
+        assert "lightrail_v2" in installed.run(tmp_path, "mappers")
+        with installed.demo(tmp_path) as port:
+            assert ask(port, "GET", "/demo-memory/giftcards/a-card") == (403, "")
+        assert not (tmp_path / "was-run").exists()
+        subprocess.run([installed.python, "-c", f"from {name} import Theirs"], cwd=tmp_path, check=True)
 
 
 def test_its_commands_work_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
@@ -93,10 +157,9 @@ def test_its_commands_work_in_an_empty_folder(installed: Installed, tmp_path: Pa
     assert (tmp_path / "giftbridge-acme" / "pyproject.toml").is_file()
 
 
-@pytest.mark.parametrize("stranger", [None, "wsgi.py"])
-def test_it_serves_in_any_folder(installed: Installed, tmp_path: Path, stranger: str | None) -> None:
-    if stranger is not None:
-        (tmp_path / stranger).write_text("raise RuntimeError('a stranger in this folder was imported')")
+def test_it_serves_in_a_folder_that_has_other_packages_of_the_same_names(installed: Installed, tmp_path: Path) -> None:
+    for name in ("app", "mappers", "providers", "wsgi"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('a stranger in this folder was imported')")
     with installed.demo(tmp_path) as port:
         status, text = ask(port, "GET", "/demo-memory/giftcards/a-card")
         assert (status, text) == (403, "")
