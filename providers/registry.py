@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -337,11 +338,15 @@ def _mapper_class(name: str, loaded: dict[str, Any], problems: Problems) -> type
 def _policy(name: str, loaded: dict[str, Any], mapper_class: type[Mapper], problems: Problems) -> Policy:
     supported = mapper_class.supported_holds
     policy = Policy(**{"holds": supported[0], **loaded})
+    longest = mapper_class.longest_hold
     if policy.holds not in supported:
         choices = " or ".join(f'"{kind}"' for kind in supported)
         problems.add((name, "policy", "holds"), f"this mapper cannot do that: use {choices}")
-    longest = mapper_class.longest_hold
-    if policy.holds is Holds.NATIVE and longest is not None and policy.authorization_ttl > longest:
+    if policy.holds is not Holds.NATIVE or longest is None or policy.authorization_ttl <= longest:
+        pass
+    elif "authorization_ttl" not in loaded:
+        policy = replace(policy, authorization_ttl=longest)
+    else:
         message = f"cannot be longer than {longest.days}d: the backend itself gives a hold back then"
         problems.add((name, "policy", "authorization_ttl"), message)
     if policy.settle == "accept" and policy.holds is Holds.LEDGER:

@@ -30,12 +30,12 @@ def status(store: ValueStore, currency: Currency, code: str | None = None) -> Ca
     # Ids stand in URLs, which codes must not.
     id_tells_code = bool(code) and str(code).casefold() in store.id.casefold()
     judged = (
-        # A debit by id would pass by what a rule allows; a discount is nobody's money.
-        (store.ruled or store.value is None or id_tells_code, CardStatus.UNSUPPORTED),
+        # A promotion is nobody's money.
+        (store.promotion or store.value is None or id_tells_code, CardStatus.UNSUPPORTED),
         (store.currency != currency.code, CardStatus.WRONG_CURRENCY),
         (store.frozen, CardStatus.FROZEN),
         (not store.active or store.uses == 0, CardStatus.INACTIVE),
-        (store.end is not None and store.end <= now, CardStatus.EXPIRED),
+        (store.expired or (store.end is not None and store.end <= now), CardStatus.EXPIRED),
         (store.start is not None and store.start >= now, CardStatus.NOT_STARTED),
     )
     return next((found for applies, found in judged if applies), CardStatus.ACTIVE)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from mappers.deadline import Deadline
 from mappers.http import segment
-from mappers.lightrail import LightrailClient, Program, own
+from mappers.lightrail import LightrailClient, Program, Rejected, own
 from mappers.lightrail_draft.objects import (
     Posting,
     ValueStore,
@@ -15,11 +17,12 @@ from mappers.lightrail_draft.objects import (
     full_code,
     posting,
     program,
-    simulated_order,
+    simulated,
     value_store,
 )
+from mappers.parsing import understood
 
-# What an order may be refused with because nothing pays it: the released V2 says the second.
+# What a transaction may be refused with because nothing pays it: the released V2 says the second.
 TOO_LITTLE = {"InsufficientValue", "InsufficientBalance"}
 NOBODY_PAYS = TOO_LITTLE | {"InvalidParty"}
 
@@ -33,18 +36,16 @@ class Client(LightrailClient):
 
     # Cards
 
-    def payers(self, order: Mapping[str, Any], deadline: Deadline) -> tuple[str, ...]:
-        """POST /transactions/orders, simulated: the ids of the value stores that would pay."""
-        body = {**order, "simulate": True, "allowRemainder": True}
-        found = self._read(
-            "/transactions/orders",
-            "find",
-            deadline,
-            simulated_order,
-            body=body,
-            missing=lambda rejected: rejected.code in NOBODY_PAYS and self._is_refusal(rejected),
-        )
-        return found or ()
+    def simulate(self, path: str, operation: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, int]:
+        """POST a transaction, simulated: what it would take of each value store, by its id; `path` as for `post`."""
+        sent = {"transactionId": f"gb-simulated-{uuid4().hex}", **body, "simulate": True, "allowRemainder": True}
+        try:
+            answer = self._answer(f"/transactions{path}", operation, deadline, body=sent)
+        except Rejected as rejected:
+            if rejected.code in NOBODY_PAYS and self._is_refusal(rejected):
+                return {}
+            raise self._set_up_error(rejected, operation) from rejected
+        return understood(answer.body, partial(simulated, status=answer.status), "Lightrail", operation)
 
     def store(self, store_id: str, deadline: Deadline, *, breaker: bool = True) -> ValueStore | None:
         """GET /valueStores/{valueStoreId}; None where there is none."""

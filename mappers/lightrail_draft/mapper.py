@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 from mappers.base import (
     Act,
@@ -14,12 +14,14 @@ from mappers.base import (
     CardNotFound,
     CardStatus,
     CardUnusable,
+    Cart,
     Conflict,
     Holds,
     InsufficientFunds,
     InvalidOptions,
     IssuedCard,
     Mapper,
+    Memo,
     NewCard,
     OutcomeUnknown,
     Query,
@@ -40,6 +42,7 @@ from mappers.lightrail import (
     Rejected,
     card_id,
     connect,
+    line_items,
     step_metadata,
     unknown_if_unread,
 )
@@ -51,7 +54,11 @@ from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, pla
 
 # Smallest on purpose: a server that would not know "simulate" could take no more than this. What the card holds is
 # read from the card.
-SIMULATED_PRICE = 1
+SIMULATED_AMOUNT = 1
+
+# The draft says that a pending transaction is voided by itself, and not when. This is what the released V2 does with
+# what is sent here, `pending: true`.
+LONGEST_HOLD = timedelta(days=7)
 
 # What ends a hold: the word after the transaction's path, and what the transaction then shows.
 ENDINGS = {Verb.CAPTURE: ("capture", Hold.CAPTURED), Verb.VOID: ("void", Hold.VOIDED)}
@@ -68,12 +75,16 @@ class LightrailDraftOptions:
 
 
 class LightrailDraft(Mapper):
-    """The draft holds, captures whole holds only, reverses nothing, and refuses what is repeated."""
+    """The draft holds, captures whole holds only, reverses nothing, and refuses what is repeated.
+
+    A debit by id passes a value store's redemption rule by, so the rule is asked before a debit is opened.
+    """
 
     supported_holds = (Holds.NATIVE, Holds.UPFRONT)
     repeatable = True
     # Undocumented; the released V2 reads from a replica.
     read_lag_seconds = 2.0
+    longest_hold = LONGEST_HOLD
     Options = LightrailDraftOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailDraftOptions) -> None:
@@ -85,39 +96,52 @@ class LightrailDraft(Mapper):
     # Cards
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
-        """Look one card up by its code: the value store that would pay an order of one minor unit.
+        """Look one card up by its code: the value store that would pay a debit of one minor unit.
 
         A customer's cards are not known: what filters a list the draft does not say, and all would come.
         """
         code = (query.code or "").strip()
         if not code or len(code) > LONGEST_CODE:
             return []
-        order = {
-            "transactionId": f"gb-simulated-{uuid4().hex}",
-            "currency": self.currency.code,
-            "lineItems": [
-                {
-                    "type": "product",
-                    "productId": "giftbridge-balance",
-                    "unitPrice": SIMULATED_PRICE,
-                    "quantity": 1,
-                    "taxRate": 0,
-                }
-            ],
-            "sources": [{"rail": "lightrail", "code": code}],
-        }
-        payers = self._client.payers(order, deadline)
+        source = {"rail": "lightrail", "code": code}
+        body = {"source": source, "amount": SIMULATED_AMOUNT, "currency": self.currency.code}
+        payers = [*self._client.simulate("/debit", "find", body, deadline)]
         if len(payers) != 1:
             # A code of several value stores is a promotion's, not a gift card's.
             return []
         store = self._client.store(payers[0], deadline)
-        return [] if store is None else [translate(store, self.currency, code)]
+        return [] if store is None else [self._for_cart(store, query.cart, deadline, code)]
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
         store = self._client.store(card_id, deadline)
         if store is None:
             raise CardNotFound("Lightrail does not know the card")
         return translate(store, self.currency)
+
+    def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
+        store = self._client.store(card_id, deadline)
+        if store is None:
+            raise CardNotFound("Lightrail does not know the card")
+        return self._for_cart(store, memo.cart, deadline)
+
+    def _for_cart(self, store: ValueStore, cart: Cart | None, deadline: Deadline, code: str | None = None) -> Card:
+        """Return the card, worth what its redemption rule lets it pay of an order of this cart."""
+        card = translate(store, self.currency, code)
+        if not store.ruled or card.status is not CardStatus.ACTIVE:
+            return card
+        try:
+            payable = self._payable(store, cart, deadline)
+        except BackendUnavailable:
+            payable = 0
+        return replace(card, balance=payable, status=CardStatus.ACTIVE if payable else CardStatus.RULED_OUT)
+
+    def _payable(self, store: ValueStore, cart: Cart | None, deadline: Deadline) -> int:
+        if cart is None:
+            return 0
+        source = {"rail": "lightrail", "valueStoreId": store.id}
+        order = {"currency": self.currency.code, "lineItems": line_items(cart), "sources": [source]}
+        taken = self._client.simulate("/orders", "simulate", order, deadline).get(store.id, 0)
+        return max(0, min(taken, cart.total, store.value or 0))
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Make a value store of the configured program; its id is made of `new.key`, so that a repeat finds it."""
@@ -173,6 +197,8 @@ class LightrailDraft(Mapper):
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         if step.verb is Verb.REFUND and all_went_back(step):
             return instead(Receipt(), NOTHING)
+        if step.opens and step.verb in TAKES and (receipt := self._ruled_out(step, deadline)):
+            return receipt
         path, body = self._call(step)
         try:
             # What gives money back or settles is tried whatever happened before.
@@ -188,6 +214,21 @@ class LightrailDraft(Mapper):
                 "Lightrail did something else than it was asked to: correct it by hand",
                 {"asked": step.amount, "moved": sum(change.amount for change in posting.changes)},
             ) from error
+
+    def _ruled_out(self, step: Step, deadline: Deadline) -> Receipt | None:
+        """Refuse a debit that the card's rules forbid; return its receipt where it was done before they did."""
+        store = self._client.store(step.card_id, deadline)
+        if store is None or not (store.ruled or store.promotion):
+            return None
+        found = status(store, self.currency)
+        payable = self._payable(store, step.memo.cart, deadline) if found is CardStatus.ACTIVE else 0
+        if payable >= step.amount:
+            return None
+        if receipt := self.ask(step, deadline):
+            return receipt
+        if payable:
+            raise InsufficientFunds("the card's rule lets it pay less of this order")
+        raise CardUnusable(f"the card is {CardStatus.RULED_OUT if found is CardStatus.ACTIVE else found}")
 
     def _call(self, step: Step) -> tuple[str, dict[str, Any] | None]:
         """Return the path after /transactions and the body."""
@@ -248,7 +289,7 @@ class LightrailDraft(Mapper):
         if held.hold is Hold.CAPTURED:
             raise Conflict("the hold was captured already: refund it instead")
         if held.hold is Hold.VOIDED:
-            raise CardUnusable("the hold was given back")
+            raise CardUnusable("the hold has expired or was given back")
         raise OutcomeUnknown("Lightrail says that it is done, but the hold does not show it yet", answered=True)
 
     def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:

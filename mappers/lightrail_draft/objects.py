@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 from mappers.lightrail import Program
@@ -39,14 +40,19 @@ PENDING = {
 
 @dataclass(frozen=True, slots=True)
 class ValueStore:
-    """What a gift card is. `value` in minor units, None where a rule makes it up; `ruled`: not plain value."""
+    """What a gift card is. `value` in minor units, None where a rule makes it up.
+
+    `ruled`: a redemption rule decides for each order if it pays. `promotion`: it is no money, or made up by a rule.
+    """
 
     id: str
     currency: str
     value: int | None
     ruled: bool
+    promotion: bool
     active: bool
     frozen: bool
+    expired: bool
     uses: int | None
     start: datetime | None
     end: datetime | None
@@ -76,14 +82,17 @@ class Posting:
 
 def value_store(body: Any) -> ValueStore:
     row = mapping(body)
-    rules = row.get("redemptionRule") is not None or row.get("valueRule") is not None
+    # The draft's documents write preTax, its server wrote pretax.
+    promotion = any(_flag(row, name, default=False) for name in ("discount", "preTax", "pretax"))
     return ValueStore(
         id=text(row, "valueStoreId"),
         currency=text(row, "currency"),
         value=optional(integer, row, "value"),
-        ruled=rules or _flag(row, "discount", default=False),
+        ruled=row.get("redemptionRule") is not None,
+        promotion=promotion or row.get("valueRule") is not None,
         active=_flag(row, "active", default=True),
         frozen=_flag(row, "frozen", default=False),
+        expired=_flag(row, "expired", default=False),
         uses=optional(integer, row, "uses"),
         start=optional(moment, row, "startDate"),
         end=optional(moment, row, "endDate"),
@@ -115,20 +124,28 @@ def posting(body: Any) -> Posting:
     return Posting(
         id=text(row, "transactionId"),
         kind=text(row, "transactionType"),
-        currency=text(row, "currency"),
+        currency=_currency(row),
         hold=PENDING[pending],
         changes=tuple(_change(mapping(step)) for step in rows(row, "steps")),
     )
 
 
-def simulated_order(body: Any) -> tuple[str, ...]:
-    """Return the ids of the value stores that would pay a simulated order."""
+def simulated(body: Any, status: int) -> dict[str, int]:
+    """Return what a simulated transaction would take of each value store, in minor units, by the store's id.
+
+    The draft's documents show `simulated`. Its server did not, and answered 200 instead of 201.
+    """
     row = mapping(body)
-    if row.get("simulated") is not True:
-        raise Malformed("it does not say that the order was only simulated: look for a transaction of one minor unit")
-    steps = [mapping(step) for step in rows(row, "steps")]
-    found = [text(step, "valueStoreId") for step in steps if step.get("rail", "lightrail") == "lightrail"]
-    return tuple(dict.fromkeys(found))
+    if not (row.get("simulated") is True or ("simulated" not in row and status == HTTPStatus.OK)):
+        raise Malformed("it does not say that it was only simulated: look for a transaction of one minor unit")
+    taken: dict[str, int] = {}
+    for step in (mapping(step) for step in rows(row, "steps")):
+        if step.get("rail", "lightrail") == "lightrail":
+            store_id = text(step, "valueStoreId")
+            # The example of an order shows the second.
+            change = integer(step, "valueChange" if "valueChange" in step else "amount")
+            taken[store_id] = taken.get(store_id, 0) - change
+    return taken
 
 
 def full_code(body: Any) -> str | None:
@@ -139,6 +156,12 @@ def full_code(body: Any) -> str | None:
 
 def anything(body: Any) -> Any:
     return body
+
+
+def _currency(row: Mapping[str, Any]) -> str:
+    """Return a transaction's currency: the draft's server showed that of its steps only."""
+    in_steps = {text(mapping(step), "currency") for step in rows(row, "steps")} if "currency" not in row else set()
+    return in_steps.pop() if len(in_steps) == 1 else text(row, "currency")
 
 
 def _change(step: Mapping[str, Any]) -> BalanceChange:

@@ -32,11 +32,20 @@ _CARDS: dict[str, tuple[str, Json]] = {
     "VS-EMPTY": ("active, 0.00 BRL", {"value": 0}),
     "VS-EXPIRED": ("expired, 50.00 BRL", {"value": 5000, "endDate": PAST}),
     "VS-NOT-STARTED": ("starts in the far future, 50.00 BRL", {"value": 5000, "startDate": FUTURE}),
+    "VS-OVER": ("marked as expired, 50.00 BRL", {"value": 5000, "expired": True}),
     "VS-FROZEN": ("frozen, 50.00 BRL", {"value": 5000, "frozen": True}),
     "VS-INACTIVE": ("inactive, 50.00 BRL", {"value": 5000, "active": False}),
     "VS-NO-USES": ("no uses left, 50.00 BRL", {"value": 5000, "uses": 0}),
     "VS-DOLLARS": ("active, 50.00 USD", {"value": 5000, "currency": "USD"}),
-    "VS-RULE": ("has a redemption rule, not a gift card", {"value": 5000, "redemptionRule": {"rule": "true"}}),
+    "VS-CART-50": (
+        "50.00 BRL, for orders of 100.00 or more",
+        {"value": 5000, "redemptionRule": {"rule": "order.total >= 10000", "explanation": "For large orders."}},
+    ),
+    "VS-HAT-50": (
+        "50.00 BRL, for the item red-hat",
+        {"value": 5000, "redemptionRule": {"rule": "item.productId == 'red-hat'", "explanation": "For hats."}},
+    ),
+    "VS-PRETAX": ("pays before taxes, not a gift card", {"value": 5000, "preTax": True}),
     "VS-DISCOUNT": ("a promotion, not a gift card", {"value": 5000, "discount": True}),
     "VS-YEN-5000": ("active, 5000 JPY", {"value": 5000, "currency": "JPY"}),
     "VS-DINARS-75": ("active, 75.000 KWD", {"value": 75000, "currency": "KWD"}),
@@ -77,16 +86,22 @@ def _body() -> Any:
 def create_app() -> Flask:
     """Return the sandbox with fresh seeded state; `app.extensions["backend"]` is its SandboxState."""
     model = _seeded()
-    app = lightrail_sandbox.create_app("lightrail_draft", model, _admit)
+
+    def admit(authorization: str) -> None:
+        if authorization != f"Bearer {API_KEY}":
+            raise ApiError(401, "Unauthorized")
+        model.void_overdue()
+
+    app = lightrail_sandbox.create_app("lightrail_draft", model, admit)
     _add_programs(app, model)
     _add_stores(app, model)
     _add_transactions(app, model)
     return app
 
 
-def _admit(authorization: str) -> None:
-    if authorization != f"Bearer {API_KEY}":
-        raise ApiError(401, "Unauthorized")
+def _made(answer: Json, body: Any) -> tuple[Json, int]:
+    """Answer what was made; what was only simulated was not."""
+    return answer, 200 if body.get("simulate") else 201
 
 
 def _page(rows: list[Json]) -> Response:
@@ -122,8 +137,8 @@ def _add_stores(app: Flask, model: SandboxState) -> None:
         return model.stores[store_id]
 
     @app.post("/v2/valueStores")
-    def create_store() -> Json:
-        return model.create_store(_body())
+    def create_store() -> tuple[Json, int]:
+        return model.create_store(_body()), 201
 
     @app.get("/v2/valueStores")
     def list_stores() -> Response:
@@ -160,16 +175,16 @@ def _add_stores(app: Flask, model: SandboxState) -> None:
 
 def _add_transactions(app: Flask, model: SandboxState) -> None:
     @app.post("/v2/transactions/debit")
-    def debit() -> Json:
-        return model.debit(_body())
+    def debit() -> tuple[Json, int]:
+        return _made(model.debit(_body()), _body())
 
     @app.post("/v2/transactions/credit")
-    def credit() -> Json:
-        return model.credit(_body())
+    def credit() -> tuple[Json, int]:
+        return _made(model.credit(_body()), _body())
 
     @app.post("/v2/transactions/orders")
-    def order() -> Json:
-        return model.order(_body())
+    def order() -> tuple[Json, int]:
+        return _made(model.order(_body()), _body())
 
     @app.post("/v2/transactions/<transaction_id>/capture")
     def capture(transaction_id: str) -> Json:

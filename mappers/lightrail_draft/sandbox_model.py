@@ -1,17 +1,38 @@
-"""The sandbox's state: value stores, their codes, programs and transactions of Lightrail's early V2 draft."""
+"""The sandbox's state: value stores, their codes, programs and transactions of Lightrail's early V2 draft.
+
+Paths are those of the draft's documents. Answers are those of its server of May 2018 where that differs: a transaction
+shows neither a currency of its own nor whether it was simulated.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from mappers.lightrail_sandbox import CODE_LETTERS, ApiError, Json, stamp
 
 CODE_LENGTH = 16
+
+# The draft says that a pending transaction is voided by itself, and not after how long.
+PENDING_FOR = timedelta(days=7)
+
+# The redemption rules that are understood here; any other pays for nothing.
+LEAST_TOTAL, ONE_PRODUCT = re.compile(r"order\.total >= (\d+)"), re.compile(r"item\.productId == '(.+)'")
+
+
+def allows(rule: Json | None, product_id: str, total: int) -> bool:
+    """Tell whether a redemption rule lets a value store pay for a line of an order."""
+    text = "true" if rule is None else str(rule.get("rule"))
+    if least := LEAST_TOTAL.fullmatch(text):
+        return total >= int(least[1])
+    if product := ONE_PRODUCT.fullmatch(text):
+        return product[1] == product_id
+    return text == "true"
 
 
 def required(body: Any, **kinds: type) -> Json:
@@ -39,9 +60,23 @@ class SandboxState:
     secure: set[str] = field(default_factory=set)  # value stores whose code is shown by its last characters only
     programs: dict[str, Json] = field(default_factory=dict)
     transactions: dict[str, Json] = field(default_factory=dict)
+    pending_until: dict[str, datetime] = field(default_factory=dict)  # by transaction
+    ahead: timedelta = timedelta()
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     # What a test does "elsewhere"
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, step: timedelta) -> None:
+        """Let time pass."""
+        self.ahead += step
+
+    def void_overdue(self) -> None:
+        """Void the holds whose time is over."""
+        for transaction_id in [name for name, end in self.pending_until.items() if end <= self.now()]:
+            self.end(transaction_id, "void")
 
     def by_code(self, code: str) -> Json:
         """Return the value store with `code`, to read or to change. Raises KeyError."""
@@ -58,7 +93,7 @@ class SandboxState:
         body = required(body, programId=str, currency=str, access=str)
         if body["programId"] in self.programs:
             raise ApiError(409, f"Program '{body['programId']}' already exists.", "ProgramExists")
-        now = stamp(datetime.now(UTC))
+        now = stamp(self.now())
         program: Json = {
             "programId": "", "name": None, "currency": "", "access": "secureCode", "discount": False, "preTax": False,
             "active": True, "redemptionRule": None, "valueRule": None, "minInitialValue": None,
@@ -76,11 +111,12 @@ class SandboxState:
             amount(body.get("value"), lowest=0)
         if store_id in self.stores:
             raise ApiError(409, f"ValueStore with valueStoreId '{store_id}' already exists.", "ValueStoreExists")
-        now = stamp(datetime.now(UTC))
+        now = stamp(self.now())
         store = {
             "valueStoreId": store_id, "programId": None, "currency": currency, "value": None, "discount": False,
-            "preTax": False, "active": True, "frozen": False, "redemptionRule": None, "valueRule": None, "uses": None,
-            "startDate": None, "endDate": None, "metadata": None, "createdDate": now, "updatedDate": now,
+            "preTax": False, "active": True, "frozen": False, "expired": False, "redemptionRule": None,
+            "valueRule": None, "uses": None, "startDate": None, "endDate": None, "metadata": None,
+            "createdDate": now, "updatedDate": now,
         }  # fmt: skip
         given = {name: body[name] for name in store if name in body}
         generated = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
@@ -138,14 +174,19 @@ class SandboxState:
         body = required(body, transactionId=str, currency=str, lineItems=list, sources=list)
         items = [required(item, unitPrice=int) for item in body["lineItems"]]
         lines = [item | {"lineTotal": {"payable": item["unitPrice"] * item.get("quantity", 1)}} for item in items]
-        payable = remainder = sum(line["lineTotal"]["payable"] for line in lines)
+        left = [line["lineTotal"]["payable"] for line in lines]
+        payable = sum(left)
         changes: list[tuple[Json, int]] = []
         for source in body["sources"]:
             store = self._usable(required(source, rail=str), body["currency"])
             if store and all(store is not other for other, _ in changes):
-                taken = min(remainder, store["value"])
-                remainder -= taken
+                taken = 0
+                for place, line in enumerate(lines):
+                    if allows(store["redemptionRule"], line.get("productId", ""), payable):
+                        part = min(left[place], store["value"] - taken)
+                        taken, left[place] = taken + part, left[place] - part
                 changes.append((store, -taken))
+        remainder = sum(left)
         totals = {"subtotal": payable, "discount": 0, "tax": 0, "payable": payable}
         return self._execute("order", body, changes, remainder, {"totals": totals, "lineItems": lines})
 
@@ -156,7 +197,8 @@ class SandboxState:
             ended = {"captured": "TransactionCaptured", "void": "TransactionVoided"}
             code = ended.get(transaction.get("pending", ""), "TransactionNotPending")
             raise ApiError(409, f"Transaction '{transaction_id}' is not pending.", code)
-        transaction |= {"pending": word, "updatedDate": stamp(datetime.now(UTC))}
+        transaction |= {"pending": word, "updatedDate": stamp(self.now())}
+        self.pending_until.pop(transaction_id)
         if word == "void":
             for step in transaction["steps"]:
                 self.stores[step["valueStoreId"]]["value"] -= step["valueChange"]
@@ -178,7 +220,9 @@ class SandboxState:
         store = self.stores.get(party.get("valueStoreId") or (names[0] if names else ""))
         if store is None or store["currency"] != currency or store["frozen"] or not store["active"]:
             return None
-        now = datetime.now(UTC)
+        if store["expired"]:
+            return None
+        now = self.now()
         early = store["startDate"] and datetime.fromisoformat(store["startDate"]) > now
         late = store["endDate"] and datetime.fromisoformat(store["endDate"]) < now
         return None if early or late or store["uses"] == 0 or store["value"] is None else store
@@ -186,7 +230,7 @@ class SandboxState:
     def _execute(self, kind: str, body: Json, changes: list[tuple[Json, int]], remainder: int, more: Json) -> Json:
         if remainder and not body.get("allowRemainder"):
             raise ApiError(409, "Insufficient value for the transaction.", "InsufficientValue")
-        simulated, now = bool(body.get("simulate")), stamp(datetime.now(UTC))
+        simulated, now = bool(body.get("simulate")), stamp(self.now())
         if body["transactionId"] in self.transactions and not simulated:
             raise ApiError(409, f"Transaction '{body['transactionId']}' already exists.", "TransactionExists")
         steps = [
@@ -195,13 +239,15 @@ class SandboxState:
             for store, change in changes
         ]
         transaction = (
-            {"transactionId": body["transactionId"], "transactionType": kind, "currency": body["currency"]}
+            {"transactionId": body["transactionId"], "transactionType": kind}
             | more
-            | {"steps": steps, "remainder": remainder, "simulated": simulated}
+            | {"steps": steps, "remainder": remainder}
             | {"createdDate": now, "updatedDate": now, "metadata": body.get("metadata")}
         )
         if not simulated:
             self.transactions[body["transactionId"]] = transaction
+            if "pending" in transaction:
+                self.pending_until[body["transactionId"]] = self.now() + PENDING_FOR
             for store, change in changes:
                 store["value"] += change
         return transaction

@@ -143,11 +143,14 @@ class LightrailV1(Mapper):
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
         """Read one card. Without a cart, promotions with rules are not counted: this much it can pay for certain."""
+        return self.card_for(card_id, Memo(), deadline)
+
+    def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
         details = self._client.details(card_id, deadline)
         record = self._client.card(card_id, deadline) if details else None
         if details is None or record is None:
             raise CardNotFound("Lightrail does not know the card")
-        return self._card(details, record, None, deadline)
+        return self._card(details, record, memo.cart, deadline)
 
     def _card(
         self, details: Details, record: CardRecord, cart: Cart | None, deadline: Deadline, code: str = ""
@@ -161,9 +164,8 @@ class LightrailV1(Mapper):
             )
         if cart is None or card.status is not CardStatus.ACTIVE or not has_restricted(details):
             return card
-        if not self.options.restricted_promotions:
-            return card
-        return replace(card, balance=self._payable(details, cart, deadline))
+        payable = self._payable(details, cart, deadline) if self.options.restricted_promotions else card.balance
+        return replace(card, balance=payable, status=CardStatus.ACTIVE if payable else CardStatus.RULED_OUT)
 
     def _payable(self, details: Details, cart: Cart, deadline: Deadline) -> int:
         """Return what the card can pay of this cart's order, as Lightrail works it out from the promotions' rules."""

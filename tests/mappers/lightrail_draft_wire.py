@@ -39,7 +39,7 @@ CAPTURED = PENDING | {"transactionId": "tx-1", "pending": "captured"}
 VOIDED = CAPTURED | {"pending": "void"}
 BACK = STEP | {"valueBefore": 1500, "valueAfter": 2500, "valueChange": 1000}
 CREDIT = DEBIT | {"transactionType": "credit", "steps": [BACK]}
-ORDER = DEBIT | {"transactionType": "order", "simulated": True, "totals": {"payable": 1}}
+SIMULATED = DEBIT | {"simulated": True}
 PARTY = {"rail": "lightrail", "valueStoreId": "vs-1"}
 NO_SUCH = {"message": "Not Found", "statusCode": 404}
 

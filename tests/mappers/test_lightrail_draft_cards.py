@@ -62,13 +62,14 @@ def test_a_code_finds_the_card_that_would_pay(sandbox: Sandbox, mapper: Lightrai
 
 
 @pytest.mark.parametrize(
-    "code", ["VS-EXPIRED", "VS-NOT-STARTED", "VS-FROZEN", "VS-INACTIVE", "VS-NO-USES", "VS-DOLLARS", "NONE", ""]
+    "code",
+    ["VS-EXPIRED", "VS-NOT-STARTED", "VS-FROZEN", "VS-INACTIVE", "VS-NO-USES", "VS-DOLLARS", "VS-OVER", ""],
 )
 def test_a_code_that_would_pay_nothing_finds_no_card(mapper: LightrailDraft, code: str) -> None:
     assert find(mapper, code) == []
 
 
-@pytest.mark.parametrize("code", ["VS-RULE", "VS-DISCOUNT"])
+@pytest.mark.parametrize("code", ["VS-PRETAX", "VS-DISCOUNT"])
 def test_a_promotion_is_not_used_as_a_gift_card(mapper: LightrailDraft, code: str) -> None:
     assert [status for _, _, status in find(mapper, code)] == [CardStatus.UNSUPPORTED]
 

@@ -100,6 +100,29 @@ def test_every_call_carries_the_key_as_a_bearer_token(
     assert wire.calls[0].request.headers["Authorization"] == "Bearer jwt"
 
 
+@pytest.mark.parametrize(
+    ("verb", "answer"), [(Verb.HOLD, PENDING), (Verb.DEBIT, DEBIT), (Verb.CREDIT, CREDIT), (Verb.CAPTURE, CAPTURED)]
+)
+def test_a_transaction_may_show_its_currency_in_its_steps_only(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, verb: Verb, answer: dict[str, Any]
+) -> None:
+    unsaid = {name: found for name, found in answer.items() if name not in ("simulated", "currency")}
+    wire.post(path(verb), json=unsaid, status=201)
+    receipt = mapper.run(step(verb), deadline)
+    wire.get(f"{URL}/transactions/{receipt.reference}", json=unsaid)
+    assert mapper.ask(step(verb), deadline) == receipt
+
+
+@pytest.mark.parametrize("steps", [[], [STEP, STEP | {"currency": "USD"}], [STEP | {"currency": None}]])
+def test_a_transaction_that_shows_no_one_currency_is_unknown(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, steps: list[dict[str, Any]]
+) -> None:
+    unsaid = {name: found for name, found in DEBIT.items() if name != "currency"}
+    wire.post(path(Verb.DEBIT), json=unsaid | {"steps": steps}, status=201)
+    with pytest.raises(OutcomeUnknown, match="currency"):
+        mapper.run(step(Verb.DEBIT), deadline)
+
+
 @pytest.mark.parametrize("word", [True, "pending"])
 def test_a_hold_may_be_shown_as_true_or_as_pending(
     wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, word: bool | str

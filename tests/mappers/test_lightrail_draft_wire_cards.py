@@ -26,7 +26,7 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from mappers.lightrail_draft.mapper import LightrailDraft
-from tests.mappers.lightrail_draft_wire import CODE, NO_SUCH, ORDER, PROGRAM, STEP, STORE, URL, build, refused
+from tests.mappers.lightrail_draft_wire import CODE, NO_SUCH, PROGRAM, SIMULATED, STEP, STORE, URL, build, refused
 from tests.mappers.requests_sent import sent
 
 
@@ -49,38 +49,37 @@ def wire() -> Iterator[RequestsMock]:
 # Cards
 
 
-def test_a_card_is_found_by_simulating_the_smallest_order(
+def test_a_card_is_found_by_simulating_the_smallest_debit(
     wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline
 ) -> None:
-    wire.post(f"{URL}/transactions/orders", json=ORDER)
+    wire.post(f"{URL}/transactions/debit", json=SIMULATED)
     wire.get(f"{URL}/valueStores/vs-1", json=STORE | {"endDate": "2099-01-02T00:00:00.000Z"})
     (card,) = mapper.find(Query(code=f" {CODE} "), deadline)
     assert (card.id, card.balance, card.status, card.code_mask) == ("vs-1", 2500, CardStatus.ACTIVE, "****JKLM")
     assert card.expiring_date == datetime(2099, 1, 2, tzinfo=UTC)
     body = sent(wire, 0)
     assert body.pop("transactionId").startswith("gb-simulated-")
-    line = {"type": "product", "productId": "giftbridge-balance", "unitPrice": 1, "quantity": 1, "taxRate": 0}
     assert body == {
         "currency": "BRL",
-        "lineItems": [line],
-        "sources": [{"rail": "lightrail", "code": CODE}],
+        "amount": 1,
+        "source": {"rail": "lightrail", "code": CODE},
         "simulate": True,
         "allowRemainder": True,
     }
 
 
-def test_each_simulated_order_has_its_own_id(wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline) -> None:
-    wire.post(f"{URL}/transactions/orders", json=ORDER | {"steps": []})
+def test_each_simulated_debit_has_its_own_id(wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline) -> None:
+    wire.post(f"{URL}/transactions/debit", json=SIMULATED | {"steps": []})
     mapper.find(Query(code=CODE), deadline)
     mapper.find(Query(code=CODE), deadline)
     assert sent(wire, 0)["transactionId"] != sent(wire, 1)["transactionId"]
 
 
 @pytest.mark.parametrize("steps", [[{"valueStoreId": "vs-1", "amount": -1, "type": "PREPAID"}], [STEP, STEP]])
-def test_the_order_only_has_to_name_the_value_store(
+def test_the_debit_only_has_to_name_the_value_store(
     wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, steps: list[dict[str, Any]]
 ) -> None:
-    wire.post(f"{URL}/transactions/orders", json=ORDER | {"steps": steps})
+    wire.post(f"{URL}/transactions/debit", json=SIMULATED | {"steps": steps})
     wire.get(f"{URL}/valueStores/vs-1", json=STORE)
     assert [card.balance for card in mapper.find(Query(code=CODE), deadline)] == [2500]
 
@@ -88,8 +87,8 @@ def test_the_order_only_has_to_name_the_value_store(
 @pytest.mark.parametrize(
     ("status", "answer"),
     [
-        (200, ORDER | {"steps": []}),
-        (200, ORDER | {"steps": [STEP, STEP | {"valueStoreId": "vs-2"}]}),
+        (200, SIMULATED | {"steps": []}),
+        (200, SIMULATED | {"steps": [STEP, STEP | {"valueStoreId": "vs-2"}]}),
         (409, refused("InsufficientValue")),
         (409, refused("InvalidParty")),
         (400, refused("InsufficientValue", 400)),
@@ -99,15 +98,27 @@ def test_the_order_only_has_to_name_the_value_store(
 def test_a_code_that_no_single_value_store_answers_finds_no_card(
     wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, status: int, answer: dict[str, Any]
 ) -> None:
-    wire.post(f"{URL}/transactions/orders", json=answer, status=status)
+    wire.post(f"{URL}/transactions/debit", json=answer, status=status)
     assert mapper.find(Query(code=CODE), deadline) == []
 
 
+def test_where_it_does_not_say_so_200_instead_of_201_tells_that_it_was_simulated(
+    wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline
+) -> None:
+    unsaid = {name: found for name, found in SIMULATED.items() if name not in ("simulated", "currency")}
+    wire.post(f"{URL}/transactions/debit", json=unsaid)
+    wire.get(f"{URL}/valueStores/vs-1", json=STORE)
+    assert [card.id for card in mapper.find(Query(code=CODE), deadline)] == ["vs-1"]
+    wire.replace(responses.POST, f"{URL}/transactions/debit", json=unsaid, status=201)
+    with pytest.raises(BackendUnavailable, match="one minor unit"):
+        mapper.find(Query(code=CODE), deadline)
+
+
 @pytest.mark.parametrize("simulated", [False, None, "true"])
-def test_an_order_that_may_have_been_real_is_reported(
+def test_a_debit_that_may_have_been_real_is_reported(
     wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, simulated: bool | str | None
 ) -> None:
-    wire.post(f"{URL}/transactions/orders", json=ORDER | {"simulated": simulated})
+    wire.post(f"{URL}/transactions/debit", json=SIMULATED | {"simulated": simulated})
     with pytest.raises(BackendUnavailable, match="one minor unit"):
         mapper.find(Query(code=CODE), deadline)
 
@@ -116,10 +127,10 @@ def test_an_order_that_may_have_been_real_is_reported(
     ("status", "answer"),
     [(409, refused("CurrencyNotFound")), (409, refused(None)), (422, refused(None, 422)), (404, NO_SUCH)],
 )
-def test_an_order_refused_for_another_reason_is_not_taken_for_no_card(
+def test_a_debit_refused_for_another_reason_is_not_taken_for_no_card(
     wire: RequestsMock, mapper: LightrailDraft, deadline: Deadline, status: int, answer: dict[str, Any]
 ) -> None:
-    wire.post(f"{URL}/transactions/orders", json=answer, status=status)
+    wire.post(f"{URL}/transactions/debit", json=answer, status=status)
     with pytest.raises(BackendUnavailable):
         mapper.find(Query(code=CODE), deadline)
 
@@ -135,8 +146,11 @@ def test_an_order_refused_for_another_reason_is_not_taken_for_no_card(
         ({"currency": "USD"}, CardStatus.WRONG_CURRENCY),
         ({"value": None}, CardStatus.UNSUPPORTED),
         ({"valueRule": {"rule": "500"}}, CardStatus.UNSUPPORTED),
-        ({"redemptionRule": {"rule": "true"}}, CardStatus.UNSUPPORTED),
+        ({"redemptionRule": {"rule": "true"}}, CardStatus.ACTIVE),  # without a cart, a rule is left out of account
         ({"discount": True}, CardStatus.UNSUPPORTED),
+        ({"preTax": "true"}, CardStatus.UNSUPPORTED),
+        ({"pretax": True}, CardStatus.UNSUPPORTED),
+        ({"expired": True}, CardStatus.EXPIRED),
         ({"discount": "false", "active": "true", "frozen": None}, CardStatus.ACTIVE),
     ],
 )

@@ -16,6 +16,7 @@ from mappers.base import (
     Customer,
     Holds,
     InsufficientFunds,
+    Memo,
     NewCard,
     OutcomeUnknown,
     Query,
@@ -146,7 +147,24 @@ def test_code_and_customer_are_told_apart(mapper: LightrailV1) -> None:
 def test_a_search_counts_the_promotions_that_its_cart_unlocks(
     mapper: LightrailV1, code: str, cart: Cart | None, balance: int
 ) -> None:
-    assert mapper.find(Query(code=code, cart=cart), soon())[0].balance == balance
+    [card] = mapper.find(Query(code=code, cart=cart), soon())
+    assert (card.balance, card.status) == (balance, CardStatus.ACTIVE)
+    assert mapper.card_for(card.id, Memo(cart=cart), soon()).balance == balance
+
+
+@pytest.mark.parametrize(("cart", "status"), [(SMALL, CardStatus.RULED_OUT), (LARGE, CardStatus.ACTIVE)])
+def test_a_card_of_which_its_rules_let_nothing_pay_for_this_cart_says_so(
+    sandbox: Sandbox, mapper: LightrailV1, cart: Cart, status: CardStatus
+) -> None:
+    story = Story(sandbox, mapper, "V1PRO-30", 1, cart=cart)
+    story.card.principal.value = 0
+    [card] = mapper.find(Query(code="V1PRO-30", cart=cart), soon())
+    assert card.status is status
+    if status is CardStatus.RULED_OUT:
+        with pytest.raises(InsufficientFunds):
+            story.hold()
+    else:
+        story.hold()
 
 
 def test_by_id_a_card_is_worth_what_it_can_pay_for_certain(mapper: LightrailV1) -> None:

@@ -49,6 +49,15 @@ def test_what_the_policy_leaves_out_has_a_default(write: WriteFile, acme: str) -
     assert policy.authorization_ttl == policy.remainder_ttl == timedelta(days=30)
 
 
+@pytest.mark.parametrize(("holds", "days"), [("native", 7), ("ledger", 30)])
+def test_a_policy_that_does_not_say_how_long_holds_last_keeps_to_what_the_backend_can(
+    write: WriteFile, acme: str, monkeypatch: pytest.MonkeyPatch, holds: str, days: int
+) -> None:
+    monkeypatch.setattr("tests.providers.conftest.Picky.longest_hold", timedelta(days=7))
+    file = write(acme.replace('holds = "native"', f'holds = "{holds}"'))
+    assert only(Registry.load(file)).policy.authorization_ttl == timedelta(days=days)
+
+
 @pytest.mark.parametrize("policy", ['authorization_ttl = "89d"', 'holds = "ledger"\nauthorization_ttl = "400d"'])
 def test_a_hold_may_last_as_long_as_the_one_who_holds_it_can(write: WriteFile, acme: str, policy: str) -> None:
     Registry.load(write(acme.replace('holds = "native"', policy)))
