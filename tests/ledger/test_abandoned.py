@@ -41,6 +41,18 @@ def test_the_sweeper_undoes_an_unacknowledged_authorization(system: System) -> N
     assert system.ledger.transactions(system.provider, CARD, system.deadline()) == []
 
 
+def test_an_authorization_that_was_repeated_in_vain_is_undone(system: System) -> None:
+    """VTEX asked twice, and got no answer either time."""
+    system.mapper.faults = [lost_after]
+    with system.cut_off():
+        for _ in range(2):
+            with pytest.raises((BackendUnavailable, OutcomeUnknown)):
+                system.authorize("40.00")
+            system.let_it_be_quiet(system.only_record().id)
+    assert [system.sweep(), system.sweep()] == [{"resolved": 1}, {"abandoned": 1}]
+    assert system.backend.held == 0
+
+
 def test_a_repeated_request_keeps_an_unacknowledged_authorization(system: System) -> None:
     system.mapper.faults = [lost_after]
     with system.cut_off(), pytest.raises(OutcomeUnknown):

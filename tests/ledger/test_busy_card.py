@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from app.ledger.caller import Caller
@@ -167,3 +169,19 @@ def test_a_promised_settlement_keeps_its_card_busy_while_it_is_made(make_system:
     system.sweep()
     system.sweep()
     assert system.backend.spendable == 8_000
+
+
+def test_what_waits_for_a_promised_settlement_helps_the_dead_one_that_keeps_its_card_busy(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(Holds.LEDGER, settle="accept", repeatable=False, one_step_at_a_time=True)
+    dead, waiting = (system.authorize("10.00", order) for order in ("order-1", "order-2"))
+    for transaction in (dead, waiting):
+        system.settle(transaction, "7.00")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.cancel(dead, "3.00")
+    system.lose_lease(dead)
+    system.cancel(waiting, "3.00")
+    assert system.cancellations(waiting) == [Decimal(3)]
+    assert system.backend.spendable == 8_600

@@ -24,7 +24,9 @@ from tests.ledger.driver import (
     parked_in_redis,
 )
 from tests.ledger.faults import (
+    Killed,
     Run,
+    dies,
     error_after,
 )
 from tests.ledger.reference_model import CARD
@@ -225,6 +227,26 @@ def test_the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone(
     assert system.standing.reserved == (4_000 if holds is Holds.LEDGER else 0)
     # The backend's second hold is nobody's: a person must see to it. The ledger reserved nothing for it.
     assert system.index.parked() == ([transaction] if holds is Holds.NATIVE else [])
+
+
+def test_a_process_killed_before_it_undoes_an_abandoned_opening_leaves_that_to_the_next_request(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(Holds.NATIVE)
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(system.only_record().id)
+        assert system.sweep() == {"abandoned": 1}
+        system.mapper.faults = [dies]
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(Killed):
+        system.authorize("40.00")
+    system.lose_lease(system.only_record().id)
+    record = system.record(system.authorize("40.00"))
+    assert (record.state, record.opened_by, record.unresolved) == (State.AUTHORIZED, 2, None)
+    assert system.backend.held == 4_000
 
 
 def test_a_late_success_stays_shown_when_anybody_looks_for_work(non_idempotent: System) -> None:

@@ -137,6 +137,15 @@ def test_an_abandoned_authorization_is_not_opened_again_before_the_late_one_is_u
     assert system.backend.held == 6_000
 
 
+def test_a_repeated_authorization_leaves_what_was_refused_to_be_tried_again(system: System) -> None:
+    """VTEX has its answer already: that it asks once more says nothing about what is left."""
+    transaction = with_remainder(system)
+    system.mapper.faults = [refuses]
+    system.sweep()
+    assert system.authorize("60.00") == transaction
+    assert due_in_seconds(system, transaction) == stated(A_DAY_SECONDS)
+
+
 def test_a_late_success_of_a_refused_own_act_ends_it(make_system: MakeSystem) -> None:
     system = make_system(Holds.NATIVE)
     transaction = with_remainder(system)
