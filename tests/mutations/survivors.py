@@ -20,4 +20,10 @@ SURVIVORS = {
     ),
     "attempt.py: if [self._unwanted -> False]:": "it would look at the card, and then send nothing all the same",
     "attempt.py: look = self._steps[number - 2] if [number > 1 -> True] else None": "no plan ends with a look",
+    "open.lua: if state == 'authorized' and [get('unresolved') == '' -> true] then set('retry_at', 0) end": (
+        "whoever finds something unresolved runs it at once, whenever it would have been its time"
+    ),
+    "executor.py: if [result.answer is LeaseAnswer.CARD_BUSY -> True]:": (
+        "where no other transaction keeps the card busy there is none to help"
+    ),
 }
