@@ -18,6 +18,7 @@ SILENT = tuple(name for name in KINDS if "silent" in name)
 
 def compare(system: System, *, repair: bool = False) -> list[Difference]:
     """Return what `giftbridge reconcile` tells, after everything that was sent has arrived and shows."""
+    system.backend.catch_up()
     system.scheduler.now += AT_REST_MS
     run = Reconciliation(system.parts, repair=repair)
     return [*run.cards(lambda _count: None), *run.accounts(lambda _provider, _count, _what: None)]
