@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from app.ledger.service import ChangeRequest
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.storage.history import SOON, History
 from mappers.base import Holds, OutcomeUnknown
+from mappers.deadline import CLOCK
 from tests.ledger.faults import lost_after
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
@@ -100,6 +103,50 @@ def test_a_redis_with_an_older_state_than_was_seen_is_doubted(some_redis: SomeRe
     client.hset("gb:history", "seen_at", before)
     (doubt,) = history.look()
     assert "older state" in doubt.reason
+
+
+def test_a_redis_that_has_lost_every_look_is_doubted(some_redis: SomeRedis) -> None:
+    """It was started from data of before anybody looked."""
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.connection._client.delete("gb:history")
+    (doubt,) = history.look()
+    assert "older state" in doubt.reason
+
+
+def test_a_redis_that_goes_back_while_it_is_looked_at_is_doubted(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is written after it went back would hide that it did."""
+    history, client = History(some_redis.connection), some_redis.connection._client
+    history.look()
+    before = str(client.hget("gb:history", "seen_at"))
+    some_redis.now += 5000
+    history.look()
+    eval_script = client.eval
+
+    def goes_back(*arguments: Any) -> Any:
+        client.hset("gb:history", "seen_at", before)
+        return eval_script(*arguments)
+
+    some_redis.now += 5000
+    monkeypatch.setattr(client, "eval", goes_back)
+    assert history.look() == []
+    monkeypatch.setattr(client, "eval", eval_script)
+    assert len(history.look()) == 1
+
+
+def test_a_redis_that_this_process_did_not_watch_is_doubted(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been written to after this process looked last, by the others, and have lost that."""
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(60 * MINUTE)
+    later = time.clock_gettime(CLOCK) + 2 * SOON.total_seconds()
+    monkeypatch.setattr("mappers.deadline.time.clock_gettime", lambda _clock: later)
+    (doubt,) = history.look()
+    assert "older than what was written last" in doubt.reason
 
 
 def test_processes_that_look_at_the_same_time_do_not_doubt_each_other(some_redis: SomeRedis) -> None:

@@ -17,15 +17,20 @@ from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.transaction import Transaction
 from mappers.base import Holds, Verb
+from mappers.deadline import Deadline
 
 log = structlog.get_logger()
 
 HISTORY = "gb:history"
 
-# Other processes look, too: the moment that is written never goes back.
+# Other processes look, too: the moment that is written never goes back. Nothing is written where Redis has an older
+# moment than was read just now: it went back meanwhile, and the next look must be able to tell.
 _SEEN = """
-local seen_at = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0'))
+local written = tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0')
+if written < tonumber(ARGV[3]) then return 0 end
+local seen_at = math.max(tonumber(ARGV[2]), written)
 redis.call('HSET', KEYS[1], 'replids', ARGV[1], 'seen_at', string.format('%d', seen_at), 'stopped', '')
+return 1
 """
 DOUBTS = "gb:doubts"
 
@@ -58,19 +63,22 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
+        self._watched = Deadline.after(0)  # until when the next look must come, for nothing to be missed
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
         seen_here = self._seen_at  # before anything is read: it was written before
+        watched, self._watched = not self._watched.passed(), Deadline.after(SOON.total_seconds())
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
-        if before and (reason := self._doubted(before, servers, now, seen_here)):
-            doubt = Doubt(int(before["seen_at"]), now, reason)
+        if reason := self._doubted(before, servers, now, seen_here, watched=watched):
+            doubt = Doubt(int(before.get("seen_at", 0)), now, reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
-        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now)))
+        read = before.get("seen_at", "0")
+        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now), read))
         self._seen_at = max(self._seen_at, now)
         return self.doubts()
 
@@ -110,18 +118,26 @@ class History:
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
 
     @staticmethod
-    def _doubted(before: dict[str, str], servers: Iterable[Server], now: int, seen_here: int) -> str | None:
-        """Return why something may be missing of what was written before; None where nothing is."""
-        seen_at, known = int(before["seen_at"]), set(json.loads(before["replids"]))
+    def _doubted(
+        before: dict[str, str], servers: Iterable[Server], now: int, seen_here: int, *, watched: bool
+    ) -> str | None:
+        """Return why something may be missing of what was written before; None where nothing is.
+
+        `watched`: since it looked last, this process has tried often enough for a Redis that has what it wrote to be
+        the one that ended.
+        """
+        seen_at, known = int(before.get("seen_at", 0)), set(json.loads(before.get("replids", "[]")))
         if seen_at < seen_here:
             return "it has an older state than this service has seen"
+        if not before:
+            return None  # nothing has looked at this ledger yet
         for server in servers:
             if server.replid in known:
                 continue
             if server.earlier_replid in known:
                 return "a replica took over, which may not have had the last changes"
             started_at = now - server.uptime_milliseconds
-            last_word = seen_at == seen_here or before["stopped"]
+            last_word = (watched and seen_at == seen_here) or before["stopped"]
             if not last_word and started_at - seen_at > milliseconds(SOON):
                 return "it was started from data that may be older than what was written last"
         return None
