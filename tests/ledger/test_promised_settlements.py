@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState, State
-from mappers.base import BackendUnavailable, Card, CardUnusable, Holds, Receipt, Step
+from mappers.base import BackendUnavailable, Card, CardUnusable, Holds, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
 from tests.ledger.driver import change_within, decide, half_settled
 from tests.ledger.faults import Run, refuses, unavailable, undisturbed
@@ -210,3 +210,23 @@ def test_a_cancellation_waits_for_a_promised_settlement_under_way(make_system: M
     system.mapper.faults = [meanwhile]
     system.sweep()
     assert (system.backend.held, system.backend.spendable) == (0, 7_000)
+
+
+def test_a_refused_act_that_is_asked_for_again_behind_a_promise_lets_no_other_beside_it(
+    make_system: MakeSystem,
+) -> None:
+    """One act at a time is unresolved, but for what was promised, however old the other one's name is."""
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("60.00")
+    system.backend.frozen = True
+    with pytest.raises(CardUnusable):
+        system.cancel(transaction, "10.00", "c1")
+    system.backend.frozen = False
+    system.settle(transaction, "20.00")
+    with system.cut_off():
+        system.mapper.faults = [unavailable, unavailable]
+        for request_id in ("c1", "c2"):
+            with pytest.raises((BackendUnavailable, OutcomeUnknown, Unresolved)):
+                system.cancel(transaction, "10.00", request_id)
+    waiting = [act.request_id for act in system.record(transaction).acts if act.state is ActState.PENDING]
+    assert waiting == ["c1"]

@@ -29,7 +29,8 @@ if act then
 end
 local first = get('unresolved')
 if first ~= '' then
-  for other = tonumber(first), number('acts') - 1 do
+  -- A refused one that was asked for again may be older than what was promised.
+  for other = 0, number('acts') - 1 do
     local other_state = get(act_field(other, 'state'))
     if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
   end
