@@ -17,6 +17,7 @@ from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import TURNS_AT_A_TIME, Sweeper
+from app.ledger.threads import BackendThreads
 from app.settings import Settings
 from providers.provider import Provider
 from providers.registry import Registry
@@ -62,8 +63,9 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
     storage = Storage(connection, times)
     index = Index(connection)
     history = History(connection)
-    executor = Executor(storage, find_provider=registry.get)
-    recovery = Recovery(storage)
+    threads = BackendThreads(settings.threads_for_a_backend)
+    executor = Executor(storage, threads, find_provider=registry.get)
+    recovery = Recovery(storage, threads)
     clock = ClockWatch(connection)
     if isinstance(registry, ProvidersFile):
         registry.keep_backends_of(lambda provider: _still_open(index, provider))
@@ -74,10 +76,12 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         storage=storage,
         index=index,
         history=history,
-        ledger=LedgerService(storage, index, executor, recovery),
+        ledger=LedgerService(storage, index, threads, executor, recovery),
         executor=executor,
         recovery=recovery,
-        cards=CardService(storage, fleet, settings.code_misses_per_customer, settings.code_misses_per_provider),
+        cards=CardService(
+            storage, fleet, threads, settings.code_misses_per_customer, settings.code_misses_per_provider
+        ),
         clock=clock,
         sweeper=Sweeper(
             storage,

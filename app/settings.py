@@ -92,6 +92,15 @@ class Settings:
             "Calls answered at a time by one process; most wait for a backend.", at_least=1, at_most=1024
         ),
     )
+    threads_per_backend: int = field(
+        default=0,
+        metadata=_because(
+            "Threads of one process that one backend may keep waiting; more calls are 503 at once. So a hung backend "
+            "stops no other. 0: half of them.",
+            at_least=0,
+            at_most=1024,
+        ),
+    )
     card_deadline_seconds: float = field(
         default=1.2,
         metadata=_because(
@@ -192,6 +201,11 @@ class Settings:
         host, _, port = self.bind.rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def threads_for_a_backend(self) -> int:
+        """`threads_per_backend` as a number of threads."""
+        return self.threads_per_backend or max(1, self.threads // 2)
+
     def _contradictions(self) -> Iterator[str]:
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
@@ -208,6 +222,8 @@ class Settings:
                 f"{money} must be at most half of {variable('lease_seconds')}, or two processes may work on one step: "
                 f"lower it to {self.lease_seconds / 2:g}, or raise the lease to {self.money_deadline_seconds * 2:g}"
             )
+        if self.threads_per_backend > self.threads:
+            yield f"{variable('threads_per_backend')} must be at most {variable('threads')} ({self.threads}): lower it"
         if self.redis_timeout_seconds >= self.card_deadline_seconds:
             yield (
                 f"{variable('redis_timeout_seconds')} must be below {variable('card_deadline_seconds')}, "

@@ -147,14 +147,14 @@ class Attempt:
         except Undecidable as error:
             # A person must not look while anything is still on its way.
             if not self._lease.silence_is_final or (self._sent and not self._answered):
-                return self._leave(error)
+                return self.leave(error)
             return self._park(error)
         except Refused as error:
             if may_be_refused(self._act, self._steps):
                 return self._write_refusal(error)
             return self._park(error)
         except (BackendUnavailable, OutcomeUnknown) as error:
-            return self._leave(error)
+            return self.leave(error)
 
     # The steps.
 
@@ -356,7 +356,7 @@ class Attempt:
         )
         raise Unresolved(f"the backend cannot tell what became of {self._act.oid}: a person must decide") from error
 
-    def _leave(self, error: BackendUnavailable | OutcomeUnknown) -> Transaction:
+    def leave(self, error: BackendUnavailable | OutcomeUnknown) -> Transaction:
         """Give the act back unresolved, saying how sure the next attempt may be, and raise `error`."""
         answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)

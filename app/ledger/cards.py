@@ -12,6 +12,7 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.names import digest
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.storage import Storage
+from app.ledger.threads import BackendThreads
 from mappers.base import Card, CardStatus, Holds, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -33,8 +34,16 @@ class SpendableCard:
 class CardService:
     """What can be done with cards. Methods raise mapper errors and LedgerUnavailable."""
 
-    def __init__(self, storage: Storage, fleet: Fleet, misses_per_customer: int, misses_per_provider: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        fleet: Fleet,
+        threads: BackendThreads,
+        misses_per_customer: int,
+        misses_per_provider: int,
+    ) -> None:
         self._storage = storage
+        self._threads = threads
         self._fleet = fleet
         self._misses_per_customer = misses_per_customer
         self._misses_per_provider = misses_per_provider
@@ -42,24 +51,30 @@ class CardService:
     def search(self, provider: Provider, query: Query, deadline: Deadline) -> list[SpendableCard]:
         """Return the cards that can pay now; an unknown code, or one guess too many, finds none."""
         if query.code is None:
-            return self._spendable(provider, provider.mapper.find(query, deadline))
+            return self._spendable(provider, self._find(provider, query, deadline))
         counters = self._counters(provider, query)
         if self._spent(counters):
             log.warning("guesses spent", provider=provider.id)
             return []
-        found = provider.mapper.find(query, deadline)
+        found = self._find(provider, query, deadline)
         if not found:
             self._count_miss(counters)
         return self._spendable(provider, found)
 
     def get(self, provider: Provider, card_id: str, deadline: Deadline) -> SpendableCard:
         """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, LedgerUnavailable."""
-        card = provider.mapper.get_card(card_id, deadline)
+        with self._threads.one_for(provider.backend):
+            card = provider.mapper.get_card(card_id, deadline)
         return SpendableCard(card, self._balance(provider, card))
 
     def issue(self, provider: Provider, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Issue a card. Raises Unsupported, CardUnusable, BackendUnavailable, OutcomeUnknown."""
-        return provider.mapper.issue(new, deadline)
+        with self._threads.one_for(provider.backend):
+            return provider.mapper.issue(new, deadline)
+
+    def _find(self, provider: Provider, query: Query, deadline: Deadline) -> Sequence[Card]:
+        with self._threads.one_for(provider.backend):
+            return provider.mapper.find(query, deadline)
 
     def _spendable(self, provider: Provider, cards: Sequence[Card]) -> list[SpendableCard]:
         found = [SpendableCard(card, self._balance(provider, card)) for card in cards]

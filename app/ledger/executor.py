@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import assert_never
 
@@ -12,8 +13,9 @@ from app.ledger.caller import Caller
 from app.ledger.errors import OtherBackend, Unresolved
 from app.ledger.storage.answers import Lease, LeaseAnswer
 from app.ledger.storage.storage import Storage, other_backend
+from app.ledger.threads import BackendThreads
 from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, planned, something_moved, wanted
-from mappers.base import Mapper, MapperError, Unsupported, Verb
+from mappers.base import BackendUnavailable, Mapper, MapperError, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -28,11 +30,13 @@ class Executor:
     def __init__(
         self,
         storage: Storage,
+        threads: BackendThreads,
         sleep: Callable[[float], None] = time.sleep,
         find_provider: Callable[[str], Provider | None] = lambda _: None,
     ) -> None:
         """`find_provider` returns a provider by its id: of those that share an account, one may help the other."""
         self._storage = storage
+        self._threads = threads
         self._sleep = sleep
         self._find_provider = find_provider
 
@@ -50,6 +54,26 @@ class Executor:
         unresolved.
         """
         expect_same_backend(provider, record)
+        if record.unresolved_act is None:
+            return record
+        with ExitStack() as held:
+            if caller.may_wait:  # the sweeper has threads of its own, few of them
+                try:
+                    held.enter_context(self._threads.one_for(provider.backend))
+                except BackendUnavailable as error:
+                    if lease is not None:
+                        Attempt(self._storage, provider, record, record.unresolved_act, lease, self._sleep).leave(error)
+                    raise
+            return self._resolve(provider, record, deadline, caller, lease)
+
+    def _resolve(
+        self,
+        provider: Provider,
+        record: Transaction,
+        deadline: Deadline,
+        caller: Caller,
+        lease: Lease | None = None,
+    ) -> Transaction:
         pause = FIRST_PAUSE_SECONDS
         while (act := record.unresolved_act) is not None:
             if lease is not None:
@@ -71,7 +95,7 @@ class Executor:
                     if not caller.may_wait:
                         raise Unresolved("another attempt is under way")
                     if result.answer is LeaseAnswer.CARD_BUSY:
-                        self.help(provider, result.card_taken_by, deadline)
+                        self._help(provider, result.card_taken_by, deadline)
                     self._wait(pause, deadline)
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 case _:
@@ -106,7 +130,14 @@ class Executor:
         return self.resolve(provider, result.transaction, deadline, caller, result.lease)
 
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
-        """Wait for, or finish, another transaction that keeps the card busy. Raises Unresolved when it stays so."""
+        """Wait for, or finish, another transaction that keeps the card busy.
+
+        Raises Unresolved when it stays so, BackendUnavailable where too many wait for this backend already.
+        """
+        with self._threads.one_for(provider.backend):
+            self._help(provider, transaction_id, deadline)
+
+    def _help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         self._wait(FIRST_PAUSE_SECONDS, deadline)
         record = self._storage.load(transaction_id) if transaction_id else None
         if record is None or record.unresolved is None:
@@ -114,7 +145,8 @@ class Executor:
         its_own = provider if record.provider_id == provider.id else self._find_provider(record.provider_id)
         try:
             if its_own is not None:
-                self.resolve(its_own, record, deadline, Caller.bystander())
+                expect_same_backend(its_own, record)
+                self._resolve(its_own, record, deadline, Caller.bystander())
         except (MapperError, OtherBackend, Unresolved) as error:
             raise Unresolved("another payment with this card is not finished yet; repeat the request") from error
 

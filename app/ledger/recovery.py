@@ -13,6 +13,7 @@ from app.ledger import names
 from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.storage import Storage
+from app.ledger.threads import BackendThreads
 from app.ledger.transaction import (
     MOVES_MONEY,
     ActRecord,
@@ -40,8 +41,9 @@ NEVER = 253402300799000
 class Recovery:
     """Only for backends that hold natively and keep our notes: there Redis's loss loses neither money nor story."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, threads: BackendThreads) -> None:
         self._storage = storage
+        self._threads = threads
 
     def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction | None:
         """Return a transaction as it is, or as the backend knows it, written down again; else None.
@@ -84,7 +86,8 @@ class Recovery:
         if provider.policy.holds is not Holds.NATIVE:
             return {}
         try:
-            statement = list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
+            with self._threads.one_for(provider.backend):
+                statement = list(provider.mapper.statement(deadline.remaining_seconds(), card_id))
         except (Unsupported, CardNotFound):
             return {}
         restored = self._restore_from(statement, provider, card_id, wanted)

@@ -17,6 +17,7 @@ from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct, NewTransaction
 from app.ledger.storage.storage import Storage
+from app.ledger.threads import BackendThreads
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
     ActRecord,
@@ -97,8 +98,11 @@ class TransactionView:
 class LedgerService:
     """What can be done with transactions. Methods raise the errors of mappers.base and app.ledger.errors."""
 
-    def __init__(self, storage: Storage, index: Index, executor: Executor, recovery: Recovery) -> None:
+    def __init__(
+        self, storage: Storage, index: Index, threads: BackendThreads, executor: Executor, recovery: Recovery
+    ) -> None:
         self._storage = storage
+        self._threads = threads
         self._index = index
         self._executor = executor
         self._recovery = recovery
@@ -296,7 +300,8 @@ class LedgerService:
         try:
             if not provider.mapper.plan(Act(ActKind.CAPTURE, request.amount), record.view()):
                 return True
-            card = provider.mapper.get_card(request.card_id, deadline.sooner(LOOK_SECONDS))
+            with self._threads.one_for(provider.backend):
+                card = provider.mapper.get_card(request.card_id, deadline.sooner(LOOK_SECONDS))
         except MapperError:
             return False
         return card.status in (CardStatus.ACTIVE, CardStatus.USED_UP)

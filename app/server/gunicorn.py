@@ -12,7 +12,7 @@ _settings = Settings.from_environment()
 bind = _settings.bind
 workers = _settings.workers
 
-# A call mostly waits for a backend: threads are cheap, and one slow backend does not stop the others.
+# A call mostly waits for a backend, and threads are cheap. One backend has a share of them, see app/ledger/threads.py.
 worker_class = "gthread"
 threads = _settings.threads
 

@@ -140,3 +140,13 @@ def ready(port: int) -> bool:
         return ask(port, "GET", "/ready", seconds=1)[0] == 200
     except (OSError, http.client.HTTPException):
         return False
+
+
+@contextmanager
+def serving(directory: Path, providers: str = PROVIDERS, **settings: str) -> Iterator[tuple[Command, int]]:
+    (directory / "providers.toml").write_text(providers)
+    port = free_port()
+    with running("serve", "--bind", f"127.0.0.1:{port}", "--workers", "1", cwd=directory, **settings) as command:
+        wait_for(lambda: command.process.poll() is not None or ready(port))
+        assert command.process.poll() is None, command.output
+        yield command, port

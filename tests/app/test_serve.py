@@ -8,27 +8,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from .commands import PROVIDERS, Command, alive, ask, free_port, ready, running, wait_for
+from .commands import PROVIDERS, alive, ask, free_port, ready, running, serving, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests look into /proc")
 
 SEARCH = '{"client": {}, "cart": {"redemptionCode": "SOME-CODE"}}'
-
-
-@contextmanager
-def serving(directory: Path, providers: str = PROVIDERS, **settings: str) -> Iterator[tuple[Command, int]]:
-    (directory / "providers.toml").write_text(providers)
-    port = free_port()
-    with running("serve", "--bind", f"127.0.0.1:{port}", "--workers", "1", cwd=directory, **settings) as command:
-        wait_for(lambda: command.process.poll() is not None or ready(port))
-        assert command.process.poll() is None, command.output
-        yield command, port
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

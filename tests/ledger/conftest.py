@@ -21,6 +21,7 @@ from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
+from app.ledger.threads import BackendThreads
 from app.parts import Parts
 from app.settings import Settings
 from mappers.base import Holds
@@ -41,6 +42,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         settle: Literal["capture", "accept"] = "capture",
         lease: timedelta = timedelta(seconds=30),
         connection: Connection | None = None,
+        threads: int = 64,
         **mapper_options: bool,
     ) -> System:
         connection = connection or Connection.to(redis_url, timeout_seconds=2, connections=80)
@@ -62,8 +64,9 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         storage = Storage(connection, LedgerTimes(lease=lease))
         index = Index(connection)
         registry = ChangeableRegistry(provider)
-        executor = Executor(storage, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get)
-        recovery = Recovery(storage)
+        shares = BackendThreads(threads)
+        executor = Executor(storage, shares, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get)
+        recovery = Recovery(storage, shares)
         history = History(connection)
         clock = ClockWatch(connection)
         parts = Parts(
@@ -73,10 +76,10 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             storage=storage,
             index=index,
             history=history,
-            ledger=LedgerService(storage, index, executor, recovery),
+            ledger=LedgerService(storage, index, shares, executor, recovery),
             executor=executor,
             recovery=recovery,
-            cards=CardService(storage, fleet, 20, 2000),
+            cards=CardService(storage, fleet, shares, 20, 2000),
             clock=clock,
             sweeper=Sweeper(
                 storage, index, fleet, clock, executor, registry, history, interval_seconds=1, deadline_seconds=5

@@ -7,6 +7,7 @@ import pytest
 from app.ledger.cards import CardService
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Fleet
+from app.ledger.threads import BackendThreads
 from mappers.base import Customer, Holds, Query
 from tests.ledger.system import MakeSystem, System
 
@@ -16,7 +17,9 @@ ANA, BRUNO = Customer("ana@example.com"), Customer("bruno@example.com")
 @pytest.fixture
 def system(make_system: MakeSystem) -> System:
     system = make_system(Holds.LEDGER)
-    system.cards = CardService(system.storage, Fleet(system.connection), misses_per_customer=3, misses_per_provider=5)
+    system.cards = CardService(
+        system.storage, Fleet(system.connection), BackendThreads(8), misses_per_customer=3, misses_per_provider=5
+    )
     return system
 
 

@@ -48,10 +48,14 @@ UNMENDED: frozenset[str] = frozenset(
         "broken-promise",
         "dashboard",
         "failed-over-redis",
-        "hanging-backend",
         "old-backup",
         "redis-clock-jumps",
         "wrong-reference",
         "writes-lag",
     }
 )
+
+# What needs threads, which the simulator has not: it plays turns one after the other. Where it is proved instead.
+ELSEWHERE: dict[str, str] = {
+    "hanging-backend": "tests/ledger/test_sweeper.py::test_a_hanging_backend_holds_up_no_other"
+}

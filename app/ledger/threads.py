@@ -1,0 +1,54 @@
+"""How many threads of this process one backend may keep waiting, so that one that hangs leaves the others theirs."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from mappers.base import BackendUnavailable
+from providers.provider import Backend
+
+# What is refused here did nothing: it may come again at once, and a backend that answers has room by then.
+RETRY_AFTER_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class BackendThreads:
+    """Counts the threads that are at work for each backend account: in a call, or waiting for another one's call.
+
+    The bound is on threads and not on calls, since who waits for another request's call, or pauses before the next
+    look-up, holds a thread as well. Providers on one account share its bound.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most` is the number of threads for each account."""
+        self._most = most
+        self._lock = threading.Lock()
+        self._busy: Counter[tuple[str, str]] = Counter()
+
+    @contextmanager
+    def one_for(self, backend: Backend) -> Iterator[None]:
+        """Count the calling thread while it is at work. Raises BackendUnavailable at once where there are enough."""
+        account = (backend.mapper, backend.account)
+        with self._lock:
+            enough = self._busy[account] >= self._most
+            if not enough:
+                self._busy[account] += 1
+        if enough:
+            log.warning("backend not asked: its share of the threads is at work", backend=str(backend))
+            raise BackendUnavailable(
+                f"the backend was not asked: {self._most} requests already wait for it, repeat the request",
+                RETRY_AFTER_SECONDS,
+            )
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy[account] -= 1
+                if not self._busy[account]:
+                    del self._busy[account]
