@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from hashlib import sha256
 from typing import Literal, Self
 
@@ -69,6 +69,7 @@ class Provider:
     """One provider. `id` is the first path segment of its calls; `service_url` is None until a store registers it.
 
     `account` names the account at the backend where the file does; else the mapper's options say which one it is.
+    `timezone` is where dates without a zone are.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Provider:
     service_url: str | None = None
     mapper_name: str = "mapper"
     account: str | None = None
+    timezone: tzinfo = UTC
     backend: Backend = field(init=False)
 
     def __post_init__(self) -> None:

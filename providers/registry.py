@@ -7,11 +7,12 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import structlog
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
@@ -61,6 +62,21 @@ class Duration(Text):
             return parse_duration(super()._deserialize(value, attr, data, **kwargs))
         except ValueError as error:
             raise ValidationError(str(error)) from error
+
+
+class Timezone(Text):
+    """The IANA name of a time zone, loaded as a tzinfo."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name == "UTC":
+            return UTC
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            example = "write an IANA name such as America/Sao_Paulo"
+            remedy = example if available_timezones() else "this system knows none: install the package tzdata"
+            raise ValidationError(f"is no time zone: {remedy}") from error
 
 
 class Stores(fields.Field[dict[str, datetime]]):
@@ -163,6 +179,7 @@ class ProviderSchema(Strict):
             rf"\A{ACCOUNT.pattern}\Z", error="must be 1 to 64 letters, digits, ., - and _, the first a letter or digit"
         ),
     )
+    timezone = Timezone('timezone = "America/Sao_Paulo"')
     credentials = fields.List(
         fields.Nested(CredentialSchema),
         required=True,
@@ -280,6 +297,7 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
         loaded.get("service_url"),
         mapper_name=loaded["mapper"],
         account=loaded.get("account"),
+        timezone=loaded.get("timezone", UTC),
     )
 
 

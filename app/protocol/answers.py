@@ -39,15 +39,15 @@ def found_card(provider: Provider, found: SpendableCard) -> Json:
         "id": ids.encode(card.id),
         "provider": provider.id,
         "balance": provider.currency.to_decimal(found.balance),
-        "caption": card.caption,
+        "caption": card.caption or provider.caption,
         "relationName": card.relation_name,
         "emissionDate": dates.render(card.emission_date or ALWAYS_EMITTED),
         "expiringDate": dates.render(card.expiring_date or NEVER_EXPIRES),
-        "redemptionCode": card.code_mask,
+        "redemptionCode": card.code_mask or "",
         "_self": {"href": card_path(provider, card.id)},
         "transaction": {"href": transactions_path(provider, card.id)},
     }
-    return {name: value for name, value in item.items() if value is not None or name not in {"caption", "relationName"}}
+    return {name: value for name, value in item.items() if value is not None}
 
 
 def card_details(provider: Provider, got: SpendableCard) -> Json:
@@ -57,10 +57,10 @@ def card_details(provider: Provider, got: SpendableCard) -> Json:
     return {
         "id": ids.encode(card.id),
         "provider": provider.id,
-        "caption": card.caption,
-        "relationName": card.relation_name,
-        "redemptionToken": card.code_mask,
-        "redemptionCode": card.code_mask,
+        "caption": card.caption or provider.caption,
+        "relationName": card.relation_name or "",
+        "redemptionToken": card.code_mask or "",
+        "redemptionCode": card.code_mask or "",
         "balance": provider.currency.to_decimal(got.balance),
         "emissionDate": dates.render(card.emission_date or ALWAYS_EMITTED),
         "expiringDate": dates.render(card.expiring_date or NEVER_EXPIRES),
@@ -81,11 +81,11 @@ def issued_card(provider: Provider, new: NewCard, issued: IssuedCard) -> Json:
     return {
         "id": ids.encode(card.id),
         "provider": provider.id,
-        "relationName": card.relation_name or new.relation_name,
-        "caption": card.caption or new.caption,
-        "profileId": new.customer.key if new.customer else None,
-        "redemptionCode": issued.code,
-        "redemptionToken": issued.token or issued.code,
+        "relationName": card.relation_name or new.relation_name or "",
+        "caption": card.caption or new.caption or provider.caption,
+        "profileId": new.customer.key if new.customer else "",
+        "redemptionCode": issued.code or "",
+        "redemptionToken": issued.token or issued.code or "",
         "balance": provider.currency.to_decimal(card.balance),
         "emissionDate": dates.render(card.emission_date or new.emission_date or ALWAYS_EMITTED),
         "expiringDate": dates.render(card.expiring_date or new.expiring_date or NEVER_EXPIRES),

@@ -126,9 +126,10 @@ class Views:
         return _answer(answers.card_details(g.provider, self._cards.get(g.provider, card_id, g.deadline)))
 
     def issue(self) -> Response:
-        new = schemas.load_new_card(_body(), g.provider.id, g.provider.currency, datetime.now(UTC).date())
-        issued = self._cards.issue(g.provider, new, g.deadline)
-        return _answer(answers.issued_card(g.provider, new, issued))
+        provider, now = g.provider, datetime.now(UTC)
+        new = schemas.load_new_card(_body(), provider.id, provider.currency, provider.timezone, now)
+        issued = self._cards.issue(provider, new, g.deadline)
+        return _answer(answers.issued_card(provider, new, issued))
 
     def authorize(self, card_id: str) -> Response:
         wanted = schemas.load_authorization(_body(), g.provider.currency, card_id, g.correlation_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime, time, tzinfo
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -17,7 +17,8 @@ from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation
 from app.protocol import dates, lenient
 from app.protocol.errors import InvalidRequest
-from mappers.base import NewCard, Query
+from mappers import customers
+from mappers.base import Customer, NewCard, Query
 from mappers.money import Currency, InvalidAmount
 
 # VTEX sends 32 hexadecimal digits or an order id; the rest is room, and a limit on what every record carries.
@@ -25,6 +26,13 @@ REQUEST_ID_MAXIMUM_LENGTH = 255
 
 # VTEX writes "GiftCardHub" or "Order v123"; people may read it, nothing depends on it.
 DESCRIPTION_MAXIMUM_LENGTH = 1000
+
+# Of a card: the protocol has both, and lets one of them be empty.
+NAME_ADVICE = "send relationName and caption, at least one of them not empty"
+
+PROFILE_ADVICE = "send the customer's e-mail address or VTEX user id"
+
+END_OF_DAY = time(23, 59, 59)
 
 _OPERATIONS = {operation.value.lower(): operation for operation in Operation}
 
@@ -79,14 +87,44 @@ class OperationName(fields.Field[Operation]):
         return operation
 
 
-class Moment(fields.Field[datetime]):
-    """A date and time in ISO 8601; null is none."""
+class Moment(fields.Field[datetime | None]):
+    """A date and time in ISO 8601, by default in `zone`; null, "" and the year 1 are none.
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+    A date alone means the moment `of_day` of that day.
+    """
+
+    def __init__(self, zone: tzinfo, of_day: time) -> None:
+        super().__init__(load_default=None, allow_none=True)
+        self._zone = zone
+        self._of_day = of_day
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> datetime | None:
         try:
-            return dates.parse(value)
+            return dates.parse(value, self._zone, of_day=self._of_day)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValidationError("send an ISO 8601 date and time, like 2030-08-01T13:15:30Z") from error
+
+
+class Label(fields.Field[str]):
+    """A text that must be sent; null is an empty one. What names a card is never cut: it would name another."""
+
+    def __init__(self, advice: str, *, may_be_empty: bool) -> None:
+        super().__init__(required=True, allow_none=True, error_messages={"required": advice})
+        self._advice = advice
+        self._may_be_empty = may_be_empty
+
+    def deserialize(self, value: Any, *arguments: Any, **kwargs: Any) -> str:
+        return super().deserialize("" if value is None else value, *arguments, **kwargs) or ""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        label = lenient.text(value, maximum_length=None) or ""
+        if not label and not (self._may_be_empty and isinstance(value, str)):
+            raise ValidationError(self._advice)
+        if len(label) > lenient.TEXT_MAXIMUM_LENGTH:
+            raise ValidationError(f"send at most {lenient.TEXT_MAXIMUM_LENGTH} characters")
+        return label
 
 
 class Flag(fields.Field[bool]):
@@ -123,10 +161,13 @@ def _authorization(currency: Currency) -> Schema:
 
 
 @cache
-def _new_card(currency: Currency) -> Schema:
+def _new_card(currency: Currency, zone: tzinfo) -> Schema:
     return _schema(
-        emissionDate=Moment(load_default=None),
-        expiringDate=Moment(load_default=None),
+        profileId=Label(PROFILE_ADVICE, may_be_empty=False),
+        relationName=Label(NAME_ADVICE, may_be_empty=True),
+        caption=Label(NAME_ADVICE, may_be_empty=True),
+        emissionDate=Moment(zone, time.min),
+        expiringDate=Moment(zone, END_OF_DAY),
         restrictedToOwner=Flag(load_default=None),
         multipleRedemptions=Flag(load_default=None),
         multipleCredits=Flag(load_default=None),
@@ -190,37 +231,46 @@ def load_change(
     return ChangeRequest(card_id, transaction_id, matters["value"], matters["requestId"], caller=caller)
 
 
-def load_new_card(body: Mapping[str, Any], provider_id: str, currency: Currency, today: date) -> NewCard:
+def load_new_card(
+    body: Mapping[str, Any], provider_id: str, currency: Currency, zone: tzinfo, now: datetime
+) -> NewCard:
     """Return the card that a POST of a gift card asks for, under the name of `issue_key`. Raises InvalidRequest.
 
-    `profileId` is the customer's e-mail address or VTEX user id.
+    `profileId` is the customer's e-mail address or VTEX user id. Dates without a zone are in `zone`.
     """
-    matters = _load(_new_card(currency), body)
+    matters = _load(_new_card(currency, zone), body)
+    profile, relation_name, caption = matters["profileId"], matters["relationName"], matters["caption"]
+    starts, ends = matters["emissionDate"], matters["expiringDate"]
+    if not relation_name and not caption:
+        raise InvalidRequest(f"relationName: {NAME_ADVICE}")
+    if ends is not None and ends <= now:
+        raise InvalidRequest("expiringDate: is in the past; send a later date, or leave it out")
+    if ends is not None and starts is not None and ends <= starts:
+        raise InvalidRequest("expiringDate: is not after emissionDate; send a later date, or leave it out")
     flags = {
         "restricted_to_owner": matters["restrictedToOwner"],
         "multiple_redemptions": matters["multipleRedemptions"],
         "multiple_credits": matters["multipleCredits"],
     }
-    profile = lenient.text(body.get("profileId"))
-    content: dict[str, Any] = {
-        "relation_name": lenient.text(body.get("relationName")),
-        "caption": lenient.text(body.get("caption")),
-        "emission_date": matters["emissionDate"],
-        "expiring_date": matters["expiringDate"],
-        **{name: flag for name, flag in flags.items() if flag is not None},
-    }
+    customer = customers.of_profile(profile)
+    if not customers.names(customer):
+        raise InvalidRequest(f"profileId: {PROFILE_ADVICE}")
     return NewCard(
-        key=issue_key(provider_id, {**content, "profile": profile}, today),
-        customer=lenient.customer({"email" if "@" in profile else "id": profile}) if profile else None,
-        **content,
+        key=issue_key(provider_id, customer, relation_name),
+        relation_name=relation_name or None,
+        caption=caption or None,
+        customer=customer,
+        emission_date=starts,
+        expiring_date=ends,
+        **{name: flag for name, flag in flags.items() if flag is not None},
     )
 
 
-def issue_key(provider_id: str, content: Mapping[str, Any], today: date) -> str:
+def issue_key(provider_id: str, customer: Customer, relation_name: str) -> str:
     """Return the name under which a card is issued: 40 hexadecimal digits.
 
-    The protocol sends no requestId with this call, so the name is a digest of what is asked and of the UTC day: a
-    repeat of the same request within a day makes no second card. Fields we do not know take no part in it.
+    The protocol sends no requestId with this call, and wants a new relationName for each new card of a customer. So
+    these three name a card, on any day: a repeat makes no second one, whatever else it says.
     """
-    canonical = json.dumps([provider_id, today.isoformat(), content], sort_keys=True, default=datetime.isoformat)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:40]
+    identity = [provider_id, customers.names(customer)[0], relation_name]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:40]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -76,6 +78,15 @@ class CardTests(Fixtures):
     def test_issuing_again_under_one_key_makes_no_second_card(self, mapper: Mapper, full: int) -> None:
         new = NewCard(_key(), balance=full)
         assert mapper.issue(new, soon()).card.id == mapper.issue(new, soon()).card.id
+
+    @needs(issues_cards)
+    def test_a_repeat_answers_the_same_card_whatever_else_it_says(self, mapper: Mapper, full: int) -> None:
+        new = NewCard(_key(), "relation", "Birthday", balance=full)
+        first = mapper.issue(new, soon())
+        again = replace(new, caption="Another", expiring_date=datetime.now(UTC) + timedelta(days=30))
+        second = mapper.issue(again, soon())
+        assert (second.card.id, second.code) == (first.card.id, first.code)
+        assert (second.card.caption, second.card.expiring_date) == (first.card.caption, first.card.expiring_date)
 
     @needs(issues_cards)
     def test_two_keys_make_two_cards(self, mapper: Mapper, full: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from werkzeug.test import TestResponse
@@ -35,6 +35,7 @@ class FakeProvider:
     caption: str = "Acme gift cards"
     currency: Currency = BRL
     service_url: str | None = None
+    timezone: tzinfo = UTC
 
     def authenticate(self, app_key: str, app_token: str) -> bool:
         return (app_key, app_token) == (APP_KEY, APP_TOKEN)

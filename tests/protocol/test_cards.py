@@ -49,11 +49,13 @@ class TestSearch:
         cards.found = [spendable(balance=1530)]
         assert b'"balance":15.3,' in search(CODE).data
 
-    def test_caption_and_relation_name_are_left_out_where_there_are_none(
+    def test_a_card_without_a_caption_has_the_providers_and_no_text_is_null(
         self, search: HubCall, cards: FakeCards
     ) -> None:
-        cards.found = [spendable()]
-        assert {"caption", "relationName"}.isdisjoint(search(CODE).get_json()[0])
+        cards.found = [spendable(code_mask=None)]
+        (found,) = search(CODE).get_json()
+        assert (found["caption"], found["redemptionCode"]) == ("Acme gift cards", "")
+        assert "relationName" not in found
 
     def test_an_unknown_code_is_an_empty_list(self, search: HubCall) -> None:
         response = search(CODE)
@@ -139,7 +141,7 @@ class TestGet:
             "id": "5",
             "provider": "acme",
             "caption": "Gift",
-            "relationName": None,
+            "relationName": "",
             "redemptionToken": "****SEYG",
             "redemptionCode": "****SEYG",
             "balance": 870.0,
@@ -163,7 +165,8 @@ class TestGet:
     def test_a_card_without_a_code_shows_none(self, call: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable("5", code_mask=None)]
         body = call("GET", "/giftcards/5").get_json()
-        assert (body["redemptionCode"], body["redemptionToken"]) == (None, None)
+        assert (body["redemptionCode"], body["redemptionToken"]) == ("", "")
+        assert (body["caption"], body["relationName"]) == ("Acme gift cards", "")
 
     def test_an_unknown_card_is_a_404(self, call: HubCall) -> None:
         response = call("GET", "/giftcards/unknown")
@@ -189,8 +192,8 @@ class TestIssue:
             "redemptionCode": "NEWC-ODE1",
             "redemptionToken": "NEWC-ODE1",
             "balance": 0.0,
-            "emissionDate": "2020-08-01T13:15:30.000Z",
-            "expiringDate": "2020-09-01T13:15:30.000Z",
+            "emissionDate": "2030-08-01T13:15:30.000Z",
+            "expiringDate": "2030-09-01T13:15:30.000Z",
             "restrictedToOwner": True,
             "multipleRedemptions": True,
             "multipleCredits": False,
@@ -206,6 +209,11 @@ class TestIssue:
         body = call("POST", "/giftcards", data=ISSUE).get_json()
         assert (body["caption"], body["balance"], body["multipleRedemptions"]) == ("Theirs", 5.0, False)
         assert (body["expiringDate"], body["redemptionToken"]) == ("2031-01-01T00:00:00.000Z", "NEWT-OKEN")
+
+    def test_a_card_without_code_and_caption_is_answered_with_texts(self, call: HubCall, cards: FakeCards) -> None:
+        cards.issued = IssuedCard(Card("c", 0, "BRL"), code=None)
+        body = call("POST", "/giftcards", json=json.loads(ISSUE) | {"caption": ""}).get_json()
+        assert (body["redemptionCode"], body["redemptionToken"], body["caption"]) == ("", "", "Acme gift cards")
 
     def test_the_new_code_is_in_no_log(self, call: HubCall, logs: list[Any]) -> None:
         call("POST", "/giftcards", data=ISSUE)

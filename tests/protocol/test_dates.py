@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
 
@@ -26,7 +26,23 @@ def test_iso_8601_is_read_with_or_without_zone_and_fraction(text: str, moment: d
     assert dates.parse(text) == moment
 
 
-@pytest.mark.parametrize("text", ["", "tomorrow", "2020-13-01T00:00:00Z", "0001-01-01T00:00:00+05:00"])
+@pytest.mark.parametrize("text", ["", " ", "0001-01-01", "0001-01-01T00:00:00", "0001-01-01T00:00:00+05:00"])
+def test_nothing_and_the_year_one_are_no_date(text: str) -> None:
+    assert dates.parse(text) is None
+
+
+def test_what_names_no_zone_is_in_the_one_that_is_given() -> None:
+    there = timezone(timedelta(hours=-3))
+    assert dates.parse("2030-08-01T13:15:30", there) == datetime(2030, 8, 1, 16, 15, 30, tzinfo=UTC)
+    assert dates.parse("2030-08-01T13:15:30Z", there) == datetime(2030, 8, 1, 13, 15, 30, tzinfo=UTC)
+
+
+def test_a_date_alone_means_the_time_of_day_that_is_given() -> None:
+    assert dates.parse("2030-08-01") == datetime(2030, 8, 1, tzinfo=UTC)
+    assert dates.parse("2030-08-01", of_day=time(23, 59, 59)) == datetime(2030, 8, 1, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2020-13-01T00:00:00Z", "9999-12-31T23:00:00-05:00"])
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         dates.parse(text)

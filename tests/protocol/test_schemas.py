@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import json
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,7 +19,8 @@ from mappers.base import Cart, CartItem, Customer, NewCard, Query
 from mappers.money import Currency
 from tests.protocol.fakes import BRL
 
-TODAY = date(2026, 5, 4)
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
 SEARCH = """{"client":{"id":"3b1abc17-988e","email":"email@domain.com","document":"234235"},
 "cart":{"grandTotal":182,"relationName":null,"redemptionCode":"XTYB-IOBW-WLJE-SEYG","discounts":-20,"shipping":2,"taxes":0,
@@ -30,6 +34,14 @@ CREDIT = """{"operation":"Credit","value":28.4,"description":"Order v2915869org-
 "birthDate":"0001-01-01T00:00:00","isCorporate":false},"shipping":{"complement":"","reference":null}}}"""
 
 
+PROFILE = "92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff"
+
+ISSUE = """{"relationName":"loyalty-program","emissionDate":"2030-08-01T13:15:30Z",
+"expiringDate":"2030-09-01T13:15:30Z","caption":"Loyalty program",
+"restrictedToOwner":true,"multipleRedemptions":true,"multipleCredits":false,
+"profileId":"92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff","currencyCode":"BRL"}"""
+
+
 def authorization(text: str, currency: Currency = BRL) -> AuthorizationRequest:
     return schemas.load_authorization(json_body.parse(text.encode()), currency, "card-24", "correlation")
 
@@ -38,8 +50,13 @@ def change(text: str, currency: Currency = BRL) -> ChangeRequest:
     return schemas.load_change(json_body.parse(text.encode()), currency, "card-24", "gb-07aa", "correlation")
 
 
-def new_card(text: str, provider_id: str = "acme", today: date = TODAY) -> NewCard:
-    return schemas.load_new_card(json_body.parse(text.encode()), provider_id, BRL, today)
+def new_card(
+    text: str = "{}", *, provider_id: str = "acme", zone: tzinfo = UTC, now: datetime = NOW, **changes: Any
+) -> NewCard:
+    """Read the request that VTEX documents, with changes: a member that is ... is left out."""
+    body = json.loads(ISSUE) | json.loads(text) | changes
+    sent = {name: value for name, value in body.items() if value is not ...}
+    return schemas.load_new_card(json_body.parse(json.dumps(sent).encode()), provider_id, BRL, zone, now)
 
 
 def with_value(value: str) -> str:
@@ -166,30 +183,53 @@ def test_a_settlement_is_read() -> None:
     )
 
 
-ISSUE = """{"relationName":"loyalty-program","emissionDate":"2020-08-01T13:15:30Z",
-"expiringDate":"2020-09-01T13:15:30Z","caption":"Loyalty program",
+ISSUE = """{"relationName":"loyalty-program","emissionDate":"2030-08-01T13:15:30Z",
+"expiringDate":"2030-09-01T13:15:30Z","caption":"Loyalty program",
 "restrictedToOwner":true,"multipleRedemptions":true,"multipleCredits":false,
 "profileId":"92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff","currencyCode":"BRL"}"""
 
 
 class TestIssue:
     def test_the_documented_request_is_read(self) -> None:
-        read = new_card(ISSUE)
+        read = new_card()
         assert (read.relation_name, read.caption) == ("loyalty-program", "Loyalty program")
-        assert read.customer is not None
-        assert read.customer.key == read.customer.id == "92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff"
-        assert read.emission_date == datetime(2020, 8, 1, 13, 15, 30, tzinfo=UTC)
-        assert read.expiring_date == datetime(2020, 9, 1, 13, 15, 30, tzinfo=UTC)
+        assert read.customer == Customer(PROFILE, id=PROFILE)
+        assert read.emission_date == datetime(2030, 8, 1, 13, 15, 30, tzinfo=UTC)
+        assert read.expiring_date == datetime(2030, 9, 1, 13, 15, 30, tzinfo=UTC)
         assert (read.restricted_to_owner, read.multiple_redemptions, read.multiple_credits) == (True, True, False)
 
-    def test_an_email_address_is_a_profile_too(self) -> None:
-        assert new_card('{"profileId": "a@b.com"}').customer == Customer("a@b.com", email="a@b.com")
+    def test_an_email_address_or_a_document_is_a_profile_too(self) -> None:
+        assert new_card(profileId="a@b.com").customer == Customer("a@b.com", email="a@b.com")
+        assert new_card(profileId="12.345-6").customer == Customer("12.345-6", document="12.345-6")
 
-    def test_what_is_left_out_or_null_has_its_default(self) -> None:
-        null = '{"emissionDate":null,"expiringDate":null,"restrictedToOwner":null,"currencyCode":null,"profileId":null}'
-        for read in (new_card("{}"), new_card(null)):
+    def test_what_may_be_left_out_or_null_has_its_default(self) -> None:
+        optional = (
+            "emissionDate",
+            "expiringDate",
+            "restrictedToOwner",
+            "multipleRedemptions",
+            "multipleCredits",
+            "currencyCode",
+        )
+        for nothing in (None, ...):
+            read = new_card(**dict.fromkeys(optional, nothing))
             assert (read.restricted_to_owner, read.multiple_redemptions, read.multiple_credits) == (False, True, True)
-            assert (read.customer, read.emission_date, read.expiring_date) == (None, None, None)
+            assert (read.emission_date, read.expiring_date) == (None, None)
+
+    @pytest.mark.parametrize("nothing", ["", "0001-01-01", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"])
+    def test_a_date_may_say_that_there_is_none(self, nothing: str) -> None:
+        read = new_card(emissionDate=nothing, expiringDate=nothing)
+        assert (read.emission_date, read.expiring_date) == (None, None)
+
+    def test_a_date_without_a_zone_is_in_the_providers_and_a_day_ends_at_its_end(self) -> None:
+        read = new_card(emissionDate="2030-08-01", expiringDate="2030-09-01T10:00:00", zone=SAO_PAULO)
+        assert read.emission_date == datetime(2030, 8, 1, 3, tzinfo=UTC)
+        assert read.expiring_date == datetime(2030, 9, 1, 13, tzinfo=UTC)
+        read = new_card(expiringDate="2030-09-01", zone=SAO_PAULO)
+        assert read.expiring_date == datetime(2030, 9, 2, 2, 59, 59, tzinfo=UTC)
+
+    def test_a_card_may_end_today(self) -> None:
+        assert new_card(emissionDate=None, expiringDate="2026-05-04").expiring_date
 
     @pytest.mark.parametrize(
         ("member", "advice"),
@@ -198,30 +238,62 @@ class TestIssue:
             ('"currencyCode":986', "currencyCode: "),
             ('"expiringDate":"never"', "expiringDate: send an ISO 8601"),
             ('"expiringDate":20300101', "expiringDate: send an ISO 8601"),
+            ('"expiringDate":"2026-05-03"', "expiringDate: is in the past"),
+            ('"expiringDate":"2026-05-04T12:00:00Z"', "expiringDate: is in the past"),
+            ('"expiringDate":"2030-07-01"', "expiringDate: is not after emissionDate"),
             ('"restrictedToOwner":"yes"', "restrictedToOwner: send true or false"),
             ('"multipleCredits":1', "multipleCredits: send true or false"),
+            ('"profileId":null', "profileId: send the customer's e-mail address or VTEX user id"),
+            ('"profileId":"  "', "profileId: send the customer's"),
+            ('"profileId":"\\u200b"', "profileId: send the customer's"),
+            ('"profileId":{}', "profileId: send the customer's"),
+            ('"relationName":"","caption":null', "relationName: send relationName and caption, at least one"),
+            ('"relationName":[]', "relationName: send relationName and caption"),
+            ('"relationName":"' + "x" * 256 + '"', "relationName: send at most 255 characters"),
         ],
     )
     def test_what_would_make_another_card_than_was_meant_is_refused(self, member: str, advice: str) -> None:
         with pytest.raises(InvalidRequest, match=advice):
             new_card(f"{{{member}}}")
 
-    def test_the_same_request_has_the_same_key_all_day(self) -> None:
-        assert new_card(ISSUE).key == new_card(ISSUE).key
-        assert new_card(ISSUE).key == new_card(ISSUE[:-1] + ',"trace":"another"}').key
+    @pytest.mark.parametrize("name", ["relationName", "caption", "profileId"])
+    def test_what_the_protocol_requires_is_required(self, name: str) -> None:
+        with pytest.raises(InvalidRequest, match=f"{name}: send"):
+            new_card(**dict[str, Any]({name: ...}))
 
-    def test_another_request_provider_or_day_has_another_key(self) -> None:
+    @pytest.mark.parametrize("empty", ["", None])
+    def test_relation_name_or_caption_may_be_empty(self, empty: str | None) -> None:
+        assert new_card(relationName=empty).relation_name is None
+        assert new_card(caption=empty).caption is None
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"caption": "Another"},
+            {"expiringDate": "2031-01-01", "emissionDate": None},
+            {"multipleCredits": True, "restrictedToOwner": False},
+            {"profileId": PROFILE.upper()},
+            {"relationName": " loyalty-program "},
+            {"trace": "another"},
+        ],
+    )
+    def test_a_repeat_has_the_same_key_on_any_day_whatever_else_it_says(self, changes: dict[str, Any]) -> None:
+        assert new_card(now=datetime(2029, 1, 1, tzinfo=UTC), **changes).key == new_card().key
+
+    def test_one_customer_has_one_key_however_spelled(self) -> None:
+        assert new_card(profileId="Ana@Example.com").key == new_card(profileId="ana@example.com").key
+        assert new_card(profileId="123.456.789-09").key == new_card(profileId="12345678909").key
+
+    def test_another_provider_customer_or_relation_has_another_key(self) -> None:
         others = [
-            new_card(ISSUE),
-            new_card(ISSUE, provider_id="globex"),
-            new_card(ISSUE, today=date(2026, 5, 5)),
-            new_card(ISSUE.replace("Loyalty program", "Another")),
-            new_card(ISSUE.replace("92de", "93de")),
-            new_card(ISSUE.replace("2020-09", "2020-10")),
-            new_card(ISSUE.replace('"multipleCredits":false', '"multipleCredits":true')),
+            new_card(),
+            new_card(provider_id="globex"),
+            new_card(profileId=PROFILE.replace("92de", "93de")),
+            new_card(relationName="another"),
+            new_card(relationName=""),
         ]
         assert len({new.key for new in others}) == len(others)
 
     def test_a_key_suits_any_backend(self) -> None:
-        assert len(new_card(ISSUE).key) <= 64
-        assert new_card(ISSUE).key.isalnum()
+        assert len(new_card().key) <= 64
+        assert new_card().key.isalnum()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from hashlib import sha256
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -68,6 +69,18 @@ def test_a_policy_is_read(write: WriteFile, acme: str) -> None:
     policy = only(Registry.load(file)).policy
     assert (policy.authorization_ttl, policy.remainder_ttl) == (timedelta(hours=12), timedelta(minutes=45))
     assert policy.settle == "accept"
+
+
+def test_a_time_zone_is_utc_unless_it_is_named(write: WriteFile, acme: str) -> None:
+    assert only(Registry.load(write(acme))).timezone is UTC
+    named = acme.replace('currency = "BRL"', 'currency = "BRL"\ntimezone = "America/Sao_Paulo"')
+    assert only(Registry.load(write(named))).timezone == ZoneInfo("America/Sao_Paulo")
+
+
+@pytest.mark.parametrize("name", ["Brasilia", "../etc/passwd", "/etc/localtime"])
+def test_a_time_zone_that_nobody_knows_is_refused(write: WriteFile, acme: str, name: str) -> None:
+    [problem] = problems(write(acme.replace('currency = "BRL"', f'currency = "BRL"\ntimezone = "{name}"')))
+    assert problem.startswith("[acme] timezone: is no time zone: write an IANA name such as America/Sao_Paulo")
 
 
 def test_providers_with_one_mapper_and_address_share_an_account(write: WriteFile, acme: str) -> None:
