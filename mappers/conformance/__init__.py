@@ -30,12 +30,14 @@ from mappers.conformance.currencies import CurrencyTests
 from mappers.conformance.failures import FailureTests
 from mappers.conformance.payments import PaymentTests
 from mappers.conformance.statement import StatementTests
+from mappers.conformance.uses import UseTests
 
 __all__ = ["MapperConformance"]
 
 
-class MapperConformance(CardTests, PaymentTests, CurrencyTests, StatementTests, FailureTests):
+class MapperConformance(CardTests, PaymentTests, UseTests, CurrencyTests, StatementTests, FailureTests):
     """Give `mapper_class`, and the fixtures `options` and `card_code`.
 
-    Where they matter: the fixtures `unusable_card_code`, `backend` and `currency`, and `other_currencies`.
+    Where they matter: the fixtures `unusable_card_code`, `single_use_card_code`, `backend` and `currency`, and
+    `other_currencies`.
     """

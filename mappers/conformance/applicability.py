@@ -23,6 +23,7 @@ LEFT_OUT = "does not apply to this mapper"
 OPTIONAL = {
     "sandbox": "backend",
     "unusable_card_code": "unusable_card_code",
+    "single_use_card_code": "single_use_card_code",
     "other_currency": "other_currencies",
 }
 

@@ -46,7 +46,7 @@ def secrets_of(options: Any) -> dict[str, str]:
 
 
 class Fixtures:
-    """The first three are for a subclass to give, the next four where they matter."""
+    """The first two are for a subclass to give, the next ones where they matter."""
 
     mapper_class: ClassVar[type[Mapper]]
 
@@ -72,6 +72,11 @@ class Fixtures:
     def unusable_card_code(self) -> str:
         """The code of a card that exists and cannot pay: blocked, expired, or not valid yet."""
         pytest.fail("give a fixture `unusable_card_code`, where a card can be blocked or expire")
+
+    @pytest.fixture
+    def single_use_card_code(self) -> str:
+        """The code of an active card that holds 100.00 and may be used once more."""
+        pytest.fail("give a fixture `single_use_card_code`, where a card may be used a limited number of times")
 
     @pytest.fixture
     def backend(self) -> Sandbox | None:

@@ -32,9 +32,11 @@ def status(store: ValueStore, currency: Currency, code: str | None = None) -> Ca
     judged = (
         # A promotion is nobody's money.
         (store.promotion or store.value is None or id_tells_code, CardStatus.UNSUPPORTED),
+        # Nothing tells how a debit takes a use, so a limit of them could not be kept.
+        (store.uses is not None, CardStatus.UNSUPPORTED),
         (store.currency != currency.code, CardStatus.WRONG_CURRENCY),
         (store.frozen, CardStatus.FROZEN),
-        (not store.active or store.uses == 0, CardStatus.INACTIVE),
+        (not store.active, CardStatus.INACTIVE),
         (store.expired or (store.end is not None and store.end <= now), CardStatus.EXPIRED),
         (store.start is not None and store.start >= now, CardStatus.NOT_STARTED),
     )

@@ -25,6 +25,7 @@ def translate(value: Value, currency: Currency, code: str = "") -> Card:
         status=_status(value, currency, code),
         code_mask=_mask(value.code, code),
         expiring_date=value.end,
+        uses=value.uses_remaining,
         **kept(value.metadata, value.start, value.created),
     )
 
@@ -62,9 +63,10 @@ def _status(value: Value, currency: Currency, code: str) -> CardStatus:
         (value.currency != currency.code, CardStatus.WRONG_CURRENCY),
         (value.canceled, CardStatus.CANCELED),
         (value.frozen, CardStatus.FROZEN),
-        (not value.active or value.uses_remaining == 0, CardStatus.INACTIVE),
+        (not value.active, CardStatus.INACTIVE),
         (value.end is not None and value.end <= now, CardStatus.EXPIRED),
         (value.start is not None and value.start >= now, CardStatus.NOT_STARTED),
+        (value.uses_remaining == 0, CardStatus.USED_UP),
     )
     return next((status for applies, status in judged if applies), CardStatus.ACTIVE)
 

@@ -58,7 +58,7 @@ KINDS = {
 
 REFUSALS: dict[str, tuple[type[Refused], str]] = {
     "InsufficientBalance": (InsufficientFunds, "the card does not hold enough"),
-    "InsufficientUsesRemaining": (CardUnusable, "the card has no uses left"),
+    "InsufficientUsesRemaining": (CardUnusable, "the card is used as often as it may be"),
     "NullBalance": (CardUnusable, "the card has a balance rule instead of a balance"),
     "InvalidParty": (CardNotFound, "Lightrail does not know the card"),
     "ValueNotFound": (CardNotFound, "Lightrail does not know the card"),
@@ -184,7 +184,7 @@ class LightrailV2(Mapper):
         if receipt := self._given_back(step, deadline):
             return receipt
         path, body = self._call(step)
-        body |= {"id": step.key, "metadata": notes.metadata(step)}
+        body |= {"id": step.key, "metadata": notes.metadata(step)} | self._uses(step, deadline)
         try:
             # What gives money back or settles is tried whatever happened before.
             return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=step.opens))
@@ -192,6 +192,13 @@ class LightrailV2(Mapper):
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)
             raise _refusal(rejected) from rejected
+
+    def _uses(self, step: Step, deadline: Deadline) -> dict[str, Any]:
+        """Return how many uses a payment takes. By its amount alone it takes none, and of no other value any."""
+        if not step.opens or step.verb not in (Verb.HOLD, Verb.DEBIT):
+            return {}
+        value = self._client.value(step.card_id, deadline)
+        return {} if value is None or value.uses_remaining is None else {"uses": 1}
 
     def _given_back(self, step: Step, deadline: Deadline) -> Receipt | None:
         """Return the receipt of a refund that adds money, where all that was taken went back by other means."""

@@ -37,6 +37,7 @@ _CARDS: dict[str, tuple[str, Json]] = {
     "LIGHT-DOLLARS": ("active, 50.00 USD", {"balance": 5000, "currency": "USD"}),
     "LIGHT-GENERIC": ("a generic code, not a gift card", {"balance": 5000, "isGenericCode": True}),
     "LIGHT-RULE": ("a balance rule, not a gift card", {"balance": None, "balanceRule": {"rule": "500"}}),
+    "LIGHT-ONCE-50": ("may be used once, 50.00 BRL", {"balance": 5000, "usesRemaining": 1}),
     "LIGHT-YEN-5000": ("active, 5000 JPY", {"balance": 5000, "currency": "JPY"}),
     "LIGHT-POINTS-900": ("active, 900 points", {"balance": 900, "currency": "XXX"}),
     "LIGHT /+=.%#é ODD": ("active, 75.00 BRL, a code that needs encoding", {"balance": 7500}),

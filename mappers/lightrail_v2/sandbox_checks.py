@@ -108,7 +108,7 @@ rule = nullable(json_object)
 
 TRANSACTION = {"id": system_id, "metadata": metadata}
 DEBIT = TRANSACTION | {
-    "source": party, "amount": integer(1), "currency": text(1, 16), "pending": pending,
+    "source": party, "amount": integer(1), "uses": integer(1), "currency": text(1, 16), "pending": pending,
     "allowRemainder": boolean, "simulate": boolean,
 }  # fmt: skip
 CREDIT = TRANSACTION | {

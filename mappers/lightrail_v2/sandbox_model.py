@@ -136,12 +136,24 @@ class SandboxState:
         missing = max(0, body["amount"] - value["balance"])
         if missing and not body.get("allowRemainder"):
             raise ApiError(409, "Insufficient balance for the transaction.", "InsufficientBalance")
+        uses = self._uses(value, body)
         self._refuse_lower_case(body["currency"])
-        json = self._json(body["id"], "debit", value, missing - body["amount"], metadata=body.get("metadata"))
+        taken = missing - body["amount"]
+        json = self._json(body["id"], "debit", value, taken, uses=-uses, metadata=body.get("metadata"))
         json["totals"] = {"remainder": missing}
         if pending_until is not None:
             json |= {"pending": True, "pendingVoidDate": stamp(pending_until)}
         return self._execute(json, body, json["id"], pending_until)
+
+    @staticmethod
+    def _uses(value: Json, body: Json) -> int:
+        """Return how many uses a debit takes: none by its amount alone."""
+        uses = int(body.get("uses", 0))
+        if uses and value["usesRemaining"] is None:
+            raise ApiError(409, f"Value '{value['id']}' has no usesRemaining.", "NullUses")
+        if uses > (value["usesRemaining"] or 0):
+            raise ApiError(409, "Insufficient usesRemaining for the transaction.", "InsufficientUsesRemaining")
+        return uses
 
     def credit(self, body: Json, destination: Json) -> Json:
         value = self._party(destination, body["currency"])
@@ -165,8 +177,8 @@ class SandboxState:
         root = self._pending(pending_id, "voided")
         value = self._value_of(root)
         self._refuse_inactive(value)
-        amount = -root.json["steps"][0]["balanceChange"]
-        json = self._json(body["id"], "void", value, amount, metadata=body.get("metadata"))
+        amount, uses = self._given_back(root)
+        json = self._json(body["id"], "void", value, amount, uses=uses, metadata=body.get("metadata"))
         json |= {"totals": {"remainder": 0}, "createdBy": created_by}
         return self._execute(json, body, pending_id)
 
@@ -184,10 +196,10 @@ class SandboxState:
         value = self._value_of(root)
         self._refuse_frozen(value)
         self._refuse_inactive(value)
-        amount = -root.json["steps"][0]["balanceChange"]
+        amount, uses = self._given_back(root)
         if value["balance"] + amount < 0:
             raise ApiError(409, "Insufficient balance for the transaction.", "InsufficientBalance")
-        json = self._json(body["id"], "reverse", value, amount, metadata=body.get("metadata"))
+        json = self._json(body["id"], "reverse", value, amount, uses=uses, metadata=body.get("metadata"))
         return self._execute(json, body, target.root)
 
     def chain(self, root: str) -> list[StoredTransaction]:
@@ -250,6 +262,12 @@ class SandboxState:
         return self.values[entry.json["steps"][0]["valueId"]]
 
     @staticmethod
+    def _given_back(root: StoredTransaction) -> tuple[int, int]:
+        """Return the amount and the uses that undoing a transaction gives back."""
+        [step] = root.json["steps"]
+        return -step["balanceChange"], -(step["usesRemainingChange"] or 0)
+
+    @staticmethod
     def _refuse_frozen(value: Json) -> None:
         if value["frozen"]:
             raise ApiError(409, f"Value '{value['id']}' is frozen.", "ValueFrozen")
@@ -266,13 +284,22 @@ class SandboxState:
             raise ApiError(500, "Internal Server Error")
 
     def _json(
-        self, name: str, kind: str, value: Json, change: int, *, before: int | None = None, metadata: Any = None
+        self,
+        name: str,
+        kind: str,
+        value: Json,
+        change: int,
+        *,
+        before: int | None = None,
+        uses: int = 0,
+        metadata: Any = None,
     ) -> Json:
         before = value["balance"] if before is None else before
+        left = value["usesRemaining"]
         step = {"rail": "lightrail", "valueId": value["id"], "contactId": value["contactId"], "code": masked(value)}
         step |= {"balanceBefore": before, "balanceChange": change, "balanceAfter": before + change}
-        step |= {"usesRemainingBefore": None, "usesRemainingChange": None, "usesRemainingAfter": None}
-        step |= {"balanceRule": None}
+        step |= {"usesRemainingBefore": left, "usesRemainingChange": None if left is None else uses}
+        step |= {"usesRemainingAfter": None if left is None else left + uses, "balanceRule": None}
         return (
             {"id": name, "transactionType": kind, "currency": value["currency"], "createdDate": stamp(self.now())}
             | {"tax": None, "totals": None, "lineItems": None, "steps": [step], "paymentSources": None}
@@ -284,7 +311,8 @@ class SandboxState:
             return json | {"simulated": True}
         self._insert(json, root, void_after)
         for step in json["steps"]:
-            self.values[step["valueId"]]["balance"] = step["balanceAfter"]
+            value = self.values[step["valueId"]]
+            value["balance"], value["usesRemaining"] = step["balanceAfter"], step["usesRemainingAfter"]
         return json
 
     def _insert(self, json: Json, root: str, void_after: datetime | None = None) -> None:

@@ -34,15 +34,18 @@ from mappers.deadline import Deadline
 from mappers.money import Currency
 
 # The cards a new system starts with: code, balance in whole units of the provider's currency, status, owner's email.
+# One that may be used once is in SINGLE_USE.
 SEEDS = (
     ("MEMORY-ACTIVE-250", 250, CardStatus.ACTIVE, None),
     ("MEMORY-ACTIVE-100", 100, CardStatus.ACTIVE, None),
     ("MEMORY-ACTIVE-10", 10, CardStatus.ACTIVE, None),
     ("MEMORY-EMPTY", 0, CardStatus.ACTIVE, None),
+    ("MEMORY-ONCE-100", 100, CardStatus.ACTIVE, None),
     ("MEMORY-OWNED-100", 100, CardStatus.ACTIVE, "shopper@example.com"),
     ("MEMORY-EXPIRED-50", 50, CardStatus.EXPIRED, None),
     ("MEMORY-FROZEN-50", 50, CardStatus.FROZEN, None),
 )
+SINGLE_USE = "MEMORY-ONCE-100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class Account:
 
     def give(self, amount: int) -> None:
         self.card = replace(self.card, balance=self.card.balance + amount)
+
+    def count_uses(self, change: int) -> None:
+        if self.card.uses is not None:
+            self.card = replace(self.card, uses=self.card.uses + change)
 
     def lower_hold(self, hold: str, amount: int) -> None:
         if amount > self.holds.get(hold, 0):
@@ -107,7 +114,8 @@ class Memory(Mapper):
         self._done: dict[str, RecordedStep] = {}
         for code, units, status, owner in SEEDS if options.seed == "demo" else ():
             balance = currency.to_minor(Decimal(units))
-            card = Card(_card_id(code), balance, currency.code, status, mask_code(code), owner=owner)
+            uses = 1 if code == SINGLE_USE else None
+            card = Card(_card_id(code), balance, currency.code, status, mask_code(code), owner=owner, uses=uses)
             self._accounts[card.id] = Account(card, code)
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
@@ -140,6 +148,7 @@ class Memory(Mapper):
                     multiple_redemptions=new.multiple_redemptions,
                     multiple_credits=new.multiple_credits,
                     owner=(new.customer.email or new.customer.key) if new.customer else None,
+                    uses=None if new.multiple_redemptions else 1,
                 )
                 account = self._accounts[card.id] = Account(card, code)
             return IssuedCard(_now(account.card), account.code)
@@ -175,8 +184,17 @@ class Memory(Mapper):
     def _apply(self, step: Step, account: Account) -> None:
         """Move the money, or raise before any has moved. What a step makes is known by the step's key."""
         status = _now(account.card).status
-        if step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT) and status is not CardStatus.ACTIVE:
+        usable = status is CardStatus.ACTIVE or (status is CardStatus.USED_UP and step.gives_back)
+        if step.verb in (Verb.HOLD, Verb.DEBIT, Verb.CREDIT) and not usable:
             raise CardUnusable(f"The card is {status}")
+        self._move(step, account)
+        if step.verb in (Verb.HOLD, Verb.DEBIT) and not step.gives_back:
+            account.count_uses(-1)
+        elif step.verb in (Verb.VOID, Verb.REFUND) and self._taken(step) == step.amount:
+            account.count_uses(1)
+
+    @staticmethod
+    def _move(step: Step, account: Account) -> None:
         match step.verb:
             case Verb.HOLD:
                 account.take(step.amount)
@@ -190,6 +208,15 @@ class Memory(Mapper):
             case Verb.VOID:
                 account.lower_hold(step.reference, step.amount)
                 account.give(step.amount)
+
+    def _taken(self, step: Step) -> int:
+        """Return what the payment that a step belongs to has taken of its card, held or captured, before it."""
+        name = step.origin and step.origin.transaction_id
+        steps = [
+            done.step for done in self._done.values() if done.step.origin and done.step.origin.transaction_id == name
+        ]
+        signs = {Verb.HOLD: 1, Verb.DEBIT: 1, Verb.VOID: -1, Verb.REFUND: -1}
+        return sum(signs.get(step.verb, 0) * step.amount for step in steps)
 
     def _receipt(self, step: Step) -> Receipt | None:
         """Return the receipt of what was done under the step's key. Raises Conflict when that was something else."""
@@ -220,10 +247,12 @@ def _owned_by(customer: Customer | None, card: Card) -> bool:
 
 
 def _now(card: Card) -> Card:
-    """Return the card with the status that its dates give it at this moment."""
+    """Return the card with the status that its dates and uses give it at this moment."""
     now, status = datetime.now(UTC), card.status
     if status is CardStatus.ACTIVE and card.expiring_date and card.expiring_date <= now:
         status = CardStatus.EXPIRED
     elif status is CardStatus.ACTIVE and card.emission_date and card.emission_date > now:
         status = CardStatus.NOT_STARTED
+    elif status is CardStatus.ACTIVE and card.uses == 0:
+        status = CardStatus.USED_UP
     return replace(card, status=status)

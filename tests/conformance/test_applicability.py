@@ -30,6 +30,10 @@ class Sandboxed(MapperConformance):
     def unusable_card_code(self) -> str:
         return "UNUSABLE"
 
+    @pytest.fixture
+    def single_use_card_code(self) -> str:
+        return "ONCE"
+
 
 class Fewer(Memory):
     """It leaves out what a mapper may leave out."""
@@ -70,7 +74,12 @@ def asking_for(fixture: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("attribute", "fixture"),
-    [("backend", "sandbox"), ("unusable_card_code", "unusable_card_code"), ("other_currencies", "other_currency")],
+    [
+        ("backend", "sandbox"),
+        ("unusable_card_code", "unusable_card_code"),
+        ("single_use_card_code", "single_use_card_code"),
+        ("other_currencies", "other_currency"),
+    ],
 )
 def test_what_a_subclass_does_not_give_is_not_tried(attribute: str, fixture: str) -> None:
     left = {name: value for name, value in vars(Sandboxed).items() if name != attribute and not name.startswith("_")}
@@ -88,6 +97,8 @@ LEFT_OUT = {
     "test_a_card_whose_issuing_is_unknown_is_made_once",
     "test_what_was_refused_is_in_no_statement",
     "test_two_keys_make_two_cards",
+    "test_one_use_pays_one_payment_in_parts_and_no_other",
+    "test_a_payment_that_goes_back_whole_gives_its_use_back",
 }
 
 

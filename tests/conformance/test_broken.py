@@ -11,8 +11,9 @@ from mappers.conformance import attempts, failures, statement
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import Memory
 from mappers.vauchar.mapper import Vauchar
+from mappers.voucherify.mapper import Voucherify
 
-from . import test_lightrail_v2, test_memory, test_vauchar
+from . import test_lightrail_v2, test_memory, test_vauchar, test_voucherify
 from .broken import amounts, keys, outcomes, reads
 from .broken.cases import CASES, Case
 
@@ -22,6 +23,7 @@ SUITES = {
     LightrailV2: test_lightrail_v2.TestLightrailV2,
     Memory: test_memory.TestMemory,
     Vauchar: test_vauchar.TestVauchar,
+    Voucherify: test_voucherify.TestVoucherify,
 }
 MODULES = (amounts, keys, outcomes, reads)
 

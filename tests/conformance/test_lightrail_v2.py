@@ -41,3 +41,9 @@ class TestLightrailV2(MapperConformance):
     @pytest.fixture
     def unusable_card_code(self) -> str:
         return "LIGHT-FROZEN"
+
+    @pytest.fixture
+    def single_use_card_code(self, backend: Sandbox) -> str:
+        once = {"id": "once", "currency": "BRL", "code": "ONCE-100", "balance": 10000, "usesRemaining": 1}
+        backend.app.extensions["backend"].create_value(once)
+        return "ONCE-100"

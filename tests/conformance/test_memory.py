@@ -24,3 +24,7 @@ class TestMemory(MapperConformance):
     @pytest.fixture
     def unusable_card_code(self) -> str:
         return "MEMORY-FROZEN-50"
+
+    @pytest.fixture
+    def single_use_card_code(self) -> str:
+        return "MEMORY-ONCE-100"

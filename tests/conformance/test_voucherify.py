@@ -37,6 +37,11 @@ class TestVoucherify(MapperConformance):
     def unusable_card_code(self) -> str:
         return "VOUCHERIFY-DISABLED-50"
 
+    @pytest.fixture
+    def single_use_card_code(self, backend: Sandbox) -> str:
+        code: str = backend.app.extensions["backend"].add(100_00, quantity=3, redeemed_quantity=2).code
+        return code
+
 
 class TestVoucherifyWithParents(TestVoucherify):
     """A redemption of one voucher may come with a parent, through which alone it is undone."""

@@ -113,7 +113,7 @@ def test_no_code_is_sent_with_a_payment(story: Story) -> None:
         ("VS-NOT-STARTED", CardUnusable, "not started"),
         ("VS-FROZEN", CardUnusable, "frozen"),
         ("VS-INACTIVE", CardUnusable, "inactive"),
-        ("VS-NO-USES", CardUnusable, "inactive"),
+        ("VS-NO-USES", CardUnusable, "cannot be used as a gift card"),
         ("VS-DOLLARS", CardUnusable, "currency"),
     ],
 )

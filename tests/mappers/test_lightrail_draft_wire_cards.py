@@ -140,7 +140,8 @@ def test_a_debit_refused_for_another_reason_is_not_taken_for_no_card(
     [
         ({"frozen": True}, CardStatus.FROZEN),
         ({"active": False}, CardStatus.INACTIVE),
-        ({"uses": 0}, CardStatus.INACTIVE),
+        ({"uses": 0}, CardStatus.UNSUPPORTED),
+        ({"uses": 3}, CardStatus.UNSUPPORTED),
         ({"endDate": "2020-01-01T00:00:00.000Z"}, CardStatus.EXPIRED),
         ({"startDate": "2099-01-01T00:00:00.000Z"}, CardStatus.NOT_STARTED),
         ({"currency": "USD"}, CardStatus.WRONG_CURRENCY),

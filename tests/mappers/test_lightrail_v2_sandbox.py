@@ -128,6 +128,25 @@ def test_a_card_that_cannot_pay_is_refused_with_its_reason(api: Api, code: str, 
     assert code_of(api.debit("tx", source={"rail": "lightrail", "code": code})) == (409, expected)
 
 
+ONCE = {"rail": "lightrail", "code": "LIGHT-ONCE-50"}
+
+
+def test_a_debit_takes_a_use_only_where_it_says_so(api: Api) -> None:
+    assert api.debit("by-amount", source=ONCE)[1]["steps"][0]["usesRemainingAfter"] == 1
+    step = api.hold("one", source=ONCE, uses=1)[1]["steps"][0]
+    uses = (step["usesRemainingBefore"], step["usesRemainingChange"], step["usesRemainingAfter"])
+    assert uses == (1, -1, 0)
+    assert code_of(api.hold("two", source=ONCE, uses=1)) == (409, "InsufficientUsesRemaining")
+    assert code_of(api.debit("tx", uses=1)) == (409, "NullUses")
+
+
+@pytest.mark.parametrize("end", ["void", "reverse"])
+def test_what_gives_a_debit_back_gives_its_use_back(api: Api, end: str) -> None:
+    api.debit("one", source=ONCE, uses=1, pending=end == "void")
+    assert api.post(f"/transactions/one/{end}", {"id": "end"})[0] == 201
+    assert api.model.by_code("LIGHT-ONCE-50")["usesRemaining"] == 1
+
+
 def test_a_pending_debit_holds_at_once_and_says_so_for_ever(api: Api) -> None:
     api.hold()
     assert api.balance() == 9000

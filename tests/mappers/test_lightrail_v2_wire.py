@@ -138,10 +138,36 @@ def test_the_metadata_says_what_it_is_for(wire: RequestsMock, mapper: LightrailV
 def test_the_metadata_keeps_what_a_lost_ledger_is_rebuilt_from(
     wire: RequestsMock, mapper: LightrailV2, deadline: Deadline
 ) -> None:
+    wire.get(f"{URL}/values/gc-1", json=VALUE)
     wire.post(f"{URL}/transactions/debit", json=PENDING, status=201)
     mapper.run(step(Verb.HOLD, origin=Origin("gb-01", "request-1", ActKind.DEBIT, "gb-0123", 1000)), deadline)
     kept = sent(wire)["metadata"]["giftbridge"]["origin"]
     assert Origin.read(kept) == Origin("gb-01", "request-1", ActKind.DEBIT, "gb-0123", 1000)
+
+
+@pytest.mark.parametrize(("verb", "answer"), [(Verb.HOLD, PENDING), (Verb.DEBIT, DEBIT)])
+@pytest.mark.parametrize(("value", "uses"), [(VALUE, None), (VALUE | {"usesRemaining": 3}, 1), (None, None)])
+def test_a_payment_takes_a_use_of_a_value_that_counts_them(
+    wire: RequestsMock,
+    mapper: LightrailV2,
+    deadline: Deadline,
+    verb: Verb,
+    answer: dict[str, Any],
+    value: dict[str, Any] | None,
+    uses: int | None,
+) -> None:
+    """Lightrail refuses `uses` of a value without usesRemaining. One that a replica does not show yet may be either."""
+    none = {"message": "no such", "statusCode": 404, "messageCode": "ValueNotFound"}
+    wire.get(f"{URL}/values/gc-1", json=value or none, status=200 if value else 404)
+    wire.post(f"{URL}/transactions/debit", json=answer, status=201)
+    mapper.run(step(verb, origin=Origin("gb-01", "request-1", ActKind.DEBIT, "gb-0123", 1000)), deadline)
+    assert sent(wire).get("uses") == uses
+
+
+def test_a_credit_is_taken_back_without_a_use(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
+    wire.post(f"{URL}/transactions/debit", json=DEBIT, status=201)
+    mapper.run(step(Verb.DEBIT, origin=Origin("gb-01", "request-1", ActKind.REVERSAL, "gb-0123", 1000)), deadline)
+    assert "uses" not in sent(wire)
 
 
 def test_ids_are_encoded_as_one_path_segment(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
@@ -224,7 +250,7 @@ def test_a_value_is_a_card(wire: RequestsMock, mapper: LightrailV2, deadline: De
     ("difference", "status"),
     [
         ({"active": False}, CardStatus.INACTIVE),
-        ({"usesRemaining": 0}, CardStatus.INACTIVE),
+        ({"usesRemaining": 0}, CardStatus.USED_UP),
         ({"frozen": True}, CardStatus.FROZEN),
         ({"canceled": True}, CardStatus.CANCELED),
         ({"endDate": "2020-01-01T00:00:00.000Z"}, CardStatus.EXPIRED),

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mappers.base import Card, CardStatus, Holds, Query, Step, Verb
+from mappers.base import Act, Card, CardStatus, Holds, Query, Step, TransactionFacts, Verb
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import Account, Memory
 from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar
+from mappers.voucherify.mapper import Voucherify
 
 from .cases import caught_by
 
@@ -64,6 +65,31 @@ class CapturesMoreThanWasHeld(Memory):
             account.take(lacking)
             step = replace(step, amount=step.amount - lacking)
         super()._apply(step, account)
+
+
+@caught_by("test_one_use_pays_one_payment_in_parts_and_no_other")
+class CountsNoUses(LightrailV2):
+    """A card that may be used once pays as often as it likes."""
+
+    def _uses(self, step: Step, deadline: Deadline) -> dict[str, Any]:
+        return {}
+
+
+@caught_by("test_one_use_pays_one_payment_in_parts_and_no_other")
+class CapturesPartsUnderOtherUses(Voucherify):
+    """Each settlement is a redemption of its own."""
+
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
+        return super().plan(act, replace(transaction, holds=Holds.LEDGER))
+
+
+@caught_by("test_a_payment_that_goes_back_whole_gives_its_use_back")
+class KeepsTheUse(Voucherify):
+    """What goes back is added to the balance, never rolled back."""
+
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
+        steps = super().plan(act, transaction)
+        return [replace(step, reference="") if step.verb is Verb.REFUND else step for step in steps]
 
 
 @caught_by("test_money_is_conserved")
