@@ -26,6 +26,7 @@ BUILT_IN = {
     "memory": "mappers.memory.mapper:Memory",
     "vauchar": "mappers.vauchar.mapper:Vauchar",
     "voucherify": "mappers.voucherify.mapper:Voucherify",
+    "vtex_giftcards": "mappers.vtex_giftcards.mapper:VtexGiftcards",
 }
 
 # The entry points with which an installed package brings mappers: name = "package.module:Class".

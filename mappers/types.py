@@ -265,7 +265,8 @@ class DoneStep:
 class StatementLine:
     """One movement the backend has on record under one of our keys, or that ended something that we began.
 
-    `key` is None for what others did, or the backend by itself (a hold it let run out). `origin` is there where the
+    `key` is None for what others did, or the backend by itself (a hold it let run out), and where the backend does not
+    tell the key: then the ledger knows what is ours by `verb` and the receipt's reference. `origin` is there where the
     backend keeps the notes of `Step.origin`; without a key, it is that of what was ended. `amount` is in minor units;
     `receipt` is what `run` answered then. `reference` is what it acted on, at least where it has no key.
     """

@@ -30,6 +30,7 @@ PROVIDERS = {
     "demo-lightrail-v1": "lightrail_v1",
     "demo-lightrail-draft": "lightrail_draft",
     "demo-voucherify": "voucherify",
+    "demo-vtex": "vtex_giftcards",
 }
 
 # Needs no sandbox: its cards live in the service itself.

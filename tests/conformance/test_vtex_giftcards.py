@@ -1,0 +1,39 @@
+"""The mapper of VTEX's gift cards behaves as every mapper must, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mappers.conformance import MapperConformance
+from mappers.money import Currency
+from mappers.sandbox import Sandbox, shared
+from mappers.vtex_giftcards.mapper import VtexGiftcards, VtexGiftcardsOptions
+from mappers.vtex_giftcards.sandbox import DEMO_OPTIONS, create_app
+
+
+class TestVtexGiftcards(MapperConformance):
+    mapper_class = VtexGiftcards
+    other_currencies = (Currency.of("JPY"), Currency.of("KWD"))
+
+    @pytest.fixture
+    def backend(self) -> Iterator[Sandbox]:
+        with shared(create_app) as sandbox:
+            yield sandbox
+
+    @pytest.fixture
+    def options(self, backend: Sandbox) -> VtexGiftcardsOptions:
+        options: dict[str, Any] = DEMO_OPTIONS(backend.url)
+        return VtexGiftcardsOptions(**options)
+
+    @pytest.fixture
+    def card_code(self, backend: Sandbox, currency: Currency) -> str:
+        code: str = backend.app.extensions["backend"].add(Decimal(100), currency=currency.code).code
+        return code
+
+    @pytest.fixture
+    def unusable_card_code(self) -> str:
+        return "VTEX-EXPIRED-50"
