@@ -37,6 +37,7 @@ from app.ledger.milliseconds import moment
 from app.ledger.names import step_key
 from app.ledger.reservations import (
     expect_unreserved,
+    expect_worth_adding_to,
     is_reserved_here,
     must_be_taken_at_once,
     reserve,
@@ -236,6 +237,7 @@ class Attempt:
                 raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
         if certain:
+            expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
         return self._send(self._call(number), deadline, certain=certain)

@@ -8,8 +8,21 @@ from datetime import UTC, datetime, timedelta
 from app.ledger.storage.answers import RecordAnswer, Result, Standing
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActRecord, Operation, Transaction
-from mappers.base import BackendUnavailable, Card, CardStatus, CardUnusable, Holds, InsufficientFunds, Mapper, Memo
+from mappers.base import (
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
+    Holds,
+    InsufficientFunds,
+    Mapper,
+    Memo,
+)
 from mappers.deadline import Deadline
+
+# A card is issued from this moment on by the sender's clock, and gets its value at once.
+CLOCKS_DIFFER = timedelta(minutes=5)
 
 # A balance that moved while it was read is read again, less often while money of the card stays on its way.
 FIRST_REREAD_SECONDS = 0.01
@@ -80,6 +93,24 @@ def _spendable(card: Card) -> Card:
     if card.status is not CardStatus.ACTIVE:
         raise CardUnusable(f"the card is {card.status}")
     return card
+
+
+def expect_worth_adding_to(mapper: Mapper, record: Transaction, act: ActRecord, deadline: Deadline) -> None:
+    """Make sure that the card could pay before value is added to it: on another it may be lost, or be other money.
+
+    Backends do not all look. Raises CardUnusable, and what get_card raises; of a card that the backend does not show,
+    perhaps not yet, it tells itself whether it is there.
+    """
+    if not (act.opens and record.operation is Operation.CREDIT):
+        return
+    try:
+        card = mapper.get_card(record.card_id, deadline)
+    except CardNotFound:
+        return
+    soon = datetime.now(UTC) + CLOCKS_DIFFER
+    if card.status is CardStatus.NOT_STARTED and card.emission_date is not None and card.emission_date <= soon:
+        return
+    _spendable(card)
 
 
 def expect_unreserved(

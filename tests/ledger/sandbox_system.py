@@ -54,6 +54,10 @@ class SandboxSystem:
         request = AuthorizationRequest(self.card.id, Operation.DEBIT, minor(value), request_id)
         return self.system.ledger.authorize(self.provider, request, System.deadline(10))
 
+    def credit(self, value: str, request_id: str = "credit-1") -> str:
+        request = AuthorizationRequest(self.card.id, Operation.CREDIT, minor(value), request_id)
+        return self.system.ledger.authorize(self.provider, request, System.deadline(10))
+
     def settle(self, transaction: str, value: str, request_id: str) -> None:
         self.system.ledger.settle(self.provider, self._change(transaction, value, request_id), System.deadline(10))
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 
 from app.ledger.transaction import ActState
 from mappers.base import (
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardStatus,
+    CardUnusable,
     Holds,
     InsufficientFunds,
     OutcomeUnknown,
 )
+from mappers.deadline import Deadline
 from tests.ledger.faults import (
     lost_after,
 )
 from tests.ledger.reference_model import CARD
-from tests.ledger.system import MakeSystem
+from tests.ledger.sandbox_system import SandboxSystem
+from tests.ledger.system import MakeSystem, System
 
 
 def test_a_credit_is_not_taken_back_from_reserved_money(make_system: MakeSystem) -> None:
@@ -57,3 +69,72 @@ def test_an_unacknowledged_credit_that_was_spent_is_refused_once(make_system: Ma
     for _ in range(3):
         system.sweep()
     assert [act.state for act in system.only_record().acts] == [ActState.DONE, ActState.REFUSED]
+
+
+def shows(system: System, **changes: Any) -> None:
+    """Let the backend show the card so, and take whatever is added to it."""
+
+    def get_card(card_id: str, deadline: object) -> Card:
+        return replace(Card(card_id, 10_000, "BRL"), **changes)
+
+    system.mapper.get_card = get_card  # type: ignore[method-assign]
+
+
+def raises(error: Exception) -> Callable[[str, Deadline], Card]:
+    def get_card(card_id: str, deadline: Deadline) -> Card:
+        raise error
+
+    return get_card
+
+
+@pytest.mark.parametrize("status", [status for status in CardStatus if status is not CardStatus.ACTIVE], ids=str)
+def test_no_value_is_added_to_a_card_that_cannot_pay(system: System, status: CardStatus) -> None:
+    """Vouchers in dollars took reais, and expired ones took anything."""
+    shows(system, status=status)
+    with pytest.raises(CardUnusable, match=f"the card is {status}"):
+        system.authorize("40.00", operation="Credit")
+    assert system.backend.calls == []
+
+
+def test_a_card_that_starts_now_by_another_clock_takes_its_value(system: System) -> None:
+    shows(system, status=CardStatus.NOT_STARTED, emission_date=datetime.now(UTC) + timedelta(minutes=1))
+    system.authorize("40.00", operation="Credit")
+    assert system.backend.spendable == 14_000
+
+
+def test_a_card_that_starts_later_takes_none(system: System) -> None:
+    shows(system, status=CardStatus.NOT_STARTED, emission_date=datetime.now(UTC) + timedelta(hours=1))
+    with pytest.raises(CardUnusable, match="not started"):
+        system.authorize("40.00", operation="Credit")
+
+
+def test_a_new_card_that_reads_do_not_show_yet_takes_its_value(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.mapper, "get_card", raises(CardNotFound("not yet")))
+    system.authorize("40.00", operation="Credit")
+    assert system.backend.spendable == 14_000
+
+
+def test_no_value_is_added_to_a_card_that_cannot_be_read(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as down:
+        down.setattr(system.mapper, "get_card", raises(BackendUnavailable("down")))
+        with pytest.raises(BackendUnavailable):
+            system.authorize("40.00", operation="Credit")
+    assert system.backend.calls == []
+    system.authorize("40.00", operation="Credit")
+    assert system.backend.spendable == 14_000
+
+
+def test_a_credit_is_taken_back_from_a_card_that_can_no_longer_pay(system: System) -> None:
+    credit = system.authorize("40.00", operation="Credit")
+    shows(system, status=CardStatus.EXPIRED)
+    system.cancel(credit, "40.00")
+    assert system.backend.spendable == 10_000
+
+
+@pytest.mark.parametrize("code", ["VOUCHERIFY-USD-75", "VOUCHERIFY-EXPIRED-50", "VOUCHERIFY-NOT-STARTED-50"])
+def test_voucherify_which_takes_any_value_is_not_given_any(voucherify: SandboxSystem, code: str) -> None:
+    voucherify.card = voucherify.backend.find(code)
+    before = voucherify.card.balance
+    with pytest.raises(CardUnusable):
+        voucherify.credit("5")
+    assert voucherify.card.balance == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutations.mutation import (
+    CREDITS,
     HTTP_GIVEN_UP,
     LEDGER,
     LIMITED_USES,
@@ -118,6 +119,13 @@ MUTATIONS = [
         "if card.uses is not None and not at_once:",
         "if False:",
         LIMITED_USES + "where_it_cannot_be_taken_at_once_it_is_refused",
+    ),
+    Mutation(
+        "value is added only to a card that can pay",
+        LEDGER + "attempt.py",
+        "            expect_worth_adding_to(self._mapper, self._record, self._act, deadline)\n",
+        "",
+        CREDITS + "no_value_is_added_to_a_card_that_cannot_pay",
     ),
     Mutation(
         "a request that is given up is cut off",
