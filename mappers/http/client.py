@@ -94,7 +94,8 @@ class _Request:
 class HttpBackend:
     """A backend's HTTP interface. One instance is shared by all threads and keeps its connections open.
 
-    `name` is for logs and messages. `base_url` is https, or http to this machine. Raises InvalidOptions.
+    `name` is for logs and messages. `base_url` is https, or http to this machine. `retry_at_header` is where the
+    backend says when a call may be made again, in Unix seconds, where Retry-After does not. Raises InvalidOptions.
     """
 
     def __init__(
@@ -104,8 +105,10 @@ class HttpBackend:
         *,
         headers: Mapping[str, str] | None = None,
         basic_auth: tuple[str, str] | None = None,
+        retry_at_header: str = "",
     ) -> None:
         self.name = name
+        self._retry_at_header = retry_at_header
         self._base_url = checked_base_url(base_url)
         sent = {"Accept": "application/json"}
         if basic_auth:
@@ -191,7 +194,7 @@ class HttpBackend:
             )
         except NoReply as error:
             raise _Failed(_Stage.SENT if error.sent else _Stage.UNSENT, str(error)) from error.__cause__
-        return _answer(reply)
+        return _answer(reply, self._retry_at_header)
 
     def _error(self, request: _Request, failed: _Failed) -> MapperError:
         message = f"{self.name} could not be asked ({request.operation or request.method}): {failed.reason}"
@@ -217,11 +220,11 @@ def _is_result(status: int) -> bool:
     return 200 <= status < 300 or (400 <= status < 500 and status not in (408, 429))
 
 
-def _answer(reply: Reply) -> Answer:
+def _answer(reply: Reply, retry_at_header: str) -> Answer:
     """Return what the backend said. Raises _Failed where it is no result."""
     status = reply.status
     if not _is_result(status):
-        retry_after = retry_after_seconds(reply.headers.get("Retry-After"))
+        retry_after = retry_after_seconds(reply.headers, retry_at_header)
         stage = _STAGES.get(status, _Stage.ANSWERED)
         raise _Failed(stage, f"status {status}", status=status, retry_after_seconds=retry_after)
     try:

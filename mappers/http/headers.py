@@ -8,6 +8,9 @@ from email.utils import parsedate_to_datetime
 
 from mappers.base import InvalidOptions
 
+# Unix seconds have ten digits until the year 2286; what is longer is in another unit.
+LONGEST_UNIX_SECONDS = 11
+
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return `headers` if they may be sent. Raises InvalidOptions."""
@@ -18,8 +21,19 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return dict(headers)
 
 
-def retry_after_seconds(value: str | None) -> float | None:
-    """Read a Retry-After header: seconds or a date (RFC 9110, 10.2.3)."""
+def retry_after_seconds(headers: Mapping[str, str], retry_at_header: str = "") -> float | None:
+    """Return how long to wait: by Retry-After (RFC 9110, 10.2.3), else by a backend's own header with the moment.
+
+    Retry-After has seconds or a date, `retry_at_header` Unix seconds.
+    """
+    seconds = _retry_after_seconds(headers.get("Retry-After"))
+    moment = headers.get(retry_at_header, "") if retry_at_header else ""
+    if seconds is None and moment.isascii() and moment.isdigit() and len(moment) < LONGEST_UNIX_SECONDS:
+        return max(0.0, int(moment) - datetime.now(UTC).timestamp())
+    return seconds
+
+
+def _retry_after_seconds(value: str | None) -> float | None:
     if not value:
         return None
     if value.isascii() and value.isdigit() and len(value) < 10:

@@ -13,6 +13,7 @@ from mappers.base import BackendUnavailable, CardNotFound, Unsupported
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
 from mappers.parsing import Malformed, amount, member
+from mappers.vauchar.judgment import KEY_PREFIX
 
 # The reference says that lists are "paginated" and names no mechanism. A list whose length is a likely page size
 # may be one page of several; any other is taken as complete.
@@ -55,7 +56,7 @@ class Redemption:
 
 @dataclass(frozen=True, slots=True)
 class Redemptions:
-    """A card's redemptions. `complete` is False where the list may be one page of several."""
+    """A card's redemptions. `complete` is False where some may be missing: on another page, or unreadable."""
 
     items: tuple[Redemption, ...]
     complete: bool
@@ -137,7 +138,9 @@ class Client:
     def redemptions(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> Redemptions:
         """List a card's redemptions. Raises CardNotFound."""
         items, complete = self._list(_redemptions_path(card_id), "list redemptions", deadline, breaker=breaker)
-        return Redemptions(tuple(redemption(item) for item in items), complete)
+        read = [_readable(item) for item in items]
+        found = tuple(one for one in read if one is not None)
+        return Redemptions(found, complete and len(found) == len(read))
 
     def redemption(self, card_id: str, redemption_id: str, deadline: Deadline) -> Redemption | None:
         """Return one redemption, without trusting the list; None where there is none."""
@@ -202,6 +205,8 @@ class Client:
             _expect_success(answer, operation)
             body = answer.body
             page = body.get("data") if isinstance(body, Mapping) else None
+            if page is None and isinstance(body, Mapping) and "data" in body:
+                page = []  # null: PHP's empty list
             if not isinstance(page, list) or not all(isinstance(item, Mapping) for item in page):
                 raise BackendUnavailable(f"Vauchar's answer to {operation!r} has no list in it")
             link = body.get("next")
@@ -216,6 +221,16 @@ class Client:
             before, query = query, dict(parse_qsl(urlsplit(link).query))
             if query == before:
                 raise BackendUnavailable(f"Vauchar's answer to {operation!r} names itself as the next page")
+
+
+def _readable(data: Any) -> Redemption | None:
+    """Read one redemption of a list; None for another's that cannot be read: it must not block the card."""
+    try:
+        return redemption(data)
+    except BackendUnavailable:
+        if _text(data, "transaction_id").startswith(KEY_PREFIX):
+            raise
+        return None
 
 
 def redemption(data: Any) -> Redemption:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mappers.base import Receipt, Step, Undecidable
+from mappers.base import Customer, Receipt, Step, Undecidable
 
 # Each of our keys starts so. A redemption that shows one proves that this account keeps the transaction_id we send,
 # which Vauchar's reference documents for vouchers but not for gift cards.
@@ -62,6 +62,11 @@ class Look:
         if receipt.balance is None or not isinstance(redeemed, int):
             return None
         return cls(receipt.balance, redeemed, frozenset(ids.split()) if isinstance(ids, str) else None)
+
+
+def user_id(customer: Customer) -> str:
+    """Return what a redemption names its customer by. VTEX's transactions carry an e-mail and a document, no id."""
+    return customer.id or customer.key
 
 
 def keys_of_act(look: Step, listed: Sequence[Seen]) -> str:
@@ -135,7 +140,7 @@ def _may_be(redemption: Seen, step: Step, before: Look, now: Look) -> bool:
     if before.ids is not None and redemption.id in before.ids:
         return False
     customer = step.memo.customer
-    sent = ((customer.id, redemption.user_id), (customer.email, redemption.user_email)) if customer else ()
+    sent = ((user_id(customer), redemption.user_id), (customer.email, redemption.user_email)) if customer else ()
     return all(not ours or not theirs or ours == theirs for ours, theirs in sent)
 
 

@@ -41,8 +41,20 @@ from mappers.money import Currency, InvalidAmount
 from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
 from mappers.vauchar.giveback import can_pay, choose, standing
-from mappers.vauchar.judgment import Look, Seen, find_redemption, keys_of_act, was_listed, was_restored
+from mappers.vauchar.judgment import (
+    KEY_PREFIX,
+    Look,
+    Seen,
+    find_redemption,
+    keys_of_act,
+    user_id,
+    was_listed,
+    was_restored,
+)
 from mappers.vauchar.statement import entries
+
+# What a code can be long at most; a longer one is none of a card, and a server may not even take it in a query.
+LONGEST_CODE = 255
 
 # HTTP 402 is documented for the account's balance, not the card's.
 OUT_OF_CREDIT = "Vauchar answers 402: the merchant's account has too little balance, top it up at Vauchar"
@@ -84,7 +96,7 @@ class Vauchar(Mapper):
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         """Look one card up by its code; Vauchar cannot list a customer's cards."""
-        if not query.code:
+        if not query.code or len(query.code) > LONGEST_CODE:
             return []
         validation = self._client.validate(query.code, self._major(1), deadline)
         if validation is None or validation.card is None:
@@ -226,8 +238,8 @@ class Vauchar(Mapper):
             raise InsufficientFunds("The card does not hold enough")
         body: dict[str, Any] = {"value_used": self.currency.to_decimal(step.amount), "transaction_id": step.key}
         customer = step.memo.customer
-        if customer and customer.id:
-            body["user_id"] = customer.id
+        if customer:
+            body["user_id"] = user_id(customer)
         if customer and customer.email:
             body["user_email"] = customer.email
         answer = self._client.redeem(step.card_id, body, deadline, breaker=step.opens)
@@ -312,9 +324,10 @@ class Vauchar(Mapper):
         status = translate(card, self.currency).status
         if "keep" in step.data and status is not CardStatus.ACTIVE:
             raise CardUnusable(f"The card is {status}: what is kept of a redemption could not be redeemed again")
-        seen = [self._seen(redemption) for redemption in redemptions.items]
+        seen = [self._seen(redemption) for redemption in redemptions.items if self._counts(redemption)]
+        complete = redemptions.complete and len(seen) == len(redemptions.items)
         try:
-            return Look.at(self.currency.to_minor(card.balance), seen), seen, redemptions.complete
+            return Look.at(self.currency.to_minor(card.balance), seen), seen, complete
         except InvalidAmount as error:
             raise BackendUnavailable(f"Vauchar's balance is no amount of {self.currency.code}: {error}") from error
 
@@ -322,6 +335,14 @@ class Vauchar(Mapper):
         """Make sure that a second look shows the same: what does not add up may only have been moving."""
         if self._look(step, deadline)[0] != now:
             raise BackendUnavailable("The card is being used at this moment: ask again")
+
+    def _counts(self, redemption: wire.Redemption) -> bool:
+        """Tell whether a redemption is an amount of the currency, or ours: another's that is none blocks no card."""
+        try:
+            self.currency.to_minor(redemption.value_used)
+        except InvalidAmount:
+            return redemption.transaction_id.startswith(KEY_PREFIX)
+        return True
 
     def _seen(self, redemption: wire.Redemption) -> Seen:
         try:

@@ -34,6 +34,27 @@ LAST_PAGE = 99
 MISSING = ("resource_not_found", "not_found")
 
 
+# The client is written for this version; without the header, the project's own would apply (guide "Versioning").
+VERSION = "v2018-08-01"
+
+# How Voucherify's dashboard names who called (all of its SDKs send it).
+CHANNEL = "giftbridge"
+
+# When a call may be made again, in Unix seconds; Retry-After is optional (guide "Limits").
+RETRY_AT_HEADER = "X-Rate-Limit-Retry"
+
+
+def connect(name: str, base_url: str, app_id: str, app_token: str) -> Client:
+    """Return the calls to one project. Raises InvalidOptions."""
+    headers = {
+        "X-App-Id": app_id,
+        "X-App-Token": app_token,
+        "X-Voucherify-API-Version": VERSION,
+        "X-Voucherify-Channel": CHANNEL,
+    }
+    return Client(HttpBackend(name, base_url, headers=headers, retry_at_header=RETRY_AT_HEADER))
+
+
 class TooMany(BackendUnavailable):
     """The list of transactions is longer than is read."""
 

@@ -36,13 +36,13 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend
 from mappers.money import Currency
 from mappers.options import checked_key
 from mappers.voucherify import notes
 from mappers.voucherify.cards import DIGITS, code_for, hundredths, issued_under, new_voucher, spendable, translate
-from mappers.voucherify.client import MISSING, PAGE_SIZE, Client, TooMany
+from mappers.voucherify.client import MISSING, PAGE_SIZE, TooMany, connect
 from mappers.voucherify.objects import Kind, Movement, Redemption, Rejected, Voucher
+from mappers.voucherify.purchases import CustomerKey, what_is_bought, who_pays
 from mappers.voucherify.statement import Statement, added, redeemed, rolled_back
 
 REFUSALS: dict[str, tuple[type[Refused], str]] = {
@@ -58,6 +58,9 @@ REFUSALS: dict[str, tuple[type[Refused], str]] = {
     "redemption_rules_violated": (CardUnusable, "the card's own rules forbid it"),
 }
 
+# What a code can be long at most; a longer one is none of a card, and a server may not even take it in a path.
+LONGEST_CODE = 255
+
 # How much older than its transaction a movement may seem and still be its own: clocks differ, and a transaction that
 # Redis has lost is opened again when its request is repeated, within a day.
 MARGIN = timedelta(days=1)
@@ -68,11 +71,12 @@ DUPLICATES = ("duplicate_found", "duplicate_resource_key")
 
 @dataclass(frozen=True, slots=True)
 class VoucherifyOptions:
-    """The project's server-side keys, and where its cluster is."""
+    """The project's server-side keys, where its cluster is, and which name of a customer is the `source_id` there."""
 
     app_id: str
     app_token: Secret
     base_url: str = "https://api.voucherify.io"
+    customer_key: str = "email"
 
 
 class Voucherify(Mapper):
@@ -94,12 +98,14 @@ class Voucherify(Mapper):
                 f"Voucherify counts in hundredths: {currency.code} has {currency.digits} digits, use another mapper"
             )
             raise InvalidOptions("currency", message)
-        headers = {"X-App-Id": options.app_id, "X-App-Token": str(options.app_token)}
-        self._client = Client(HttpBackend(f"{provider_id} (voucherify)", options.base_url, headers=headers))
+        if options.customer_key not in tuple(CustomerKey):
+            raise InvalidOptions("customer_key", 'customer_key must be "email", "document" or "id"')
+        self._customer_key = CustomerKey(options.customer_key)
+        self._client = connect(f"{provider_id} (voucherify)", options.base_url, options.app_id, str(options.app_token))
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         """Look one card up by its code. A customer finds none: Voucherify may know them by another name."""
-        if not query.code:
+        if not query.code or len(query.code) > LONGEST_CODE:
             return []
         try:
             voucher = self._client.voucher(query.code, deadline)
@@ -214,14 +220,11 @@ class Voucherify(Mapper):
         body: dict[str, Any] = {
             # Only the code is documented here.
             "redeemables": [{"object": "voucher", "id": voucher.code, "gift": {"credits": amount}}],
-            "order": {"source_id": step.key, "amount": amount},
+            "order": what_is_bought(step.memo.cart, amount, self.currency) | {"source_id": step.key},
             "metadata": {notes.REDEEMED: notes.write(step)},
-        }
+        } | who_pays(step.memo.customer, self._customer_key)
         if step.memo.order_id:
             body["metadata"]["order_id"] = step.memo.order_id
-        customer = step.memo.customer
-        if customer and customer.id:
-            body["customer"] = {"source_id": customer.id} | ({"email": customer.email} if customer.email else {})
         done = self._client.redeem(body, deadline, breaker=step.opens)
         _expect_amount(done, amount)
         return Receipt(done.id, None if done.balance is None else spendable(done.balance, self.currency))
@@ -230,7 +233,9 @@ class Voucherify(Mapper):
         redemption = self._redemption(step.reference, deadline)
         if redemption.rolled_back:
             return rolled_back(redemption.rollback_id, step.reference)
-        body = {"reason": notes.OURS, "metadata": {notes.ROLLED_BACK: notes.write(step)}}
+        # It updates the redemption's metadata: what is there already is sent again, so that nothing is lost.
+        metadata = {**redemption.metadata, notes.ROLLED_BACK: notes.write(step)}
+        body = {"reason": notes.OURS, "metadata": metadata}
         try:
             done = self._client.roll_back(redemption, body, deadline)
         except Rejected as rejected:

@@ -122,10 +122,16 @@ def the_redemption(data: Any) -> Redemption:
     """Read the one redemption that was asked for; with partial redemptions allowed, a 200 may say no too."""
     done = data["redemptions"]
     if not done:
-        for item in [*data.get("inapplicable_redeemables", []), *data.get("skipped_redeemables", [])]:
-            raise Rejected(200, error_key(((item.get("result") or {}).get("error") or {}).get("key")))
+        for item in [*(data.get("inapplicable_redeemables") or []), *(data.get("skipped_redeemables") or [])]:
+            raise Rejected(200, reason(item))
     [redemption] = done
     return _succeeded(redemption)
+
+
+def reason(item: Any) -> str:
+    """Return the key of why a redeemable was inapplicable (`error`) or skipped (`details`)."""
+    result = item.get("result") or {}
+    return error_key(((result.get("error") or {}).get("key")) or (result.get("details") or {}).get("key"))
 
 
 def the_rollback(data: Any) -> Redemption:

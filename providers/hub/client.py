@@ -216,7 +216,7 @@ class GiftCardHub:
                     raise self._refusal(reply, resource, body, maybe_done=maybe_done)
                 reason = f"status {reply.status}"
                 maybe_done |= reply.status != 429 and method != "GET"
-                wanted_pause = max(wanted_pause, retry_after_seconds(reply.headers.get("Retry-After")) or 0.0)
+                wanted_pause = max(wanted_pause, retry_after_seconds(reply.headers) or 0.0)
             if pause is None or wanted_pause >= deadline.remaining_seconds():
                 break
             self._pause(wanted_pause)

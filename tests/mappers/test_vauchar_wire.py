@@ -77,6 +77,11 @@ def test_the_nominal_value_is_one_unit_where_the_currency_has_no_cents(wire: Req
     assert "value_used=1&" in sent_url(wire, 0) + "&"
 
 
+def test_a_code_longer_than_any_is_not_asked_for(wire: RequestsMock) -> None:
+    assert mapper().find(Query(code="x" * 256), soon()) == []
+    assert not wire.calls
+
+
 def test_a_code_with_signs_and_255_characters_is_sent_encoded(wire: RequestsMock) -> None:
     code = ("/ + = . % & # ? é" * 20)[:255]
     wire.get(f"{URL}/gift-cards/validate", json=VALID)
@@ -167,6 +172,14 @@ def test_a_redemption_carries_the_key_and_an_exact_number(wire: RequestsMock) ->
         % KEY.encode()
     )
     assert receipt == Receipt(REDEMPTION_ID, data={"echoed": True})
+
+
+def test_a_redemption_names_a_customer_whom_vtex_gives_no_id(wire: RequestsMock) -> None:
+    wire.post(REDEMPTIONS_URL, status=201, json=REDEMPTION)
+    customer = Customer("12345678909", email="user1@vauchar.com", document="12345678909")
+    mapper().run(debit(memo=Memo(customer=customer)), soon())
+    assert sent(wire)["user_id"] == "12345678909"
+    assert sent(wire)["user_email"] == "user1@vauchar.com"
 
 
 def test_an_account_that_does_not_keep_the_key_says_so_in_the_receipt(wire: RequestsMock) -> None:

@@ -65,6 +65,28 @@ def test_a_list_behind_a_next_link_is_read_to_its_end_on_our_own_host(wire: Requ
     assert mapper().ask(debit(), soon()) == Receipt("res-1", data={"echoed": True})
 
 
+@pytest.mark.parametrize("value_used", [None, "", "1,100.00", "a lot", "5.001"])
+def test_a_redemption_of_others_that_cannot_be_read_does_not_block_its_card(
+    wire: RequestsMock, value_used: str | None
+) -> None:
+    show(wire, {"balance": "550.00"}, {}, {"id": "res-till", "value_used": value_used})
+    receipt = mapper().run(Step(Verb.LOOK, 0, CARD_ID, key=KEY), soon())
+    assert receipt == Receipt(balance=55000, data={"redeemed": 5000, "redemptions": REDEMPTION_ID})
+
+
+def test_a_list_with_a_redemption_that_cannot_be_read_does_not_prove_that_ours_is_missing(wire: RequestsMock) -> None:
+    show(wire, {"balance": "550.00"}, {"transaction_id": "gb-other-1"}, {"id": "res-2", "value_used": ""})
+    with pytest.raises(Undecidable):
+        mapper().ask(debit(earlier=(Receipt(balance=60000, data={"redeemed": 5000, "redemptions": "res-1"}),)), soon())
+
+
+def test_null_is_an_empty_list(wire: RequestsMock) -> None:
+    wire.get(REDEMPTIONS_URL, json={"href": REDEMPTIONS_URL, "data": None})
+    wire.get(CARD_URL, json=CARD)
+    receipt = mapper().run(Step(Verb.LOOK, 0, CARD_ID, key=KEY), soon())
+    assert receipt.data == {"redeemed": 0, "redemptions": ""}
+
+
 def test_a_card_that_moves_while_it_is_asked_is_to_be_asked_again(wire: RequestsMock) -> None:
     wire.get(REDEMPTIONS_URL, json=listing())
     wire.get(CARD_URL, json=CARD | {"balance": "500"})

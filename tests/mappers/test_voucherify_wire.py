@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +17,14 @@ from mappers.base import (
     CardNotFound,
     CardStatus,
     CardUnusable,
+    Cart,
+    CartItem,
     Conflict,
+    Customer,
     InsufficientFunds,
     InvalidOptions,
     MapperError,
+    Memo,
     OutcomeUnknown,
     Query,
     Receipt,
@@ -66,6 +73,20 @@ def test_a_code_is_looked_up_with_the_project_s_keys(wire: RequestsMock) -> None
     assert (card.id, card.balance, card.status, card.code_mask) == (VOUCHER_ID, 10000, CardStatus.ACTIVE, "****hR")
     headers = wire.calls[-1].request.headers
     assert (headers["X-App-Id"], headers["X-App-Token"]) == ("app", "token")
+    assert headers["X-Voucherify-API-Version"] == "v2018-08-01"
+    assert headers["X-Voucherify-Channel"] == "giftbridge"
+
+
+def test_a_code_longer_than_any_is_not_asked_for(wire: RequestsMock) -> None:
+    assert mapper().find(Query(code="x" * 256), soon()) == []
+    assert len(wire.calls) == 0
+
+
+def test_how_long_to_wait_is_read_from_voucherify_s_own_header(wire: RequestsMock) -> None:
+    wire.replace("GET", VOUCHER_URL, status=429, headers={"X-Rate-Limit-Retry": str(int(time.time()) + 40)})
+    with pytest.raises(BackendUnavailable) as caught:
+        mapper().get_card(VOUCHER_ID, soon())
+    assert 30 < (caught.value.retry_after_seconds or 0) <= 40
 
 
 def test_a_code_is_found_whatever_its_case_where_the_project_ignores_it(wire: RequestsMock) -> None:
@@ -109,6 +130,11 @@ def test_a_voucher_that_cannot_pay_says_why(wire: RequestsMock, fields: dict[str
     assert mapper().get_card(VOUCHER_ID, soon()).status is status
 
 
+def test_a_balance_with_a_point_is_the_same_balance(wire: RequestsMock) -> None:
+    wire.replace("GET", VOUCHER_URL, body=json.dumps(VOUCHER).replace('"balance": 10000', '"balance": 10000.0'))
+    assert mapper().get_card(VOUCHER_ID, soon()).balance == 10000
+
+
 @pytest.mark.parametrize("broken", [[], {"id": VOUCHER_ID}, VOUCHER | {"gift": None}, VOUCHER | {"start_date": "soon"}])
 def test_a_voucher_that_cannot_be_read_is_unavailable(wire: RequestsMock, broken: list[Any] | dict[str, Any]) -> None:
     wire.replace("GET", VOUCHER_URL, json=broken)
@@ -123,8 +149,39 @@ def test_a_debit_redeems_the_code_for_exactly_its_credits(wire: RequestsMock) ->
         "redeemables": [{"object": "voucher", "id": CODE, "gift": {"credits": 5000}}],
         "order": {"source_id": KEY, "amount": 5000},
         "metadata": {"giftbridge": f"giftbridge debit {KEY}", "order_id": "order-1"},
-        "customer": {"source_id": "profile-1", "email": "ana@example.com"},
+        "customer": {"source_id": "ana@example.com", "email": "ana@example.com"},
     }
+
+
+def test_rules_see_the_whole_cart_and_its_items_whatever_part_the_card_pays(wire: RequestsMock) -> None:
+    wire.post(REDEMPTIONS_URL, json=REDEEMED)
+    cart = Cart(18200, (CartItem("sku-1", 2, 9000), CartItem("sku-2", 1, 200)))
+    mapper().run(replace(step(), memo=Memo("order-1", cart=cart)), soon())
+    assert sent(wire)["redeemables"][0]["gift"] == {"credits": 5000}
+    assert sent(wire)["order"] == {
+        "source_id": KEY,
+        "amount": 18200,
+        "items": [
+            {"source_id": "sku-1", "related_object": "product", "quantity": 2, "price": 9000},
+            {"source_id": "sku-2", "related_object": "product", "quantity": 1, "price": 200},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "source_id"), [("email", "ana@example.com"), ("document", "12345678909"), ("id", "profile-1")]
+)
+def test_a_customer_goes_by_the_name_that_the_project_knows(wire: RequestsMock, key: str, source_id: str) -> None:
+    wire.post(REDEMPTIONS_URL, json=REDEEMED)
+    customer = Customer("12345678909", "profile-1", "Ana@example.com", "12345678909", name="Ana")
+    mapper(customer_key=key).run(replace(step(), memo=Memo(customer=customer)), soon())
+    assert sent(wire)["customer"] == {"source_id": source_id, "email": "Ana@example.com", "name": "Ana"}
+
+
+def test_a_customer_without_the_name_that_the_project_knows_is_nobody(wire: RequestsMock) -> None:
+    wire.post(REDEMPTIONS_URL, json=REDEEMED)
+    mapper().run(replace(step(), memo=Memo(customer=Customer("12345678909", document="12345678909"))), soon())
+    assert "customer" not in sent(wire)
 
 
 def test_amounts_are_hundredths_in_a_currency_without_cents_too(wire: RequestsMock) -> None:
@@ -172,8 +229,19 @@ def test_a_refusal_means_what_its_key_says_and_does_not_show_the_code(
     assert CODE not in str(caught.value)
 
 
-def test_a_200_without_a_redemption_is_the_refusal_that_it_lists(wire: RequestsMock) -> None:
-    wire.post(REDEMPTIONS_URL, json=failed(key="gift_amount_exceeded"))
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"skipped_redeemables": None},
+        {
+            "inapplicable_redeemables": None,
+            "skipped_redeemables": [{"result": {"details": {"key": "gift_amount_exceeded"}}}],
+        },
+    ],
+)
+def test_a_200_without_a_redemption_is_the_refusal_that_it_lists(wire: RequestsMock, fields: dict[str, Any]) -> None:
+    wire.post(REDEMPTIONS_URL, json=failed(key="gift_amount_exceeded") | fields)
     with pytest.raises(InsufficientFunds):
         mapper().run(step(), soon())
 
@@ -262,11 +330,13 @@ def test_a_voucher_that_is_gone_cannot_tell(wire: RequestsMock) -> None:
 def test_a_whole_redemption_is_rolled_back_through_its_parent_where_it_has_one(
     wire: RequestsMock, parent: str | None, path: str, answer: dict[str, Any]
 ) -> None:
-    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"redemption": parent})
+    debited = {"giftbridge": "giftbridge debit gb-other-1", "order_id": "order-1"}
+    wire.get(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", json=REDEMPTION | {"redemption": parent, "metadata": debited})
     wire.post(f"{REDEMPTIONS_URL}/{path}", json=answer)
     receipt = mapper().run(step(Verb.REFUND, reference=REDEMPTION_ID), soon())
     assert receipt == Receipt(ROLLBACK_ID, data={"redemption": REDEMPTION_ID})
-    assert sent(wire)["metadata"] == {"giftbridge_rollback": f"giftbridge refund {KEY}"}
+    # It updates the redemption's metadata, and so has to say again what is there.
+    assert sent(wire)["metadata"] == debited | {"giftbridge_rollback": f"giftbridge refund {KEY}"}
 
 
 @pytest.mark.parametrize(
@@ -331,6 +401,7 @@ def test_a_lost_addition_is_found_by_our_key(wire: RequestsMock) -> None:
         ("app_token", Secret("")),
         ("app_token", Secret("a\n")),
         ("base_url", "ftp://x"),
+        ("customer_key", "phone"),
     ],
 )
 def test_options_that_cannot_work_are_named(option: str, value: str) -> None:

@@ -82,7 +82,7 @@ def listing(*redemptions: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"href": REDEMPTIONS_URL, "data": [REDEMPTION | redemption for redemption in redemptions], **more}
 
 
-def show(wire: RequestsMock, card: dict[str, str] | None = None, *redemptions: dict[str, str], **more: Any) -> None:
+def show(wire: RequestsMock, card: dict[str, str] | None = None, *redemptions: dict[str, Any], **more: Any) -> None:
     """Let the card and its list of redemptions be read."""
     wire.get(CARD_URL, json=CARD | (card or {}))
     wire.get(REDEMPTIONS_URL, json=listing(*redemptions, **more))
