@@ -17,6 +17,7 @@ from mappers.errors import (
     InvalidOptions,
     MapperError,
     OutcomeUnknown,
+    ReferenceNotFound,
     Refused,
     Undecidable,
     Unsupported,
@@ -72,6 +73,7 @@ __all__ = [
     "OutcomeUnknown",
     "Query",
     "Receipt",
+    "ReferenceNotFound",
     "Refused",
     "Secret",
     "Settlement",
@@ -99,7 +101,8 @@ class Mapper(ABC):
     repeatable: ClassVar[bool] = False
     # Steps on one card must not overlap (a backend without keys is judged by its balance).
     one_step_at_a_time: ClassVar[bool] = False
-    # How long after the backend has answered its reads may still miss what it did.
+    # How long after the backend has answered its reads may still miss what it did, and so may its own look-ups before a
+    # write: what it answers CardNotFound, InsufficientFunds or ReferenceNotFound to is tried again that long.
     read_lag_seconds: ClassVar[float] = 0.0
     # What must have the backend's reference on record, as it cannot be given back without.
     needs_reference: ClassVar[frozenset[Verb]] = frozenset()

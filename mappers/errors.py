@@ -25,6 +25,10 @@ class CardUnusable(Refused):
     """The card exists but cannot be used so: inactive, frozen, canceled, expired, not started, another currency."""
 
 
+class ReferenceNotFound(CardUnusable):
+    """The backend does not know the hold or the payment to act on."""
+
+
 class Conflict(Refused):
     """The backend already has something else under this step's key."""
 

@@ -18,6 +18,9 @@ After a step without a clear answer, what the next attempt may rely on is writte
 | yes | yes | no | the backend's read lag is over |
 | yes | no | no | the lease would have been over |
 
+A refusal is no news while the backend may not see what was done before: it looks things up in a replica. It is tried
+again until that is over, or left: nothing was sent.
+
 A step that the backend answered, and of which its reads show no trace by now, is sent anew in the same request.
 
 A step after a look counts as sent by nobody only where no attempt before may have sent it.
@@ -32,7 +35,7 @@ from datetime import timedelta
 import structlog
 
 from app.ledger.errors import Unresolved
-from app.ledger.lost_answers import LostAnswer
+from app.ledger.lost_answers import PAUSES_SECONDS, LostAnswer
 from app.ledger.milliseconds import moment
 from app.ledger.names import step_key
 from app.ledger.reservations import (
@@ -58,11 +61,14 @@ from app.ledger.transaction import (
 from mappers.base import (
     BackendUnavailable,
     Card,
+    CardNotFound,
     CardUnusable,
+    InsufficientFunds,
     MapperError,
     Origin,
     OutcomeUnknown,
     Receipt,
+    ReferenceNotFound,
     Refused,
     Settlement,
     Step,
@@ -85,6 +91,10 @@ PARKED_RETRY = timedelta(hours=1)
 SETTLEMENTS_NOTED = 20
 # What the ledger wants by itself and was refused is tried again as seldom: a card comes back, if ever, in days.
 REFUSED_RETRY = timedelta(days=1)
+
+
+# A replica that is a little late even so.
+MOMENT_SECONDS = 0.05
 
 
 class _Abandoned(Exception):
@@ -240,7 +250,7 @@ class Attempt:
             expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
-        return self._send(self._call(number), deadline, certain=certain)
+        return self._send(number, deadline, certain=certain)
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:
@@ -250,7 +260,31 @@ class Attempt:
                 raise
             raise _not_believed(refusal) from refusal
 
-    def _send(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
+    def _send(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
+        call, waited, pauses = self._call(number), 0.0, iter(PAUSES_SECONDS)
+        while True:
+            try:
+                return self._send_once(call, deadline, certain=certain)
+            except (CardNotFound, InsufficientFunds, ReferenceNotFound) as refusal:
+                unseen = self._unseen_seconds(number, refusal) - waited
+                if unseen < 0:
+                    raise
+                pause = min(next(pauses, unseen), unseen) + MOMENT_SECONDS
+                if pause >= deadline.remaining_seconds():
+                    raise BackendUnavailable(f"{refusal}; what was done before may not show yet") from refusal
+                self._sleep(pause)
+                waited += pause
+
+    def _unseen_seconds(self, number: int, refusal: Refused) -> float:
+        """Return for how long from the lease on the backend may not see what a refusal misses; less than 0: it does."""
+        lag = self._mapper.read_lag_seconds
+        if number > 1:
+            return lag or -1.0  # the step before was done just now
+        if isinstance(refusal, ReferenceNotFound):
+            return lag - (self._lease.date - self._act.date) / 1000 if lag else -1.0
+        return (self._lease.standing.fresh_for or -1) / 1000
+
+    def _send_once(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:
             self._sent = True
             try:

@@ -70,7 +70,18 @@ class CardService:
     def issue(self, provider: Provider, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Issue a card. Raises Unsupported, CardUnusable, BackendUnavailable, OutcomeUnknown."""
         with self._threads.one_for(provider.backend):
-            return provider.mapper.issue(new, deadline)
+            issued = provider.mapper.issue(new, deadline)
+        self._note_made(provider, issued.card)
+        return issued
+
+    def _note_made(self, provider: Provider, card: Card) -> None:
+        read_lag = timedelta(seconds=provider.mapper.read_lag_seconds)
+        if not read_lag:
+            return
+        try:
+            self._storage.card_made(provider.backend.account, card.id, read_lag)
+        except LedgerUnavailable:
+            log.warning("a new card was not noted: Redis cannot be reached")
 
     def _find(self, provider: Provider, query: Query, deadline: Deadline) -> Sequence[Card]:
         with self._threads.one_for(provider.backend):

@@ -26,6 +26,7 @@ from mappers.base import (
     OutcomeUnknown,
     Query,
     Receipt,
+    ReferenceNotFound,
     Secret,
     Step,
     TransactionFacts,
@@ -301,7 +302,7 @@ class LightrailDraft(Mapper):
             if step.verb in ENDINGS:
                 held = self._client.transaction(step.reference, deadline)
                 if held is None:
-                    raise CardUnusable(f"Lightrail does not know the hold ({rejected})") from rejected
+                    raise ReferenceNotFound(f"Lightrail does not know the hold ({rejected})") from rejected
                 if held.hold is not Hold.OPEN:
                     return self._ended(step, held, deadline)
             elif receipt := self.ask(step, deadline):

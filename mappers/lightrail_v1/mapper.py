@@ -31,6 +31,7 @@ from mappers.base import (
     OutcomeUnknown,
     Query,
     Receipt,
+    ReferenceNotFound,
     Refused,
     Secret,
     StatementLine,
@@ -361,5 +362,7 @@ class LightrailV1(Mapper):
         if details is None:
             return CardNotFound("Lightrail does not know the card")
         found = status(details, self.currency)
+        if rejected.status == 404 and step.reference:
+            return ReferenceNotFound(f"Lightrail does not know the hold or drawdown to act on ({rejected})")
         reason = "Lightrail refuses it" if found is CardStatus.ACTIVE else f"the card is {found}"
         return CardUnusable(f"{reason} ({rejected})")

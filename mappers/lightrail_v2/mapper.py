@@ -23,6 +23,7 @@ from mappers.base import (
     OutcomeUnknown,
     Query,
     Receipt,
+    ReferenceNotFound,
     Refused,
     Secret,
     StatementLine,
@@ -72,7 +73,7 @@ REFUSALS: dict[str, tuple[type[Refused], str]] = {
     "ValueBalanceTooLarge": (CardUnusable, "the card cannot hold that much"),
     "TransactionVoided": (CardUnusable, "the hold has expired or was given back"),
     "TransactionVoiding": (CardUnusable, "the hold has expired"),
-    "TransactionNotFound": (CardUnusable, "Lightrail does not know the hold or transaction to act on"),
+    "TransactionNotFound": (ReferenceNotFound, "Lightrail does not know the hold or transaction to act on"),
     "TransactionCaptured": (Conflict, "the hold was captured already: refund it instead"),
 }
 

@@ -69,7 +69,8 @@ class Standing:
 
     `reserved` is what the ledger keeps of the card. Of that, `taking` may be gone at the backend already, and `upfront`
     is kept for debits that are under way and promised to nobody yet. `lagging` was taken so recently that the backend's
-    balance may not show it. `epoch` is raised each time kept money becomes taken money.
+    balance may not show it. `epoch` is raised each time kept money becomes taken money. `fresh_for`: for so many
+    milliseconds yet the backend may not know the card, or what was given to it.
     """
 
     epoch: int
@@ -77,6 +78,7 @@ class Standing:
     taking: int
     upfront: int
     lagging: int
+    fresh_for: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class Lease:
 
     `nothing_sent`: certainly nothing was sent for the act's next step. `silence_is_final`: nothing that was sent can
     still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
-    sent may arrive, in milliseconds of Redis's clock. `standing`: the card's, before anything else is read.
+    sent may arrive, in milliseconds of Redis's clock. `standing`: the card's, before anything else is read. `date`:
+    when it was given, in those milliseconds.
     """
 
     attempt: int
@@ -94,6 +97,7 @@ class Lease:
     in_flight_until: int
     standing: Standing
     caller: Caller
+    date: int
 
 
 A = TypeVar("A", bound=StrEnum)

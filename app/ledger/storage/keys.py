@@ -22,6 +22,11 @@ def standing_of_card(account: str, card_id: str) -> str:
     return in_bucket(names.bucket_of_card(card_id), f"card:{names.digest('card', account, card_id)}")
 
 
+def freshness_of_card(account: str, card_id: str) -> str:
+    """Return the key of until when the backend may not show a card, or what was given to it."""
+    return in_bucket(names.bucket_of_card(card_id), f"fresh:{names.digest('card', account, card_id)}")
+
+
 def of_card(provider_id: str, card_id: str) -> str:
     """Return the key of the list of one provider's transactions of a card."""
     return in_bucket(names.bucket_of_card(card_id), f"of:{_list_of_card(provider_id, card_id)}")
@@ -49,6 +54,7 @@ def for_scripts(address: Address, account: str) -> list[str]:
         in_bucket(bucket, "parked"),
         in_bucket(bucket, "index"),
         in_bucket(bucket, "over"),
+        freshness_of_card(account, address.card_id),
     ]
 
 

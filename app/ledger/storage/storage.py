@@ -68,6 +68,9 @@ STANDING_FIELDS = (
     "lagging_before_until",
 )
 
+# Much longer than any read lag: until when something is fresh stands in the key, which ends by itself after this.
+FRESH_KEPT = timedelta(hours=1)
+
 # What every script answers, before it changes anything, where another version wrote the transaction.
 OTHER_FORMAT = "other format"
 
@@ -235,6 +238,7 @@ class Storage:
             authorization_ttl=milliseconds(record.authorization_ttl or timedelta()),
             remainder_ttl=milliseconds(remainder_ttl),
             read_lag=milliseconds(read_lag),
+            fresh_kept=milliseconds(FRESH_KEPT),
             undo=dump_act(ActKind.REVERSAL, undo_oid, record.amount, "", Reason.LATE, None),
             undo_oid=undo_oid,
         )
@@ -356,6 +360,12 @@ class Storage:
             lagging = sum(amount for amount, until in zip(windows[::2], windows[1::2], strict=True) if until > now)
         return Standing(epoch, reserved, taking, upfront, lagging)
 
+    def card_made(self, account: str, card_id: str, read_lag: timedelta) -> None:
+        """Note that a card was made just now: for `read_lag` the backend may not know it."""
+        until = self._connection.now_milliseconds() + milliseconds(read_lag)
+        key = keys.freshness_of_card(account, card_id)
+        self._connection.call(lambda client: client.set(key, until, px=milliseconds(FRESH_KEPT)))
+
     def forget(self, record: Transaction, *, due_by: int) -> bool:
         """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""
         result = self._run(ForgetAnswer, "forget", record.address, record.backend, due_by=due_by, index=_index(record))
@@ -463,5 +473,6 @@ def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) ->
             in_flight_until=in_flight_until,
             standing=Standing(*map(int, standing)),
             caller=caller,
+            date=now,
         )
     return Result(answer, found, lease, Standing(*map(int, standing)), busy.rpartition(":tx:")[2] if busy else None)

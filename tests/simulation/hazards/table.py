@@ -51,7 +51,6 @@ UNMENDED: frozenset[str] = frozenset(
         "old-backup",
         "redis-clock-jumps",
         "wrong-reference",
-        "writes-lag",
     }
 )
 

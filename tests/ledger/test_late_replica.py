@@ -1,0 +1,158 @@
+"""A backend may look things up in a late replica before it writes, and refuse what needs something done just now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from app.ledger.transaction import ActState
+from mappers.base import (
+    BackendUnavailable,
+    CardNotFound,
+    CardUnusable,
+    Holds,
+    InsufficientFunds,
+    IssuedCard,
+    NewCard,
+    Receipt,
+    ReferenceNotFound,
+    Refused,
+    Step,
+    Verb,
+)
+from mappers.deadline import Deadline
+from tests.ledger.driver import authorize_within, change_within, runs
+from tests.ledger.faults import Fault, Run
+from tests.ledger.moved_clock import MovedClock
+from tests.ledger.reference_model import CARD
+from tests.ledger.system import MakeSystem, System
+
+LAG = timedelta(seconds=2)
+
+
+@pytest.fixture
+def clock(empty_redis_url: str) -> MovedClock:
+    connection = MovedClock(empty_redis_url)
+    connection.stand_still()
+    return connection
+
+
+@pytest.fixture
+def system(make_system: MakeSystem, clock: MovedClock) -> System:
+    system = make_system(Holds.NATIVE, connection=clock)
+    system.mapper.read_lag_seconds = LAG.total_seconds()  # type: ignore[misc]
+    return system
+
+
+def misses(error: type[Refused]) -> Fault:
+    """The replica lacks what the step needs."""
+
+    def refuse(step: Step, run: Run) -> Receipt:
+        raise error("not there")
+
+    return refuse
+
+
+def late(system: System, error: type[Refused], times: int = 3) -> None:
+    """Let the replica be late for the next steps."""
+    system.backend.calls.clear()
+    system.mapper.faults = [misses(error)] * times
+
+
+@pytest.mark.parametrize("change", ["settle", "cancel"])
+def test_a_hold_made_just_now_is_looked_for_again_in_the_same_request(system: System, change: str) -> None:
+    transaction = system.authorize("40.00")
+    late(system, ReferenceNotFound)
+    change_within(system, 5, transaction, "40.00", change, "change-1")
+    assert system.backend.effects.total() == 2
+    assert len(runs(system)) == 4
+
+
+def test_without_time_the_change_is_left_and_the_sweeper_finishes_it(system: System, clock: MovedClock) -> None:
+    transaction = system.authorize("40.00")
+    late(system, ReferenceNotFound)
+    with pytest.raises(BackendUnavailable):
+        change_within(system, 0.05, transaction, "40.00", "cancel", "cancel-1")
+    assert system.record(transaction).acts[-1].state is ActState.PENDING
+    system.mapper.faults.clear()
+    clock.go_on(timedelta(minutes=1))
+    system.sweep()
+    assert system.record(transaction).acts[-1].state is ActState.DONE
+    assert system.backend.spendable == 10_000
+
+
+def test_a_hold_that_is_still_missing_after_the_lag_is_missing(system: System) -> None:
+    transaction = system.authorize("40.00")
+    late(system, ReferenceNotFound, times=99)
+    with pytest.raises(CardUnusable, match="not there"):
+        system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[-1].state is ActState.REFUSED
+    assert 3 < len(runs(system)) < 10
+
+
+def add_value(system: System) -> None:
+    system.authorize("20.00", "gift", "Credit")
+
+
+def give_a_hold_back(system: System) -> None:
+    system.cancel(system.authorize("20.00", "gift"), "20.00")
+
+
+@pytest.mark.parametrize("give", [add_value, give_a_hold_back])
+def test_what_was_given_just_now_is_looked_for_again(
+    system: System, clock: MovedClock, give: Callable[[System], None]
+) -> None:
+    give(system)
+    clock.go_on(LAG / 2)
+    late(system, InsufficientFunds)
+    authorize_within(system, 5, "40.00", "order-2")
+    assert runs(system) == [Verb.HOLD] * 4
+
+
+@pytest.mark.parametrize("error", [InsufficientFunds, CardNotFound])
+def test_a_card_that_was_given_nothing_lately_is_refused_at_once(
+    system: System, clock: MovedClock, error: type[Refused]
+) -> None:
+    give_a_hold_back(system)
+    clock.go_on(LAG)
+    system.settle(system.authorize("10.00"), "10.00")  # takes
+    late(system, error, times=1)
+    with pytest.raises(error):
+        authorize_within(system, 5, "40.00", "order-2")
+    assert runs(system) == [Verb.HOLD]
+
+
+@pytest.mark.parametrize("age", [timedelta(0), LAG])
+def test_a_card_made_just_now_is_looked_for_again(
+    system: System, clock: MovedClock, age: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def issue(new: NewCard, deadline: Deadline) -> IssuedCard:
+        return IssuedCard(system.mapper.get_card(CARD, deadline), "CODE-1")
+
+    monkeypatch.setattr(system.mapper, "issue", issue)
+    system.cards.issue(system.provider, NewCard("card"), system.deadline())
+    clock.go_on(age)
+    late(system, CardNotFound)
+    if age:
+        with pytest.raises(CardNotFound):
+            system.authorize("20.00", "gift", "Credit")
+    else:
+        system.authorize("20.00", "gift", "Credit")
+        assert system.backend.spendable == 12_000
+
+
+def test_a_step_sees_late_what_the_one_before_it_gave(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some backends give a part back by giving back all of it, and taking the rest again."""
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    monkeypatch.setattr(
+        system.mapper,
+        "plan",
+        lambda act, facts: [facts.step(Verb.REFUND, 4_000), facts.step(Verb.DEBIT, 3_000)],
+    )
+    system.backend.calls.clear()
+    system.mapper.faults = [lambda step, run: run(), *[misses(InsufficientFunds)] * 3]
+    system.cancel(transaction, "10.00")
+    assert system.backend.spendable == 7_000
