@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from mappers import lightrail_sandbox
 from mappers.lightrail_sandbox import FUTURE, PAST, ApiError, Json, stamp
 from mappers.lightrail_v2 import sandbox_checks as check
-from mappers.lightrail_v2.sandbox_model import SandboxState, StoredTransaction, masked
+from mappers.lightrail_v2.sandbox_model import SandboxState, masked
 from mappers.lightrail_v2.sandbox_pages import page, place
 
 DEFAULT_PORT = 28700
@@ -20,6 +20,11 @@ API_KEY = "lightrail-sandbox-key"
 # Has the role pointOfSale: may read values by id and debit by code, but not list values.
 POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
 DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+# The properties that lists of values can be filtered by.
+FILTERS = ("id", "code", "contactId", "currency", "active", "canceled", "frozen")
 
 Page = tuple[Response, dict[str, str]]
 
@@ -35,9 +40,17 @@ _CARDS: dict[str, tuple[str, Json]] = {
     "LIGHT-NOT-STARTED": ("starts in the far future, 50.00 BRL", {"balance": 5000, "startDate": FUTURE}),
     "LIGHT-INACTIVE": ("inactive, 50.00 BRL", {"balance": 5000, "active": False}),
     "LIGHT-DOLLARS": ("active, 50.00 USD", {"balance": 5000, "currency": "USD"}),
-    "LIGHT-GENERIC": ("a generic code, not a gift card", {"balance": 5000, "isGenericCode": True}),
+    "LIGHT-GENERIC": (
+        "a generic code, not a gift card",
+        {"balance": 5000, "isGenericCode": True, "genericCodeOptions": {"perContact": {"balance": 500}}},
+    ),
     "LIGHT-RULE": ("a balance rule, not a gift card", {"balance": None, "balanceRule": {"rule": "500"}}),
     "LIGHT-ONCE-50": ("may be used once, 50.00 BRL", {"balance": 5000, "usesRemaining": 1}),
+    "LIGHT-CARTS-OF-100": (
+        "active, 50.00 BRL, only for carts of 100.00 and more",
+        {"balance": 5000, "redemptionRule": {"rule": "totals.subtotal >= 10000", "explanation": "Carts of 100."}},
+    ),
+    "LIGHT-DISCOUNT": ("active, 50.00 BRL of discount, no money", {"balance": 5000, "discount": True}),
     "LIGHT-YEN-5000": ("active, 5000 JPY", {"balance": 5000, "currency": "JPY"}),
     "LIGHT-POINTS-900": ("active, 900 points", {"balance": 900, "currency": "XXX"}),
     "LIGHT /+=.%#é ODD": ("active, 75.00 BRL, a code that needs encoding", {"balance": 7500}),
@@ -46,18 +59,23 @@ SEEDS = {code: description for code, (description, _) in _CARDS.items()}
 _CURRENCIES = (("BRL", "R$", 2), ("USD", "$", 2), ("JPY", "¥", 0), ("XXX", "pts", 0))
 
 
+def new_program(body: Json, now: str) -> Json:
+    defaults = dict.fromkeys(check.PROGRAM) | {"discount": False, "pretax": False, "active": True}
+    return defaults | body | {"createdDate": now, "updatedDate": now, "createdBy": "user-sandbox-TEST"}
+
+
 def _seeded() -> SandboxState:
     model = SandboxState()
     now = stamp(model.now())
     for code, symbol, digits in _CURRENCIES:
         model.currencies[code] = {"code": code, "name": code, "symbol": symbol, "decimalPlaces": digits}
     for name, currency in (("gift-cards-brl", "BRL"), ("gift-cards-usd", "USD")):
-        model.programs[name] = {
-            "id": name, "name": name, "currency": currency, "discount": False, "pretax": False, "active": True,
-            "minInitialBalance": 100, "maxInitialBalance": 100000, "metadata": None, "createdDate": now,
-        }  # fmt: skip
+        limits = {"minInitialBalance": 100, "maxInitialBalance": 100000}
+        model.programs[name] = new_program({"id": name, "name": name, "currency": currency} | limits, now)
     for number, (code, (_, given)) in enumerate(_CARDS.items(), 1):
         model.create_value({"id": f"value-{number:03}", "currency": "BRL", "code": code} | given)
+    for entry in model.transactions.values():
+        entry.created = LONG_AGO
     return model
 
 
@@ -73,6 +91,21 @@ def _body() -> Any:
 
 def _shown(value: Json) -> Json:
     return value if request.args.get("showCode") == "true" else value | {"code": masked(value)}
+
+
+def _values(model: SandboxState, **wanted: str) -> Iterator[Json]:
+    """Yield the values that the request's filters ask for, newest first."""
+    filters = {name: value.strip() for name, value in request.args.items() if name in FILTERS} | wanted
+    for value in reversed(model.values.values()):
+        if (row := model.shown(value)) is None:
+            continue
+        rich = "balance.gt" not in request.args or (row["balance"] or 0) > int(request.args["balance.gt"])
+        if rich and all(_text(row[name]) == text for name, text in filters.items()):
+            yield _shown(row)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _page(rows: Iterable[Json]) -> Page:
@@ -102,77 +135,72 @@ def create_app() -> Flask:
 
 def _add_values(app: Flask, model: SandboxState) -> None:
     def found(value_id: str) -> Json:
-        if value_id not in model.values:
+        value = model.values.get(value_id)
+        if value is None or model.shown(value) is None:
             raise ApiError(404, f"Value with id '{value_id}' not found.", "ValueNotFound")
-        return model.values[value_id]
+        return value
 
     @app.post("/v2/values")
     def create_value() -> tuple[Json, int]:
-        body = check.checked(_body(), check.VALUE, "id")
-        if ("currency" not in body and "programId" not in body) or (body.get("code") and body.get("generateCode")):
-            raise ApiError(422, "The requestBody has 1 validation error(s): it needs one of two properties.")
-        if body.get("generateCode") is not None:
-            check.checked(body["generateCode"], check.GENERATE_CODE, name="requestBody.generateCode")
-        return _shown(model.create_value(body)), 201
+        return _shown(model.create_value(check.checked_value(check.checked(_body(), check.VALUE, "id")))), 201
 
     @app.get("/v2/values")
     def list_values() -> Page:
-        rows = reversed(model.values.values())
-        wanted = {name: request.args[name] for name in ("id", "contactId", "currency") if name in request.args}
-        if "code" in request.args:
-            wanted["code"] = request.args["code"].strip()
-        return _page(_shown(row) for row in rows if all(row[name] == value for name, value in wanted.items()))
+        return _page(_values(model))
 
     @app.get("/v2/values/<value_id>")
     def get_value(value_id: str) -> Json:
-        return _shown(found(value_id))
+        return _shown(model.shown(found(value_id)) or {})
 
     @app.patch("/v2/values/<value_id>")
     def change_value(value_id: str) -> Json:
-        found(value_id).update(check.checked(_body(), check.VALUE_CHANGE), updatedDate=stamp(model.now()))
-        return _shown(found(value_id))
+        value = found(value_id)
+        change = check.checked_value(check.checked(_body(), check.VALUE_CHANGE), before=value)
+        value.update(change, updatedDate=stamp(model.now()))
+        return _shown(value)
 
 
 def _add_transactions(app: Flask, model: SandboxState) -> None:
     def answer(json: Json) -> tuple[Json, int]:
         return json, 200 if json.get("simulated") else 201
 
-    def visible(transaction_id: str) -> StoredTransaction:
-        entry = model.transactions.get(transaction_id)
-        if entry is None or not model.visible(entry):
-            raise ApiError(404, f"Transaction with id '{transaction_id}' not found.", "TransactionNotFound")
-        return entry
+    def moving(body: Json) -> Json:
+        if not {"amount", "uses"} & set(body):
+            raise ApiError(422, "The requestBody has 1 validation error(s): it needs amount or uses.")
+        return body
 
     @app.post("/v2/transactions/debit")
     def debit() -> tuple[Json, int]:
-        body = check.checked(_body(), check.DEBIT, "id", "source", "amount", "currency")
-        until = check.pending_until(body.get("pending", False), model.now())
-        return answer(model.debit(body, body["source"], until))
+        return answer(model.debit(moving(check.checked(_body(), check.DEBIT, "id", "source", "currency"))))
 
     @app.post("/v2/transactions/credit")
     def credit() -> tuple[Json, int]:
-        body = check.checked(_body(), check.CREDIT, "id", "destination", "amount", "currency")
-        return answer(model.credit(body, body["destination"]))
+        return answer(model.credit(moving(check.checked(_body(), check.CREDIT, "id", "destination", "currency"))))
+
+    @app.post("/v2/transactions/checkout")
+    def checkout() -> tuple[Json, int]:
+        body = check.checked(_body(), check.CHECKOUT, "id", "currency", "lineItems", "sources")
+        return answer(model.checkout(body))
 
     @app.post("/v2/transactions/<transaction_id>/capture")
     def capture(transaction_id: str) -> tuple[Json, int]:
-        return answer(model.capture(transaction_id, check.checked(_body(), check.TRANSACTION, "id")))
+        return model.capture(transaction_id, check.checked(_body(), check.TRANSACTION, "id")), 201
 
     @app.post("/v2/transactions/<transaction_id>/void")
     def void(transaction_id: str) -> tuple[Json, int]:
-        return answer(model.void(transaction_id, check.checked(_body(), check.TRANSACTION, "id")))
+        return model.void(transaction_id, check.checked(_body(), check.TRANSACTION, "id")), 201
 
     @app.post("/v2/transactions/<transaction_id>/reverse")
     def reverse(transaction_id: str) -> tuple[Json, int]:
-        return answer(model.reverse(transaction_id, check.checked(_body(), check.REVERSE, "id")))
+        return answer(model.reverse(transaction_id, check.checked(_body(), check.TRANSACTION, "id")))
 
     @app.get("/v2/transactions/<transaction_id>")
     def get_transaction(transaction_id: str) -> Json:
-        return visible(transaction_id).json
+        return model.find_transaction(transaction_id).json
 
     @app.get("/v2/transactions/<transaction_id>/chain")
     def get_chain(transaction_id: str) -> Response:
-        root = visible(transaction_id).root
+        root = model.find_transaction(transaction_id).root
         rows = [entry.json for entry in model.chain(root) if model.visible(entry)]
         return jsonify(sorted(rows, key=place))
 
@@ -209,8 +237,10 @@ def _add_registers(app: Flask, model: SandboxState) -> None:
                 exists = "Exists" if key == "code" else "IdExists"
                 raise ApiError(409, f"{singular} '{body[key]}' already exists.", f"{singular}{exists}")
             now = stamp(datetime.now(UTC))
-            rows[body[key]] = dict.fromkeys(schema) | body | {"createdDate": now, "updatedDate": now}
-            return rows[body[key]], 201
+            dates = {"createdDate": now, "updatedDate": now, "createdBy": "user-sandbox-TEST"}
+            row = new_program(body, now) if kind == "programs" else dict.fromkeys(schema) | body | dates
+            rows[body[key]] = row
+            return row, 201
 
         def get(name: str) -> Json:
             if name not in rows:
@@ -218,8 +248,9 @@ def _add_registers(app: Flask, model: SandboxState) -> None:
             return rows[name]
 
         def list_all() -> Response:
-            wanted = {name: request.args[name] for name in request.args if name in schema}
-            return jsonify([row for row in rows.values() if all(row[name] == value for name, value in wanted.items())])
+            wanted = {name: request.args[name].casefold() for name in request.args if name in schema}
+            fits = lambda row: all(_text(row[name]).casefold() == wanted[name] for name in wanted)  # noqa: E731
+            return jsonify(list(filter(fits, rows.values())))
 
         app.add_url_rule(f"/v2/{kind}", f"create_{kind}", create, methods=["POST"])
         app.add_url_rule(f"/v2/{kind}", f"list_{kind}", list_all)
@@ -238,9 +269,8 @@ def _add_registers(app: Flask, model: SandboxState) -> None:
         value = next((row for row in model.values.values() if row[key] == wanted.get(name)), None)
         if value is None:
             raise ApiError(404, "Value not found.", "ValueNotFound")
-        value.update(contactId=contact_id, updatedContactIdDate=stamp(model.now()))
-        return _shown(value)
+        return _shown(model.attach(contact_id, value))
 
     @app.get("/v2/contacts/<contact_id>/values")
     def contact_values(contact_id: str) -> Page:
-        return _page(_shown(row) for row in model.values.values() if row["contactId"] == contact_id)
+        return _page(_values(model, contactId=contact_id))

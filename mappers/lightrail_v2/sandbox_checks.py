@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from mappers.lightrail_sandbox import ApiError, Json, stamp
-from mappers.lightrail_v2.sandbox_model import LARGEST_BALANCE
+from mappers.lightrail_v2.sandbox_model import INHERITED, LARGEST_BALANCE
+from mappers.lightrail_v2.sandbox_rules import checked_rule
 
 
 class Wrong(ValueError):
@@ -20,9 +20,9 @@ class Wrong(ValueError):
 Check = Callable[[Any], Any]
 
 _ID = re.compile(r"[!-~]+([ -~]*[!-~]+)?")
-_DURATION = re.compile(
-    r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
-)
+# A code of this length does not fit once it is encrypted.
+TOO_LONG_A_CODE = 255
+SHORTEST_GENERATED_CODE = 6
 
 
 def integer(lowest: int, highest: int = LARGEST_BALANCE) -> Check:
@@ -72,10 +72,12 @@ def date(value: Any) -> str:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise Wrong("does not conform to the date-time format") from error
+    if "T" not in value:
+        raise Wrong("does not conform to the date-time format")
     return stamp(moment.replace(tzinfo=moment.tzinfo or UTC))
 
 
-def anything_in(kind: type, name: str) -> Check:
+def anything_in(kind: type | tuple[type, ...], name: str) -> Check:
     def check(value: Any) -> Any:
         if not isinstance(value, kind):
             raise Wrong(f"is not of a type(s) {name}")
@@ -89,7 +91,30 @@ def party(value: Any) -> Json:
         raise Wrong("must have the rail lightrail")
     if set(value) not in ({"rail", "code"}, {"rail", "valueId"}):
         raise Wrong("must have either code or valueId")
-    return {"code": text(1)(value["code"])} if "code" in value else {"valueId": system_id(value["valueId"])}
+    name = "code" if "code" in value else "valueId"
+    return {name: text(1)(value[name])}
+
+
+def source(value: Any) -> Json:
+    """Of a checkout, which may also be paid by all that a contact has."""
+    if isinstance(value, dict) and set(value) == {"rail", "contactId"}:
+        return {"contactId": system_id(value["contactId"])}
+    return party(value)
+
+
+def rows_of(schema: Mapping[str, Check], *required: str) -> Check:
+    def check(value: Any) -> list[Json]:
+        if not isinstance(value, list) or not value:
+            raise Wrong("is not of a type(s) array with at least one item")
+        return [checked(row, schema, *required, name="requestBody.lineItems") for row in value]
+
+    return check
+
+
+def sources(value: Any) -> list[Json]:
+    if not isinstance(value, list):
+        raise Wrong("is not of a type(s) array")
+    return [source(one) for one in value]
 
 
 def pending(value: Any) -> bool | str:
@@ -106,15 +131,18 @@ json_object = anything_in(dict, "object")
 metadata = nullable(json_object)
 rule = nullable(json_object)
 
-TRANSACTION = {"id": system_id, "metadata": metadata}
-DEBIT = TRANSACTION | {
-    "source": party, "amount": integer(1), "uses": integer(1), "currency": text(1, 16), "pending": pending,
-    "allowRemainder": boolean, "simulate": boolean,
+TRANSACTION = {"id": system_id, "metadata": metadata, "simulate": boolean}
+MONEY = TRANSACTION | {"amount": integer(1), "uses": integer(1), "currency": text(1, 16)}
+DEBIT = MONEY | {"source": party, "pending": pending, "allowRemainder": boolean}
+CREDIT = MONEY | {"destination": party}
+LINE_ITEM = {
+    "type": text(1), "productId": text(), "variantId": text(), "unitPrice": integer(0), "quantity": integer(1),
+    "taxRate": anything_in((int, float), "number"), "tags": anything_in(list, "array"), "metadata": metadata,
 }  # fmt: skip
-CREDIT = TRANSACTION | {
-    "destination": party, "amount": integer(1), "currency": text(1, 16), "simulate": boolean,
+CHECKOUT = TRANSACTION | {
+    "currency": text(1, 16), "lineItems": rows_of(LINE_ITEM, "unitPrice"), "sources": sources,
+    "allowRemainder": boolean,
 }  # fmt: skip
-REVERSE = TRANSACTION | {"simulate": boolean}
 VALUE_CHANGE = {
     "active": boolean, "frozen": boolean, "canceled": boolean, "pretax": boolean, "discount": boolean,
     "startDate": nullable(date), "endDate": nullable(date), "redemptionRule": rule, "balanceRule": rule,
@@ -126,16 +154,17 @@ VALUE = {name: check for name, check in VALUE_CHANGE.items() if name != "cancele
     "isGenericCode": boolean, "genericCodeOptions": nullable(json_object), "usesRemaining": nullable(integer(0)),
 }  # fmt: skip
 CURRENCY = {"code": text(1, 16), "name": text(1), "symbol": text(1, 16), "decimalPlaces": integer(0, 4)}
-PROGRAM = {
+PROGRAM = {name: VALUE_CHANGE[name] for name in INHERITED} | {
     "id": system_id, "name": text(1), "currency": text(1, 16), "minInitialBalance": nullable(integer(0)),
-    "maxInitialBalance": nullable(integer(0)),
+    "maxInitialBalance": nullable(integer(0)), "fixedInitialBalances": nullable(anything_in(list, "array")),
+    "fixedInitialUsesRemaining": nullable(anything_in(list, "array")), "metadata": metadata,
 }  # fmt: skip
 CONTACT = {
     "id": system_id, "email": nullable(text(1)), "firstName": nullable(text(1)), "lastName": nullable(text(1)),
     "metadata": metadata,
 }  # fmt: skip
 ATTACH = {"code": text(1), "valueId": system_id}
-GENERATE_CODE = {"length": integer(6, 255), "charset": text(5), "prefix": text(), "suffix": text()}
+GENERATE_CODE = {"length": integer(1, 255), "charset": text(5), "prefix": text(), "suffix": text()}
 
 
 def checked(body: Any, schema: Mapping[str, Check], *required: str, name: str = "requestBody") -> Json:
@@ -157,27 +186,26 @@ def checked(body: Any, schema: Mapping[str, Check], *required: str, name: str = 
     return found
 
 
-def pending_until(wanted: bool | str, now: datetime) -> datetime | None:
-    """Return when a debit created `now` with this `pending` would be voided; None when it is not pending."""
-    if wanted is False:
-        return None
-    if wanted is True:
-        return now + timedelta(days=7)
-    parts = _DURATION.fullmatch(wanted)
-    if not parts:
-        # The real server does not check it either before it fails on it.
+def checked_value(body: Json, before: Json | None = None) -> Json:
+    """Return what a value is made of, or `before` becomes, in which one property must fit the others."""
+    whole = (before or {}) | body
+    for name in ("redemptionRule", "balanceRule"):
+        if body.get(name) is not None:
+            checked_rule(name, body[name])
+    wrong = {
+        "balance and balanceRule exclude each other": whole.get("balance") is not None and whole.get("balanceRule"),
+        "it needs currency or programId": not before and "currency" not in body and "programId" not in body,
+        "code and generateCode exclude each other": body.get("code") and body.get("generateCode"),
+        "a generic code with a balance needs genericCodeOptions.perContact.balance": whole.get("isGenericCode")
+        and whole.get("balance") is not None
+        and ((whole.get("genericCodeOptions") or {}).get("perContact") or {}).get("balance") is None,
+    }
+    if found := [problem for problem, applies in wrong.items() if applies]:
+        raise ApiError(422, f"The requestBody has {len(found)} validation error(s): {', '.join(found)}.")
+    if len(body.get("code") or "") >= TOO_LONG_A_CODE:
         raise ApiError(500, "Internal Server Error")
-    years, months, weeks, days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-    clock = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-    until = _months_later(now, 12 * years + months) + clock
-    if until < now + timedelta(hours=1):
-        raise ApiError(422, "The pending duration is less than PT1H.", "PendingDurationTooSmall")
-    if until > _months_later(now, 3):
-        raise ApiError(422, "The pending duration is more than P3M.", "PendingDurationTooLarge")
-    return until
-
-
-def _months_later(moment: datetime, months: int) -> datetime:
-    years, month = divmod(moment.month - 1 + months, 12)
-    year = moment.year + years
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1]))
+    if body.get("generateCode") is not None:
+        rules = checked(body["generateCode"], GENERATE_CODE, name="requestBody.generateCode")
+        if rules.get("length", SHORTEST_GENERATED_CODE) < SHORTEST_GENERATED_CODE:
+            raise ApiError(422, "The code would be too short.", "InvalidGenerateCodeParameters")
+    return body

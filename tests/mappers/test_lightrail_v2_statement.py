@@ -133,9 +133,10 @@ def test_a_capture_without_notes_is_understood_by_its_hold(
 @BOTH
 def test_what_shops_did_is_not_told(story: Story, model: SandboxState, ask: Callable[..., list[StatementLine]]) -> None:
     model.spend(story.code, 500)
-    model.debit({"id": "shop-1", "amount": 100, "currency": "BRL"}, {"code": story.code}, datetime.now(UTC))
+    money = {"amount": 100, "currency": "BRL"}
+    model.debit({"id": "shop-1", "source": {"code": story.code}, "pending": True} | money)
     model.void("shop-1", {"id": "shop-1-void"})
-    model.credit({"id": "shop-2", "amount": 100, "currency": "BRL"}, {"code": story.code})
+    model.credit({"id": "shop-2", "destination": {"code": story.code}} | money)
     model.reverse("shop-2", {"id": "shop-2-reverse"})
     assert ask(story) == []
 
@@ -219,7 +220,7 @@ def test_the_account_has_all_cards_but_no_other_currency(sandbox: Sandbox, mappe
         story.number = number
         story.hold()
     dollars = {"id": "gb-dollars", "amount": 100, "currency": "USD"}
-    story.model.debit(dollars, {"code": "LIGHT-DOLLARS"}, None)
+    story.model.debit(dollars | {"source": {"code": "LIGHT-DOLLARS"}})
     assert {entry.card_id for entry in told_of_all(story)} == {"value-001", "value-002"}
 
 
