@@ -142,8 +142,9 @@ class Mapper(ABC):
     def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
         """Return one card, worth what it pays of the purchase in `memo`: its cart, its customer.
 
-        For a backend with rules for what a card pays for. Where they allow nothing, or cannot be asked in time, the
-        card's status is RULED_OUT. `run` must refuse likewise what opens a debit, where the backend does not by itself.
+        For a backend with rules for what a card pays for. Where they allow nothing, the card's status is RULED_OUT; in
+        `find` also where they cannot be asked in time. `run` must refuse likewise what opens a debit, where the backend
+        does not by itself.
         Raises CardNotFound, BackendUnavailable.
         """
         return self.get_card(card_id, deadline)

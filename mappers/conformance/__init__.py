@@ -28,16 +28,20 @@ from __future__ import annotations
 from mappers.conformance.cards import CardTests
 from mappers.conformance.currencies import CurrencyTests
 from mappers.conformance.failures import FailureTests
+from mappers.conformance.lag import LagTests
 from mappers.conformance.payments import PaymentTests
+from mappers.conformance.rules import RuleTests
 from mappers.conformance.statement import StatementTests
 from mappers.conformance.uses import UseTests
 
 __all__ = ["MapperConformance"]
 
 
-class MapperConformance(CardTests, PaymentTests, UseTests, CurrencyTests, StatementTests, FailureTests):
+class MapperConformance(
+    CardTests, PaymentTests, UseTests, RuleTests, CurrencyTests, StatementTests, FailureTests, LagTests
+):
     """Give `mapper_class`, and the fixtures `options` and `card_code`.
 
-    Where they matter: the fixtures `unusable_card_code`, `single_use_card_code`, `backend` and `currency`, and
-    `other_currencies`.
+    Where they matter: the fixtures `unusable_card_code`, `single_use_card_code`, `ruled_card_code`, `set_read_lag`,
+    `backend` and `currency`, and `other_currencies`.
     """

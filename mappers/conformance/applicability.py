@@ -24,6 +24,8 @@ OPTIONAL = {
     "sandbox": "backend",
     "unusable_card_code": "unusable_card_code",
     "single_use_card_code": "single_use_card_code",
+    "ruled_card_code": "ruled_card_code",
+    "set_read_lag": "set_read_lag",
     "other_currency": "other_currencies",
 }
 

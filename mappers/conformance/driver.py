@@ -47,11 +47,12 @@ class Driver:
         *,
         holds: Holds | None = None,
         credit: bool = False,
+        memo: Memo = MEMO,
     ) -> None:
         self._mapper = mapper
         self._attempt = attempt
         self.transaction = TransactionFacts(
-            _name(), card_id, amount, holds or mapper.holds, credit=credit, hold_for=timedelta(days=7), memo=MEMO
+            _name(), card_id, amount, holds or mapper.holds, credit=credit, hold_for=timedelta(days=7), memo=memo
         )
         self.steps: list[Step] = []
 

@@ -79,6 +79,16 @@ class Fixtures:
         pytest.fail("give a fixture `single_use_card_code`, where a card may be used a limited number of times")
 
     @pytest.fixture
+    def ruled_card_code(self) -> str:
+        """The code of an active card that holds 100.00, and pays only for carts of 200.00 and more."""
+        pytest.fail("give a fixture `ruled_card_code`, where rules say what a card pays for")
+
+    @pytest.fixture
+    def set_read_lag(self) -> Callable[[float], None]:
+        """A function that makes the replica late by so many seconds, for reads and for what writes look up."""
+        pytest.fail("give a fixture `set_read_lag`, where the backend looks things up in a replica")
+
+    @pytest.fixture
     def backend(self) -> Sandbox | None:
         """The running sandbox that `options` point to, so that it can be told to misbehave."""
         return None

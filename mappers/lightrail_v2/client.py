@@ -12,7 +12,7 @@ from mappers.base import BackendUnavailable
 from mappers.deadline import Deadline
 from mappers.http import Answer, segment
 from mappers.lightrail import LightrailClient, Missing, Rejected, written
-from mappers.lightrail_v2.objects import Posting, Value, parse_currency, parse_posting, parse_value
+from mappers.lightrail_v2.objects import Posting, Value, parse_currency, parse_payable, parse_posting, parse_value
 from mappers.parsing import list_of, understood
 
 LARGEST_AMOUNT = 2147483647
@@ -50,6 +50,10 @@ class Client(LightrailClient):
     def create_value(self, body: Mapping[str, Any], deadline: Deadline) -> Value:
         """POST /values with the code shown."""
         return self._write("/values", "issue", body, deadline, parse_value, query={"showCode": "true"})
+
+    def payable(self, body: Mapping[str, Any], deadline: Deadline) -> int:
+        """POST /transactions/checkout, simulated: what its source pays, in minor units."""
+        return self._read("/transactions/checkout", "rules", deadline, parse_payable, body=body) or 0
 
     def currencies(self, deadline: Deadline) -> dict[str, int]:
         """GET /currencies: their decimal places by code."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from mappers.base import (
     Act,
     BackendUnavailable,
     Card,
     CardNotFound,
+    CardStatus,
     CardUnusable,
     Conflict,
     DoneStep,
@@ -19,6 +22,7 @@ from mappers.base import (
     InsufficientFunds,
     IssuedCard,
     Mapper,
+    Memo,
     NewCard,
     OutcomeUnknown,
     Query,
@@ -38,10 +42,13 @@ from mappers.lightrail import KEY_TAKEN, LONGEST_CODE, Rejected, card_id, connec
 from mappers.lightrail_v2 import notes
 from mappers.lightrail_v2.cards import new_value, shows, translate
 from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client
-from mappers.lightrail_v2.objects import Posting
+from mappers.lightrail_v2.objects import Posting, Value
+from mappers.lightrail_v2.rules import ruled
 from mappers.lightrail_v2.statement import KEY_PREFIX, Statement, receipt_of
 from mappers.money import Currency
 from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, on_record, plan, taken_by
+
+log = structlog.get_logger()
 
 # A hold lasts PT1H to P3M (three calendar months, of which the shortest have 89 days).
 SHORTEST_HOLD = timedelta(hours=1)
@@ -119,13 +126,31 @@ class LightrailV2(Mapper):
         values = [value for value in self._client.values_with_code(code, deadline) if shows(value, code)]
         if len(values) > 1:
             raise BackendUnavailable("Lightrail lists several values for one code: check the option base_url")
-        return [translate(value, self.currency, code) for value in values]
+        return [self._shown(value, query, deadline, code) for value in values]
+
+    def _shown(self, value: Value, query: Query, deadline: Deadline, code: str = "") -> Card:
+        card = translate(value, self.currency, code)
+        try:
+            return ruled(self._client, value, card, query.cart, deadline)
+        except BackendUnavailable as error:
+            log.warning("a card with a rule is not shown", provider=self.provider_id, reason=str(error))
+            return replace(card, status=CardStatus.RULED_OUT)
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        return translate(self._value(card_id, deadline), self.currency)
+
+    def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
+        return self._paying(self._value(card_id, deadline), memo, deadline)
+
+    def _value(self, card_id: str, deadline: Deadline) -> Value:
         value = self._client.value(card_id, deadline)
         if value is None:
             raise CardNotFound("Lightrail does not know the card")
-        return translate(value, self.currency)
+        return value
+
+    def _paying(self, value: Value, memo: Memo, deadline: Deadline) -> Card:
+        """Return a value as a card, worth what it pays of a purchase."""
+        return ruled(self._client, value, translate(value, self.currency), memo.cart, deadline)
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Make a value with a generated code; its id is made of `new.key`, so that a repeat finds it."""
@@ -185,7 +210,14 @@ class LightrailV2(Mapper):
         if receipt := self._given_back(step, deadline):
             return receipt
         path, body = self._call(step)
-        body |= {"id": step.key, "metadata": notes.metadata(step)} | self._uses(step, deadline)
+        body |= {"id": step.key, "metadata": notes.metadata(step)}
+        if step.opens and step.verb in (Verb.HOLD, Verb.DEBIT):
+            value = self._client.value(step.card_id, deadline)
+            if value and (refusal := self._ruled_out(step, value, deadline)):
+                return self._done_before(step, refusal, deadline)
+            if value and value.uses_remaining is not None:
+                # By its amount alone a payment takes none, and of no other value any.
+                body["uses"] = 1
         try:
             # What gives money back or settles is tried whatever happened before.
             return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=step.opens))
@@ -194,12 +226,24 @@ class LightrailV2(Mapper):
                 return self._explain(step, rejected, deadline)
             raise _refusal(rejected) from rejected
 
-    def _uses(self, step: Step, deadline: Deadline) -> dict[str, Any]:
-        """Return how many uses a payment takes. By its amount alone it takes none, and of no other value any."""
-        if not step.opens or step.verb not in (Verb.HOLD, Verb.DEBIT):
-            return {}
-        value = self._client.value(step.card_id, deadline)
-        return {} if value is None or value.uses_remaining is None else {"uses": 1}
+    def _ruled_out(self, step: Step, value: Value, deadline: Deadline) -> Refused | None:
+        """Return why a value's rules do not let it pay for this cart: a debit itself looks at no rule."""
+        if not value.ruled:
+            return None
+        card = self._paying(value, step.memo, deadline)
+        if card.status is CardStatus.RULED_OUT:
+            return CardUnusable(f"the card is {card.status}")
+        if card.status is CardStatus.ACTIVE and card.balance < step.amount:
+            return InsufficientFunds("by its rules the card does not pay so much of this cart")
+        return None
+
+    def _done_before(self, step: Step, refusal: Refused, deadline: Deadline) -> Receipt:
+        """Return the receipt of what was done before the rules forbade it."""
+        with unknown_if_unread("the card's rules forbid it"):
+            receipt = self.ask(step, deadline)
+        if receipt is None:
+            raise refusal
+        return receipt
 
     def _given_back(self, step: Step, deadline: Deadline) -> Receipt | None:
         """Return the receipt of a refund that adds money, where all that was taken went back by other means."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mappers.parsing import Malformed, flag, integer, mapping, metadata, moment, optional, rows, text
+from mappers.parsing import Malformed, flag, integer, mapping, member, metadata, moment, optional, rows, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Value:
     end: datetime | None
     created: datetime | None
     uses_remaining: int | None
+    ruled: bool  # a rule, or what is bought, decides what it pays
     metadata: Mapping[str, Any] = field(repr=False)
 
 
@@ -75,6 +76,8 @@ def parse_value(row: Any) -> Value:
         end=optional(moment, row, "endDate"),
         created=optional(moment, row, "createdDate"),
         uses_remaining=optional(integer, row, "usesRemaining"),
+        ruled=member(row, "redemptionRule") is not None
+        or bool(optional(flag, row, "discount") or optional(flag, row, "pretax")),
         metadata=metadata(row),
     )
 
@@ -100,6 +103,14 @@ def parse_posting(row: Any) -> Posting:
         created=optional(moment, row, "createdDate"),
         metadata=metadata(row),
     )
+
+
+def parse_payable(row: Any) -> int:
+    """Read what a simulated checkout says that its sources pay: as money, or as a discount."""
+    if not isinstance(row, Mapping) or row.get("simulated") is not True:
+        raise Malformed("not a simulation")
+    totals = mapping(row.get("totals"), "totals")
+    return integer(totals, "paidLightrail") + integer(totals, "discountLightrail")
 
 
 def parse_currency(row: Any) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -33,6 +33,14 @@ class Sandboxed(MapperConformance):
     @pytest.fixture
     def single_use_card_code(self) -> str:
         return "ONCE"
+
+    @pytest.fixture
+    def ruled_card_code(self) -> str:
+        return "RULED"
+
+    @pytest.fixture
+    def set_read_lag(self) -> Callable[[float], None]:
+        return lambda seconds: None
 
 
 class Fewer(Memory):
@@ -78,6 +86,8 @@ def asking_for(fixture: str) -> set[str]:
         ("backend", "sandbox"),
         ("unusable_card_code", "unusable_card_code"),
         ("single_use_card_code", "single_use_card_code"),
+        ("ruled_card_code", "ruled_card_code"),
+        ("set_read_lag", "set_read_lag"),
         ("other_currencies", "other_currency"),
     ],
 )
@@ -99,6 +109,9 @@ LEFT_OUT = {
     "test_two_keys_make_two_cards",
     "test_one_use_pays_one_payment_in_parts_and_no_other",
     "test_a_payment_that_goes_back_whole_gives_its_use_back",
+    "test_a_payment_that_the_rules_forbid_takes_nothing",
+    "test_a_card_made_just_now_can_be_given_value",
+    "test_a_repeat_answers_the_same_card_whatever_else_it_says",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from mappers.conformance import MapperConformance
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
-from mappers.lightrail_v2.sandbox import DEMO_OPTIONS, create_app
+from mappers.lightrail_v2.sandbox import DEMO_OPTIONS, LONG_AGO, create_app
 from mappers.money import Currency
 from mappers.sandbox import Sandbox, shared
 
@@ -47,3 +47,21 @@ class TestLightrailV2(MapperConformance):
         once = {"id": "once", "currency": "BRL", "code": "ONCE-100", "balance": 10000, "usesRemaining": 1}
         backend.app.extensions["backend"].create_value(once)
         return "ONCE-100"
+
+    @pytest.fixture
+    def ruled_card_code(self, backend: Sandbox) -> str:
+        rule = {"rule": "totals.subtotal >= 20000", "explanation": "Carts of 200.00 and more."}
+        large = {"id": "large", "currency": "BRL", "code": "CARTS-OF-200", "balance": 10000, "redemptionRule": rule}
+        backend.app.extensions["backend"].create_value(large)
+        return "CARTS-OF-200"
+
+    @pytest.fixture
+    def set_read_lag(self, backend: Sandbox) -> Callable[[float], None]:
+        model = backend.app.extensions["backend"]
+
+        def set_read_lag(seconds: float) -> None:
+            for entry in model.transactions.values():
+                entry.created = LONG_AGO
+            model.read_lag_seconds = seconds
+
+        return set_read_lag

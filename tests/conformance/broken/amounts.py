@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mappers.base import Act, Card, CardStatus, Holds, Query, Step, TransactionFacts, Verb
+from mappers.base import Act, Card, CardStatus, Holds, Query, Refused, Step, TransactionFacts, Verb
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
+from mappers.lightrail_v2.objects import Value
 from mappers.memory.mapper import Account, Memory
 from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar
@@ -131,3 +132,11 @@ class FindsAnOldBalance(LightrailV2):
         if query.code not in found:
             found[query.code] = super().find(query, deadline)
         return found[query.code]
+
+
+@caught_by("test_a_payment_that_the_rules_forbid_takes_nothing")
+class PaysAgainstItsRules(LightrailV2):
+    """A promotion pays as if it were money."""
+
+    def _ruled_out(self, step: Step, value: Value, deadline: Deadline) -> Refused | None:
+        return None

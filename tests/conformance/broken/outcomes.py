@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt, Step
+from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt, ReferenceNotFound, Step
 from mappers.deadline import Deadline
 from mappers.lightrail import Rejected
 from mappers.lightrail_v2.mapper import LightrailV2, _refusal
@@ -112,3 +112,14 @@ class TakesARevokedKeyForARefusal(LightrailV2):
             if error.retry_after_seconds is None:
                 raise CardUnusable("the backend refuses") from error
             raise
+
+
+@caught_by("test_what_was_done_just_now_is_never_refused_for_good")
+class TakesALateReplicaForARefusal(LightrailV2):
+    """A hold that was made just now cannot be settled, since the backend does not see it yet."""
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        try:
+            return super().run(step, deadline)
+        except ReferenceNotFound as error:
+            raise CardUnusable(str(error)) from error

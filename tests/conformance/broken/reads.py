@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from mappers.base import BackendUnavailable, Card, CardNotFound, CardStatus, Query, StatementLine
+from mappers.base import BackendUnavailable, Card, CardNotFound, CardStatus, Memo, Query, StatementLine
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import SEEDS, Memory
@@ -116,3 +116,19 @@ class StatesWithoutKeys(Memory):
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:
         return (replace(entry, key=None) for entry in super().statement(page_seconds, card_id, since))
+
+
+@caught_by("test_a_card_is_worth_what_its_rules_let_it_pay_for_the_cart")
+class HoldsMoneyAgainstItsRules(LightrailV2):
+    """The ledger is told what a card holds, and holds that for a cart that the card does not pay for."""
+
+    def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
+        return self.get_card(card_id, deadline)
+
+
+@caught_by("test_a_card_with_a_rule_is_not_offered_without_a_cart")
+class OffersACardForAnything(LightrailV2):
+    """Without a cart a rule is forgotten."""
+
+    def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
+        return [replace(card, status=CardStatus.ACTIVE) for card in super().find(query, deadline)]
