@@ -14,6 +14,7 @@ from mappers.voucherify.objects import (
     Movement,
     Redemption,
     Rejected,
+    Verdict,
     Voucher,
     error_key,
     page,
@@ -21,6 +22,7 @@ from mappers.voucherify.objects import (
     parse_voucher,
     the_redemption,
     the_rollback,
+    verdict,
 )
 
 # The most that one list of transactions may show.
@@ -93,6 +95,13 @@ class Client:
 
     def create_voucher(self, body: Mapping[str, Any], deadline: Deadline) -> Voucher:
         return self._write("/v1/vouchers", "create voucher", body, parse_voucher, deadline)
+
+    def validate(self, body: Mapping[str, Any], deadline: Deadline) -> Verdict:
+        """Ask whether a voucher may pay for a purchase; it changes nothing. Raises Rejected for a 4xx."""
+        answer = self._http.call("POST", "/v1/validations", deadline=deadline, body=body, operation="validate")
+        if answer.status >= 400:
+            raise _rejected(answer)
+        return understood(answer.body, verdict, "Voucherify", "validate")
 
     def redeem(self, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool) -> Redemption:
         return self._write("/v1/redemptions", "redeem", body, the_redemption, deadline, breaker=breaker)

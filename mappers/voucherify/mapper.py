@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
+
+import structlog
 
 from mappers.base import (
     Act,
@@ -15,7 +17,9 @@ from mappers.base import (
     CardNotFound,
     CardStatus,
     CardUnusable,
+    Cart,
     Conflict,
+    Customer,
     DoneStep,
     Holds,
     InsufficientFunds,
@@ -23,6 +27,7 @@ from mappers.base import (
     IssuedCard,
     Mapper,
     MapperError,
+    Memo,
     NewCard,
     Query,
     Receipt,
@@ -41,12 +46,17 @@ from mappers.options import checked_key
 from mappers.voucherify import notes
 from mappers.voucherify.cards import DIGITS, code_for, hundredths, issued_under, new_voucher, spendable, translate
 from mappers.voucherify.client import MISSING, PAGE_SIZE, TooMany, connect
-from mappers.voucherify.objects import Kind, Movement, Redemption, Rejected, Voucher
+from mappers.voucherify.objects import Kind, Movement, Redemption, Rejected, Verdict, Voucher
 from mappers.voucherify.purchases import CustomerKey, what_is_bought, who_pays
 from mappers.voucherify.statement import Statement, added, redeemed, rolled_back
 
+log = structlog.get_logger()
+
+# What a redemption or validation beyond what is left is refused with.
+TOO_MUCH = "gift_amount_exceeded"
+
 REFUSALS: dict[str, tuple[type[Refused], str]] = {
-    "gift_amount_exceeded": (InsufficientFunds, "the card does not hold enough"),
+    TOO_MUCH: (InsufficientFunds, "the card does not hold enough"),
     "voucher_disabled": (CardUnusable, "the card is switched off"),
     "voucher_expired": (CardUnusable, "the card has expired"),
     "voucher_not_active": (CardUnusable, "the card is not valid yet"),
@@ -56,6 +66,14 @@ REFUSALS: dict[str, tuple[type[Refused], str]] = {
     "missing_customer": (CardUnusable, "the card is for known customers only"),
     "order_rules_violated": (CardUnusable, "the card is not for this order"),
     "redemption_rules_violated": (CardUnusable, "the card's own rules forbid it"),
+}
+
+# What a validation says of a card that is not ruled out, but cannot pay at all.
+STATUSES = {
+    "voucher_disabled": CardStatus.INACTIVE,
+    "voucher_expired": CardStatus.EXPIRED,
+    "voucher_not_active": CardStatus.NOT_STARTED,
+    "quantity_exceeded": CardStatus.USED_UP,
 }
 
 # What a code can be long at most; a longer one is none of a card, and a server may not even take it in a path.
@@ -114,10 +132,16 @@ class Voucherify(Mapper):
         # The path takes ids too, and an id is no secret: it must not pay. Codes may ignore case, a project setting.
         if voucher is None or voucher.code.casefold() != query.code.casefold():
             return []
-        return [translate(voucher, self.currency)]
+        return [self._card_for(voucher, query.customer, query.cart, deadline)]
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
         return translate(self._voucher(card_id, deadline), self.currency)
+
+    def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
+        """Return a card as a validation judges it. What is valid at some hours only counts as one that ends now."""
+        voucher = self._voucher(card_id, deadline)
+        card = self._card_for(voucher, memo.customer, memo.cart, deadline)
+        return replace(card, expiring_date=datetime.now(UTC)) if voucher.has_hours else card
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Make a voucher whose code follows from `new.key`: a repeat finds it, or is refused as a duplicate."""
@@ -207,6 +231,46 @@ class Voucherify(Mapper):
                         return added(movement.id, movement.balance, self.currency)
         raise Conflict(f"This card has no {step.verb} {reference} of this amount that is nobody else's and stands")
 
+    def _card_for(self, voucher: Voucher, customer: Customer | None, cart: Cart | None, deadline: Deadline) -> Card:
+        """Return a card, worth what it pays of a purchase; Voucherify is asked where the voucher may have rules.
+
+        Without a cart the purchase is taken to be what the card can pay at most.
+        """
+        card = translate(voucher, self.currency)
+        if card.status is not CardStatus.ACTIVE or card.balance == 0 or not voucher.may_have_rules:
+            return card
+        asked = hundredths(min(card.balance, cart.total) if cart and cart.total else card.balance, self.currency)
+        try:
+            said = self._client.validate(self._purchase(voucher, asked, customer, cart), deadline)
+        except Rejected as rejected:
+            if isinstance(self._refusal(rejected), BackendUnavailable):
+                raise self._refusal(rejected) from rejected
+            said = Verdict(0, rejected.key)
+        if said.credits is None or said.credits >= asked:
+            return card
+        if said.credits or said.key == TOO_MUCH:  # for items only, or locked by another channel
+            return replace(card, balance=spendable(said.credits, self.currency))
+        log.info("card ruled out", provider=self.provider_id, card=card.id, reason=said.key)
+        return replace(card, status=STATUSES.get(said.key, CardStatus.RULED_OUT))
+
+    def _expect_payable(self, voucher: Voucher, step: Step, deadline: Deadline) -> None:
+        """See that the rules allow what opens a debit: a redemption of more than they allow may take a part of it."""
+        card = self._card_for(voucher, step.memo.customer, step.memo.cart, deadline)
+        if card.status is not CardStatus.ACTIVE:
+            raise CardUnusable(f"The card is {card.status}")
+        if card.balance < step.amount:
+            raise InsufficientFunds("The card does not hold enough for this order")
+
+    def _purchase(self, voucher: Voucher, paid: int, customer: Customer | None, cart: Cart | None) -> dict[str, Any]:
+        """Return what a validation or a redemption is told: the card pays `paid`, in hundredths, of a purchase."""
+        # Only the code is documented here.
+        redeemable = {"object": "voucher", "id": voucher.code, "gift": {"credits": paid}}
+        return {
+            "redeemables": [redeemable],
+            "order": what_is_bought(cart, paid, self.currency),
+            **who_pays(customer, self._customer_key),
+        }
+
     def _redeem(self, step: Step, deadline: Deadline) -> Receipt:
         if receipt := self._redeemed(step, deadline, newest=PAGE_SIZE):
             return receipt  # a failover lost that it was sent
@@ -215,14 +279,13 @@ class Voucherify(Mapper):
         if voucher.balance is None or status is CardStatus.WRONG_CURRENCY:
             raise CardUnusable(f"The card is {status}")
         amount = hundredths(step.amount, self.currency)
+        if step.opens:
+            self._expect_payable(voucher, step, deadline)
         if voucher.balance < amount:
             raise InsufficientFunds("The card does not hold enough")
-        body: dict[str, Any] = {
-            # Only the code is documented here.
-            "redeemables": [{"object": "voucher", "id": voucher.code, "gift": {"credits": amount}}],
-            "order": what_is_bought(step.memo.cart, amount, self.currency) | {"source_id": step.key},
-            "metadata": {notes.REDEEMED: notes.write(step)},
-        } | who_pays(step.memo.customer, self._customer_key)
+        body = self._purchase(voucher, amount, step.memo.customer, step.memo.cart)
+        body["order"]["source_id"] = step.key
+        body["metadata"] = {notes.REDEEMED: notes.write(step)}
         if step.memo.order_id:
             body["metadata"]["order_id"] = step.memo.order_id
         done = self._client.redeem(body, deadline, breaker=step.opens)

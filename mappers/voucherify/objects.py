@@ -15,6 +15,13 @@ from mappers.parsing import filled, integer, metadata, moment, optional, text
 ERROR_KEY = re.compile(r"[a-z0-9_]{1,60}")
 
 
+# What limits a voucher to some hours or days of its life.
+HOURS = ("validity_timeframe", "validity_hours", "validity_day_of_week")
+
+# The effect of a gift voucher that pays for anything in the order.
+WHOLE_ORDER = "APPLY_TO_ORDER"
+
+
 class Kind(StrEnum):
     """What made a transaction: those of gift vouchers that can be ours."""
 
@@ -46,6 +53,16 @@ class Voucher:
     quantity: int | None  # how often it can be redeemed at all, None for any number
     redeemed_quantity: int
     metadata: Mapping[str, Any] = field(repr=False)
+    may_have_rules: bool  # only a validation tells what it pays for
+    has_hours: bool  # it is valid at some hours or on some days only
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a validation says of one voucher: the credits that it would pay, in hundredths, else the key of why not."""
+
+    credits: int | None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,7 @@ class Movement:
 def parse_voucher(data: Any) -> Voucher:
     """Read a voucher."""
     gift, limit = data.get("gift"), data.get("redemption") or {}
+    has_hours = any(data.get(name) for name in HOURS)
     return Voucher(
         id=filled(data, "id"),
         code=filled(data, "code"),
@@ -97,7 +115,28 @@ def parse_voucher(data: Any) -> Voucher:
         quantity=optional(integer, limit, "quantity"),
         redeemed_quantity=optional(integer, limit, "redeemed_quantity") or 0,
         metadata=metadata(data),
+        may_have_rules=has_hours or _may_have_rules(data),
+        has_hours=has_hours,
     )
+
+
+def _may_have_rules(data: Any) -> bool:
+    """Tell whether a voucher may be ruled out; its object shows neither its campaign's state nor every rule."""
+    assigned = data.get("validation_rules_assignments")
+    unruled = isinstance(assigned, Mapping) and assigned.get("total") == 0
+    effect = (data.get("gift") or {}).get("effect") or WHOLE_ORDER
+    belongs = any(data.get(name) for name in ("campaign", "campaign_id", "holder_id"))
+    return belongs or not unruled or effect != WHOLE_ORDER
+
+
+def verdict(data: Any) -> Verdict:
+    """Read what a validation says of the one voucher that was asked about."""
+    if data["valid"] is True:
+        [item] = data["redeemables"]
+        return Verdict(optional(integer, (item.get("result") or {}).get("gift") or {}, "credits"))
+    lists = (data.get(name) or [] for name in ("redeemables", "inapplicable_redeemables", "skipped_redeemables"))
+    keys = [reason(item) for found in lists for item in found]
+    return Verdict(0, next(filter(None, keys), ""))
 
 
 def parse_redemption(data: Any) -> Redemption:

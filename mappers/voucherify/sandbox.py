@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import secrets
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from mappers.sandbox import CONTROL, create_sandbox
-from mappers.voucherify.sandbox_model import ApiError, Voucherify
+from mappers.voucherify.sandbox_model import ApiError, Purchase, Voucherify
 
 DEFAULT_PORT = 28740
 APP_ID = "demo-voucherify-app"
@@ -27,6 +30,10 @@ SEEDS = {
     "VOUCHERIFY-EXPIRED-50": "50.00 BRL, expired",
     "VOUCHERIFY-NOT-STARTED-50": "50.00 BRL, valid from next year",
     "VOUCHERIFY-DISABLED-50": "50.00 BRL, switched off",
+    "VOUCHERIFY-ORDERS-FROM-200-50": "active, 50.00 BRL, for orders of 200.00 BRL and more",
+    "VOUCHERIFY-HOLDER-50": "active, 50.00 BRL, for ana@example.com only",
+    "VOUCHERIFY-OTHER-DAY-50": "50.00 BRL, valid tomorrow and on that weekday only",
+    "VOUCHERIFY-PRODUCT-50": "active, 50.00 BRL, pays for the product sku-1 only",
     "VOUCHERIFY-ONCE-50": "50.00 BRL, may be redeemed once",
     "VOUCHERIFY-DISCOUNT-10": "no gift card: a discount of 10.00 BRL",
     "VOUCHERIFY-USD-75": "active, 75.00 USD",
@@ -49,6 +56,8 @@ def create_app() -> Flask:
     backend = _seeded()
     app.extensions["backend"] = backend
     app.before_request(_authenticate)
+    app.before_request(lambda: _limit_rate(backend))
+    app.after_request(_tell_rate)
     app.register_error_handler(ApiError, lambda error: (error.json(), error.status))
     app.register_error_handler(404, lambda _: ({"code": 404, "message": "Not Found"}, 404))
     _add_voucher_routes(app, backend)
@@ -65,6 +74,10 @@ def _seeded() -> Voucherify:
         "VOUCHERIFY-NOT-STARTED-50": {"start_date": now + 365 * day},
         "VOUCHERIFY-DISABLED-50": {"active": False},
         "VOUCHERIFY-ONCE-50": {"quantity": 1},
+        "VOUCHERIFY-ORDERS-FROM-200-50": {"order_from": 200_00},
+        "VOUCHERIFY-HOLDER-50": {"holder": "ana@example.com"},
+        "VOUCHERIFY-OTHER-DAY-50": {"weekdays": (now.isoweekday() % 7 + 1,)},
+        "VOUCHERIFY-PRODUCT-50": {"products": ("sku-1",)},
         "VOUCHERIFY-DISCOUNT-10": {"type": "DISCOUNT_VOUCHER"},
         "VOUCHERIFY-USD-75": {"metadata": {"currency": "USD"}},
     }
@@ -81,6 +94,20 @@ def _authenticate() -> None:
     given = f"{request.headers.get('X-App-Id')} {request.headers.get('X-App-Token')}"
     if not hmac.compare_digest(given.encode(), f"{APP_ID} {APP_TOKEN}".encode()):
         raise ApiError(401, "unauthorized")
+
+
+def _limit_rate(backend: Voucherify) -> None:
+    if request.path.startswith(CONTROL) or backend.calls_left is None:
+        return
+    with backend.lock:
+        if backend.calls_left <= 0:
+            raise ApiError(429, "too_many_requests")
+        backend.calls_left -= 1
+
+
+def _tell_rate(response: Response) -> Response:
+    response.headers["X-Rate-Limit-Retry"] = str(int(time.time()) + 60)
+    return response
 
 
 def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
@@ -129,6 +156,11 @@ def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
             raise ApiError(400, "invalid_add_balance_params")
         return backend.change_balance(code, amount, body.get("source_id"), body.get("reason"))
 
+    @app.delete("/v1/vouchers/<code>/sessions/<key>")
+    def release_session(code: str, key: str) -> ResponseReturnValue:
+        backend.release_session(code, key)
+        return "", 204
+
     @app.get("/v1/vouchers/<code>/transactions")
     def list_transactions(code: str) -> Json:
         limit, after, order = _limit(), request.args.get("starting_after_id"), request.args.get("order", "-id")
@@ -154,24 +186,32 @@ def _add_redemption_routes(app: Flask, backend: Voucherify) -> None:
     @app.post("/v1/redemptions")
     def redeem() -> Json:
         body = _body()
-        redeemables, order = body.get("redeemables"), body.get("order")
-        if not isinstance(redeemables, list) or len(redeemables) != 1:
-            raise ApiError(400, "invalid_payload", "the sandbox redeems one voucher at a time")
-        if not isinstance(order, dict):
-            raise ApiError(400, "missing_order")
-        [item] = redeemables
-        code, amount = str(item.get("id")), _integer(item.get("gift"), "credits", "invalid_gift")
-        if _integer(order, "amount", "missing_amount") < amount or amount <= 0:
-            raise ApiError(400, "invalid_amount")
+        asked = _purchase(body)
         try:
-            done = backend.redeem(code, amount, order, body.get("metadata") or {})
+            done = backend.redeem(asked, body.get("metadata") or {})
         except ApiError as error:
             if not backend.partial:
                 raise
-            result = {"error": error.json()}
-            refused = {"status": "INAPPLICABLE", "id": code, "object": "voucher", "result": result}
-            return {"redemptions": [], "inapplicable_redeemables": [refused], "skipped_redeemables": []}
+            return {"redemptions": [], "inapplicable_redeemables": [_inapplicable(asked, error)]}
         return {"redemptions": [done], "order": done["order"]}
+
+    @app.post("/v1/validations")
+    def validate() -> Json:
+        body = _body()
+        asked, session = _purchase(body), body.get("session") or {}
+        try:
+            paid = backend.validate(asked)
+            if session.get("type") == "LOCK":
+                asked = replace(asked, session=asked.session or f"ssn_{secrets.token_hex(12)}")
+                backend.lock_session(asked, _lasts(session))
+        except ApiError as error:
+            if error.status != 400:
+                raise
+            return {"valid": False, "redeemables": [_inapplicable(asked, error)]}
+        result = {"gift": {"credits": paid, "balance": backend.find(asked.code).balance}}
+        applicable = {"status": "APPLICABLE", "id": asked.code, "object": "voucher", "result": result}
+        told = {"valid": True, "redeemables": [applicable], "order": asked.order}
+        return told | ({"session": session | {"key": asked.session}} if session else {})
 
     @app.get("/v1/redemptions/<redemption_id>")
     def get_redemption(redemption_id: str) -> Json:
@@ -188,6 +228,32 @@ def _add_redemption_routes(app: Flask, backend: Voucherify) -> None:
     def roll_back_all(redemption_id: str) -> ResponseReturnValue:
         done = backend.roll_back(redemption_id, _body().get("metadata") or {}, through_parent=True)
         return {"rollbacks": [done], "parent_rollback": {"id": f"rr_{redemption_id}"}}
+
+
+def _purchase(body: Json) -> Purchase:
+    redeemables, order = body.get("redeemables"), body.get("order")
+    if not isinstance(redeemables, list) or len(redeemables) != 1:
+        raise ApiError(400, "invalid_payload", "the sandbox takes one voucher at a time")
+    if not isinstance(order, dict):
+        raise ApiError(400, "missing_order")
+    [item] = redeemables
+    amount = _integer(item.get("gift"), "credits", "invalid_gift")
+    if _integer(order, "amount", "missing_amount") < amount or amount <= 0:
+        raise ApiError(400, "invalid_amount")
+    customer, session = body.get("customer") or {}, body.get("session") or {}
+    return Purchase(str(item.get("id")), amount, order, customer, str(session.get("key") or ""))
+
+
+def _lasts(session: Json) -> timedelta:
+    """Return how long a session lasts: seven days where the body does not say."""
+    unit = str(session.get("ttl_unit", "DAYS"))
+    if unit not in ("DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS", "MICROSECONDS"):
+        raise ApiError(400, "invalid_payload", "session.ttl_unit")
+    return timedelta(**{unit.lower(): session.get("ttl", 7)})
+
+
+def _inapplicable(asked: Purchase, error: ApiError) -> Json:
+    return {"status": "INAPPLICABLE", "id": asked.code, "object": "voucher", "result": {"error": error.json()}}
 
 
 def _body() -> Json:

@@ -1,11 +1,11 @@
-"""The state of the sandbox of Voucherify: gift vouchers and their transactions; no holds, no idempotency."""
+"""The state of the sandbox of Voucherify: gift vouchers, their rules, sessions and transactions; no idempotency."""
 
 from __future__ import annotations
 
 import secrets
 import threading
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Json = dict[str, Any]
@@ -30,9 +30,32 @@ class ApiError(Exception):
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A validation session of type LOCK: a use of the voucher, and so many of its credits, are kept for it."""
+
+    credits: int
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What a validation or a redemption is asked for: `credits` of one voucher, in hundredths, for this purchase."""
+
+    code: str
+    credits: int
+    order: Json
+    customer: Json = field(default_factory=dict)
+    session: str = ""
+
+
 @dataclass(slots=True)
 class Voucher:
-    """A voucher; amounts in hundredths. `transactions` are oldest first."""
+    """A voucher; amounts in hundredths. `transactions` are oldest first.
+
+    Its rules: orders of `order_from` and more, its holder's purchases only (`holder`, a source_id), on some weekdays
+    only (`weekdays`, Monday is 1), for these products only (`products`, their source_ids).
+    """
 
     id: str
     code: str
@@ -47,9 +70,16 @@ class Voucher:
     metadata: Json = field(default_factory=dict)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     transactions: list[Json] = field(default_factory=list)
+    order_from: int = 0
+    holder: str = ""
+    weekdays: tuple[int, ...] = ()
+    products: tuple[str, ...] = ()
+    sessions: dict[str, Session] = field(default_factory=dict)
 
     def json(self) -> Json:
-        gift = {"amount": self.amount, "balance": self.balance, "effect": "APPLY_TO_ORDER"}
+        effect = "APPLY_TO_ITEMS" if self.products else "APPLY_TO_ORDER"
+        gift = {"amount": self.amount, "balance": self.balance, "effect": effect}
+        ruled = bool(self.order_from or self.holder or self.products)
         return {
             "id": self.id,
             "code": self.code,
@@ -61,20 +91,41 @@ class Voucher:
             "start_date": timestamp(self.start_date),
             "expiration_date": timestamp(self.expiration_date),
             "active": self.active,
+            "validity_timeframe": None,
+            "validity_day_of_week": list(self.weekdays) or None,
+            "validation_rules_assignments": {"object": "list", "data_ref": "data", "data": [], "total": int(ruled)},
             "metadata": self.metadata,
             "created_at": timestamp(self.created_at),
             "redemption": {"quantity": self.quantity, "redeemed_quantity": self.redeemed_quantity, "object": "list"},
             "object": "voucher",
         }
 
-    def refusal(self) -> str:
+    def applicable(self, order: Json) -> int | None:
+        """Return what the products that it may pay for cost in an order, None where it may pay for all."""
+        if not self.products:
+            return None
+        items = [item for item in order.get("items") or [] if item.get("source_id") in self.products]
+        total: int = sum(item["quantity"] * item["price"] for item in items)
+        return total
+
+    def refusal(self, asked: Purchase) -> str:
         """Return the key of the error that a redemption meets now, "" where it may be redeemed."""
         now = datetime.now(UTC)
+        locks = [lock for key, lock in self.sessions.items() if key != asked.session and lock.ends > now]
+        payer, used = asked.customer.get("source_id"), self.redeemed_quantity + len(locks)
+        free = self.balance - sum(lock.credits for lock in locks)
         judged = (
             (not self.active, "voucher_disabled"),
             (self.start_date is not None and self.start_date > now, "voucher_not_active"),
             (self.expiration_date is not None and self.expiration_date <= now, "voucher_expired"),
-            (self.quantity is not None and self.redeemed_quantity >= self.quantity, "quantity_exceeded"),
+            (bool(self.weekdays) and now.isoweekday() not in self.weekdays, "voucher_not_active_now"),
+            (bool(self.holder) and not payer, "missing_customer"),
+            (bool(self.holder) and payer != self.holder, "customer_rules_violated"),
+            (asked.order.get("amount", 0) < self.order_from, "order_rules_violated"),
+            (bool(self.products) and not asked.order.get("items"), "missing_order_items"),
+            (self.applicable(asked.order) == 0, "order_rules_violated"),
+            (self.quantity is not None and used >= self.quantity, "quantity_exceeded"),
+            (asked.credits > free, "gift_amount_exceeded"),
         )
         return next((key for applies, key in judged if applies), "")
 
@@ -84,7 +135,8 @@ class Voucherify:
 
     Switches for what the reference leaves open: `parents` (a redemption of one voucher has a parent, and is undone
     through it), `names_orders` (a transaction shows its order's source_id), `partial` (a refused redemption is a 200
-    that lists it as inapplicable) and `rolls_back` (False: the redemptions are older than three months).
+    that lists it as inapplicable) and `rolls_back` (False: the redemptions are older than three months). `calls_left`
+    is how many calls the plan still has in this minute, None for any number.
     """
 
     def __init__(self) -> None:
@@ -95,6 +147,7 @@ class Voucherify:
         self.names_orders = True
         self.partial = False
         self.rolls_back = True
+        self.calls_left: int | None = None
         self._made = 0
 
     def add(self, amount: int, code: str = "", **fields: Any) -> Voucher:
@@ -114,14 +167,29 @@ class Voucherify:
                     return voucher
             raise ApiError(404, "resource_not_found", f"Cannot find voucher with id {code_or_id}")
 
-    def redeem(self, code: str, amount: int, order: Json, metadata: Json) -> Json:
-        """Take `amount` off a voucher, however often it is asked for."""
+    def validate(self, asked: Purchase) -> int:
+        """Return the credits that a voucher would pay; nothing is changed."""
         with self.lock:
-            voucher = self.find(code)
-            if code != voucher.code:  # ids are not documented here
-                raise ApiError(404, "resource_not_found", code)
-            if refusal := voucher.refusal() or ("gift_amount_exceeded" if amount > voucher.balance else ""):
-                raise ApiError(400, refusal, code)
+            voucher = self._redeemable(asked)
+            applicable = voucher.applicable(asked.order)
+            return asked.credits if applicable is None else min(asked.credits, applicable)
+
+    def lock_session(self, asked: Purchase, lasts: timedelta) -> None:
+        """Lock a use and credits of a voucher for a session; the same key again takes the place of the first."""
+        with self.lock:
+            self._redeemable(asked).sessions[asked.session] = Session(asked.credits, datetime.now(UTC) + lasts)
+
+    def release_session(self, code_or_id: str, key: str) -> None:
+        with self.lock:
+            session = self.find(code_or_id).sessions.pop(key, None)
+            if session is None or session.ends <= datetime.now(UTC):
+                raise ApiError(404, "not_found", f"Cannot find session with id {key}")
+
+    def redeem(self, asked: Purchase, metadata: Json) -> Json:
+        """Take credits off a voucher, however often it is asked for; a session ends with it."""
+        with self.lock:
+            amount, order, voucher = asked.credits, asked.order, self._redeemable(asked)
+            voucher.sessions.pop(asked.session, None)
             voucher.balance -= amount
             voucher.redeemed_quantity += 1
             redemption = self._record("r", "redemption", amount, metadata, voucher, status="SUCCEEDED")
@@ -168,7 +236,15 @@ class Voucherify:
 
     def spend_elsewhere(self, code: str, amount: int) -> Json:
         """Redeem as a shop's till would: without a name for the order."""
-        return self.redeem(code, amount, {"amount": amount, "source_id": None}, {})
+        return self.redeem(Purchase(code, amount, {"amount": amount, "source_id": None}), {})
+
+    def _redeemable(self, asked: Purchase) -> Voucher:
+        voucher = self.find(asked.code)
+        if asked.code != voucher.code:  # ids are not documented here
+            raise ApiError(404, "resource_not_found", asked.code)
+        if refusal := voucher.refusal(asked):
+            raise ApiError(400, refusal, asked.code)
+        return voucher
 
     def _record(self, prefix: str, kind: str, amount: int, metadata: Json, voucher: Voucher, **fields: Any) -> Json:
         record = {

@@ -12,8 +12,6 @@ from typing import Any
 import requests
 
 from app.ledger.milliseconds import milliseconds
-from app.ledger.service import AuthorizationRequest
-from app.ledger.transaction import Operation
 from mappers.base import Card, Holds, Mapper, NewCard
 from mappers.lightrail_draft import sandbox as draft
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
@@ -35,10 +33,6 @@ class LightrailSystem(SandboxSystem):
 
     api_key: str = ""
     done_by_people: int = 0
-
-    def authorize(self, value: str, request_id: str = "order-1") -> str:
-        request = AuthorizationRequest(self.card.id, Operation.DEBIT, minor(value), request_id, order_id=request_id)
-        return self.system.ledger.authorize(self.provider, request, System.deadline(10))
 
     def new_card(self, key: str) -> None:
         """Go on with another card of 100.00."""

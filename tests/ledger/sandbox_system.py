@@ -13,7 +13,7 @@ import requests
 
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import ActState, Decision, Operation
-from mappers.base import Holds, Mapper, Query, Receipt, Step, Undecidable, Verb
+from mappers.base import Holds, Mapper, Memo, Query, Receipt, Step, Undecidable, Verb
 from mappers.deadline import Deadline
 from mappers.lightrail_v1 import sandbox as v1_sandbox
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
@@ -50,8 +50,10 @@ class SandboxSystem:
     def backend(self) -> Any:
         return self.sandbox.app.extensions["backend"]
 
-    def authorize(self, value: str, request_id: str = "order-1") -> str:
-        request = AuthorizationRequest(self.card.id, Operation.DEBIT, minor(value), request_id)
+    def authorize(self, value: str, request_id: str = "order-1", memo: Memo | None = None) -> str:
+        told = memo or Memo(order_id=request_id)
+        purchase = told.description, told.order_id, told.customer, told.cart
+        request = AuthorizationRequest(self.card.id, Operation.DEBIT, minor(value), request_id, *purchase)
         return self.system.ledger.authorize(self.provider, request, System.deadline(10))
 
     def credit(self, value: str, request_id: str = "credit-1") -> str:

@@ -82,7 +82,7 @@ def test_a_voucher_whose_payment_is_canceled_may_be_redeemed_again(voucherify: S
 def test_of_two_payments_at_once_with_one_use_one_is_refused(voucherify: SandboxSystem) -> None:
     """Both have read that there is a use left."""
     voucherify.card = voucherify.backend.find("VOUCHERIFY-ONCE-50")
-    read = voucherify.mapper.get_card
+    read = voucherify.mapper.card_for
     nested: list[bool] = []
 
     def meanwhile(*arguments: object) -> object:
@@ -92,7 +92,7 @@ def test_of_two_payments_at_once_with_one_use_one_is_refused(voucherify: Sandbox
             voucherify.authorize("20", "order-1")
         return card
 
-    voucherify.mapper.get_card = meanwhile  # type: ignore[method-assign, assignment]
+    voucherify.mapper.card_for = meanwhile  # type: ignore[method-assign, assignment]
     with pytest.raises(CardUnusable):
         voucherify.authorize("20", "order-2")
     assert voucherify.card.balance == 3_000

@@ -47,6 +47,7 @@ from tests.mappers.voucherify_wire import (
     TRANSACTION,
     TRANSACTIONS_URL,
     URL,
+    VALIDATIONS_URL,
     VOUCHER,
     VOUCHER_ID,
     VOUCHER_URL,
@@ -56,6 +57,7 @@ from tests.mappers.voucherify_wire import (
     refusal,
     soon,
     step,
+    validated,
 )
 
 
@@ -64,6 +66,7 @@ def wire() -> Iterator[RequestsMock]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.get(VOUCHER_URL, json=VOUCHER)
         mock.get(TRANSACTIONS_URL, json=listed())
+        mock.post(VALIDATIONS_URL, json=validated())
         yield mock
 
 
@@ -71,7 +74,7 @@ def test_a_code_is_looked_up_with_the_project_s_keys(wire: RequestsMock) -> None
     wire.get(f"{URL}/v1/vouchers/{CODE}", json=VOUCHER)
     [card] = mapper().find(Query(code=CODE), soon())
     assert (card.id, card.balance, card.status, card.code_mask) == (VOUCHER_ID, 10000, CardStatus.ACTIVE, "****hR")
-    headers = wire.calls[-1].request.headers
+    headers = wire.calls[0].request.headers
     assert (headers["X-App-Id"], headers["X-App-Token"]) == ("app", "token")
     assert headers["X-Voucherify-API-Version"] == "v2018-08-01"
     assert headers["X-Voucherify-Channel"] == "giftbridge"

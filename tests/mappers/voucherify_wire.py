@@ -15,6 +15,7 @@ CODE = "h73YQbhR"
 VOUCHER_URL = f"{URL}/v1/vouchers/{VOUCHER_ID}"
 TRANSACTIONS_URL = f"{VOUCHER_URL}/transactions"
 REDEMPTIONS_URL = f"{URL}/v1/redemptions"
+VALIDATIONS_URL = f"{URL}/v1/validations"
 REDEMPTION_ID = "r_0c656311b5878a2031"
 ROLLBACK_ID = "rr_0c5eba630bc4979e70"
 KEY = "gb-0123456789abcdef-1"
@@ -102,3 +103,16 @@ def failed(**arguments: Any) -> dict[str, Any]:
     """Return the refusal of a redemption among the 200s, as a project with partial redemptions answers."""
     item = {"status": "INAPPLICABLE", "id": CODE, "object": "voucher", "result": {"error": refusal(**arguments)}}
     return {"redemptions": [], "inapplicable_redeemables": [item], "skipped_redeemables": []}
+
+
+def validated(*, credits: int = 10000) -> dict[str, Any]:  # noqa: A002 - Voucherify's word
+    """Return what a validation says of a voucher that may pay."""
+    result = {"gift": {"credits": credits, "balance": 10000}}
+    item = {"status": "APPLICABLE", "id": CODE, "object": "voucher", "result": result}
+    return {"valid": True, "redeemables": [item], "stacking_rules": {}}
+
+
+def ruled_out(key: str, status: str = "INAPPLICABLE", where: str = "error") -> dict[str, Any]:
+    """Return what a validation says of a voucher that may not."""
+    item = {"status": status, "id": CODE, "object": "voucher", "result": {where: refusal(key)}}
+    return {"valid": False, "redeemables": [item], "stacking_rules": {}}

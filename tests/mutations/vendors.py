@@ -11,6 +11,7 @@ from tests.mutations.mutation import (
     LUA,
     OUTLIVED,
     REFUNDS_IN_PART,
+    VOUCHER_RULES,
     Mutation,
 )
 
@@ -35,6 +36,27 @@ MUTATIONS = [
         " and movement.redemption_id not in gone\n",
         "\n",
         LOST_CHANGES + "a_redemption_that_no_longer_stands_is_made_again",
+    ),
+    Mutation(
+        "Voucherify is asked for its rules before an authorization",
+        "mappers/voucherify/mapper.py",
+        " or not voucher.may_have_rules:\n",
+        " or True:\n",
+        VOUCHER_RULES + "a_card_for_larger_orders_is_refused_at_authorization",
+    ),
+    Mutation(
+        "Voucherify is asked for its rules before what is taken at once",
+        "mappers/voucherify/mapper.py",
+        "        if step.opens:\n            self._expect_payable(voucher, step, deadline)\n",
+        "",
+        "tests/mappers/test_voucherify_rules.py::test_what_opens_a_debit_is_not_redeemed_against_the_rules",
+    ),
+    Mutation(
+        "a voucher that is valid at some hours only pays at authorization",
+        "mappers/voucherify/mapper.py",
+        " if voucher.has_hours else card\n",
+        " if False else card\n",
+        VOUCHER_RULES + "a_card_valid_on_some_days_pays_at_once_and_is_settled_on_any",
     ),
     Mutation(
         "Vauchar's look tells what was redeemed already",

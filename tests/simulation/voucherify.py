@@ -58,6 +58,8 @@ class VoucherifyModel(BackendModel):
                 self.move(card_id, call.key, amount)
                 self._list(card_id, "CREDITS_ADDITION", amount, {}, source_id=name, reason=call.body["reason"])
                 return Answer(200, {"amount": amount, "balance": self.balance[card_id]}, {})
+            case "POST", ("validations",):
+                return self._validate(call)
             case "POST", ("redemptions",):
                 return self._redeem(call)
             case "GET", ("redemptions", name) if name in self._redemptions:
@@ -89,6 +91,16 @@ class VoucherifyModel(BackendModel):
         self.move(redemption.card_id, redemption.key, redemption.amount, ours=False)
         details = {"redemption": {"id": redemption.id}, "rollback": {"id": redemption.rollback}}
         self._list(redemption.card_id, "CREDITS_REFUND", redemption.amount, details)
+
+    def _validate(self, call: Call) -> Answer:
+        [redeemable] = call.body["redeemables"]
+        card_id, asked = redeemable["id"].lower(), redeemable["gift"]["credits"]
+        pays = self.suspended != card_id and not self.has_ended(card_id)
+        key = "" if pays else "voucher_disabled"
+        if not key and asked > self._balance_shown(card_id):
+            key = "gift_amount_exceeded"
+        result = {"error": {"key": key}} if key else {"gift": {"credits": asked}}
+        return Answer(200, {"valid": not key, "redeemables": [{"result": result}]}, {})
 
     def _redeem(self, call: Call) -> Answer:
         [redeemable] = call.body["redeemables"]
