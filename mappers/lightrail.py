@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from mappers import parsing
 from mappers.base import BackendUnavailable, Cart, Memo, NewCard, Origin, OutcomeUnknown, mask_code
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend
+from mappers.http import NOT_A_CODE, Answer, HttpBackend
 from mappers.money import Currency
 from mappers.options import checked_key
 from mappers.parsing import OwnNotes, Parsed, metadata, understood
@@ -53,6 +53,11 @@ Missing = Callable[[Rejected], bool]
 def own(*statuses: int) -> Missing:
     """Return what tells that Lightrail itself answered with one of `statuses`."""
     return lambda rejected: rejected.own and rejected.status in statuses
+
+
+def no_such_code(*statuses: int) -> Missing:
+    """Return what tells that a URL with a typed code in it names none: by `statuses` only from Lightrail itself."""
+    return lambda rejected: rejected.status in NOT_A_CODE or own(*statuses)(rejected)
 
 
 def _nothing(_: Rejected) -> bool:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from mappers.errors import InvalidOptions
 
+# What stands for the characters of a code that are not shown.
+MASK = "****"
+
 
 class Secret(str):
     """A string that hides itself in `repr`, so that no traceback or log shows it."""
@@ -30,7 +33,7 @@ def checked_key(option: str, value: str, kind: str) -> str:
 def mask_code(code: str) -> str:
     """Return `code` with all but its last characters hidden: four of them, fewer when the code is short."""
     shown = min(4, len(code) // 3)
-    return "****" + (code[-shown:] if shown else "")
+    return MASK + (code[-shown:] if shown else "")
 
 
 @dataclass(frozen=True, slots=True)

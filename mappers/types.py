@@ -84,12 +84,16 @@ class Cart:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a search knows: a code (exactly one card or none), else the customer whose own cards are wanted."""
+    """What a search knows: a code (exactly one card or none), else the customer whose own cards are wanted.
+
+    `pin` proves, at backends that want it, that a code is one's own. It is a secret like the code.
+    """
 
     code: str | None = field(default=None, repr=False)
     customer: Customer | None = None
     relation_name: str | None = None
     cart: Cart | None = None
+    pin: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,8 @@ class Step:
     key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
     `earlier` are the receipts of the steps before it in the same act. `since`: nothing of its transaction was sent
     before, as far as the ledger knows. `reserved` is what the ledger holds of the card, but for what the act itself
-    has set aside; a LOOK may weigh the balance against it.
+    has set aside; a LOOK may weigh the balance against it. `pin` is what came with the request that opens the
+    transaction: a secret, which is never kept, so nothing later may depend on it.
     """
 
     verb: Verb
@@ -233,6 +238,7 @@ class Step:
     origin: Origin | None = None
     since: datetime | None = None
     reserved: int = 0
+    pin: str | None = field(default=None, repr=False)
 
     @property
     def opens(self) -> bool:

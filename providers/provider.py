@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from mappers.base import BackendUnavailable, Holds, Mapper
 from mappers.money import Currency
+from providers.codes import AS_TYPED, CodeForm
 from providers.unloadable import Unloadable
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -69,7 +70,7 @@ class Provider:
     """One provider. `id` is the first path segment of its calls; `service_url` is None until a store registers it.
 
     `account` names the account at the backend where the file does; else the mapper's options say which one it is.
-    `timezone` is where dates without a zone are.
+    `timezone` is where dates without a zone are, `codes` how its codes are written.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Provider:
     mapper_name: str = "mapper"
     account: str | None = None
     timezone: tzinfo = UTC
+    codes: CodeForm = AS_TYPED
     backend: Backend = field(init=False)
 
     def __post_init__(self) -> None:

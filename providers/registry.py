@@ -21,6 +21,7 @@ import mappers.registry
 from mappers.base import Holds, Mapper
 from mappers.http.addresses import is_loopback
 from mappers.money import Currency, UnknownCurrency
+from providers.codes import Case, CodeForm, visible
 from providers.options import build_mapper
 from providers.problems import Place, Problems, substitute, suggest
 from providers.provider import Credential, Policy, Provider, parse_duration, token_digest
@@ -120,6 +121,12 @@ def service_url(text: str) -> None:
         raise ValidationError("must be https: only an address of this machine may be http")
 
 
+def signs(text: str) -> None:
+    """Refuse what codes and PINs are made of."""
+    if any(character.isalnum() for character in text) or text != visible(f"|{text}|")[1:-1]:
+        raise ValidationError("must be signs that can be typed, such as - or #, without letters and digits")
+
+
 class UseSchema(Strict):
     """Which stores use a pair, by account: what `giftbridge providers register` keeps beside it."""
 
@@ -180,6 +187,11 @@ class ProviderSchema(Strict):
         ),
     )
     timezone = Timezone('timezone = "America/Sao_Paulo"')
+    codes = fields.Enum(
+        Case, by_value=True, error_messages={"unknown": "must be one of " + ", ".join(f'"{case}"' for case in Case)}
+    )
+    strip = Text('strip = "- "', validate=signs)
+    pin_separator = Text('pin_separator = "#"', validate=signs)
     credentials = fields.List(
         fields.Nested(CredentialSchema),
         required=True,
@@ -298,6 +310,7 @@ def _provider(name: str, table: Any, problems: Problems, known: Registry | None)
         mapper_name=loaded["mapper"],
         account=loaded.get("account"),
         timezone=loaded.get("timezone", UTC),
+        codes=CodeForm(loaded.get("codes"), loaded.get("strip", ""), loaded.get("pin_separator", "")),
     )
 
 

@@ -318,7 +318,8 @@ class Attempt:
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""
         reserved = self._lease.standing.reserved - self._act.set_aside
-        return call(self._record, self._act, self._steps, number, reserved)
+        step = call(self._record, self._act, self._steps, number, reserved)
+        return replace(step, pin=self._lease.caller.pin) if self._act.opens else step
 
     # What became of the act.
 

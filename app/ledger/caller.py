@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 
@@ -12,17 +12,20 @@ class Caller:
 
     `name` (None: VTEX) and `correlation_id` go into the transaction's history. `wants_it`: an authorization is started
     only for those who want it. `may_wait`: it waits for another attempt until its deadline; else it leaves at once.
+    `pin` came with the request: the backend is told it when a transaction is opened for this caller, and it is kept
+    nowhere.
     """
 
     name: str | None = None
     correlation_id: str | None = None
     wants_it: bool = True
     may_wait: bool = True
+    pin: str | None = field(default=None, repr=False)
 
     @classmethod
-    def vtex(cls, correlation_id: str | None = None) -> Self:
+    def vtex(cls, correlation_id: str | None = None, pin: str | None = None) -> Self:
         """The Hub, with a request of its own."""
-        return cls(correlation_id=correlation_id)
+        return cls(correlation_id=correlation_id, pin=pin)
 
     @classmethod
     def person(cls, name: str) -> Self:

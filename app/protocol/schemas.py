@@ -20,9 +20,15 @@ from app.protocol.errors import InvalidRequest
 from mappers import customers
 from mappers.base import Customer, NewCard, Query
 from mappers.money import Currency, InvalidAmount
+from mappers.options import MASK
+from providers.codes import CodeForm, TypedCode, visible
 
 # VTEX sends 32 hexadecimal digits or an order id; the rest is room, and a limit on what every record carries.
 REQUEST_ID_MAXIMUM_LENGTH = 255
+
+# The protocol's bounds of a redemption code. No card has another, so no backend is asked.
+CODE_MINIMUM_LENGTH = 6
+CODE_MAXIMUM_LENGTH = 255
 
 # VTEX writes "GiftCardHub" or "Order v123"; people may read it, nothing depends on it.
 DESCRIPTION_MAXIMUM_LENGTH = 1000
@@ -188,16 +194,28 @@ def _load(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
     return loaded
 
 
-def load_query(body: Mapping[str, Any], currency: Currency) -> Query:
-    """Return what a search asks for. Nothing in it can be wrong: what cannot be read is not there."""
+def load_query(body: Mapping[str, Any], currency: Currency, codes: CodeForm) -> Query:
+    """Return what a search asks for. Nothing in it can be wrong: what cannot be read is not there.
+
+    The code is None where none was typed, and empty where what was typed can be none.
+    """
     cart = lenient.members(body.get("cart"))
+    typed = _typed_code(cart.get("redemptionCode"), codes)
     return Query(
-        # Not cut: a code that is too long must not become another one.
-        code=lenient.text(cart.get("redemptionCode"), maximum_length=None),
+        code=typed.code if typed else None,
+        pin=typed.pin if typed else None,
         customer=lenient.customer(body.get("client")),
         relation_name=lenient.text(cart.get("relationName")),
         cart=lenient.cart(cart, currency),
     )
+
+
+def _typed_code(value: Any, codes: CodeForm) -> TypedCode | None:
+    # Not cut: a code that is too long must not become another one.
+    text = lenient.text(value, maximum_length=None)
+    if text is None:
+        return None
+    return codes.read(text) if CODE_MINIMUM_LENGTH <= len(visible(text)) <= CODE_MAXIMUM_LENGTH else TypedCode("")
 
 
 def load_authorization(
@@ -205,10 +223,13 @@ def load_authorization(
 ) -> AuthorizationRequest:
     """Return the debit or credit that a POST of a transaction asks for. Raises InvalidRequest.
 
-    The card is the one in the path: the codes in the body are usually masked and are not read.
+    The card is the one in the path: the codes in the body are usually masked and are not read. The token may be the
+    card's PIN; masked, as we show it, it is nothing.
     """
     matters = _load(_authorization(currency), body)
     order = lenient.members(body.get("orderInfo"))
+    token = lenient.text(body.get("redemptionToken"), maximum_length=None)
+    pin = None if token is None or token.startswith(MASK) else token
     return AuthorizationRequest(
         card_id=card_id,
         operation=matters["operation"],
@@ -218,7 +239,7 @@ def load_authorization(
         order_id=lenient.text(order.get("orderId")),
         customer=lenient.customer(order.get("clientProfile")),
         cart=lenient.cart(order.get("cart"), currency),
-        caller=Caller.vtex(correlation_id),
+        caller=Caller.vtex(correlation_id, pin),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,11 @@ from mappers.base import CardNotFound, CardStatus, Customer, Mapper, NewCard, Qu
 from mappers.conformance.applicability import issues_cards, needs
 from mappers.conformance.attempts import soon
 from mappers.conformance.fixtures import Fixtures
+from mappers.http import NOT_A_CODE
 from mappers.money import Currency
+
+if TYPE_CHECKING:
+    from mappers.sandbox import Sandbox
 
 # ruff: noqa: S101 - these are tests
 
@@ -36,6 +41,12 @@ class CardTests(Fixtures):
     @pytest.mark.parametrize("code", ["NO-SUCH-CODE", " ", *STRANGE])
     def test_an_unknown_code_finds_no_card(self, mapper: Mapper, code: str) -> None:
         assert list(mapper.find(Query(code=code), soon())) == []
+
+    @pytest.mark.parametrize("status", sorted(NOT_A_CODE))
+    def test_a_code_that_cannot_be_asked_for_finds_no_card(self, status: int, mapper: Mapper, sandbox: Sandbox) -> None:
+        """A gateway before the backend refuses the URL that the typed code makes."""
+        sandbox.faults.add("status", method="GET", status=status, body="<html>no</html>", times=10)
+        assert list(mapper.find(Query(code="NO/SUCH " + "x" * 240), soon())) == []
 
     def test_what_only_resembles_a_code_does_not_find_its_card(
         self, mapper: Mapper, card_code: str, card_id: str

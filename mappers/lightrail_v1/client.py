@@ -7,7 +7,7 @@ from typing import Any
 
 from mappers.deadline import Deadline
 from mappers.http import segment
-from mappers.lightrail import LightrailClient, Program, own
+from mappers.lightrail import LightrailClient, Program, no_such_code, own
 from mappers.lightrail_v1.objects import (
     CardRecord,
     Contact,
@@ -33,14 +33,14 @@ class Client(LightrailClient):
 
     # Cards
 
-    def details_of_code(self, code: str, deadline: Deadline) -> Details | None:
-        """GET /codes/{fullcode}/details; None where there is no such code.
+    def details_of_code(self, code: str, pin: str | None, deadline: Deadline) -> Details | None:
+        """GET /codes/{fullcode}/details, with its pin where one was typed; None where there is no such code.
 
         What an unknown or malformed code is answered is undocumented: 404 and 400 are taken for it, as the code is
         all there is in the request.
         """
-        path = f"/codes/{segment(code)}/details"
-        return self._read(path, "find", deadline, _one("details", details), missing=own(404, 400))
+        path, query = f"/codes/{segment(code)}/details", {"pin": pin} if pin else None
+        return self._read(path, "find", deadline, _one("details", details), query=query, missing=no_such_code(404))
 
     def details(self, card_id: str, deadline: Deadline, *, breaker: bool = True) -> Details | None:
         """GET /cards/{cardId}/details; None where there is no such card."""

@@ -113,7 +113,7 @@ class LightrailV1(Mapper):
         code = query.code.strip()
         if code in ("", ".", "..") or len(code) > LONGEST_CODE:
             return []
-        details = self._client.details_of_code(code, deadline)
+        details = self._client.details_of_code(code, query.pin, deadline)
         if details is None:
             return []
         record = self._client.card(details.card_id, deadline)

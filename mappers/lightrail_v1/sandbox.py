@@ -71,9 +71,12 @@ def _finders(model: SandboxState) -> dict[str, Callable[[str], SandboxCard]]:
 
     def by_code(code: str) -> SandboxCard:
         try:
-            return model.by_code(code)
+            card = model.by_code(code)
         except KeyError as error:
             raise ApiError(404, "The code does not exist.") from error
+        if card.pin is not None and request.args.get("pin") != card.pin:
+            raise ApiError(404, "The code does not exist.")
+        return card
 
     return {"cards": by_id, "codes": by_code}
 

@@ -79,6 +79,7 @@ class SandboxCard:
     code: str | None
     stores: list[SandboxValueStore]
     transactions: list[Json] = field(default_factory=list)
+    pin: str | None = None
 
     @property
     def id(self) -> str:

@@ -29,9 +29,13 @@ _CARDS: dict[str, tuple[str, Json]] = {
     "V1OLD-30": ("expired, 30.00 BRL and an active promotion of 20.00", {"initialValue": 3000, "expires": PAST}),
     "V1OWN-20": ("active, 20.00 BRL, attached to ana@example.com", {"initialValue": 2000}),
     "V1HAT-30": ("30.00 BRL, and 5.00 more for a cart with the item red-hat", {"initialValue": 3000}),
+    "V1PIN-40": ("active, 40.00 BRL, with the PIN 4711", {"initialValue": 4000}),
     "V1 /+=.%#é ODD": ("active, 75.00 BRL, a code that needs encoding", {"initialValue": 7500}),
 }
 SEEDS = {code: description for code, (description, _) in _CARDS.items()}
+
+# The PINs of those codes that have one.
+PINS = {"V1PIN-40": "4711"}
 
 # Cards found without a code, by the e-mail address.
 CUSTOMERS = {"ana@example.com": "account cards with 40.00 BRL, 15.00 BRL and 900 points, a gift card with 20.00 BRL"}
@@ -75,6 +79,8 @@ def seeded() -> SandboxState:
         model.attach(model.by_code(code), promotion)
     model.switch(model.by_code("V1FRO-50"), "FREEZE", {"userSuppliedId": "seed-freeze"})
     model.switch(model.by_code("V1CAN-50"), "CANCELLATION", {"userSuppliedId": "seed-cancel"})
+    for code, pin in PINS.items():
+        model.by_code(code).pin = pin
     ana = model.create_contact({"userSuppliedId": "12345678909", "email": "ana@example.com", "firstName": "Ana"})
     model.by_code("V1OWN-20").json["contactId"] = ana["contactId"]
     for number, (value, currency, labels) in enumerate(

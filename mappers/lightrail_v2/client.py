@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from mappers.base import BackendUnavailable
 from mappers.deadline import Deadline
 from mappers.http import Answer, segment
-from mappers.lightrail import LightrailClient, Missing, Rejected, written
+from mappers.lightrail import LightrailClient, Missing, Rejected, no_such_code, written
 from mappers.lightrail_v2.objects import Posting, Value, parse_currency, parse_payable, parse_posting, parse_value
 from mappers.parsing import list_of, understood
 
@@ -39,7 +39,8 @@ class Client(LightrailClient):
 
     def values_with_code(self, code: str, deadline: Deadline) -> list[Value]:
         """GET /values?code=: at most one value; Lightrail ignores white space around the code, and never case."""
-        return self._read("/values", "find", deadline, list_of(parse_value), query={"code": code}) or []
+        query, missing = {"code": code}, no_such_code()
+        return self._read("/values", "find", deadline, list_of(parse_value), query=query, missing=missing) or []
 
     def value(self, value_id: str, deadline: Deadline, *, show_code: bool = False) -> Value | None:
         """GET /values/{id}; None where there is none."""

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mappers.base import BackendUnavailable, CardNotFound, Unsupported
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend, segment
+from mappers.http import NOT_A_CODE, Answer, HttpBackend, segment
 from mappers.parsing import Malformed, amount, member
 from mappers.vauchar.judgment import KEY_PREFIX
 
@@ -101,9 +101,9 @@ class Client:
         status = _integer(verdict, "status") if isinstance(verdict, Mapping) else 0
         if isinstance(body.get("data"), Mapping):
             return Validation(status, _gift_card(body["data"]))
-        if answer.status == 404:
+        if answer.status == 404 or answer.status in NOT_A_CODE:
             return None
-        if status or answer.status == 400:
+        if status:
             return Validation(status, None)
         raise _unexpected(answer, "validate")
 

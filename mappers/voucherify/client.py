@@ -8,7 +8,7 @@ from typing import Any
 
 from mappers.base import BackendUnavailable, CardNotFound
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend, segment
+from mappers.http import NOT_A_CODE, Answer, HttpBackend, segment
 from mappers.parsing import Parsed, integer, understood
 from mappers.voucherify.objects import (
     Movement,
@@ -71,10 +71,15 @@ class Client:
         """List one voucher, which needs the credentials and changes nothing."""
         self._read("/v1/vouchers", "verify credentials", lambda body: body["vouchers"], deadline, query={"limit": "1"})
 
-    def voucher(self, code_or_id: str, deadline: Deadline, *, breaker: bool = True) -> Voucher | None:
-        """Return the voucher with this code or this id, None where there is none. The caller must see which it was."""
+    def voucher(
+        self, code_or_id: str, deadline: Deadline, *, breaker: bool = True, typed: bool = False
+    ) -> Voucher | None:
+        """Return the voucher with this code or this id, None where there is none. The caller must see which it was.
+
+        `typed`: a shopper typed the code, so it may be none that a URL can have.
+        """
         path = f"/v1/vouchers/{segment(code_or_id)}"
-        return self._read(path, "get voucher", parse_voucher, deadline, breaker=breaker)
+        return self._read(path, "get voucher", parse_voucher, deadline, breaker=breaker, typed=typed)
 
     def vouchers(self, page_seconds: float) -> Iterator[Voucher]:
         """Yield all vouchers of the project, oldest first, `page_seconds` for each page; one may come twice."""
@@ -154,12 +159,13 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         breaker: bool = True,
+        typed: bool = False,
     ) -> Parsed | None:
-        """GET and parse; None for a 404 of Voucherify's own."""
+        """GET and parse; None for a 404 of Voucherify's own, and where what was `typed` cannot be looked for."""
         answer = self._http.call("GET", path, deadline=deadline, query=query, operation=operation, breaker=breaker)
         if answer.status >= 400:
             rejected = _rejected(answer)
-            if answer.status == 404 and rejected.key in MISSING:
+            if (answer.status == 404 and rejected.key in MISSING) or (typed and answer.status in NOT_A_CODE):
                 return None
             raise BackendUnavailable(f"Voucherify answers {rejected} ({operation})")
         return understood(answer.body, parse, "Voucherify", operation)

@@ -126,7 +126,7 @@ class Voucherify(Mapper):
         if not query.code or len(query.code) > LONGEST_CODE:
             return []
         try:
-            voucher = self._client.voucher(query.code, deadline)
+            voucher = self._client.voucher(query.code, deadline, typed=True)
         except CardNotFound:
             return []
         # The path takes ids too, and an id is no secret: it must not pay. Codes may ignore case, a project setting.

@@ -15,6 +15,11 @@ def test_a_card_shows_what_the_backend_says_and_what_reserves_it(installation: I
     assert [(one["id"], one["reserved"]) for one in card["transactions"]] == [(transaction, 60)]
 
 
+def test_a_pasted_code_is_read_as_a_shopper_s_is(installation: Installation) -> None:
+    pasted = "\ufeff" + CODE.replace("-", "\u2011")
+    assert installation.json("cards", "show", "acme", "--code-stdin", stdin=f"{pasted}\n")["balance"] == 250
+
+
 def test_what_this_service_reserves_is_taken_off(installation: Installation) -> None:
     installation.pay("60.00", provider="vouch", code="VAUCHAR-ACTIVE-100")
     card = installation.json("cards", "show", "vouch", "--code-stdin", stdin="VAUCHAR-ACTIVE-100\n")

@@ -23,6 +23,7 @@ from mappers.base import (
 )
 from mappers.lightrail_v1.mapper import LightrailV1
 from mappers.lightrail_v1.sandbox import SEEDS, create_app
+from mappers.lightrail_v1.sandbox_seeds import PINS
 from mappers.sandbox import Sandbox, shared
 from tests.mappers.lightrail_v1_story import ANA, HAT, LARGE, SMALL, Story, connect, soon
 
@@ -49,7 +50,7 @@ def test_every_seed_is_found_as_what_it_is(mapper: LightrailV1, code: str) -> No
         "V1USD": CardStatus.WRONG_CURRENCY, "V1JPY": CardStatus.WRONG_CURRENCY,
         "V1KWD": CardStatus.WRONG_CURRENCY, "V1PTS": CardStatus.WRONG_CURRENCY,
     }  # fmt: skip
-    [card] = mapper.find(Query(code=code), soon())
+    [card] = mapper.find(Query(code=code, pin=PINS.get(code)), soon())
     assert card.status is statuses.get(code[:5], CardStatus.ACTIVE)
     assert card.code_mask
     assert code not in repr(card)
@@ -257,3 +258,8 @@ def test_a_contact_that_has_the_id_and_another_address_is_named(sandbox: Sandbox
     backend.once("contact", "/v1/contacts", body, lambda: {"contact": backend.create_contact(body)})
     with pytest.raises(CardUnusable, match="409"):
         mapper.issue(NewCard("key-1", customer=Customer("bob@example.com", email="bob@example.com")), soon())
+
+
+@pytest.mark.parametrize(("pin", "found"), [("4711", 1), ("4712", 0), (None, 0)])
+def test_a_code_with_a_pin_finds_its_card_by_both(mapper: LightrailV1, pin: str | None, found: int) -> None:
+    assert len(mapper.find(Query(code="V1PIN-40", pin=pin), soon())) == found

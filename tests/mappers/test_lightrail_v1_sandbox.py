@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mappers.lightrail_v1.sandbox import API_KEY, SEEDS
+from mappers.lightrail_v1.sandbox_seeds import PINS
 from tests.mappers.lightrail_v1_api import CODE, Api, error_of
 
 
@@ -29,7 +30,8 @@ def test_a_ping_tells_the_mode(api: Api) -> None:
 @pytest.mark.parametrize("code", SEEDS)
 def test_every_seed_is_found_by_its_code(api: Api, code: str) -> None:
     path = f"/codes/{code.replace('%', '%25').replace('/', '%2F').replace('#', '%23')}/details"
-    assert api.get(path)[1]["details"]["cardId"] == api.model.by_code(code).id
+    pin = f"?pin={PINS[code]}" if code in PINS else ""
+    assert api.get(path + pin)[1]["details"]["cardId"] == api.model.by_code(code).id
 
 
 @pytest.mark.parametrize(

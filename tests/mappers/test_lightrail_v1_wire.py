@@ -140,6 +140,15 @@ def test_what_cannot_be_a_code_is_not_even_asked(
     assert len(wire.calls) == 0
 
 
+@pytest.mark.parametrize("pin", [None, "00 42&x"])
+def test_a_pin_goes_with_its_code(wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, pin: str | None) -> None:
+    query = responses.matchers.query_param_matcher({"pin": pin} if pin else {})
+    wire.get(f"{URL}/codes/{CODE}/details", json={"details": DETAILS}, match=[query])
+    wire.get(CARD_URL, json={"card": CARD})
+    [card] = mapper.find(Query(code=CODE, pin=pin), deadline)
+    assert pin is None or pin not in repr(card)
+
+
 def test_a_dry_run_asks_for_the_most_this_cart_lets_the_card_pay(
     wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
 ) -> None:

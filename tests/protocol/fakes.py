@@ -15,6 +15,7 @@ from app.ledger.transaction import Operation
 from mappers.base import Card, CardNotFound, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from mappers.money import Currency
+from providers.codes import AS_TYPED, CodeForm
 
 BRL = Currency.of("BRL")
 NOON = datetime(2026, 5, 4, 12, 0, 0, 252855, tzinfo=UTC)
@@ -36,6 +37,7 @@ class FakeProvider:
     currency: Currency = BRL
     service_url: str | None = None
     timezone: tzinfo = UTC
+    codes: CodeForm = AS_TYPED
 
     def authenticate(self, app_key: str, app_token: str) -> bool:
         return (app_key, app_token) == (APP_KEY, APP_TOKEN)

@@ -75,6 +75,20 @@ class TestSearch:
         assert search(code).get_json() == []
         assert cards.calls == []
 
+    def test_a_code_that_is_nothing_but_signs_does_not_list_the_customers_own_cards(
+        self, search: HubCall, cards: FakeCards
+    ) -> None:
+        cards.found = [spendable()]
+        assert search("\u200b" * 10).get_json() == []
+        assert cards.calls == []
+
+    @pytest.mark.parametrize("failure", [BackendUnavailable("no XTYB-IOBW-WLJE"), RuntimeError("no XTYB-IOBW-WLJE")])
+    def test_the_code_is_in_no_answer_and_no_log_however_it_was_pasted(
+        self, search: HubCall, cards: FakeCards, logs: list[Any], failure: Exception
+    ) -> None:
+        cards.failure = failure
+        assert "XTYB-IOBW-WLJE" not in search("XTYB\u2011IOBW\u2011WLJE").text + str(logs)
+
     def test_a_code_finds_one_card_at_most(self, search: HubCall, cards: FakeCards) -> None:
         cards.found = [spendable("a"), spendable("b")]
         assert [card["id"] for card in search(CODE).get_json()] == ["a"]

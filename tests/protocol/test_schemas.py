@@ -17,6 +17,7 @@ from app.protocol import json_body, schemas
 from app.protocol.errors import InvalidRequest
 from mappers.base import Cart, CartItem, Customer, NewCard, Query
 from mappers.money import Currency
+from providers.codes import AS_TYPED, Case, CodeForm
 from tests.protocol.fakes import BRL
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -65,7 +66,7 @@ def with_value(value: str) -> str:
 
 class TestSearch:
     def test_the_documented_search_is_read(self) -> None:
-        assert schemas.load_query(json_body.parse(SEARCH.encode()), BRL) == Query(
+        assert schemas.load_query(json_body.parse(SEARCH.encode()), BRL, AS_TYPED) == Query(
             code="XTYB-IOBW-WLJE-SEYG",
             customer=Customer("234235", id="3b1abc17-988e", email="email@domain.com", document="234235"),
             relation_name=None,
@@ -74,17 +75,32 @@ class TestSearch:
 
     @pytest.mark.parametrize("code", [None, "", "  ", [], {}, True])
     def test_null_or_empty_is_no_code(self, code: object) -> None:
-        assert schemas.load_query({"cart": {"redemptionCode": code}}, BRL).code is None
+        assert schemas.load_query({"cart": {"redemptionCode": code}}, BRL, AS_TYPED).code is None
 
-    def test_a_long_code_is_not_cut(self) -> None:
-        assert schemas.load_query({"cart": {"redemptionCode": "x" * 300}}, BRL).code == "x" * 300
+    @pytest.mark.parametrize("code", ["x" * 300, "x" * 256, "x" * 5, "\u200b" * 8, "------"])
+    def test_what_can_be_no_code_is_not_cut_to_one_and_is_no_search_without_one(self, code: str) -> None:
+        assert schemas.load_query({"cart": {"redemptionCode": code}}, BRL, CodeForm(strip="-")).code == ""
+
+    def test_a_code_is_read_as_the_provider_s_are_written(self) -> None:
+        query = schemas.load_query(
+            {"cart": {"redemptionCode": "ab\u2011cd 12#0042"}}, BRL, CodeForm(Case.UPPER, "-", "#")
+        )
+        assert (query.code, query.pin) == ("ABCD 12", "0042")
 
     @pytest.mark.parametrize("odd", [None, "text", [], Decimal(1), True])
     def test_a_search_without_client_or_cart_is_a_search(self, odd: object) -> None:
-        assert schemas.load_query({"client": odd, "cart": odd}, BRL) == Query()
+        assert schemas.load_query({"client": odd, "cart": odd}, BRL, AS_TYPED) == Query()
 
 
 class TestAuthorization:
+    @pytest.mark.parametrize(
+        ("token", "pin"),
+        [("0042", "0042"), (" 0042 ", "0042"), (None, None), ("", None), ("****SEYG", None), ([], None)],
+    )
+    def test_a_token_is_the_card_s_pin_unless_it_is_masked(self, token: object, pin: str | None) -> None:
+        body = json.loads(CREDIT) | {"redemptionToken": token}
+        assert authorization(json.dumps(body)).caller.pin == pin
+
     def test_the_documented_credit_is_read(self) -> None:
         read = authorization(CREDIT)
         assert read == AuthorizationRequest(
@@ -96,7 +112,7 @@ class TestAuthorization:
             order_id="v2915869org-01",
             customer=Customer("10617764093", email="...", document="10617764093"),
             cart=Cart(0, (CartItem("2000330", 1, 1500),)),
-            caller=Caller.vtex("correlation"),
+            caller=Caller.vtex("correlation", "QFJA-AUKP-TXKU-GCKV"),
         )
 
     @pytest.mark.parametrize("name", ["Debit", "debit", "DEBIT"])

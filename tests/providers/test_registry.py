@@ -12,6 +12,7 @@ import pytest
 from mappers.base import Holds, Secret
 from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
+from providers.codes import Case, CodeForm
 from providers.problems import InvalidProviders
 from providers.provider import Backend, Provider
 from providers.registry import Registry
@@ -81,6 +82,30 @@ def test_a_time_zone_is_utc_unless_it_is_named(write: WriteFile, acme: str) -> N
 def test_a_time_zone_that_nobody_knows_is_refused(write: WriteFile, acme: str, name: str) -> None:
     [problem] = problems(write(acme.replace('currency = "BRL"', f'currency = "BRL"\ntimezone = "{name}"')))
     assert problem.startswith("[acme] timezone: is no time zone: write an IANA name such as America/Sao_Paulo")
+
+
+def test_how_codes_are_written_is_read(write: WriteFile, acme: str) -> None:
+    assert only(Registry.load(write(acme))).codes == CodeForm()
+    keys = 'currency = "BRL"\ncodes = "upper"\nstrip = "- "\npin_separator = "#"'
+    assert only(Registry.load(write(acme.replace('currency = "BRL"', keys)))).codes == CodeForm(Case.UPPER, "- ", "#")
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ('codes = "Upper"', 'codes: must be one of "upper", "lower"'),
+        ('strip = "-A"', "strip: must be signs that can be typed, such as - or #, without letters and digits"),
+        ('strip = "\u2013"', "strip: must be signs that can be typed, such as - or #, without letters and digits"),
+        ('strip = ""', "strip: must not be empty"),
+        (
+            'pin_separator = "PIN"',
+            "pin_separator: must be signs that can be typed, such as - or #",
+        ),
+    ],
+)
+def test_how_codes_cannot_be_written_is_explained(write: WriteFile, acme: str, key: str, problem: str) -> None:
+    [found] = problems(write(acme.replace('currency = "BRL"', f'currency = "BRL"\n{key}')))
+    assert found.startswith(f"[acme] {problem}")
 
 
 def test_providers_with_one_mapper_and_address_share_an_account(write: WriteFile, acme: str) -> None:

@@ -118,7 +118,9 @@ def one(parts: Parts, name: str) -> Transaction:
 
 def find_card(parts: Parts, provider_id: str, code: str) -> str:
     """Return the id of the card with this code. Raises CardNotFound, BackendUnavailable, TransactionNotFound."""
-    found = provider_named(parts, provider_id).mapper.find(Query(code=code), patience(parts))
+    provider = provider_named(parts, provider_id)
+    typed = provider.codes.read(code)
+    found = provider.mapper.find(Query(code=typed.code, pin=typed.pin), patience(parts)) if typed.code else ()
     if not found:
         raise CardNotFound(f"{provider_id} has no card with this code")
     return found[0].id
