@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/installed
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-long lint docs tables lock clean
+.PHONY: help install demo test-fast test test-long bench lint docs tables lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-fast run the tests that need no long set-up: after each edit"
 	@echo "make test      run all tests"
 	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
+	@echo "make bench     measure the service beside a bare handler; needs wrk"
 	@echo "make lint      check style and types"
 	@echo "make docs      build the documentation into build/docs"
 	@echo "make tables    write the tables in the documents that come from the code"
@@ -52,6 +53,9 @@ test-long: install
 	@$(VENV)/bin/python -m tests.explorer
 	@$(VENV)/bin/python -m tests.mutations
 	@$(VENV)/bin/python -m tests.mutations.every_guard
+
+bench: install
+	@$(VENV)/bin/python -m bench
 
 lint: install
 	@$(VENV)/bin/ruff check .

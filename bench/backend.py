@@ -1,0 +1,163 @@
+"""A stand-in for a backend that answers after a set time: `python -m bench.backend PORT LATENCY_SECONDS`.
+
+It answers as Lightrail V2 and as Vauchar do, and keeps nothing: every card has money, every step is done. So it costs
+next to nothing beside the service in front of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+PLENTY = 1_000_000_000
+
+Answer = tuple[int, Any]
+
+
+class Backend(asyncio.Protocol):
+    """One connection of a client that sends one request at a time, as connection pools do."""
+
+    def __init__(self, latency_seconds: float) -> None:
+        self._latency_seconds = latency_seconds
+        self._received = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by its class
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, blank, body = self._received.partition(b"\r\n\r\n")
+        if not blank or len(body) < _length(head):
+            return
+        self._received = b""
+        method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+        written = _written(answer(method, target, body))
+        if self._latency_seconds:
+            asyncio.get_running_loop().call_later(self._latency_seconds, self._send, written)
+        else:
+            self._send(written)
+
+    def _send(self, answer: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+
+
+def answer(method: str, target: str, body: bytes) -> Answer:
+    """Return the status and the JSON that a request is answered with."""
+    url = urlsplit(target)
+    match method, url.path.strip("/").split("/"):
+        case "POST", ["bare"]:
+            return 201, {"id": json.loads(body)["id"], "balance": PLENTY}
+        case "GET", ["v2", "values"]:
+            return 200, [_value("card-1")]
+        case "GET", ["v2", "values", card_id]:
+            return 200, _value(card_id)
+        case "POST", ["v2", "transactions", *action]:
+            return 201, _posting(action, json.loads(body))
+        case "GET", ["v2", "transactions", _, "chain"]:
+            return 200, []
+        case "GET", ["v2", "transactions", _]:
+            return 404, {"statusCode": 404, "messageCode": "TransactionNotFound", "message": "none"}
+        case "GET", ["2.0", "gift-cards", "validate"]:
+            return 200, {"data": _gift_card("card-1"), "validation_status": {"status": 1000}}
+        case "GET", ["2.0", "gift-cards", card_id]:
+            return 200, _gift_card(card_id)
+        case "GET", ["2.0", "gift-cards", _, "redemptions"]:
+            return 200, {"data": []}
+        case "POST", ["2.0", "gift-cards", _, "redemptions"]:
+            redeemed = json.loads(body)
+            return 201, {"data": redeemed | {"id": redeemed["transaction_id"], "created": "1800000000"}}
+        case "DELETE", ["2.0", "gift-cards", _, "redemptions", _]:
+            return 200, {}
+    return 404, {}
+
+
+def _value(card_id: str) -> dict[str, Any]:
+    return {
+        "id": card_id,
+        "currency": "BRL",
+        "balance": PLENTY,
+        "code": "…9876",
+        "isGenericCode": False,
+        "active": True,
+        "frozen": False,
+        "canceled": False,
+        "createdDate": "2026-01-01T00:00:00.000Z",
+        "metadata": {},
+    }
+
+
+def _posting(action: list[str], body: dict[str, Any]) -> dict[str, Any]:
+    amount = body.get("amount", 0)
+    match action:
+        case ["debit"]:
+            kind, card_id, change = "debit", body["source"]["valueId"], -amount
+        case ["credit"]:
+            kind, card_id, change = "credit", body["destination"]["valueId"], amount
+        case [_, kind]:
+            card_id, change = "card-0", 0
+    step = {"rail": "lightrail", "valueId": card_id, "balanceChange": change, "balanceAfter": PLENTY}
+    return {
+        "id": body["id"],
+        "transactionType": kind,
+        "currency": "BRL",
+        "pending": bool(body.get("pending")),
+        "steps": [] if kind == "capture" else [step],
+        "createdDate": "2026-01-01T00:00:00.000Z",
+        "metadata": body.get("metadata"),
+    }
+
+
+def _gift_card(card_id: str) -> dict[str, Any]:
+    return {
+        "id": card_id,
+        "gift_card_code": "",
+        "type": "gift-card",
+        "currency": "BRL",
+        "balance": "10000000.00",
+        "value_unit": "currency",
+        "active_status": "1",
+        "start_time": "0",
+        "expiry_time": "0",
+        "created": "1700000000",
+        "tag": "",
+    }
+
+
+def _length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def _written(made: Answer) -> bytes:
+    status, value = made
+    body = json.dumps(value).encode()
+    head = f"HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def _serve(port: int, latency_seconds: float) -> None:
+    make: Callable[[], Backend] = lambda: Backend(latency_seconds)  # noqa: E731
+    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+
+
+def main() -> None:
+    port, latency_seconds = int(sys.argv[1]), float(sys.argv[2])
+    try:
+        import uvloop  # noqa: PLC0415 - only there where it was installed for this
+
+        uvloop.run(_serve(port, latency_seconds))
+    except ImportError:
+        asyncio.run(_serve(port, latency_seconds))
+
+
+if __name__ == "__main__":
+    main()

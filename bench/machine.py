@@ -1,0 +1,203 @@
+"""The processes of a measurement: Redis, the backend's stand-in, the service and the bare handler; and their CPU."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from app.server.embedded import EmbeddedRedis
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 30
+
+PROVIDERS = """
+[bench]
+caption = "Bench"
+currency = "BRL"
+mapper = "lightrail_v2"
+options = {{ api_key = "key", base_url = "http://127.0.0.1:{port}/v2" }}
+[[bench.credentials]]
+app_key = "key"
+app_token = "token"
+
+[upfront]
+caption = "Bench"
+currency = "BRL"
+mapper = "lightrail_v2"
+account = "upfront"
+options = {{ api_key = "key", base_url = "http://127.0.0.1:{port}/v2" }}
+policy.holds = "upfront"
+[[upfront.credentials]]
+app_key = "key"
+app_token = "token"
+
+[ledger]
+caption = "Bench"
+currency = "BRL"
+mapper = "vauchar"
+options = {{ merchant_id = "merchant", api_key = "key", base_url = "http://127.0.0.1:{port}/2.0" }}
+[[ledger.credentials]]
+app_key = "key"
+app_token = "token"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A server that listens on `port`, with all processes below it."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it and its children have used."""
+        return sum(map(_cpu_seconds, (self.pid, *_below(self.pid))))
+
+    def resident_bytes(self) -> list[int]:
+        """Return the resident memory of each of its children, or its own where it has none."""
+        return [_resident_bytes(pid) for pid in _below(self.pid) or [self.pid]]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a measurement talks to."""
+
+    service: Process
+    bare: Process
+    redis: Process
+    client: redis.Redis
+    folder: Path
+
+
+@contextmanager
+def machine(folder: Path, latency_seconds: float, *, workers: int = 2, threads: int = 64) -> Iterator[Machine]:
+    """Run all servers on free ports; the service on its own ledger, whose file is synced at every write."""
+    with ExitStack() as running:
+        storage = running.enter_context(EmbeddedRedis(folder / "data"))
+        # Also of the bare handler, which writes to it as the service does.
+        client = redis.Redis.from_url(storage.url)
+        backend = running.enter_context(_python(["-m", "bench.backend"], (str(latency_seconds),), {}))
+        providers = folder / "providers.toml"
+        providers.write_text(PROVIDERS.format(port=backend.port))
+        shape = {"GIFTBRIDGE_WORKERS": str(workers), "GIFTBRIDGE_THREADS": str(threads)}
+        shape["GIFTBRIDGE_THREADS_PER_BACKEND"] = str(threads)  # all connections are for one
+        service = running.enter_context(
+            _server(
+                ["-m", "giftbridge", "serve"],
+                {
+                    **shape,
+                    "GIFTBRIDGE_PROVIDERS": str(providers),
+                    "GIFTBRIDGE_REDIS_URL": storage.url,
+                    "GIFTBRIDGE_DATA": str(folder / "data"),
+                    "GIFTBRIDGE_LOG_LEVEL": "WARNING",
+                    # A busy machine is no fault of the service.
+                    "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "3",
+                },
+                "/-/ready",
+            )
+        )
+        bare = running.enter_context(
+            _gunicorn(
+                workers, threads, {"BENCH_BACKEND": f"http://127.0.0.1:{backend.port}", "BENCH_REDIS": storage.url}
+            )
+        )
+        pid = int(client.info("server")["process_id"])
+        yield Machine(service, bare, Process(0, pid), client, folder)
+
+
+@contextmanager
+def _server(arguments: list[str], environment: dict[str, str], path: str) -> Iterator[Process]:
+    port = free_port()
+    with _running(arguments, environment | {"GIFTBRIDGE_BIND": f"127.0.0.1:{port}"}) as pid:
+        _wait(port, path)
+        yield Process(port, pid)
+
+
+@contextmanager
+def _gunicorn(workers: int, threads: int, environment: dict[str, str]) -> Iterator[Process]:
+    port = free_port()
+    arguments = ["-m", "gunicorn", "--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)]
+    arguments += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75", "--log-level", "warning", "bench.bare:app"]
+    with _running(arguments, environment) as pid:
+        _wait(port, "/bench/giftcards/card-1")
+        yield Process(port, pid)
+
+
+@contextmanager
+def _python(arguments: list[str], rest: tuple[str, ...], environment: dict[str, str]) -> Iterator[Process]:
+    port = free_port()
+    with _running([*arguments, str(port), *rest], environment) as pid:
+        _wait(port, "/")
+        yield Process(port, pid)
+
+
+@contextmanager
+def _running(arguments: list[str], environment: dict[str, str]) -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=os.environ | environment)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(port: int, path: str) -> None:
+    until = time.monotonic() + START_SECONDS
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", path)
+            if connection.getresponse().status < 500:
+                return
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        if time.monotonic() > until:
+            raise TimeoutError(f"nothing answers on port {port}")
+        time.sleep(0.05)
+
+
+# Linux tells what each process has used; see proc(5).
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _below(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [*children, *(one for child in children for one in _below(child))]
+
+
+def _resident_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
