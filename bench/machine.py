@@ -74,7 +74,7 @@ class Machine:
 
     service: Process
     bare: Process
-    redis: Process
+    storage: Process
     client: redis.Redis
     folder: Path
 

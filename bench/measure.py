@@ -99,9 +99,9 @@ def _sample(
     seconds: float,
     errors_allowed: int | None,
 ) -> Sample:
-    before, redis_before = process.cpu_seconds(), machine.redis.cpu_seconds()
+    before, redis_before = process.cpu_seconds(), machine.storage.cpu_seconds()
     done = load(process.port, request, run, connections=connections, seconds=seconds, folder=machine.folder)
-    used, redis_used = process.cpu_seconds() - before, machine.redis.cpu_seconds() - redis_before
+    used, redis_used = process.cpu_seconds() - before, machine.storage.cpu_seconds() - redis_before
     if errors_allowed is not None and done.errors > errors_allowed:
         raise NoLoad(f"{run}: {done.errors} of {done.requests} requests failed")
     return _per_request(done, used, redis_used)
