@@ -1,4 +1,4 @@
-"""A stand-in for a backend that answers after a set time: `python -m bench.backend PORT LATENCY_SECONDS`.
+"""A backend that answers after a set time, and does nothing else: `python -m bench.backend PORT LATENCY_SECONDS`.
 
 It answers as Lightrail V2 and as Vauchar do, and keeps nothing: every card has money, every step is done. So it costs
 next to nothing beside the service in front of it.

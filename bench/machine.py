@@ -1,4 +1,4 @@
-"""The processes of a measurement: Redis, the backend's stand-in, the service and the bare handler; and their CPU."""
+"""The processes of a measurement: Redis, the backend, the service and the bare handler; and their CPU."""
 
 from __future__ import annotations
 
