@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, cast
@@ -43,9 +43,22 @@ class InvalidSettings(ValueError):
         super().__init__("\n".join(problems))
 
 
+def home(variable_name: str, otherwise: str) -> Path:
+    """Return one of a user's folders, by the XDG Base Directory Specification: a relative one is no answer."""
+    named = Path(os.environ.get(variable_name, ""))
+    return named if named.is_absolute() else Path.home() / otherwise
+
+
+def default_data() -> Path:
+    """Return where the ledger is unless somebody says so: systemd's folder for a service, else one of the user's."""
+    service = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(service) if service else home("XDG_DATA_HOME", ".local/share") / "giftbridge"
+
+
 def _because(
     reason: str,
     *,
+    shown: str | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
     choices: tuple[str, ...] = (),
@@ -57,7 +70,7 @@ def _because(
         rules.append(validate.Range(max=at_most, error=f"must be at most {at_most}: lower it"))
     if choices:
         rules.append(validate.OneOf(choices, error=f"must be one of {', '.join(choices)}"))
-    return {"reason": reason, "rules": rules}
+    return {"reason": reason, "rules": rules, "shown": shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +89,11 @@ class Settings:
         ),
     )
     data: Path = field(
-        default=Path("data"),
-        metadata=_because("Where the embedded Redis keeps its files. They are the ledger: back them up."),
+        default_factory=default_data,
+        metadata=_because(
+            "Where the embedded Redis keeps its files. They are the ledger: back them up.",
+            shown="~/.local/share/giftbridge",
+        ),
     )
     bind: str = field(
         default="127.0.0.1:8080",
@@ -244,9 +260,17 @@ def variable(name: str) -> str:
 def documentation() -> list[tuple[str, str, str]]:
     """Return (variable, default, reason) of every setting, in order: what the table in docs/operating.md says."""
     return [
-        (variable(setting.name), "" if setting.default is None else str(setting.default), setting.metadata["reason"])
+        (variable(setting.name), setting.metadata["shown"] or _shown(setting.default), setting.metadata["reason"])
         for setting in fields(Settings)
     ]
+
+
+def _default(setting: Field[Any]) -> Any:
+    return setting.default_factory() if setting.default_factory is not MISSING else setting.default
+
+
+def _shown(default: object) -> str:
+    return "" if default is None else str(default)
 
 
 # What a variable must hold, by the type of its setting; anything else is text.
@@ -261,7 +285,7 @@ def _read(environment: Env, setting: Field[Any]) -> Any:
     """Read a setting; `environment` keeps what is wrong with it. An empty variable is one that is not set."""
     name, kind = variable(setting.name), str(setting.type)
     if not os.environ.get(name):
-        return setting.default
+        return _default(setting)
     rules = setting.metadata["rules"]
     match kind:
         case "int" | "float" | "bool":

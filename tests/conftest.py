@@ -6,6 +6,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,8 @@ import hypothesis
 import pytest
 import redis
 
+from app.ledger.storage.connection import Connection
+from app.ledger.storage.identity import Identity
 from app.server.embedded import EmbeddedRedis
 
 pytest.register_assert_rewrite("mappers.conformance")
@@ -45,6 +48,15 @@ def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_refuse_the_network)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Folders of a user of their own, for this process and those it starts: what runs elsewhere is not seen."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_DATA_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The address of a real Redis that keeps what it is told, shared by the tests of one process."""
@@ -59,6 +71,13 @@ def empty_redis_url(redis_url: str) -> str:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
+
+
+@pytest.fixture
+def ledger_id(empty_redis_url: str) -> str:
+    """The id of the ledger there, as a service has given it one."""
+    with closing(Connection.to(empty_redis_url, timeout_seconds=5, connections=1)) as connection:
+        return Identity(connection).ensure()
 
 
 @pytest.fixture

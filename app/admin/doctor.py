@@ -9,7 +9,7 @@ import stat
 import tomllib
 import typing
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from app.admin.providers.checks import Check, check_backend, check_redis, check_
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.history import History
+from app.ledger.storage.identity import Identity, NoLedger, OtherLedger
 from app.ledger.storage.index import Index
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
@@ -48,7 +49,7 @@ OpenRedis = Callable[[Settings], AbstractContextManager[Connection]]
 def examine(open_redis: OpenRedis) -> Iterator[Check]:
     """Yield every check of this installation as it is made; some take seconds.
 
-    `open_redis` connects to the Redis of these settings. Raises what it raises beside LedgerUnavailable.
+    `open_redis` connects to the Redis of these settings. Raises what it raises beside errors of the ledger.
     """
     try:
         settings = Settings.from_environment()
@@ -62,8 +63,8 @@ def examine(open_redis: OpenRedis) -> Iterator[Check]:
     yield from _hub_address(os.environ)
     if settings.redis_url is None:
         yield _data(settings.data)
-    yield from _redis(settings, open_redis)
-    yield _service(settings)
+    ledger_id = yield from _redis(settings, open_redis)
+    yield _service(settings, ledger_id)
     yield from _providers(settings)
 
 
@@ -96,17 +97,26 @@ def _data(path: Path) -> Check:
     return Check(name, True, found=f"{path}, {free // 2**20} MiB free")
 
 
-def _redis(settings: Settings, open_redis: OpenRedis) -> Iterator[Check]:
+def _redis(settings: Settings, open_redis: OpenRedis) -> Generator[Check, None, str | None]:
+    """Check Redis and what is in it; return the id of the ledger."""
+    ledger_id = None
     try:
         with open_redis(settings) as connection:
             connection.now_milliseconds()  # without it, nothing else can be said
             for check in check_redis(connection):
                 yield _forgiven(check) if settings.redis_allow_unsafe else check
+            ledger_id = Identity(connection).read()
+            yield Check("ledger", bool(ledger_id) or None, "none yet: giftbridge serve makes it", found=str(ledger_id))
             yield from _ledger(Index(connection))
             yield from _doubts(History(connection))
             yield from _elsewhere(Index(connection), settings)
+    except NoLedger as error:
+        yield Check("ledger", None, str(error))
+    except OtherLedger as error:
+        yield Check("ledger", False, str(error), "giftbridge where says what the commands work on")
     except LedgerUnavailable as error:
         yield Check("redis", False, str(error), f"start it, or set {variable('redis_url')} to where it is")
+    return ledger_id
 
 
 def _forgiven(check: Check) -> Check:
@@ -170,7 +180,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
 
 
-def _service(settings: Settings) -> Check:
+def _service(settings: Settings, ledger_id: str | None) -> Check:
     host, port = settings.address
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/-/ready"
@@ -184,6 +194,11 @@ def _service(settings: Settings) -> Check:
     if reply.status != 200:
         reasons = body.get("reasons", []) if isinstance(body, dict) else []
         return Check("service", False, f"not ready: {'; '.join(map(str, reasons))}", "mend that; it recovers by itself")
+    theirs = body.get("ledger") if isinstance(body, dict) else None
+    if ledger_id and theirs and theirs != ledger_id:
+        problem = f"the service at {settings.bind} works on ledger {theirs}, and this is ledger {ledger_id}"
+        remedy = f"correct {variable('data')} or {variable('redis_url')} here; giftbridge where says what is used"
+        return Check("service", False, problem, remedy)
     # Only who ran while the clock jumped knows of it.
     if clock := isinstance(body, dict) and body.get("clock"):
         doubt, _, remedy = str(clock).rpartition("; ")

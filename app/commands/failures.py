@@ -9,6 +9,7 @@ from app.admin.providers.files import EditRefused
 from app.admin.providers.plans import RegistrationFailed
 from app.admin.providers.probe import NotAccepted
 from app.ledger.errors import LedgerError
+from app.ledger.storage.identity import NoLedger, OtherLedger
 from app.server.embedded import EmbeddedRedisFailed
 from app.server.serve import CannotServe
 from app.settings import InvalidSettings
@@ -19,7 +20,15 @@ from providers.hub.client import HubError, HubMisconfigured
 from providers.problems import InvalidProviders
 
 # The configuration or the machine is at fault: scripts see the exit code of wrong usage.
-WRONG_SETUP = (InvalidSettings, InvalidProviders, CannotServe, EmbeddedRedisFailed, HubMisconfigured)
+WRONG_SETUP = (
+    CannotServe,
+    EmbeddedRedisFailed,
+    HubMisconfigured,
+    InvalidProviders,
+    InvalidSettings,
+    NoLedger,
+    OtherLedger,
+)
 
 # It was understood, and refused.
 REFUSED = (

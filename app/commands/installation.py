@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,9 +19,11 @@ import structlog
 from app.admin.providers.provider_file import ProviderFile
 from app.commands.output import note
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.identity import Identity, NoLedger, OtherLedger
 from app.parts import Parts, build
 from app.server.embedded import EmbeddedRedis
-from app.settings import Settings
+from app.server.services import Service, folders, running
+from app.settings import Settings, variable
 from providers.problems import InvalidProviders
 from providers.registry import Registry
 
@@ -56,24 +60,26 @@ def logs_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
-    """Yield the parts of this installation, on the Redis its settings name or the embedded one, started or joined.
+    """Yield the parts of this installation, on its ledger.
 
-    What only reads Redis can do without providers.toml. Raises InvalidSettings, InvalidProviders,
-    EmbeddedRedisFailed.
+    What only reads Redis can do without providers.toml. Raises InvalidSettings, InvalidProviders, NoLedger,
+    OtherLedger, EmbeddedRedisFailed.
     """
-    settings = Settings.from_environment()
-    try:
-        registry = Registry.load(settings.providers)
-    except InvalidProviders as error:
-        if providers_needed:
-            raise
-        note(f"{error}\nThe providers are left out until that is corrected.")
-        registry = Registry(())
-    with _redis_url(settings) as url:
-        seconds = max(settings.redis_timeout_seconds, REDIS_TIMEOUT_SECONDS)
-        by_hand = replace(settings, redis_timeout_seconds=seconds, threads=CONNECTIONS)
-        parts = build(by_hand, registry, url)
+    with located(Settings.from_environment()) as found:
         try:
+            registry = Registry.load(found.settings.providers)
+        except InvalidProviders as error:
+            if providers_needed:
+                raise
+            note(f"{error}\nThe providers are left out until that is corrected.")
+            registry = Registry(())
+        seconds = max(found.settings.redis_timeout_seconds, REDIS_TIMEOUT_SECONDS)
+        by_hand = replace(found.settings, redis_timeout_seconds=seconds, threads=CONNECTIONS)
+        parts = build(by_hand, registry, found.redis_url)
+        try:
+            ledger_id = check_ledger(parts.connection, found)
+            if not found.named and found.service:
+                note(f"Ledger {ledger_id} of {found.service}.")
             yield parts
         finally:
             parts.connection.close()
@@ -106,20 +112,116 @@ def _user() -> str:
 
 @contextmanager
 def opened_redis(settings: Settings) -> Iterator[Connection]:
-    """Connect to the Redis that the settings name; the embedded one is joined, or started for as long as needed."""
-    with _redis_url(settings) as url:
-        connection = Connection.to(url, timeout_seconds=settings.redis_timeout_seconds, connections=1)
-        try:
-            yield connection
-        finally:
-            connection.close()
+    """Connect to the Redis that the ledger of this installation is in, or is to be in.
+
+    Raises NoLedger, OtherLedger, EmbeddedRedisFailed.
+    """
+    with located(settings) as found, connected(found) as connection:
+        yield connection
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where the ledger is, and the settings to work on it with.
+
+    `data` is its folder, where that is known. `named` tells whether the settings name its place. `service` is the
+    running service of this installation.
+    """
+
+    settings: Settings
+    redis_url: str
+    data: Path | None
+    named: bool
+    service: Service | None
 
 
 @contextmanager
-def _redis_url(settings: Settings) -> Iterator[str]:
-    """Yield the address of the Redis that the settings name, or of the embedded one while it runs."""
+def located(settings: Settings) -> Iterator[Located]:
+    """Find the ledger: where the settings say, else the running service's, else the one in the default folder.
+
+    One without a service runs meanwhile; none is made. Raises NoLedger, OtherLedger, EmbeddedRedisFailed.
+    """
+    services = running()
+    own = next((service for service in services if service.bind == settings.bind), None)
     if settings.redis_url is not None:
-        yield settings.redis_url
+        yield Located(settings, settings.redis_url, None, True, own)
         return
-    with EmbeddedRedis(settings.data) as embedded:
+    named = bool(os.environ.get(variable("data")))
+    if named or not services:
+        with _existing(settings.data, services) as url:
+            yield Located(settings, url, settings.data.absolute(), named, own)
+        return
+    if len(services) > 1:
+        several = "; ".join(f"{service}, {_place(service)}" for service in services)
+        raise OtherLedger(f"several services run, name the ledger with {variable('data')}: {several}")
+    [service] = services
+    # Its providers, too: they and the transactions belong together.
+    named_file = os.environ.get(variable("providers"))
+    providers = settings.providers if named_file else Path(service.providers)
+    data = Path(service.data) if service.data else None
+    yield Located(replace(settings, providers=providers), service.redis_url, data, False, service)
+
+
+def connected(found: Located) -> closing[Connection]:
+    """Return a connection to the ledger that was found, for a `with` statement."""
+    return closing(Connection.to(found.redis_url, timeout_seconds=found.settings.redis_timeout_seconds, connections=1))
+
+
+def check_ledger(connection: Connection, found: Located) -> str:
+    """Return the id of the ledger that was found.
+
+    Raises NoLedger where no service has worked, OtherLedger where it is not that of the running service.
+    """
+    ledger_id = Identity(connection).read()
+    if ledger_id is None:
+        raise NoLedger(
+            f"no service has worked on {shown_url(found.redis_url)} yet, and a command makes no ledger: start "
+            "giftbridge serve first, or name the right Redis"
+        )
+    if found.service is not None and found.service.redis_url != found.redis_url:
+        url = found.service.redis_url
+        with closing(Connection.to(url, timeout_seconds=REDIS_TIMEOUT_SECONDS, connections=1)) as other:
+            theirs = Identity(other).read()
+        if theirs != ledger_id:
+            raise OtherLedger(
+                f"this is ledger {ledger_id} in {shown_url(found.redis_url)}, and {found.service} works on ledger "
+                f"{theirs}, {_place(found.service)}: unset {variable('data')} and {variable('redis_url')} to work on "
+                f"that one; if this is another installation, set its {variable('bind')}"
+            )
+    return ledger_id
+
+
+@contextmanager
+def _existing(data: Path, services: Sequence[Service]) -> Iterator[str]:
+    """Yield the address of the ledger in a data directory; its Redis runs at least so long."""
+    embedded = EmbeddedRedis(data)
+    folder = embedded.directory
+    try:
+        exists = embedded.exists
+    except PermissionError as error:
+        raise NoLedger(
+            f"{data.absolute()} cannot be read by this user: run this as the service's user, or as root"
+        ) from error
+    if not exists:
+        others = "; ".join(f"{service} has its ledger in {_place(service)}" for service in services)
+        where = others or f"no service runs (looked in {' and '.join(map(str, folders()))})"
+        raise NoLedger(
+            f"there is no ledger in {data.absolute()}, and {where}. A command makes none: start giftbridge serve, or "
+            f"name the right folder with {variable('data')}, or your Redis with {variable('redis_url')}"
+        )
+    if folder.stat().st_uid != os.geteuid() and not embedded.running:
+        raise NoLedger(
+            f"{data.absolute()} belongs to another user, and its Redis does not run: run this as the user "
+            f"{folder.owner()}, or start the service"
+        )
+    with embedded:
         yield embedded.url
+
+
+def _place(service: Service) -> str:
+    return service.data or shown_url(service.redis_url)
+
+
+def shown_url(url: str) -> str:
+    """Return the address of a Redis without its password."""
+    return re.sub(r"(//)[^/@]*@", r"\1", url)

@@ -6,18 +6,21 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import click
 
 import mappers.registry
 from app.admin.providers import credentials
-from app.admin.providers.checks import check_provider
+from app.admin.providers.checks import RedisHealth, check_provider
 from app.admin.providers.provider_file import NewProvider, Pair, ProviderFile
 from app.commands import registration
 from app.commands.doctor import gather, report
 from app.commands.installation import logs_to_stderr, opened_redis, provider_file
 from app.commands.output import Column, json_option, note, print_fields, print_json, print_table, read_secret
+from app.ledger.errors import LedgerUnavailable
+from app.ledger.storage.identity import NoLedger, OtherLedger
 from app.settings import Settings
 from mappers.base import Secret, option_names
 from providers.problems import InvalidProviders, suggest
@@ -139,9 +142,27 @@ def check_command(provider_id: str, app_token_stdin: bool, as_json: bool) -> Non
     """
     file = provider_file()
     pair = _pair(file, provider_id) if app_token_stdin else None
-    with opened_redis(Settings.from_environment()) as redis:
+    with ExitStack() as running:
+        redis: RedisHealth
+        try:
+            redis = running.enter_context(opened_redis(Settings.from_environment()))
+        except (NoLedger, OtherLedger) as error:
+            redis = _Missing(error)
         checks = gather(check_provider(file, provider_id, redis=redis, pair=pair))
     report(checks, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A Redis that was not found: asked anything, it tells why."""
+
+    reason: NoLedger | OtherLedger
+
+    def complaints(self) -> list[str]:
+        raise LedgerUnavailable(str(self.reason))
+
+    def now_milliseconds(self) -> int:
+        raise LedgerUnavailable(str(self.reason))
 
 
 @providers.command("rotate")

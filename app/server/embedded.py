@@ -76,6 +76,16 @@ class EmbeddedRedis:
         """The address for a Redis client. It stays the same when the server is started again."""
         return f"unix://{quote(str(self._recorded_socket()))}"
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a ledger already, running or not. Raises PermissionError where this user may not know."""
+        return (self.directory / "appendonlydir").exists()
+
+    @property
+    def running(self) -> bool:
+        """Whether its server runs, whoever started it."""
+        return self._state() is not _State.SILENT
+
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 from app.ledger.clock import CONSEQUENCE, REMEDY, ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.identity import Identity
 
 
 def create_blueprint(connection: Connection, clock: ClockWatch, *, redis_allow_unsafe: bool) -> Blueprint:
@@ -27,6 +28,7 @@ def create_blueprint(connection: Connection, clock: ClockWatch, *, redis_allow_u
     @blueprint.get("/ready")
     def ready() -> tuple[Response, int]:
         try:
+            ledger = Identity(connection).ensure()
             complaints, cautions = connection.complaints(), connection.cautions()
             doubt = clock.look().doubt
         except LedgerUnavailable as error:
@@ -35,6 +37,6 @@ def create_blueprint(connection: Connection, clock: ClockWatch, *, redis_allow_u
             remedy = "or set GIFTBRIDGE_REDIS_ALLOW_UNSAFE=true, and risk losing reservations"
             return jsonify(status="not ready", reasons=[*complaints, remedy]), 503
         about_the_clock = {"clock": f"{doubt}: {CONSEQUENCE}; {REMEDY}"} if doubt else {}
-        return jsonify(status="ready", warnings=[*complaints, *cautions], **about_the_clock), 200
+        return jsonify(status="ready", ledger=ledger, warnings=[*complaints, *cautions], **about_the_clock), 200
 
     return blueprint

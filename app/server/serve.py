@@ -11,15 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 import structlog
 
 from app import telemetry
+from app.ledger.errors import LedgerUnavailable
+from app.ledger.storage.connection import Connection
+from app.ledger.storage.identity import Identity
 from app.server import processes
 from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
+from app.server.services import Service, announced
 from app.settings import Settings, variable
 from providers.registry import Registry
 
@@ -42,6 +46,7 @@ class CannotServe(Exception):
 def check(settings: Settings) -> None:
     """Find what would stop the service before anything is started. Raises InvalidProviders, CannotServe."""
     Registry.load(settings.providers)
+    _refuse_to_leave_a_ledger(settings)
     try:
         probe_address(*settings.address)
     except OSError as error:
@@ -49,6 +54,24 @@ def check(settings: Settings) -> None:
             f"cannot listen on {settings.bind} ({error.strerror}): stop what listens there, "
             f"or choose another address with --bind or {variable('bind')}"
         ) from error
+
+
+def _refuse_to_leave_a_ledger(settings: Settings) -> None:
+    """Older versions kept the ledger in the working folder. A second one elsewhere would know none of its money."""
+    older = Path("data").absolute()
+    default = settings.redis_url is None and not os.environ.get(variable("data"))
+    if default and EmbeddedRedis(older).exists and not EmbeddedRedis(settings.data).exists:
+        raise CannotServe(
+            f"{older} has a ledger, and a new one would be made in {settings.data}: set {variable('data')}={older} to "
+            "work on it; if it is another installation's, start giftbridge in another folder"
+        )
+
+
+def _name_ledger(redis_url: str, settings: Settings) -> None:
+    """Give a new ledger its id. A Redis that cannot be reached yet gets it with the first look at /-/ready."""
+    connection = Connection.to(redis_url, timeout_seconds=settings.redis_timeout_seconds, connections=1)
+    with suppress(LedgerUnavailable), closing(connection):
+        Identity(connection).ensure()
 
 
 def probe_address(host: str, port: int) -> int:
@@ -75,6 +98,9 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
         if settings.redis_url is None:
             embedded = running.enter_context(EmbeddedRedis(settings.data))
             environment[variable("redis_url")] = embedded.url
+        redis_url = environment[variable("redis_url")]
+        _name_ledger(redis_url, settings)
+        running.enter_context(announced(Service.of(settings, redis_url)))
         environment["PYTHONPATH"] = _import_path(environment.get("PYTHONPATH", ""))
         gunicorn = processes.spawn([sys.executable, "-P", "-m", "app.server.workers"], environment=environment)
         running.callback(processes.stop, gunicorn, GUNICORN_GRACE_SECONDS)

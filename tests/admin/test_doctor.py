@@ -35,7 +35,7 @@ app_token = "${ACME_TOKEN}"
 
 
 @pytest.fixture(autouse=True)
-def installation(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installation(tmp_path: Path, empty_redis_url: str, ledger_id: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation with nothing wrong but that its provider has no address yet, and is not served."""
     path = tmp_path / "providers.toml"
     path.write_text(FILE)

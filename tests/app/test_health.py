@@ -67,7 +67,17 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 
 
 def test_a_durable_redis_is_ready(ask: Ask) -> None:
-    assert ask(*DURABLE) == (200, {"status": "ready", "warnings": []})
+    status, body = ask(*DURABLE)
+    assert (status, body["status"], body["warnings"]) == (200, "ready", [])
+
+
+def test_it_says_which_ledger_it_works_on_and_names_a_new_one(redis_url: str, ledger_id: str) -> None:
+    assert ready(redis_url)[1]["ledger"] == ledger_id
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    named = ready(redis_url)[1]["ledger"]
+    assert named not in (None, ledger_id)
+    assert ready(redis_url)[1]["ledger"] == named
 
 
 def test_it_is_where_the_clock_is_in_doubt_and_says_so(redis_url: str) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .commands import PROVIDERS, alive, ask, free_port, ready, running, serving, wait_for
+from app.server.embedded import EmbeddedRedis
+
+from .commands import MODULE, PROVIDERS, alive, ask, free_port, ready, running, serving, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests look into /proc")
 
@@ -139,3 +141,15 @@ def test_a_data_directory_that_cannot_be_written_is_explained_without_a_tracebac
     (tmp_path / "providers.toml").write_text(PROVIDERS)
     (tmp_path / "file").write_text("")
     assert "GIFTBRIDGE_DATA" in refusal(tmp_path, DATA="file", BIND=f"127.0.0.1:{free_port()}")
+
+
+def test_a_ledger_of_an_older_version_is_not_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "providers.toml").write_text(PROVIDERS)
+    with EmbeddedRedis(tmp_path / "data"):
+        pass
+    environment = f"XDG_DATA_HOME={tmp_path / 'home'}"
+    program = ("env", environment, *MODULE)
+    with running("serve", cwd=tmp_path, program=program, BIND=f"127.0.0.1:{free_port()}") as command:
+        assert command.process.wait(30) == 2
+        assert f"set GIFTBRIDGE_DATA={tmp_path / 'data'} to work on it" in command.output
+    assert not (tmp_path / "home").exists()

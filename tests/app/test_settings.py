@@ -141,3 +141,21 @@ def test_every_setting_has_a_name_a_default_and_a_reason() -> None:
         assert variable.startswith("GIFTBRIDGE_")
         assert default or variable == "GIFTBRIDGE_REDIS_URL"
         assert reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/giftbridge"}, "/var/lib/giftbridge"),
+        ({"XDG_DATA_HOME": "/somebody/data"}, "/somebody/data/giftbridge"),
+        ({"XDG_DATA_HOME": "relative", "HOME": "/somebody"}, "/somebody/.local/share/giftbridge"),
+    ],
+)
+def test_the_ledger_is_at_the_same_place_in_whatever_folder_one_is(
+    variables: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STATE_DIRECTORY", "GIFTBRIDGE_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(Settings.from_environment().data) == folder

@@ -130,7 +130,9 @@ class Installation:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+def installation(
+    tmp_path: Path, empty_redis_url: str, ledger_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
     # Whoever asks again does so soon: a backend that is down here stays so.
     monkeypatch.setattr("app.ledger.lost_answers.PAUSES_SECONDS", (0.01,) * len(PAUSES_SECONDS))
     with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:

@@ -100,7 +100,9 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
         admin.printed.clear()  # the one time the token is shown
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ACME_API_KEY", lightrail.API_KEY)
-            with running_command("serve", cwd=folder, BIND=f"127.0.0.1:{port}", LOG_LEVEL="DEBUG") as service:
+            with running_command(
+                "serve", cwd=folder, BIND=f"127.0.0.1:{port}", DATA="data", LOG_LEVEL="DEBUG"
+            ) as service:
                 wait_for(lambda: ready(port) or service.process.poll() is not None)
                 assert service.process.poll() is None, service.output
                 yield admin

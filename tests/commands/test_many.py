@@ -9,6 +9,7 @@ import redis
 
 from app.ledger import names
 from app.ledger.storage import keys
+from app.ledger.storage.identity import Identity
 
 from .conftest import Installation
 
@@ -23,6 +24,7 @@ def many(installation: Installation) -> list[str]:
     with redis.Redis.from_url(installation.environment["GIFTBRIDGE_REDIS_URL"], decode_responses=True) as client:
         fields = client.hgetall(str(keys.of_transaction(original)))
         client.flushall()
+        Identity(installation.parts.connection).ensure()
         with client.pipeline(transaction=False) as pipeline:
             for number in range(COUNT):
                 bucket = secrets.randbelow(names.BUCKETS)

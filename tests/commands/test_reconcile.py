@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.identity import Identity
 
 from .conftest import BACKEND_KEY, Installation
 from .test_terminal import Terminal
@@ -111,6 +112,7 @@ def test_every_card_is_looked_at_where_the_backend_lists_no_account(installation
     transaction = installation.pay("5.00", settled="5.00", provider="vouch", code="VAUCHAR-ACTIVE-100")
     card = installation.record(transaction).card_id
     installation.parts.connection.call(lambda client: client.flushall())
+    Identity(installation.parts.connection).ensure()
     found = lines(installation, "vouch", "--every-card")
     assert [(one["kind"], one["card"]) for one in found] == [("extra", card), ("not compared", None)]
     assert found[1]["ledger"] == "cards: 1"  # one that only shops used
