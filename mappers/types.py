@@ -29,6 +29,7 @@ class CardStatus(StrEnum):
     USED_UP = "used as often as it may be"
     WRONG_CURRENCY = "in another currency"
     RULED_OUT = "not for this purchase, by the backend's rules"
+    ID_TELLS_CODE = "not used, as its id tells its code: give it another id"
     UNSUPPORTED = "of a kind that cannot be used as a gift card"
 
 

@@ -38,7 +38,8 @@ def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: 
         raise click.UsageError("give --card or --code-stdin, not both")
     code = None if card_id else read_secret("Gift card code", "--code-stdin", from_stdin=code_stdin)
     with opened() as parts, progress("Asking the backend"):
-        card = show_card(parts, provider, card_id or find_card(parts, provider, code or ""))
+        found = None if card_id else find_card(parts, provider, code or "")
+        card = show_card(parts, provider, found.id if found else card_id or "", found)
     if as_json:
         print_json(card)
         return

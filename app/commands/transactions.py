@@ -104,7 +104,7 @@ def list_command(
     code = read_secret("Gift card code", "--code-stdin", from_stdin=True) if code_stdin else None
     with opened(providers_needed=bool(card_id or code)) as parts:
         if provider_id is not None and code is not None:
-            card_id = search.find_card(parts, provider_id, code)
+            card_id = search.find_card(parts, provider_id, code).id
         wanted = Wanted(name, provider_id, card_id, Filter(state) if state else None)
         with progress("Looking", parts.index.count()) as bar:
             page = search.find(parts, wanted, limit, after, bar.advance)

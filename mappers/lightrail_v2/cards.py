@@ -43,11 +43,14 @@ def new_value(new: NewCard, currency: Currency, program_id: str | None) -> dict[
     """Return the body of POST /values for a card with a generated code."""
     body = {
         "id": card_id(new.key),
+        # Beside a program too: of another currency it would issue cards that nobody can use.
+        "currency": currency.code,
         "balance": new.balance,
         "generateCode": {"length": CODE_LENGTH},
         "metadata": card_metadata(new),
     }
-    body |= {"programId": program_id} if program_id else {"currency": currency.code}
+    if program_id:
+        body["programId"] = program_id
     if new.expiring_date:
         body["endDate"] = written(new.expiring_date)
     return body
@@ -59,7 +62,8 @@ def _status(value: Value, currency: Currency, code: str) -> CardStatus:
     id_tells_code = bool(code) and code.casefold() in value.id.casefold()
     judged = (
         # A generic code may be anybody's; without a balance a rule decides what a cart is worth.
-        (value.generic or value.balance is None or id_tells_code, CardStatus.UNSUPPORTED),
+        (value.generic or value.balance is None, CardStatus.UNSUPPORTED),
+        (id_tells_code, CardStatus.ID_TELLS_CODE),
         (value.currency != currency.code, CardStatus.WRONG_CURRENCY),
         (value.canceled, CardStatus.CANCELED),
         (value.frozen, CardStatus.FROZEN),

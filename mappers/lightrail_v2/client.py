@@ -11,8 +11,18 @@ from urllib.parse import parse_qsl, urlsplit
 from mappers.base import BackendUnavailable
 from mappers.deadline import Deadline
 from mappers.http import Answer, segment
-from mappers.lightrail import LightrailClient, Missing, Rejected, no_such_code, written
-from mappers.lightrail_v2.objects import Posting, Value, parse_currency, parse_payable, parse_posting, parse_value
+from mappers.lightrail import LightrailClient, Missing, Program, Rejected, no_such_code, written
+from mappers.lightrail_v2.objects import (
+    Contact,
+    Posting,
+    Value,
+    parse_contact,
+    parse_currency,
+    parse_payable,
+    parse_posting,
+    parse_program,
+    parse_value,
+)
 from mappers.parsing import list_of, understood
 
 LARGEST_AMOUNT = 2147483647
@@ -28,6 +38,11 @@ def _not_found(code: str) -> Missing:
 
 
 _NO_VALUE, _NO_TRANSACTION = _not_found("ValueNotFound"), _not_found("TransactionNotFound")
+_NO_PROGRAM, _NO_CONTACT = _not_found("ProgramNotFound"), _not_found("ContactNotFound")
+
+
+def _may_not(rejected: Rejected) -> bool:
+    return rejected.status == 403
 
 
 class Client(LightrailClient):
@@ -56,9 +71,36 @@ class Client(LightrailClient):
         """POST /transactions/checkout, simulated: what its source pays, in minor units."""
         return self._read("/transactions/checkout", "rules", deadline, parse_payable, body=body) or 0
 
-    def currencies(self, deadline: Deadline) -> dict[str, int]:
-        """GET /currencies: their decimal places by code."""
-        return dict(self._read("/currencies", "ping", deadline, list_of(parse_currency)) or [])
+    def currencies(self, deadline: Deadline) -> dict[str, int] | None:
+        """GET /currencies: their decimal places by code; None where the key may not list them."""
+        found = self._read("/currencies", "ping", deadline, list_of(parse_currency), missing=_may_not)
+        return None if found is None else dict(found)
+
+    def list_one_value(self, deadline: Deadline) -> None:
+        """GET /values?limit=1: what a search needs the right to."""
+        self._read("/values", "ping", deadline, list_of(parse_value), query={"limit": "1"})
+
+    def program(self, program_id: str, deadline: Deadline) -> Program | None:
+        """GET /programs/{id}; None where the key may not read programs."""
+        try:
+            answer = self._answer(f"/programs/{segment(program_id)}", "program", deadline)
+        except Rejected as rejected:
+            if _may_not(rejected):
+                return None
+            if _NO_PROGRAM(rejected):
+                raise BackendUnavailable("Lightrail does not know the program in the option program_id") from rejected
+            raise self._set_up_error(rejected, "program") from rejected
+        return understood(answer.body, parse_program, "Lightrail", "program")
+
+    def contacts(self, email: str, deadline: Deadline) -> list[Contact]:
+        """GET /contacts?email=, without regard to case; several contacts may have one address."""
+        return self._read("/contacts", "find", deadline, list_of(parse_contact), query={"email": email}) or []
+
+    def values_of_contact(self, contact_id: str, currency: str, deadline: Deadline) -> list[Value]:
+        """GET /contacts/{id}/values: those that can pay in a currency; none of a contact that there is not."""
+        query = {"currency": currency, "active": "true", "canceled": "false", "frozen": "false", "balance.gt": "0"}
+        path = f"/contacts/{segment(contact_id)}/values"
+        return self._read(path, "find", deadline, list_of(parse_value), query=query, missing=_NO_CONTACT) or []
 
     def post(
         self, path: str, operation: str, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool = True

@@ -20,6 +20,7 @@ from mappers.base import (
     DoneStep,
     Holds,
     InsufficientFunds,
+    InvalidOptions,
     IssuedCard,
     Mapper,
     Memo,
@@ -42,6 +43,7 @@ from mappers.lightrail import KEY_TAKEN, LONGEST_CODE, Rejected, card_id, connec
 from mappers.lightrail_v2 import notes
 from mappers.lightrail_v2.cards import new_value, shows, translate
 from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client
+from mappers.lightrail_v2.contacts import ContactBy
 from mappers.lightrail_v2.objects import Posting, Value
 from mappers.lightrail_v2.rules import ruled
 from mappers.lightrail_v2.statement import KEY_PREFIX, Statement, receipt_of
@@ -97,11 +99,16 @@ GONE_BACK = {"TransactionVoided", "TransactionVoiding"}
 
 @dataclass(frozen=True, slots=True)
 class LightrailV2Options:
-    """`api_key` may list and read values and make transactions. `program_id` is the program that issued cards get."""
+    """`api_key` may list and read values and make transactions. `program_id` is the program that issued cards get.
+
+    `contact_by` lists a customer's own values, where it is given: by the contact's "email", or its "id". It is left out
+    at first: a guest may type anybody's e-mail address.
+    """
 
     api_key: Secret
     base_url: str = "https://api.lightrail.com/v2"
     program_id: str | None = None
+    contact_by: str | None = None
 
 
 class LightrailV2(Mapper):
@@ -116,17 +123,30 @@ class LightrailV2(Mapper):
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:
         super().__init__(provider_id, currency, holds, options)
+        if options.contact_by not in (None, *ContactBy):
+            raise InvalidOptions("contact_by", 'contact_by must be "email" or "id", or be left out')
         self._client = Client(connect("lightrail_v2", provider_id, options.base_url, options.api_key))
+        self._contact_by = ContactBy(options.contact_by) if options.contact_by else None
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
-        """Look one card up by its code; a customer's cards are not known, as codes are not tied to contacts."""
-        code = (query.code or "").strip()
+        """Look one card up by its code, or the customer's own values, where an option says what finds the contact."""
+        if query.code is None:
+            return self._own(query, deadline)
+        code = query.code.strip()
         if not code or len(code) > LONGEST_CODE:
             return []
         values = [value for value in self._client.values_with_code(code, deadline) if shows(value, code)]
         if len(values) > 1:
             raise BackendUnavailable("Lightrail lists several values for one code: check the option base_url")
         return [self._shown(value, query, deadline, code) for value in values]
+
+    def _own(self, query: Query, deadline: Deadline) -> list[Card]:
+        if self._contact_by is None or query.customer is None:
+            return []
+        owner = query.customer.key
+        values = self._contact_by.values(self._client, query.customer, self.currency.code, deadline)
+        cards = [self._shown(value, query, deadline) for value in values]
+        return [replace(card, owner=card.owner or owner) for card in cards]
 
     def _shown(self, value: Value, query: Query, deadline: Deadline, code: str = "") -> Card:
         card = translate(value, self.currency, code)
@@ -156,6 +176,11 @@ class LightrailV2(Mapper):
         """Make a value with a generated code; its id is made of `new.key`, so that a repeat finds it."""
         if new.balance > LARGEST_AMOUNT:
             raise CardUnusable(f"a Lightrail card cannot hold more than {LARGEST_AMOUNT} of the smallest unit")
+        if problem := self._program_problem(new.balance, deadline):
+            found = self._client.value(card_id(new.key), deadline, show_code=True)
+            if found is None:
+                raise CardUnusable(problem)
+            return IssuedCard(translate(found, self.currency, found.code or ""), found.code)
         try:
             value = self._client.create_value(new_value(new, self.currency, self.options.program_id), deadline)
         except Rejected as rejected:
@@ -165,6 +190,14 @@ class LightrailV2(Mapper):
                 raise self._not_issued(rejected) from rejected
             value = found
         return IssuedCard(translate(value, self.currency, value.code or ""), value.code)
+
+    def _program_problem(self, balance: int, deadline: Deadline) -> str | None:
+        """Return why the program of issued cards would make none with this balance, or none that can be used."""
+        if self.options.program_id is None:
+            return None
+        program = self._client.program(self.options.program_id, deadline)
+        problem = program.problem(balance, self.currency) if program else None
+        return problem and f"Lightrail's program {self.options.program_id} {problem}"
 
     def _not_issued(self, rejected: Rejected) -> Exception:
         match rejected.code:
@@ -179,8 +212,23 @@ class LightrailV2(Mapper):
         return CardUnusable(f"Lightrail does not issue this card: {rejected.reason}")
 
     def ping(self, deadline: Deadline) -> None:
-        """Read the currencies, and see that ours has the same digits there: money would be off by powers of ten."""
-        places = self._client.currencies(deadline).get(self.currency.code)
+        """See that values can be listed, our currency has our digits there, and the program makes empty cards.
+
+        Money would be off by powers of ten. What the key may not read, as payments do not need it, is not looked at.
+        """
+        self._client.list_one_value(deadline)
+        self._check_digits(deadline)
+        # VTEX makes cards without value, and adds it afterwards.
+        if problem := self._program_problem(0, deadline):
+            raise BackendUnavailable(
+                f"{problem}: VTEX makes cards without value and adds it then; set another program_id, or none"
+            )
+
+    def _check_digits(self, deadline: Deadline) -> None:
+        currencies = self._client.currencies(deadline)
+        if currencies is None:
+            return
+        places = currencies.get(self.currency.code)
         if places is None:
             raise BackendUnavailable(f"Lightrail does not know the currency {self.currency.code}: add it there")
         if places != self.currency.digits:
@@ -221,10 +269,27 @@ class LightrailV2(Mapper):
         try:
             # What gives money back or settles is tried whatever happened before.
             return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=step.opens))
+        except OutcomeUnknown as unknown:
+            raise self._explained(step, unknown, deadline) from unknown
         except Rejected as rejected:
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)
             raise _refusal(rejected) from rejected
+
+    def _explained(self, step: Step, unknown: OutcomeUnknown, deadline: Deadline) -> OutcomeUnknown:
+        """Say why Lightrail failed inside, where it always does: what gives back to an inactive value."""
+        if step.verb not in (Verb.VOID, Verb.REFUND) or not unknown.answered:
+            return unknown
+        try:
+            value = self._client.value(step.card_id, deadline)
+        except BackendUnavailable:
+            return unknown
+        if value is None or value.active:
+            return unknown
+        return OutcomeUnknown(
+            "the card is inactive, so Lightrail fails to give back to it: activate it there, and this goes on",
+            answered=True,
+        )
 
     def _ruled_out(self, step: Step, value: Value, deadline: Deadline) -> Refused | None:
         """Return why a value's rules do not let it pay for this cart: a debit itself looks at no rule."""

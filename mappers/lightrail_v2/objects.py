@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from mappers.parsing import Malformed, flag, integer, mapping, member, metadata, moment, optional, rows, text
+from mappers.lightrail import Program
+from mappers.parsing import Malformed, flag, integer, mapping, member, metadata, moment, optional, rows, text, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Value:
     end: datetime | None
     created: datetime | None
     uses_remaining: int | None
+    contact_id: str | None = field(repr=False)
     ruled: bool  # a rule, or what is bought, decides what it pays
     metadata: Mapping[str, Any] = field(repr=False)
 
@@ -76,6 +78,7 @@ def parse_value(row: Any) -> Value:
         end=optional(moment, row, "endDate"),
         created=optional(moment, row, "createdDate"),
         uses_remaining=optional(integer, row, "usesRemaining"),
+        contact_id=optional(text, row, "contactId"),
         ruled=member(row, "redemptionRule") is not None
         or bool(optional(flag, row, "discount") or optional(flag, row, "pretax")),
         metadata=metadata(row),
@@ -102,6 +105,39 @@ def parse_posting(row: Any) -> Posting:
         changes=tuple(_change(step) for step in map(mapping, rows(row, "steps")) if _moves(step)),
         created=optional(moment, row, "createdDate"),
         metadata=metadata(row),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    id: str
+    email: str
+
+
+def parse_contact(row: Any) -> Contact:
+    return Contact(text(row, "id"), optional(text, row, "email") or "")
+
+
+def parse_program(row: Any) -> Program:
+    """Read a program. Cards are issued with a balance and without uses; one that begins later cannot be credited."""
+    now = datetime.now(UTC)
+    start, end = optional(moment, row, "startDate"), optional(moment, row, "endDate")
+    kinds = {
+        "discounts": optional(flag, row, "discount"),
+        "promotions on prices before tax": optional(flag, row, "pretax"),
+        "cards with a balance rule": member(row, "balanceRule"),
+        "cards for a number of uses": optional(rows, row, "fixedInitialUsesRemaining"),
+    }
+    return Program(
+        id=text(row, "id"),
+        currency=text(row, "currency"),
+        active=flag(row, "active") and (start is None or start <= now) and (end is None or end > now),
+        other_kind=next((kind for kind, applies in kinds.items() if applies), None),
+        lowest=optional(integer, row, "minInitialBalance"),
+        highest=optional(integer, row, "maxInitialBalance"),
+        fixed=tuple(
+            whole(balance, "fixedInitialBalances") for balance in optional(rows, row, "fixedInitialBalances") or ()
+        ),
     )
 
 

@@ -19,6 +19,12 @@ DEFAULT_PORT = 28700
 API_KEY = "lightrail-sandbox-key"
 # Has the role pointOfSale: may read values by id and debit by code, but not list values.
 POINT_OF_SALE_KEY = "lightrail-point-of-sale-key"
+# Has the roles customerServiceRepresentative and contactManager: all that payments need.
+SERVICE_KEY = "lightrail-service-key"
+_FORBIDDEN: dict[str, tuple[str, ...]] = {
+    POINT_OF_SALE_KEY: ("/v2/values?", "/v2/currencies?"),
+    SERVICE_KEY: ("/v2/currencies", "/v2/programs"),
+}
 DEMO_OPTIONS: Callable[[str], dict[str, Any]] = lambda url: {"base_url": f"{url}/v2", "api_key": API_KEY}  # noqa: E731
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -118,10 +124,10 @@ def create_app() -> Flask:
     model = _seeded()
 
     def admit(authorization: str) -> None:
-        if authorization not in (f"Bearer {API_KEY}", f"Bearer {POINT_OF_SALE_KEY}"):
+        if authorization not in [f"Bearer {key}" for key in (API_KEY, *_FORBIDDEN)]:
             raise ApiError(401, "Unauthorized")
-        listing = request.method == "GET" and request.path in ("/v2/values", "/v2/currencies")
-        if listing and authorization.endswith(POINT_OF_SALE_KEY):
+        forbidden = next((paths for key, paths in _FORBIDDEN.items() if authorization == f"Bearer {key}"), ())
+        if request.method == "GET" and f"{request.path}?".startswith(forbidden):
             raise ApiError(403, "Forbidden")
         model.void_overdue()
 
@@ -228,37 +234,42 @@ def _add_transactions(app: Flask, model: SandboxState) -> None:
 def _add_registers(app: Flask, model: SandboxState) -> None:
     """Add what values belong to: currencies, programs, contacts."""
 
-    def add(kind: str, rows: dict[str, Json], schema: dict[str, check.Check], key: str, *required: str) -> None:
+    def add(kind: str, schema: dict[str, check.Check], key: str, *required: str) -> None:
+        # Asked for anew each time: between two tests the state is another one.
+        def rows() -> dict[str, Json]:
+            found: dict[str, Json] = getattr(model, kind)
+            return found
+
         singular = {"currencies": "Currency", "programs": "Program", "contacts": "Contact"}[kind]
 
         def create() -> tuple[Json, int]:
             body = check.checked(_body(), schema, key, *required)
-            if body[key] in rows:
+            if body[key] in rows():
                 exists = "Exists" if key == "code" else "IdExists"
                 raise ApiError(409, f"{singular} '{body[key]}' already exists.", f"{singular}{exists}")
             now = stamp(datetime.now(UTC))
             dates = {"createdDate": now, "updatedDate": now, "createdBy": "user-sandbox-TEST"}
             row = new_program(body, now) if kind == "programs" else dict.fromkeys(schema) | body | dates
-            rows[body[key]] = row
+            rows()[body[key]] = row
             return row, 201
 
         def get(name: str) -> Json:
-            if name not in rows:
+            if name not in rows():
                 raise ApiError(404, f"{singular} '{name}' not found.", f"{singular}NotFound")
-            return rows[name]
+            return rows()[name]
 
         def list_all() -> Response:
             wanted = {name: request.args[name].casefold() for name in request.args if name in schema}
             fits = lambda row: all(_text(row[name]).casefold() == wanted[name] for name in wanted)  # noqa: E731
-            return jsonify(list(filter(fits, rows.values())))
+            return jsonify(list(filter(fits, rows().values())))
 
         app.add_url_rule(f"/v2/{kind}", f"create_{kind}", create, methods=["POST"])
         app.add_url_rule(f"/v2/{kind}", f"list_{kind}", list_all)
         app.add_url_rule(f"/v2/{kind}/<name>", f"get_{kind}", get)
 
-    add("currencies", model.currencies, check.CURRENCY, "code", "name", "symbol", "decimalPlaces")
-    add("programs", model.programs, check.PROGRAM, "id", "name", "currency")
-    add("contacts", model.contacts, check.CONTACT, "id")
+    add("currencies", check.CURRENCY, "code", "name", "symbol", "decimalPlaces")
+    add("programs", check.PROGRAM, "id", "name", "currency")
+    add("contacts", check.CONTACT, "id")
 
     @app.post("/v2/contacts/<contact_id>/values/attach")
     def attach(contact_id: str) -> Json:

@@ -43,6 +43,15 @@ def test_a_card_is_found_by_its_id_too(installation: Installation) -> None:
     assert installation.json("cards", "show", "acme", "--card", installation.card())["balance"] == Decimal("250.00")
 
 
+def test_a_card_that_no_search_shows_says_why(installation: Installation) -> None:
+    """Found by its id alone it seems to be in order: only who knows the code sees that the id tells it."""
+    model = installation.backend.app.extensions["backend"]
+    model.create_value({"id": "gift-SAME-CODE", "currency": "BRL", "code": "SAME-CODE", "balance": 9000})
+    card = installation.json("cards", "show", "acme", "--code-stdin", stdin="SAME-CODE\n")
+    assert (card["status"], card["spendable"]) == ("not used, as its id tells its code: give it another id", 0)
+    assert installation.json("cards", "show", "acme", "--card", "gift-SAME-CODE")["spendable"] == 90
+
+
 def test_an_unknown_code_is_refused(installation: Installation) -> None:
     assert installation.run("cards", "show", "acme", "--code-stdin", stdin="NO-SUCH-CODE\n").exit_code == 1
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.ledger.transaction import ActState
+from app.ledger.service import AuthorizationRequest
+from app.ledger.transaction import ActState, Operation
 from mappers.base import (
     BackendUnavailable,
     CardNotFound,
@@ -27,6 +28,7 @@ from tests.ledger.driver import authorize_within, change_within, runs
 from tests.ledger.faults import Fault, Run
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
+from tests.ledger.sandbox_system import lightrail_v2_system
 from tests.ledger.system import MakeSystem, System
 
 LAG = timedelta(seconds=2)
@@ -156,3 +158,18 @@ def test_a_step_sees_late_what_the_one_before_it_gave(system: System, monkeypatc
     system.mapper.faults = [lambda step, run: run(), *[misses(InsufficientFunds)] * 3]
     system.cancel(transaction, "10.00")
     assert system.backend.spendable == 7_000
+
+
+def test_lightrail_with_a_late_replica_takes_what_follows_at_once(make_system: MakeSystem) -> None:
+    """Value onto a card just issued, a payment with it, and the cancellation of that, each right after the other."""
+    with lightrail_v2_system(make_system()) as v2:
+        system, mapper = v2.system, v2.mapper
+        v2.backend.read_lag_seconds = 0.1
+        v2.card = system.cards.issue(v2.provider, NewCard("new"), system.deadline()).card
+        gift = AuthorizationRequest(v2.card.id, Operation.CREDIT, 4_000, "gift")
+        system.ledger.authorize(v2.provider, gift, system.deadline(10))
+        for order in ("order-1", "order-2"):
+            transaction = v2.authorize("40.00", order)
+            v2.settle(transaction, "10.00", "settle")
+            v2.cancel(transaction, "40.00", "cancel")
+        assert v2.backend.values[mapper.get_card(v2.card.id, system.deadline()).id]["balance"] == 4_000

@@ -197,8 +197,9 @@ def test_releasing_on_an_inactive_card_is_unknown_until_it_is_active_again(story
     story.hold()
     story.card["active"] = False
     step = story.step(ActKind.REVERSAL, 1000)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknown, match=r"inactive.*activate it there") as caught:
         story.mapper.run(step, soon())
+    assert caught.value.answered
     assert story.mapper.ask(step, soon()) is None
     story.card["active"] = True
     story.mapper.run(step, soon())

@@ -209,11 +209,12 @@ def test_issuing_asks_for_a_generated_code_to_be_shown(
     assert (issued.code, issued.card.id, issued.card.code_mask) == (CODE, "gc-1", "****WXYZ")
 
 
-def test_issuing_names_the_program_instead_of_the_currency(wire: RequestsMock, deadline: Deadline) -> None:
+def test_issuing_names_the_program_and_the_currency(wire: RequestsMock, deadline: Deadline) -> None:
+    """A program of another currency would make cards that nobody can use: Lightrail refuses it where both are told."""
+    wire.get(f"{URL}/programs/gift-cards-brl", status=403, json={"message": "Forbidden", "statusCode": 403})
     wire.post(f"{URL}/values", json=VALUE | {"code": CODE}, status=201)
     build(program_id="gift-cards-brl").issue(NewCard("new-1"), deadline)
-    assert sent(wire)["programId"] == "gift-cards-brl"
-    assert "currency" not in sent(wire)
+    assert (sent(wire)["programId"], sent(wire)["currency"]) == ("gift-cards-brl", "BRL")
 
 
 @pytest.mark.parametrize("verb", [Verb.HOLD, Verb.DEBIT, Verb.CREDIT, Verb.REFUND])
@@ -259,7 +260,7 @@ def test_a_value_is_a_card(wire: RequestsMock, mapper: LightrailV2, deadline: De
         ({"currency": "USD"}, CardStatus.WRONG_CURRENCY),
         ({"isGenericCode": True, "code": CODE}, CardStatus.UNSUPPORTED),
         ({"balance": None}, CardStatus.UNSUPPORTED),
-        ({"id": f"value-{CODE.lower()}"}, CardStatus.UNSUPPORTED),
+        ({"id": f"value-{CODE.lower()}"}, CardStatus.ID_TELLS_CODE),
     ],
 )
 def test_a_value_that_cannot_pay_says_why(

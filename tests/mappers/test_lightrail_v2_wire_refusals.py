@@ -214,6 +214,7 @@ def test_ping_notices_a_currency_that_would_be_counted_wrong(
     wire: RequestsMock, mapper: LightrailV2, deadline: Deadline, places: dict[str, int], message: str
 ) -> None:
     rows = [{"code": code, "name": code, "symbol": "$", "decimalPlaces": digits} for code, digits in places.items()]
+    wire.get(f"{URL}/values", json=[])
     wire.get(f"{URL}/currencies", json=rows)
     with pytest.raises(BackendUnavailable, match=message):
         mapper.ping(deadline)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from app.admin.transactions.views import Summary, currency_of, patience, provider_named, summary
 from app.parts import Parts
-from mappers.base import CardStatus
+from mappers.base import Card, CardStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,20 @@ class CardView:
     others: int
 
 
-def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
-    """Return a card, newest transactions first.
+# What keeps a card from being used at all shows only where the card is found by its code.
+NEVER_USED = (CardStatus.UNSUPPORTED, CardStatus.ID_TELLS_CODE)
+
+
+def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None = None) -> CardView:
+    """Return a card, newest transactions first. `by_code` is the card as its code found it.
 
     Raises TransactionNotFound (there is no such provider), CardNotFound, BackendUnavailable, LedgerUnavailable.
     """
     provider = provider_named(parts, provider_id)
     found = parts.cards.get(provider, card_id, patience(parts))
-    card = found.card
+    card, spendable = found.card, found.balance
+    if by_code is not None and by_code.status in NEVER_USED:
+        card, spendable = replace(card, status=by_code.status), 0
     amount = currency_of(parts, provider.id, card.currency).to_decimal
     records = parts.storage.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
     summaries = [summary(record) for record in reversed(records)]
@@ -53,7 +59,7 @@ def show_card(parts: Parts, provider_id: str, card_id: str) -> CardView:
         currency=card.currency,
         balance=amount(card.balance),
         reserved_here=amount(parts.storage.standing(provider.backend.account, card.id).reserved),
-        spendable=amount(found.balance),
+        spendable=amount(spendable),
         transactions=holding,
         others=len(summaries) - len(holding),
     )

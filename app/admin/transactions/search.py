@@ -14,7 +14,7 @@ from app.ledger.storage import keys
 from app.ledger.storage.index import Row
 from app.ledger.transaction import State, Transaction
 from app.parts import Parts
-from mappers.base import CardNotFound, Query
+from mappers.base import Card, CardNotFound, Query
 
 # Read at a time where everything is walked through.
 ROWS = 500
@@ -116,14 +116,14 @@ def one(parts: Parts, name: str) -> Transaction:
     return found[0]
 
 
-def find_card(parts: Parts, provider_id: str, code: str) -> str:
-    """Return the id of the card with this code. Raises CardNotFound, BackendUnavailable, TransactionNotFound."""
+def find_card(parts: Parts, provider_id: str, code: str) -> Card:
+    """Return the card with this code. Raises CardNotFound, BackendUnavailable, TransactionNotFound."""
     provider = provider_named(parts, provider_id)
     typed = provider.codes.read(code)
     found = provider.mapper.find(Query(code=typed.code, pin=typed.pin), patience(parts)) if typed.code else ()
     if not found:
         raise CardNotFound(f"{provider_id} has no card with this code")
-    return found[0].id
+    return found[0]
 
 
 # Where they are looked for.
