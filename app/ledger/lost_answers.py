@@ -67,10 +67,10 @@ class LostAnswer:
             return None
         if receipt is not None or not self._wanted:
             return receipt
-        if self._mapper.repeatable:
-            return self._repeat(deadline)
         if self._silence_is_final:
             return self._send_anew(deadline)
+        if self._mapper.repeatable:
+            return self._repeat(deadline)
         return None
 
     def _send_anew(self, deadline: Deadline) -> Receipt | None:
@@ -87,6 +87,7 @@ class LostAnswer:
             return self._mapper.run(self._step, deadline)
         except OutcomeUnknown as unknown:
             self.answered = self.answered and unknown.answered
+            self._waited_seconds = 0.0
         except MapperError as error:
             # Not even a refusal tells anything yet: what was sent first may still arrive.
             log.info("not believed yet", key=self._step.key, reason=str(error))

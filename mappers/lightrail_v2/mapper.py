@@ -263,9 +263,7 @@ class LightrailV2(Mapper):
             value = self._client.value(step.card_id, deadline)
             if value and (refusal := self._ruled_out(step, value, deadline)):
                 return self._done_before(step, refusal, deadline)
-            if value and value.uses_remaining is not None:
-                # By its amount alone a payment takes none, and of no other value any.
-                body["uses"] = 1
+            body |= self._uses(value)
         try:
             # What gives money back or settles is tried whatever happened before.
             return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=step.opens))
@@ -275,6 +273,10 @@ class LightrailV2(Mapper):
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)
             raise _refusal(rejected) from rejected
+
+    def _uses(self, value: Value | None) -> dict[str, Any]:
+        """Return how many uses a payment takes. By its amount alone it takes none, and of no other value any."""
+        return {} if value is None or value.uses_remaining is None else {"uses": 1}
 
     def _explained(self, step: Step, unknown: OutcomeUnknown, deadline: Deadline) -> OutcomeUnknown:
         """Say why Lightrail failed inside, where it always does: what gives back to an inactive value."""

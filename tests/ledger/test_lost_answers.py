@@ -15,6 +15,7 @@ from mappers.base import (
     Step,
     Verb,
 )
+from mappers.deadline import Deadline
 from tests.ledger.driver import change_within, half_settled
 from tests.ledger.faults import (
     Fault,
@@ -80,6 +81,42 @@ def test_the_refusal_of_a_repeated_step_leaves_its_outcome_unknown(system: Syste
     with pytest.raises(OutcomeUnknown):
         system.settle(transaction, "40.00")
     assert system.record(transaction).acts[1].state is ActState.PENDING
+
+
+@pytest.mark.parametrize("answer", [error_before, lost_before])
+def test_the_refusal_of_a_repeated_step_counts_once_nothing_can_show_or_arrive_any_more(
+    system: System, answer: Fault
+) -> None:
+    """A backend that planned with an old balance fails inside, until it sees that the card holds too little."""
+
+    def refused(step: Step, run: Run) -> Receipt:
+        raise InsufficientFunds("the card does not hold enough")
+
+    system.mapper.read_lag_seconds = 1.0  # type: ignore[misc]
+    system.mapper.faults = [answer, error_before, *[refused] * 10]
+    with pytest.raises(InsufficientFunds if answer is error_before else OutcomeUnknown):
+        system.authorize("40.00")
+    assert system.backend.effects.total() == 0
+
+
+def test_a_repeat_that_was_answered_may_show_late_too(system: System) -> None:
+    """What an earlier call did must have come to show before a refusal counts."""
+    system.mapper.read_lag_seconds = 1.0  # type: ignore[misc]
+    transaction = system.authorize("40.00")
+    ask = system.mapper.ask
+    shown = []
+
+    def late(step: Step, deadline: Deadline) -> Receipt | None:
+        shown.append(step.key)
+        return ask(step, deadline) if len(shown) > 5 else None
+
+    def refused(step: Step, run: Run) -> Receipt:
+        raise InsufficientFunds("the card does not hold enough")
+
+    system.mapper.ask = late  # type: ignore[method-assign]
+    system.mapper.faults = [error_before, error_before, error_before, error_before, error_after, *[refused] * 10]
+    system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.DONE
 
 
 def test_a_repeated_request_finds_the_lost_answer(system: System) -> None:

@@ -132,7 +132,10 @@ class SimulatedHttp:
             self._environment.pass_time(int(deadline.remaining_seconds() * 1000))
             raise OutcomeUnknown("no answer") if moves_money else BackendUnavailable("no answer")
         send = self._transport.write if moves_money else self._transport.read
-        return send(f"{method} {path} {key}".strip(), lambda: self.backend.answer(call), deadline)
+        answer = send(f"{method} {path} {key}".strip(), lambda: self.backend.answer(call), deadline)
+        if answer.status >= 500:
+            raise OutcomeUnknown("500", answered=True) if moves_money else BackendUnavailable("500")
+        return answer
 
     def doubt(self, ask: Callable[[Step, Deadline], Receipt | None]) -> Callable[[Step, Deadline], Receipt | None]:
         """Let a mapper's question sometimes have no answer that any other question would change."""

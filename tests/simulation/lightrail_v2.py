@@ -74,8 +74,10 @@ class LightrailV2Model(BackendModel):
                 card_id, amount = body["source"]["valueId"], body["amount"]
                 if not self.may_pay(card_id):
                     raise _Rejected(409, "ValueEnded" if self.has_ended(card_id) else "ValueFrozen")
-                if amount > self.balance[card_id]:
+                if amount > self._looked_up_balance(card_id):
                     raise _Rejected(409, "InsufficientBalance")
+                if amount > self.balance[card_id]:
+                    raise _Rejected(500, "")  # it has planned three times with an old balance
                 return self._add(call.key, body, "debit", card_id, -amount)
             case ("credit",):
                 if not self.may_be_given(card_id := body["destination"]["valueId"]):
@@ -158,6 +160,12 @@ class LightrailV2Model(BackendModel):
     def _looked_up(self, name: str) -> Entry:
         """Return a transaction as a write finds it."""
         return self._shown(name) if self.writes_lag else self._entry(name)
+
+    def _looked_up_balance(self, card_id: str) -> int:
+        """Return a balance as a write finds it."""
+        late = [entry for entry in self.entries.values() if entry.card_id == card_id and entry.visible_at > self.now]
+        unseen = sum(step["balanceChange"] for entry in late for step in entry.json["steps"])
+        return self.balance[card_id] - (unseen if self.writes_lag else 0)
 
     def _shown(self, name: str) -> Entry:
         """Return a transaction as a replica shows it."""

@@ -72,7 +72,7 @@ class CapturesMoreThanWasHeld(Memory):
 class CountsNoUses(LightrailV2):
     """A card that may be used once pays as often as it likes."""
 
-    def _uses(self, step: Step, deadline: Deadline) -> dict[str, Any]:
+    def _uses(self, value: Value | None) -> dict[str, Any]:
         return {}
 
 
