@@ -12,8 +12,9 @@ from werkzeug.exceptions import HTTPException
 from mappers import lightrail_sandbox
 from mappers.lightrail_sandbox import FUTURE, PAST, ApiError, Json, stamp
 from mappers.lightrail_v2 import sandbox_checks as check
-from mappers.lightrail_v2.sandbox_model import SandboxState, masked
+from mappers.lightrail_v2.sandbox_model import SandboxState
 from mappers.lightrail_v2.sandbox_pages import page, place
+from mappers.lightrail_v2.sandbox_values import masked
 
 DEFAULT_PORT = 28700
 API_KEY = "lightrail-sandbox-key"

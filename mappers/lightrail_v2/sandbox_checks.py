@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mappers.lightrail_sandbox import ApiError, Json, stamp
-from mappers.lightrail_v2.sandbox_model import INHERITED, LARGEST_BALANCE
+from mappers.lightrail_v2.sandbox_model import LARGEST_BALANCE
 from mappers.lightrail_v2.sandbox_rules import checked_rule
+from mappers.lightrail_v2.sandbox_values import INHERITED
 
 
 class Wrong(ValueError):

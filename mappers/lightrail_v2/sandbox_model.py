@@ -6,29 +6,20 @@ to what is there by now.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
-from mappers.lightrail_sandbox import CODE_LETTERS, ApiError, Json, stamp
+from mappers.lightrail_sandbox import ApiError, Json, stamp
 from mappers.lightrail_v2.sandbox_durations import pending_until
 from mappers.lightrail_v2.sandbox_rules import paid_by
+from mappers.lightrail_v2.sandbox_values import INHERITED, check_program, masked, new_code, new_value
 
 LARGEST_BALANCE = 2147483647
-# What a value has from its program, unless it says otherwise.
-INHERITED = ("discount", "pretax", "active", "redemptionRule", "balanceRule", "startDate", "endDate")
 # Automatic voids are made by a job that runs every ten minutes.
 AUTOMATIC_VOID_DELAY = timedelta(minutes=10)
-
-
-def masked(value: Json) -> str | None:
-    """Return a value's code as it is shown: generic codes whole, secret ones by their last four characters."""
-    code: str | None = value["code"]
-    return code if code is None or value["isGenericCode"] else "…" + code[-4:]
 
 
 @dataclass
@@ -112,11 +103,11 @@ class SandboxState:
 
     def create_value(self, body: Json) -> Json:
         program = self._program(body)
-        given = {name: program[name] for name in INHERITED if program} if program else {}
+        given = {name: program[name] for name in INHERITED} if program else {}
         given |= {key: body[key] for key in body if key != "generateCode"}
         currency = body.get("currency") or (program or {}).get("currency")
         balance = body.get("balance", None if given.get("balanceRule") else 0)
-        self._check_program(program, body, balance, currency)
+        check_program(program, body, balance, currency)
         self._refuse_lower_case(str(currency))
         if currency not in self.currencies:
             raise ApiError(409, f"Currency '{currency}' does not exist. See the documentation.", "CurrencyNotFound")
@@ -125,20 +116,10 @@ class SandboxState:
             raise ApiError(409, f"Contact '{contact}' not found.", "ContactNotFound")
         if body["id"] in self.values:
             raise ApiError(409, f"The Value '{body['id']}' already exists.", "ValueIdExists")
-        code = self._new_code(body)
+        code = new_code(body)
         if code is not None and any(value["code"] == code for value in self.values.values()):
             raise ApiError(409, "The code already exists.", "ValueCodeExists")
-        now = stamp(self.now())
-        value = (
-            {"id": body["id"], "currency": currency, "balance": balance, "usesRemaining": None, "programId": None}
-            | {"issuanceId": None, "code": code, "isGenericCode": False, "contactId": None, "pretax": False}
-            | {"active": True, "canceled": False, "frozen": False, "discount": False, "discountSellerLiability": None}
-            | {"discountSellerLiabilityRule": None, "redemptionRule": None, "balanceRule": None, "startDate": None}
-            | {"endDate": None, "metadata": {}, "createdDate": now, "updatedDate": now}
-            | {"updatedContactIdDate": now if contact is not None else None, "createdBy": "user-sandbox-TEST"}
-            | given
-            | {"balance": balance, "currency": currency, "code": code, "metadata": body.get("metadata") or {}}
-        )
+        value = new_value(body | given | {"balance": balance, "currency": currency, "code": code}, stamp(self.now()))
         # It shares the transactions' ids: a debit can never have the id of a value.
         empty = value | {"balance": None if balance is None else 0}
         self._insert(self._json(body["id"], "initialBalance", empty, balance), body["id"])
@@ -164,37 +145,6 @@ class SandboxState:
         if name is not None and name not in self.programs:
             raise ApiError(404, f"Program with id '{name}' not found.", "ProgramNotFound")
         return self.programs.get(name) if name else None
-
-    @staticmethod
-    def _check_program(program: Json | None, body: Json, balance: int | None, currency: Any) -> None:
-        if program is None:
-            return
-        name, low, high = f"Program ({program['id']})", program["minInitialBalance"], program["maxInitialBalance"]
-        fixed, uses = program["fixedInitialBalances"], program["fixedInitialUsesRemaining"]
-        problems = {
-            f"Value's currency {currency} does not match the {name} currency {program['currency']}.": currency
-            != program["currency"],
-            f"Value's balance {balance} is less than the {name} minInitialBalance {low}.": low is not None
-            and (balance or 0) < low,
-            f"Value's balance {balance} is more than the {name} maxInitialBalance {high}.": high is not None
-            and (balance or 0) > high,
-            f"Value's balance {balance} is outside the {name} fixedInitialBalances.": fixed and balance not in fixed,
-            f"Value's usesRemaining is outside the {name} fixedInitialUsesRemaining.": uses
-            and body.get("usesRemaining") not in uses,
-            f"Value's balance {balance} cannot be set: the {name} has a balanceRule.": program["balanceRule"]
-            and balance is not None,
-        }
-        if problem := next((problem for problem, applies in problems.items() if applies), None):
-            raise ApiError(409, problem)
-
-    @staticmethod
-    def _new_code(body: Json) -> str | None:
-        rules = body.get("generateCode")
-        if rules is None:
-            return body.get("code")
-        letters = rules.get("charset", CODE_LETTERS)
-        middle = "".join(secrets.choice(letters) for _ in range(rules.get("length", 16)))
-        return f"{rules.get('prefix', '')}{middle}{rules.get('suffix', '')}"
 
     # Transactions: the checks come in the order of the real server, which decides what a repeat is answered
 

@@ -36,3 +36,10 @@ class TestLightrailDraft(MapperConformance):
         store = {"valueStoreId": "a-card", "currency": currency.code, "code": "A-CARD-OF-100"}
         backend.app.extensions["backend"].create_store(store | {"value": currency.to_minor(Decimal(100))})
         return "A-CARD-OF-100"
+
+    @pytest.fixture
+    def ruled_card_code(self, backend: Sandbox) -> str:
+        rule = {"rule": "order.total >= 20000", "explanation": "For orders of 200.00 and more."}
+        store = {"valueStoreId": "large", "currency": "BRL", "value": 10000, "redemptionRule": rule}
+        backend.app.extensions["backend"].create_store(store | {"code": "ORDERS-OF-200"})
+        return "ORDERS-OF-200"

@@ -42,6 +42,11 @@ class TestVoucherify(MapperConformance):
         code: str = backend.app.extensions["backend"].add(100_00, quantity=3, redeemed_quantity=2).code
         return code
 
+    @pytest.fixture
+    def ruled_card_code(self, backend: Sandbox) -> str:
+        code: str = backend.app.extensions["backend"].add(100_00, order_from=200_00).code
+        return code
+
 
 class TestVoucherifyWithParents(TestVoucherify):
     """A redemption of one voucher may come with a parent, through which alone it is undone."""

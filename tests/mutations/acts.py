@@ -287,6 +287,13 @@ MUTATIONS = [
         LOST_ANSWERS + "an_answered_step_that_shows_no_trace_is_told_again_in_the_same_request",
     ),
     Mutation(
+        "what a repeat did may still show",
+        LEDGER + "lost_answers.py",
+        "            self.answered = self.answered and unknown.answered\n            self._waited_seconds = 0.0\n",
+        "            self.answered = self.answered and unknown.answered\n",
+        LOST_ANSWERS + "a_repeat_that_was_answered_may_show_late_too",
+    ),
+    Mutation(
         "what may still arrive is not told again in the same request",
         LEDGER + "lost_answers.py",
         "            self.answered = unknown.answered\n            self._waited_seconds = 0.0\n",
@@ -502,7 +509,7 @@ MUTATIONS = [
     Mutation(
         "nothing is promised that the card cannot pay now",
         LEDGER + "service.py",
-        "        return card.status is CardStatus.ACTIVE",
+        "        return card.status in (CardStatus.ACTIVE, CardStatus.USED_UP)",
         "        return True",
         PROMISED_SETTLEMENTS + "what_the_card_cannot_pay_now_is_not_promised",
     ),

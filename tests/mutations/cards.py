@@ -83,8 +83,8 @@ MUTATIONS = [
     Mutation(
         "who finds a card busy starts no authorization of others",
         LEDGER + "executor.py",
-        "                self.resolve(its_own, record, deadline, Caller.bystander())\n",
-        "                self.resolve(its_own, record, deadline, Caller.vtex())\n",
+        "                self._resolve(its_own, record, deadline, Caller.bystander())\n",
+        "                self._resolve(its_own, record, deadline, Caller.vtex())\n",
         BUSY_CARD + "another_authorization_does_not_start_the_one_that_keeps_the_card_busy",
     ),
     Mutation(

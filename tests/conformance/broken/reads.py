@@ -110,12 +110,13 @@ class TellsTheCodeInAnError(LightrailV2):
 
 @caught_by("test_a_statement_tells_every_step_once")
 class StatesWithoutKeys(Memory):
-    """The statement tells what happened, and not under which of our keys."""
+    """The statement tells what happened, and neither under which of our keys nor under which id of its own."""
 
     def statement(
         self, page_seconds: float, card_id: str | None = None, since: datetime | None = None
     ) -> Iterator[StatementLine]:
-        return (replace(entry, key=None) for entry in super().statement(page_seconds, card_id, since))
+        entries = super().statement(page_seconds, card_id, since)
+        return (replace(entry, key=None, receipt=replace(entry.receipt, reference="")) for entry in entries)
 
 
 @caught_by("test_a_card_is_worth_what_its_rules_let_it_pay_for_the_cart")
