@@ -108,6 +108,9 @@ class Mapper(ABC):
     needs_reference: ClassVar[frozenset[Verb]] = frozenset()
     # How long a native hold can last at most; None where the backend keeps it without end.
     longest_hold: ClassVar[timedelta | None] = None
+    # A card shows what it was issued for (`restricted_to_owner`, `owner`, `multiple_redemptions`, `multiple_credits`),
+    # and the ledger keeps to it. Where a mapper shows none of it, no card is issued that needs it.
+    keeps_terms: ClassVar[bool] = False
     # A frozen dataclass; a field without a default is a required option, one typed Secret is masked everywhere.
     Options: ClassVar[type] = NoOptions
 

@@ -59,6 +59,11 @@ def of_profile(profile: str) -> Customer:
     return Customer(profile, document=profile)
 
 
+def values(customer: Customer | None) -> tuple[str, ...]:
+    """Return the names of a customer without their kinds, such as `ana@example.com`."""
+    return tuple(name.partition(":")[2] for name in names(customer))
+
+
 def owns(customer: Customer | None, card: Card) -> bool:
     """Tell whether a card was issued for this customer, by whichever name."""
     return not set(names(customer)).isdisjoint(names_of_profile(card.owner))

@@ -39,6 +39,8 @@ class Card:
 
     `balance` is in minor units and is what the backend would let us spend, before our own reservations. `uses` is how
     many payments the backend still lets it make, None for any number; at 0 its status is USED_UP.
+    `owner` is the e-mail address, document or user id it was issued for; only that customer pays with a card that is
+    `restricted_to_owner`. Without `multiple_redemptions` it makes one payment, without `multiple_credits` it gets one.
     `code_mask` shows at most the last four characters of the code (see `mask_code`); the code itself is never kept.
     """
 

@@ -48,6 +48,7 @@ from app.ledger.reservations import (
 )
 from app.ledger.storage.answers import Lease, RecordAnswer, Result
 from app.ledger.storage.storage import Storage
+from app.ledger.terms import expect_allowed
 from app.ledger.transaction import (
     ActRecord,
     ActState,
@@ -133,6 +134,7 @@ class Attempt:
         self._nothing_sent = lease.nothing_sent
         self._sent = False
         self._answered = True
+        self._allowed = lease.allowed
         self._looked = 0  # number of this attempt's last look
 
     def run(self, deadline: Deadline) -> Transaction:
@@ -286,6 +288,7 @@ class Attempt:
 
     def _send_once(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:
+            self._expect_allowed(deadline)
             self._sent = True
             try:
                 return self._mapper.run(call, deadline)
@@ -300,6 +303,12 @@ class Attempt:
         except BackendUnavailable:
             self._sent = False
             raise
+
+    def _expect_allowed(self, deadline: Deadline) -> None:
+        """Make sure, before an opening is sent, that the card was issued for it."""
+        if self._act.opens and not self._allowed:
+            expect_allowed(self._storage, self._provider, self._record, deadline)
+            self._allowed = True
 
     def _find(self, unknown: OutcomeUnknown, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         """Return the receipt of what was sent without a clear answer."""
@@ -326,6 +335,7 @@ class Attempt:
     def _finish(self, deadline: Deadline) -> Transaction:
         if not is_reserved_here(self._record, self._act):
             return self._write_done().transaction
+        self._expect_allowed(deadline)
         result = reserve(
             self._write_reserved,
             lambda: spendable_card(self._mapper, self._record.card_id, self._record.memo, deadline),

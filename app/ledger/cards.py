@@ -12,8 +12,9 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.names import digest
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.storage import Storage
+from app.ledger.terms import expect_kept, may_pay, note
 from app.ledger.threads import BackendThreads
-from mappers.base import Card, CardStatus, Holds, IssuedCard, NewCard, Query
+from mappers.base import Card, CardStatus, Customer, Holds, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -51,15 +52,17 @@ class CardService:
     def search(self, provider: Provider, query: Query, deadline: Deadline) -> list[SpendableCard]:
         """Return the cards that can pay now; an unknown code, or one guess too many, finds none."""
         if query.code is None:
-            return self._spendable(provider, self._find(provider, query, deadline))
+            found = [card for card in self._find(provider, query, deadline) if _has_relation(card, query)]
+            return self._spendable(provider, found, query)
         counters = self._counters(provider, query)
         if self._spent(counters):
             log.warning("guesses spent", provider=provider.id)
             return []
-        found = self._find(provider, query, deadline)
+        # Who may not pay with a card is told what an unknown code is told.
+        found = [card for card in self._find(provider, query, deadline) if may_pay(query.customer, card)]
         if not found:
             self._count_miss(counters)
-        return self._spendable(provider, found)
+        return self._spendable(provider, found, query)
 
     def get(self, provider: Provider, card_id: str, deadline: Deadline) -> SpendableCard:
         """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, LedgerUnavailable."""
@@ -69,9 +72,11 @@ class CardService:
 
     def issue(self, provider: Provider, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Issue a card. Raises Unsupported, CardUnusable, BackendUnavailable, OutcomeUnknown."""
+        expect_kept(provider, new)
         with self._threads.one_for(provider.backend):
             issued = provider.mapper.issue(new, deadline)
         self._note_made(provider, issued.card)
+        self._note(provider, [issued.card], new.customer)
         return issued
 
     def _note_made(self, provider: Provider, card: Card) -> None:
@@ -87,9 +92,18 @@ class CardService:
         with self._threads.one_for(provider.backend):
             return provider.mapper.find(query, deadline)
 
-    def _spendable(self, provider: Provider, cards: Sequence[Card]) -> list[SpendableCard]:
+    def _spendable(self, provider: Provider, cards: Sequence[Card], query: Query) -> list[SpendableCard]:
         found = [SpendableCard(card, self._balance(provider, card)) for card in cards]
-        return [spendable for spendable in found if spendable.balance > 0]
+        spendable = [one for one in found if one.balance > 0]
+        self._note(provider, [one.card for one in spendable], query.customer)
+        return spendable
+
+    def _note(self, provider: Provider, cards: Sequence[Card], customer: Customer | None) -> None:
+        try:
+            if cards:
+                note(self._storage, provider, cards, customer)
+        except LedgerUnavailable:
+            log.warning("what cards allow was not noted: Redis cannot be reached")
 
     def _balance(self, provider: Provider, card: Card) -> int:
         if card.status is not CardStatus.ACTIVE:
@@ -118,3 +132,7 @@ class CardService:
             self._fleet.count_miss(MISSES_WINDOW, *(name for name, _ in counters))
         except LedgerUnavailable:
             log.warning("a miss was not counted: Redis cannot be reached")
+
+
+def _has_relation(card: Card, query: Query) -> bool:
+    return query.relation_name is None or card.relation_name == query.relation_name

@@ -17,6 +17,7 @@ from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct, NewTransaction
 from app.ledger.storage.storage import Storage
+from app.ledger.terms import payers
 from app.ledger.threads import BackendThreads
 from app.ledger.transaction import (
     KNOWN_TO_VTEX,
@@ -125,6 +126,7 @@ class LedgerService:
             memo=Memo(request.order_id, request.description, request.customer, request.cart),
             authorization_ttl=provider.policy.authorization_ttl,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
+            payers=payers(provider, request.customer),
             caller=request.caller,
         )
         for _ in _tries(deadline):

@@ -77,15 +77,18 @@ def answer(error: Exception) -> Response:
     if known is None:
         return _unexpected(error)
     status, code = known
-    response = _respond(status, code, without_secrets(str(error)))
+    reason = without_secrets(str(error))
+    # Why is for the log: that a card is somebody else's must look like no card at all.
+    message = "there is no such card" if isinstance(error, mapper.CardNotFound) else reason
+    response = _respond(status, code, message, reason)
     if isinstance(error, mapper.BackendUnavailable) and error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(0, math.ceil(error.retry_after_seconds)))
     return response
 
 
-def _respond(status: int, code: str, message: str) -> Response:
+def _respond(status: int, code: str, message: str, reason: str | None = None) -> Response:
     write = log.warning if status >= 500 else log.info
-    write("request failed", status=status, code=code, reason=message)
+    write("request failed", status=status, code=code, reason=reason or message)
     body = {"error": {"code": code, "message": message, "exception": None}}
     return Response(json_body.render(body), status, mimetype="application/json")
 

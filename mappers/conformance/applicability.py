@@ -42,6 +42,10 @@ def issues_cards(mapper_class: type[Mapper]) -> bool:
     return mapper_class.issue is not Mapper.issue
 
 
+def keeps_terms(mapper_class: type[Mapper]) -> bool:
+    return mapper_class.keeps_terms
+
+
 def may_add_value(mapper_class: type[Mapper]) -> bool:
     """Whether it can add value to a card, or says only with its options whether it can."""
     return adds_value(mapper_class) is not False

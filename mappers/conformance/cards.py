@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from mappers import customers
 from mappers.base import CardNotFound, CardStatus, Customer, Mapper, NewCard, Query
-from mappers.conformance.applicability import issues_cards, needs
+from mappers.conformance.applicability import issues_cards, keeps_terms, needs
 from mappers.conformance.attempts import soon
 from mappers.conformance.fixtures import Fixtures
 from mappers.http import NOT_A_CODE
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from mappers.sandbox import Sandbox
 
 # ruff: noqa: S101 - these are tests
+
+OWNERS = (
+    Customer("Ana@Example.com", email="Ana@Example.com"),
+    Customer("123.456.789-09", document="123.456.789-09"),
+    Customer("92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff", id="92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff"),
+)
+STRANGER = Customer("98765432100", email="nobody@example.com", document="98765432100")
 
 STRANGE = ("../x?y=1&z#/+ %=.", "x" * 255, "é\U0001f381", "..", ".")
 
@@ -60,8 +68,7 @@ class CardTests(Fixtures):
             mapper.get_card(unknown, soon())
 
     def test_a_customer_without_cards_finds_none(self, mapper: Mapper) -> None:
-        stranger = Customer("nobody@example.com", email="nobody@example.com")
-        assert list(mapper.find(Query(customer=stranger), soon())) == []
+        assert list(mapper.find(Query(customer=STRANGER), soon())) == []
 
     def test_a_card_never_shows_its_code(self, mapper: Mapper, card_code: str, card_id: str) -> None:
         cards = [*mapper.find(Query(code=card_code), soon()), mapper.get_card(card_id, soon())]
@@ -91,13 +98,34 @@ class CardTests(Fixtures):
         assert mapper.issue(new, soon()).card.id == mapper.issue(new, soon()).card.id
 
     @needs(issues_cards)
-    def test_a_repeat_answers_the_same_card_whatever_else_it_says(self, mapper: Mapper, full: int) -> None:
+    def test_a_repeat_answers_the_same_issued_card_whatever_else_it_says(self, mapper: Mapper, full: int) -> None:
         new = NewCard(_key(), "relation", "Birthday", balance=full)
         first = mapper.issue(new, soon())
         again = replace(new, caption="Another", expiring_date=datetime.now(UTC) + timedelta(days=30))
         second = mapper.issue(again, soon())
         assert (second.card.id, second.code) == (first.card.id, first.code)
         assert (second.card.caption, second.card.expiring_date) == (first.card.caption, first.card.expiring_date)
+
+    @needs(issues_cards, keeps_terms)
+    @pytest.mark.parametrize("owner", OWNERS, ids=("email", "document", "user id"))
+    def test_an_issued_card_shows_whom_it_is_restricted_to(self, mapper: Mapper, owner: Customer, full: int) -> None:
+        new = NewCard(_key(), "relation", "Birthday", owner, restricted_to_owner=True, balance=full)
+        issued = mapper.issue(new, soon())
+        found = mapper.find(Query(code=issued.code), soon()) if issued.code else []
+        for card in (issued.card, mapper.get_card(issued.card.id, soon()), *found):
+            assert card.restricted_to_owner
+            assert customers.owns(owner, card)
+            assert not customers.owns(STRANGER, card)
+
+    @needs(issues_cards, keeps_terms)
+    @pytest.mark.parametrize("multiple", [True, False])
+    def test_an_issued_card_shows_whether_it_is_for_one_payment_and_one_credit(
+        self, mapper: Mapper, full: int, *, multiple: bool
+    ) -> None:
+        new = NewCard(_key(), "relation", multiple_redemptions=multiple, multiple_credits=multiple, balance=full)
+        issued = mapper.issue(new, soon())
+        for card in (issued.card, mapper.get_card(issued.card.id, soon())):
+            assert (card.multiple_redemptions is not False, card.multiple_credits is not False) == (multiple, multiple)
 
     @needs(issues_cards)
     def test_two_keys_make_two_cards(self, mapper: Mapper, full: int) -> None:

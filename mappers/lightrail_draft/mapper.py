@@ -86,6 +86,7 @@ class LightrailDraft(Mapper):
     # Undocumented; the released V2 reads from a replica.
     read_lag_seconds = 2.0
     longest_hold = LONGEST_HOLD
+    keeps_terms = True
     Options = LightrailDraftOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailDraftOptions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from mappers import customers
 from mappers.base import Customer
 from mappers.deadline import Deadline
 from mappers.lightrail_v1.client import Client
@@ -12,21 +13,26 @@ from mappers.lightrail_v1.objects import Contact
 
 
 class ContactKey(StrEnum):
-    """What names a customer at Lightrail: the e-mail address, or our customer key given as its userSuppliedId."""
+    """What names a customer at Lightrail: the e-mail address, or any name VTEX knows, given as its userSuppliedId."""
 
     EMAIL = "email"
     USER_SUPPLIED_ID = "userSuppliedId"
 
-    def of(self, customer: Customer | None) -> str | None:
-        """Return what this customer's contact is looked up by, where it is known."""
+    def of(self, customer: Customer | None) -> tuple[str, ...]:
+        """Return what this customer's contacts may be looked up by, first what a new contact gets."""
         if customer is None:
-            return None
-        return (customer.email if self is ContactKey.EMAIL else customer.key) or None
+            return ()
+        if self is ContactKey.USER_SUPPLIED_ID:
+            return tuple(dict.fromkeys((*customers.values(customer), customer.key)))
+        addressed = Customer(customer.email or "", email=customer.email)
+        return tuple(dict.fromkeys(filter(None, (*customers.values(addressed), customer.email))))
 
-    def contacts(self, client: Client, wanted: str, deadline: Deadline) -> Sequence[Contact]:
+    def contacts(self, client: Client, wanted: Sequence[str], deadline: Deadline) -> Sequence[Contact]:
         """Return the contacts named so; e-mail addresses are not unique at Lightrail."""
-        if self is ContactKey.EMAIL:
-            found = client.contacts(deadline, email=wanted)
-            return [contact for contact in found if contact.email.casefold() == wanted.casefold()]
+        found = [contact for name in wanted for contact in client.contacts(deadline, **{self.value: name})]
         # Compared, because a filter that a server does not know would find everybody.
-        return [contact for contact in client.contacts(deadline, userSuppliedId=wanted) if contact.key == wanted]
+        own = [contact for contact in found if self._name(contact) in wanted]
+        return list({contact.id: contact for contact in own}.values())
+
+    def _name(self, contact: Contact) -> str:
+        return contact.email.casefold() if self is ContactKey.EMAIL else contact.key

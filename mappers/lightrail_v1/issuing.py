@@ -56,12 +56,12 @@ class Issuing:
         """Return the contact that the card is for; it is made where there is none."""
         customer = new.customer
         wanted = self._contact_key.of(customer)
-        if customer is None or wanted is None:
+        if customer is None or not wanted:
             raise CardUnusable(f"an account card needs the customer's {self._contact_key.value}: see contact_key")
         found = self._contact_key.contacts(self._client, wanted, deadline)
         if found:
             return found[0].id
-        body = {"userSuppliedId": wanted} | ({"email": customer.email} if customer.email else {})
+        body = {"userSuppliedId": wanted[0]} | ({"email": customer.email} if customer.email else {})
         try:
             return self._client.create_contact(body, deadline).id
         except Rejected as rejected:

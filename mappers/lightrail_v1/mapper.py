@@ -89,6 +89,7 @@ class LightrailV1(Mapper):
     supported_holds = (Holds.NATIVE, Holds.UPFRONT)
     repeatable = True
     read_lag_seconds = 2.0  # undocumented; a little patience costs nothing where repeats are safe
+    keeps_terms = True
     Options = LightrailV1Options
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV1Options) -> None:
@@ -122,7 +123,7 @@ class LightrailV1(Mapper):
     def _own_cards(self, query: Query, deadline: Deadline) -> list[Card]:
         """Return the cards of the customer's contact: account cards first, then the gift cards attached to it."""
         wanted = self._contact_key.of(query.customer)
-        if wanted is None:
+        if not wanted:
             return []
         # Both are compared, because a filter that a server does not know would find everybody's.
         records = [
@@ -139,7 +140,7 @@ class LightrailV1(Mapper):
             details = self._client.details(record.id, deadline)
             if details:
                 card = self._card(details, record, query.cart, deadline)
-                found.append(replace(card, owner=card.owner or wanted))
+                found.append(replace(card, owner=card.owner or wanted[0]))
         return found
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:

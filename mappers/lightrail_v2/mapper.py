@@ -119,6 +119,7 @@ class LightrailV2(Mapper):
     # Reads come from a replica.
     read_lag_seconds = 2.0
     longest_hold = LONGEST_HOLD_IN_DAYS
+    keeps_terms = True
     Options = LightrailV2Options
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:

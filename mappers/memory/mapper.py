@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 
+from mappers import customers
 from mappers.base import (
     Card,
     CardNotFound,
     CardStatus,
     CardUnusable,
     Conflict,
-    Customer,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -103,6 +103,7 @@ class Memory(Mapper):
 
     supported_holds = (Holds.NATIVE, Holds.LEDGER, Holds.UPFRONT)
     repeatable = True
+    keeps_terms = True
     Options = MemoryOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: MemoryOptions) -> None:
@@ -123,7 +124,7 @@ class Memory(Mapper):
             return [
                 _now(account.card)
                 for account in self._accounts.values()
-                if (account.code == query.code if query.code else _owned_by(query.customer, account.card))
+                if (account.code == query.code if query.code else customers.owns(query.customer, account.card))
             ]
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
@@ -147,7 +148,7 @@ class Memory(Mapper):
                     restricted_to_owner=new.restricted_to_owner,
                     multiple_redemptions=new.multiple_redemptions,
                     multiple_credits=new.multiple_credits,
-                    owner=(new.customer.email or new.customer.key) if new.customer else None,
+                    owner=new.customer.key if new.customer else None,
                     uses=None if new.multiple_redemptions else 1,
                 )
                 account = self._accounts[card.id] = Account(card, code)
@@ -240,10 +241,6 @@ def _card_id(name: str) -> str:
 
 def _meaning(step: Step) -> tuple[Verb, int, str, str]:
     return step.verb, step.amount, step.card_id, step.reference
-
-
-def _owned_by(customer: Customer | None, card: Card) -> bool:
-    return customer is not None and card.owner is not None and card.owner in (customer.email, customer.key)
 
 
 def _now(card: Card) -> Card:

@@ -57,14 +57,15 @@ def translate(voucher: Voucher, currency: Currency) -> Card:
         expiring_date=voucher.expires,
         owner=issued.get("owner"),
         uses=None if voucher.quantity is None else max(0, voucher.quantity - voucher.redeemed_quantity),
-        **{"multiple_redemptions": voucher.quantity is None} | {name: issued[name] for name in KEPT if name in issued},
+        **{"multiple_redemptions": voucher.quantity != 1} | {name: issued[name] for name in KEPT if name in issued},
     )
 
 
 def new_voucher(new: NewCard, code: str, currency: Currency) -> dict[str, Any]:
     """Return the body that asks for a gift voucher with `code`."""
-    owner = new.customer and (new.customer.email or new.customer.key)
-    told = {"key": new.key, "owner": owner} | {name: getattr(new, name) for name in KEPT}
+    told = {"key": new.key, "owner": new.customer.key if new.customer else None} | {
+        name: getattr(new, name) for name in KEPT
+    }
     dates = {"start_date": new.emission_date, "expiration_date": new.expiring_date}
     return {
         "type": "GIFT_VOUCHER",

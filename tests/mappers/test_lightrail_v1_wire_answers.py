@@ -222,20 +222,36 @@ def test_a_dry_run_that_is_refused_leaves_what_is_certain(
 
 
 @pytest.mark.parametrize(
-    ("contact_key", "name"), [("email", "ana@example.com"), ("userSuppliedId", "123")], ids=["email", "key"]
+    ("contact_key", "name", "others"),
+    [("email", "ana@example.com", []), ("userSuppliedId", "123", ["ana@example.com"])],
+    ids=["email", "every name"],
 )
 def test_a_customers_cards_are_those_of_the_contact_in_our_currency(
-    wire: RequestsMock, deadline: Deadline, contact_key: str, name: str
+    wire: RequestsMock, deadline: Deadline, contact_key: str, name: str, others: list[str]
 ) -> None:
     account = CARD | {"cardType": "ACCOUNT_CARD", "contactId": "contact-1"}
     filters = {"contactId": "contact-1", "currency": "BRL", "limit": "100"}
     wire.get(f"{URL}/contacts", json={"contacts": [CONTACT]}, match=[matchers.query_param_matcher({contact_key: name})])
+    for other in others:
+        nobody = matchers.query_param_matcher({contact_key: other})
+        wire.get(f"{URL}/contacts", json={"contacts": []}, match=[nobody])
     wire.get(f"{URL}/cards", json={"cards": [account]}, match=[matchers.query_param_matcher(filters)])
     wire.get(f"{CARD_URL}/details", json={"details": DETAILS | {"cardType": "ACCOUNT_CARD"}})
     mapper = build(contact_key=contact_key, loyalty_caption="Points", loyalty_relation_name="Club")
     [card] = mapper.find(Query(customer=ANA), deadline)
     assert (card.id, card.balance, card.caption, card.relation_name) == ("card-6dxx89", 33301, "Points", "Club")
     assert (card.restricted_to_owner, card.owner, card.code_mask) == (True, name, None)
+
+
+def test_a_contact_is_found_by_an_address_however_spelled(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline
+) -> None:
+    for spelled in ("ana@example.com", "Ana@Example.com"):
+        named = matchers.query_param_matcher({"email": spelled})
+        wire.get(f"{URL}/contacts", json={"contacts": [CONTACT | {"email": "ANA@example.com"}]}, match=[named])
+    wire.get(f"{URL}/cards", json={"cards": [CARD | {"contactId": "contact-1"}]})
+    wire.get(f"{CARD_URL}/details", json={"details": DETAILS})
+    assert len(mapper.find(Query(customer=Customer("x", email="Ana@Example.com")), deadline)) == 1
 
 
 @pytest.mark.parametrize(

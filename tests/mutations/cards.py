@@ -12,10 +12,40 @@ from tests.mutations.mutation import (
     SHARED_CARDS,
     STORIES,
     SWEEPER,
+    TERMS,
     Mutation,
 )
 
 MUTATIONS = [
+    # What a card was issued for.
+    Mutation(
+        "a restricted card pays for its owner alone",
+        LEDGER + "terms.py",
+        "        if pays and not may_pay(customer, card):\n",
+        "        if False:\n",
+        TERMS + "a_restricted_card_is_not_there_for_others",
+    ),
+    Mutation(
+        "a restricted card is found by its owner alone",
+        LEDGER + "cards.py",
+        " if may_pay(query.customer, card)]",
+        "]",
+        TERMS + "a_restricted_card_is_not_there_for_others",
+    ),
+    Mutation(
+        "what was seen of a card allows a payment to those who may pay",
+        LUA + "prelude.lua",
+        "    if has(seen.payers, payer) then return true end\n",
+        "    return true\n",
+        TERMS + "a_restricted_card_is_not_there_for_others",
+    ),
+    Mutation(
+        "a card for one credit gets one",
+        LEDGER + "terms.py",
+        "    if kind not in seen.any_number_of and not ",
+        "    if False and not ",
+        TERMS + "a_card_for_one_credit_gets_one",
+    ),
     # Late successes and authorizations nobody comes back for.
     Mutation(
         "what was opened late is undone",

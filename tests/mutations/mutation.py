@@ -44,6 +44,7 @@ RETRY_AFTER_REFUSAL = "tests/ledger/test_retry_after_refusal.py::test_"
 SHARED_ACCOUNTS = "tests/ledger/test_shared_accounts.py::test_"
 SHARED_CARDS = "tests/ledger/test_shared_cards.py::test_"
 STORIES = "tests/ledger/test_stories.py::test_"
+TERMS = "tests/ledger/test_terms.py::test_"
 SWEEPER = "tests/ledger/test_sweeper.py::test_"
 
 

@@ -80,7 +80,8 @@ def test_an_error_is_answered_with_a_json_body(
     assert response.status_code == status
     assert response.mimetype == "application/json"
     assert response.headers["Cache-Control"] == "no-store"
-    assert json.loads(response.data) == {"error": {"code": code, "message": "no", "exception": None}}
+    message = "there is no such card" if code == "CardNotFound" else "no"
+    assert json.loads(response.data) == {"error": {"code": code, "message": message, "exception": None}}
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(1.2, "2"), (0, "0"), (None, None)])

@@ -89,6 +89,7 @@ class Lease:
     still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
     sent may arrive, in milliseconds of Redis's clock. `standing`: the card's, before anything else is read. `date`:
     when it was given, in those milliseconds.
+    `allowed`: the card is known to allow it by what it was issued for.
     """
 
     attempt: int
@@ -98,6 +99,7 @@ class Lease:
     standing: Standing
     caller: Caller
     date: int
+    allowed: bool = False
 
 
 A = TypeVar("A", bound=StrEnum)

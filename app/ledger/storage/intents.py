@@ -35,6 +35,7 @@ class NewTransaction:
     memo: Memo
     authorization_ttl: timedelta
     one_step_at_a_time: bool
+    payers: tuple[str, ...] = ()  # digests of the names of who pays
     caller: Caller = field(default_factory=Caller.vtex)
 
     @property

@@ -32,6 +32,16 @@ def of_card(provider_id: str, card_id: str) -> str:
     return in_bucket(names.bucket_of_card(card_id), f"of:{_list_of_card(provider_id, card_id)}")
 
 
+def terms(provider_id: str, card_id: str) -> str:
+    """Return the key of the note of what was seen lately to be allowed with a card."""
+    return in_bucket(names.bucket_of_card(card_id), f"terms:{names.digest('terms', provider_id, card_id)}")
+
+
+def only(account: str, card_id: str) -> str:
+    """Return the key of which transactions are the only ones that a card allows."""
+    return in_bucket(names.bucket_of_card(card_id), f"only:{names.digest('only', account, card_id)}")
+
+
 def completeness(provider_id: str, card_id: str) -> tuple[str, str]:
     """Return the key of the lists that are complete, and what stands for this one in it."""
     return in_bucket(names.bucket_of_card(card_id), "complete"), _list_of_card(provider_id, card_id)
@@ -55,6 +65,7 @@ def for_scripts(address: Address, account: str) -> list[str]:
         in_bucket(bucket, "index"),
         in_bucket(bucket, "over"),
         freshness_of_card(account, address.card_id),
+        terms(address.provider_id, address.card_id),
     ]
 
 

@@ -40,6 +40,7 @@ from app.ledger.storage.records import (
     other_format,
     steps_done,
 )
+from app.ledger.storage.terms import TermsStorage
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction
 from mappers.base import ActKind, MapperError
 from providers.provider import Backend
@@ -89,6 +90,7 @@ class Storage:
     def __init__(self, connection: Connection, times: LedgerTimes) -> None:
         self._connection = connection
         self._times = times
+        self.terms = TermsStorage(connection)
         folder = resources.files("app.ledger.storage") / "lua"
         prelude = (folder / "prelude.lua").read_text()
         self._scripts = {name: connection.script(prelude + (folder / f"{name}.lua").read_text()) for name in ANSWERS}
@@ -117,6 +119,7 @@ class Storage:
             holds=new.holds,
             one_step_at_a_time=new.one_step_at_a_time,
             oid=oid,
+            payers=new.payers,
             act=dump_act(new.kind, oid, new.amount, new.request_id, Reason.REQUEST, new.caller.name),
             index=keys.index_entries(new.id, new.request_id, new.memo.order_id),
             fields={
@@ -465,7 +468,7 @@ def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) ->
     found = load_transaction(transaction_id, fields) if fields else None
     lease = None
     if found is not None and given:
-        in_flight_until, nothing_sent = given
+        in_flight_until, nothing_sent, allowed = given
         lease = Lease(
             attempt=found.attempt,
             nothing_sent=nothing_sent == "1",
@@ -474,5 +477,6 @@ def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) ->
             standing=Standing(*map(int, standing)),
             caller=caller,
             date=now,
+            allowed=allowed == "1",
         )
     return Result(answer, found, lease, Standing(*map(int, standing)), busy.rpartition(":tx:")[2] if busy else None)

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from mappers.base import BackendUnavailable, Card, CardNotFound, CardStatus, Memo, Query, StatementLine
+from mappers.base import (
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardStatus,
+    IssuedCard,
+    Memo,
+    NewCard,
+    Query,
+    StatementLine,
+)
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.mapper import LightrailV2
 from mappers.memory.mapper import SEEDS, Memory
@@ -133,3 +143,27 @@ class OffersACardForAnything(LightrailV2):
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
         return [replace(card, status=CardStatus.ACTIVE) for card in super().find(query, deadline)]
+
+
+@caught_by("test_an_issued_card_shows_whom_it_is_restricted_to")
+class ForgetsTheOwner(Memory):
+    """A card says that it is restricted, and not to whom."""
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        return replace(super().get_card(card_id, deadline), owner=None)
+
+
+@caught_by("test_an_issued_card_shows_whether_it_is_for_one_payment_and_one_credit")
+class ForgetsThatThereIsOneCredit(Memory):
+    """A card that may get one credit does not say so."""
+
+    def get_card(self, card_id: str, deadline: Deadline) -> Card:
+        return replace(super().get_card(card_id, deadline), multiple_credits=None)
+
+
+@caught_by("test_a_repeat_answers_the_same_issued_card_whatever_else_it_says")
+class IssuesAnotherCardForAnotherCaption(Memory):
+    """What else a request says is part of the new card's name."""
+
+    def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
+        return super().issue(replace(new, key=f"{new.key}{new.caption}"), deadline)

@@ -1,7 +1,7 @@
 -- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
 --
 -- Arguments: kind, amount, holds, one_step_at_a_time, oid, act (JSON: what of the act never changes),
---   fields (of a new transaction), index (rows under which it can be found), by, correlation.
+--   payers (digests of who pays, by any name), fields (of a new transaction), index (rows under which it can be found), by, correlation.
 -- Answers: found | conflict (another amount) | card busy | opened (with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end

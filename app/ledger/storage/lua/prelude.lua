@@ -1,13 +1,13 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
--- Keys: transaction, card, due, events, of_card, all, parked, index, over, fresh. All carry the hash tag of one card's
---   bucket, so they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
+-- Keys: transaction, card, due, events, of_card, all, parked, index, over, fresh, terms. All carry the hash tag of one
+--   card's bucket, so they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
 -- Argument: one JSON object. Always in it: id, provider, card, backend, lease, abandon_after, retention (milliseconds).
 -- Answer: {answer, now, the transaction's fields, the card's standing, busy}; with a lease also in_flight_until and
---   nothing_sent as they were before.
+--   nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index, over, fresh = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over, fresh, terms = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
@@ -63,11 +63,30 @@ local function answer(status)
     redis.call('HGET', card, 'busy') or ''}
 end
 
+-- Whether it was seen lately that the card may be used so: for any number of such transactions, by one of arg.payers.
+local function allowed(kind)
+  local seen = arg.payers and redis.call('GET', terms)
+  if not seen then return false end
+  seen = cjson.decode(seen)
+  local function has(list, wanted)
+    for _, one in ipairs(list) do
+      if one == wanted then return true end
+    end
+    return false
+  end
+  if not has(seen.any_number_of, kind) then return false end
+  if kind == 'credit' then return true end
+  for _, payer in ipairs(arg.payers) do
+    if has(seen.payers, payer) then return true end
+  end
+  return false
+end
+
 -- The answer of a script that gives a lease: also until when what was sent for the act before may still arrive
 -- (0: nothing can), and '1' where nothing was sent.
 local function answer_with_lease(status, in_flight_until, nothing_sent)
   local result = answer(status)
-  result[6], result[7] = in_flight_until, nothing_sent
+  result[6], result[7], result[8] = in_flight_until, nothing_sent, allowed(arg.kind) and '1' or ''
   return result
 end
 

@@ -1,0 +1,67 @@
+"""What was seen lately to be allowed with a card, and the only transactions of cards that allow one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from redis.client import Pipeline
+
+from app.ledger.storage import keys
+from app.ledger.storage.connection import Connection
+from mappers.base import ActKind
+
+# A shopper finds a card anew in each checkout. After this long without, the backend is asked before the card pays.
+SEEN_FOR = timedelta(days=1)
+
+# In one script: two payments may want to be the only one at the same moment.
+_CLAIM = """
+local holder = redis.call('HGET', KEYS[1], ARGV[1])
+if holder and holder ~= ARGV[2] and holder ~= ARGV[3] then return holder end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return ARGV[2]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a card allows: `payers` are digests of who may pay, `any_number_of` what it allows more than once."""
+
+    payers: Sequence[str]
+    any_number_of: Sequence[ActKind]
+
+
+class TermsStorage:
+    """The notes of what is allowed. Methods raise LedgerUnavailable."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def note(self, provider_id: str, seen: Iterable[tuple[str, Seen]]) -> None:
+        """Note what is allowed with cards, each with its id."""
+
+        def fill(pipeline: Pipeline) -> None:
+            for card_id, allowed in seen:
+                told = json.dumps({"payers": list(allowed.payers), "any_number_of": list(allowed.any_number_of)})
+                pipeline.set(keys.terms(provider_id, card_id), told, ex=SEEN_FOR)
+
+        self._connection.pipeline(fill)
+
+    def seen(self, provider_id: str, card_id: str) -> Seen | None:
+        """Return what was seen lately to be allowed with a card."""
+        key = keys.terms(provider_id, card_id)
+        told = self._connection.call(lambda client: client.get(key))
+        if not isinstance(told, str):
+            return None
+        allowed = json.loads(told)
+        return Seen(allowed["payers"], [ActKind(kind) for kind in allowed["any_number_of"]])
+
+    def be_the_only(self, account: str, card_id: str, kind: ActKind, transaction_id: str, instead_of: str = "") -> str:
+        """Make a transaction the only one of its kind on a card, unless one is; return the one that is.
+
+        `instead_of` is one that is no more.
+        """
+        key = keys.only(account, card_id)
+        return str(self._connection.call(lambda client: client.eval(_CLAIM, 1, key, kind, transaction_id, instead_of)))

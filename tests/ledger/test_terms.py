@@ -1,0 +1,189 @@
+"""What a card was issued for is kept: who pays with it, and whether once or more often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from unittest.mock import Mock
+
+import pytest
+
+from app.ledger.service import AuthorizationRequest
+from app.ledger.transaction import Operation
+from mappers.base import Card, CardNotFound, CardUnusable, Customer, Holds, NewCard, Query, Unsupported
+from mappers.memory.mapper import Memory, MemoryOptions
+from tests.ledger.system import MakeSystem, System
+from tests.money import minor
+
+USER_ID = "92de2449-0e02-4ca9-a4aa-a09cc9d8f7ff"
+# As a search names her, and as a transaction does: without the user id.
+ANA = Customer("12345678909", id=USER_ID, email="Ana@example.com", document="123.456.789-09")
+ANA_PAYS = replace(ANA, id=None)
+BOB = Customer("98765432100", email="bob@example.com", document="98765432100")
+
+
+@pytest.fixture(params=list(Holds))
+def system(make_system: MakeSystem, request: pytest.FixtureRequest) -> System:
+    """A backend that keeps what its cards were issued for, with each kind of holds."""
+    system = make_system(request.param)
+    mapper = Memory("acme", system.provider.currency, request.param, MemoryOptions("empty"))
+    return system.changed(mapper=mapper)
+
+
+def issue(system: System, **terms: object) -> tuple[Card, str]:
+    """Return a new card of 100.00 and its code."""
+    new = NewCard("key", "relation", balance=minor("100.00"))
+    issued = system.cards.issue(system.provider, replace(new, **terms), system.deadline())  # type: ignore[arg-type]
+    assert issued.code is not None
+    return issued.card, issued.code
+
+
+def restricted_to(system: System, owner: Customer) -> tuple[Card, str]:
+    return issue(system, customer=owner, restricted_to_owner=True)
+
+
+def pay(
+    system: System, card: Card, customer: Customer | None, request_id: str = "order-1", value: str = "40.00",
+    operation: Operation = Operation.DEBIT,
+) -> str:  # fmt: skip
+    request = AuthorizationRequest(card.id, operation, minor(value), request_id, customer=customer)
+    return system.ledger.authorize(system.provider, request, system.deadline())
+
+
+def find(system: System, code: str, customer: Customer | None) -> int:
+    return len(system.cards.search(system.provider, Query(code, customer), system.deadline()))
+
+
+def forget_what_was_seen(system: System) -> None:
+    client = system.connection._client
+    for key in client.scan_iter("gb:*:terms:*"):
+        client.delete(key)
+
+
+def count_reads(system: System, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Return a function that tells how often a card was read since."""
+    reads = Mock(side_effect=system.provider.mapper.get_card)
+    monkeypatch.setattr(system.provider.mapper, "get_card", reads)
+    return lambda: reads.call_count
+
+
+@pytest.mark.parametrize("stranger", [None, BOB, Customer("x", id="x")])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_restricted_card_is_not_there_for_others(system: System, stranger: Customer | None, *, seen: bool) -> None:
+    card, code = restricted_to(system, Customer(USER_ID, id=USER_ID))
+    assert find(system, code, ANA) == 1
+    if not seen:
+        forget_what_was_seen(system)
+    assert find(system, code, stranger) == 0
+    with pytest.raises(CardNotFound):
+        pay(system, card, stranger)
+    assert system.provider.mapper.get_card(card.id, system.deadline()).balance == minor("100.00")
+
+
+@pytest.mark.parametrize("owner", ["ana@EXAMPLE.com", "12345678909", "123.456.789-09"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_its_owner_pays_with_it_however_named(system: System, owner: str, *, seen: bool) -> None:
+    card, code = restricted_to(system, Customer(owner))
+    if not seen:
+        forget_what_was_seen(system)
+    assert find(system, code, ANA) == 1
+    assert pay(system, card, ANA_PAYS)
+
+
+def test_who_found_a_card_by_the_user_id_pays_with_it_though_a_transaction_has_none(system: System) -> None:
+    card, code = restricted_to(system, Customer(USER_ID, id=USER_ID))
+    with pytest.raises(CardNotFound):
+        pay(system, card, ANA_PAYS)
+    assert find(system, code, ANA) == 1
+    assert pay(system, card, ANA_PAYS, "order-2")
+
+
+def test_what_is_seen_of_a_card_names_nobody(system: System) -> None:
+    _, code = restricted_to(system, ANA)
+    find(system, code, ANA)
+    client = system.connection._client
+    [key] = client.scan_iter("gb:*:terms:*")
+    noted = str(client.get(key))
+    assert not [name for name in ("12345678909", "ana", USER_ID) if name in f"{key} {noted}"]
+    assert 0 < client.ttl(key) <= 24 * 60 * 60
+
+
+def test_a_card_that_was_found_is_not_read_again_to_pay(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    card, code = restricted_to(system, ANA)
+    find(system, code, ANA)
+    reads = count_reads(system, monkeypatch)
+    pay(system, card, ANA_PAYS)
+    # What the ledger holds is held against a balance, which is read for that.
+    assert reads() == (1 if system.provider.policy.holds is Holds.LEDGER else 0)
+
+
+def test_a_payment_that_is_refused_for_a_stranger_stays_refused(system: System) -> None:
+    card, code = restricted_to(system, ANA)
+    for _ in range(2):
+        with pytest.raises(CardNotFound):
+            pay(system, card, BOB)
+    assert find(system, code, ANA) == 1
+    with pytest.raises(CardNotFound):
+        pay(system, card, BOB)
+
+
+def test_anybody_pays_with_a_card_that_is_not_restricted(system: System) -> None:
+    card, code = issue(system, customer=ANA)
+    forget_what_was_seen(system)
+    assert find(system, code, BOB) == 1
+    assert pay(system, card, None)
+
+
+def test_a_customers_own_cards_are_found_without_a_code_by_relation(system: System) -> None:
+    restricted_to(system, Customer(USER_ID, id=USER_ID))
+
+    def own(customer: Customer, relation: str | None = None) -> int:
+        query = Query(customer=customer, relation_name=relation)
+        return len(system.cards.search(system.provider, query, system.deadline()))
+
+    assert [own(ANA), own(ANA, "relation"), own(ANA, "another"), own(BOB)] == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_card_for_one_payment_makes_one(system: System, *, seen: bool) -> None:
+    card, code = issue(system, multiple_redemptions=False)
+    if not seen:
+        forget_what_was_seen(system)
+    else:
+        assert find(system, code, BOB) == 1
+    first = pay(system, card, BOB)
+    assert pay(system, card, BOB) == first
+    with pytest.raises(CardUnusable):
+        pay(system, card, BOB, "order-2")
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_card_for_one_credit_gets_one(system: System, *, seen: bool) -> None:
+    card, _ = issue(system, multiple_credits=False)
+    if not seen:
+        forget_what_was_seen(system)
+    first = pay(system, card, BOB, operation=Operation.CREDIT)
+    assert pay(system, card, BOB, operation=Operation.CREDIT) == first
+    with pytest.raises(CardUnusable):
+        pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+    assert pay(system, card, BOB, "order-3") != pay(system, card, BOB, "order-4")
+
+
+def test_a_credit_that_was_taken_back_was_none(system: System) -> None:
+    card, _ = issue(system, multiple_credits=False)
+    first = pay(system, card, BOB, operation=Operation.CREDIT)
+    change = system._change(first, "40.00", "cancel-1")
+    system.ledger.cancel(system.provider, replace(change, card_id=card.id), system.deadline())
+    assert pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+
+
+@pytest.mark.parametrize(
+    "terms", [{"restricted_to_owner": True}, {"multiple_redemptions": False}, {"multiple_credits": False}]
+)
+def test_what_a_backend_cannot_keep_is_refused_at_issue(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch, terms: dict[str, bool]
+) -> None:
+    system = make_system(Holds.NATIVE)
+    monkeypatch.setattr(type(system.mapper), "issue", None)
+    with pytest.raises(Unsupported, match="cannot keep"):
+        issue(system, **terms)
