@@ -9,9 +9,11 @@ from app.ledger.cards import CardService
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
+from app.ledger.guesses import Guesses, Rations
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.guesses import GuessStorage
 from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
@@ -79,9 +81,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         ledger=LedgerService(storage, index, threads, executor, recovery),
         executor=executor,
         recovery=recovery,
-        cards=CardService(
-            storage, fleet, threads, settings.code_misses_per_customer, settings.code_misses_per_provider
-        ),
+        cards=CardService(storage, Guesses(GuessStorage(connection), _rations(settings)), threads),
         clock=clock,
         sweeper=Sweeper(
             storage,
@@ -94,6 +94,12 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
             interval_seconds=settings.sweep_interval_seconds,
             deadline_seconds=settings.money_deadline_seconds,
         ),
+    )
+
+
+def _rations(settings: Settings) -> Rations:
+    return Rations(
+        settings.code_misses_per_customer, settings.code_misses_per_address, settings.code_misses_per_provider
     )
 
 

@@ -179,11 +179,21 @@ class Settings:
     )
     code_misses_per_customer: int = field(
         default=20,
-        metadata=_because("Unknown codes a customer may try in an hour before every search finds nothing.", at_least=1),
+        metadata=_because(
+            "Different unknown codes a customer may try in an hour, from one address where VTEX sends it.", at_least=1
+        ),
+    )
+    code_misses_per_address: int = field(
+        default=100,
+        metadata=_because(
+            "The same for all customers of one address together: many shoppers may share it.", at_least=1
+        ),
     )
     code_misses_per_provider: int = field(
         default=2000,
-        metadata=_because("The same for all customers of a provider together: guessing changes its name.", at_least=1),
+        metadata=_because(
+            "Above so many for a provider in an hour it is a flood: each address may try two codes then.", at_least=1
+        ),
     )
     log_level: str = field(
         default="INFO",

@@ -90,6 +90,7 @@ class Query:
     """What a search knows: a code (exactly one card or none), else the customer whose own cards are wanted.
 
     `pin` proves, at backends that want it, that a code is one's own. It is a secret like the code.
+    `address` is the network address that the shopper comes from.
     """
 
     code: str | None = field(default=None, repr=False)
@@ -97,6 +98,7 @@ class Query:
     relation_name: str | None = None
     cart: Cart | None = None
     pin: str | None = field(default=None, repr=False)
+    address: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

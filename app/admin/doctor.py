@@ -20,6 +20,7 @@ import mappers.registry
 from app.admin.providers.checks import Check, check_backend, check_redis, check_service
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.guesses import GuessStorage
 from app.ledger.storage.history import History
 from app.ledger.storage.identity import Identity, NoLedger, OtherLedger
 from app.ledger.storage.index import Index
@@ -110,6 +111,7 @@ def _redis(settings: Settings, open_redis: OpenRedis) -> Generator[Check, None, 
             yield from _ledger(Index(connection))
             yield from _doubts(History(connection))
             yield from _elsewhere(Index(connection), settings)
+            yield from _guessed(GuessStorage(connection), settings)
     except NoLedger as error:
         yield Check("ledger", None, str(error))
     except OtherLedger as error:
@@ -174,6 +176,22 @@ def _elsewhere(index: Index, settings: Settings) -> Iterator[Check]:
             problem = f"{len(names)} open transactions are at {backend}, and {settings.providers} does not say so: "
             remedy = "put that back for this provider until they are over"
             yield Check(f"{provider_id}: open transactions", False, problem + _some(names), remedy)
+
+
+def _guessed(guesses: GuessStorage, settings: Settings) -> Iterator[Check]:
+    """Find providers whose codes are being guessed."""
+    with suppress(InvalidProviders):  # reported where the providers are looked at
+        for provider in Registry.load(settings.providers).all():
+            missed = guesses.missed(provider.id)
+            found = f"{missed.codes} unknown codes within an hour, {missed.refused} searches refused for it"
+            name = f"{provider.id}: guessed codes"
+            if missed.codes >= settings.code_misses_per_provider:
+                remedy = "somebody tries codes: let VTEX ask for a captcha; docs/operating.md says what they reach"
+                yield Check(name, False, found, remedy)
+            elif missed.refused:
+                yield Check(name, None, found, "see in the log whose searches were refused, should it last")
+            else:
+                yield Check(name, True, found=found)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -252,6 +252,7 @@ class Attempt:
             expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
+        self._expect_allowed(deadline, certain=certain)
         return self._send(number, deadline, certain=certain)
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
@@ -288,7 +289,6 @@ class Attempt:
 
     def _send_once(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:
-            self._expect_allowed(deadline)
             self._sent = True
             try:
                 return self._mapper.run(call, deadline)
@@ -304,11 +304,18 @@ class Attempt:
             self._sent = False
             raise
 
-    def _expect_allowed(self, deadline: Deadline) -> None:
+    def _expect_allowed(self, deadline: Deadline, *, certain: bool) -> None:
         """Make sure, before an opening is sent, that the card was issued for it."""
-        if self._act.opens and not self._allowed:
+        if not self._act.opens or self._allowed:
+            return
+        try:
             expect_allowed(self._storage, self._provider, self._record, deadline)
-            self._allowed = True
+        except Refused as refusal:
+            if certain:
+                self._nothing_sent = True
+                raise
+            raise _not_believed(refusal) from refusal
+        self._allowed = True
 
     def _find(self, unknown: OutcomeUnknown, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         """Return the receipt of what was sent without a clear answer."""
@@ -335,7 +342,7 @@ class Attempt:
     def _finish(self, deadline: Deadline) -> Transaction:
         if not is_reserved_here(self._record, self._act):
             return self._write_done().transaction
-        self._expect_allowed(deadline)
+        self._expect_allowed(deadline, certain=True)
         result = reserve(
             self._write_reserved,
             lambda: spendable_card(self._mapper, self._record.card_id, self._record.memo, deadline),

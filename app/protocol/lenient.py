@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from mappers.base import Cart, CartItem, Customer
@@ -11,6 +12,19 @@ from mappers.money import Currency
 
 # Longer than any name, document or e-mail address (254), and short enough to keep with every transaction.
 TEXT_MAXIMUM_LENGTH = 255
+
+# A provider of IPv6 gives each of its customers at least such a network.
+IPV6_PREFIX = 64
+
+NOBODYS_NETWORKS = tuple(
+    map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+            *("::/127", "fc00::/7", "fe80::/10"),
+        ),
+    )
+)
 
 # More of one item than any order holds; it also keeps 1e400 from becoming an integer.
 MAXIMUM_QUANTITY = 10**6
@@ -62,6 +76,22 @@ def customer(client: Any) -> Customer | None:
         corporate_document=corporate_document,
         name=text(fields.get("name")) or full_name or None,
     )
+
+
+def address(client: Any) -> str | None:
+    """Return the address that a search's shopper comes from, or None where it tells nothing of them.
+
+    Who has an IPv6 address has a whole network of them: it is that. An address of a private network is some proxy's.
+    """
+    given = text(members(client).get("ip")) or ""
+    try:
+        found = ip_address(given.partition(",")[0].strip())
+    except ValueError:
+        return None
+    found = getattr(found, "ipv4_mapped", None) or found
+    if any(found in network for network in NOBODYS_NETWORKS):
+        return None
+    return str(found if found.version == 4 else ip_network((found, IPV6_PREFIX), strict=False))
 
 
 def cart(value: Any, currency: Currency) -> Cart | None:

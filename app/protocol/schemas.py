@@ -207,6 +207,7 @@ def load_query(body: Mapping[str, Any], currency: Currency, codes: CodeForm) -> 
         customer=lenient.customer(body.get("client")),
         relation_name=lenient.text(cart.get("relationName")),
         cart=lenient.cart(cart, currency),
+        address=lenient.address(body.get("client")),
     )
 
 

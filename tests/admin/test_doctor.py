@@ -16,6 +16,7 @@ from app.admin.doctor import examine
 from app.admin.providers.checks import Check
 from app.commands.installation import opened_redis
 from app.ledger.clock import ClockWatch, Reading
+from app.ledger.storage.guesses import GuessStorage, Missed
 from app.ledger.storage.index import Index, Opened
 from app.server.embedded import EmbeddedRedisFailed
 from mappers.money import Currency
@@ -169,6 +170,18 @@ def test_parked_transactions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "transactions resolve" in found.remedy
 
 
+def test_a_flood_of_guesses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GuessStorage, "missed", lambda *_: Missed(codes=2000, refused=7))
+    found = only("acme: guessed codes")
+    assert found.problem == "2000 unknown codes within an hour, 7 searches refused for it"
+
+
+def test_a_few_refused_guesses_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GuessStorage, "missed", lambda *_: Missed(codes=20, refused=1))
+    [found] = [check for check in examine(opened_redis) if check.name == "acme: guessed codes"]
+    assert (found.ok, found.remedy != "") == (None, True)
+
+
 def test_open_transactions_of_another_account_or_of_no_provider_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = Backend("memory", "another", Currency("BRL", 2))
     opened = [Opened("tx-1", "acme", elsewhere), Opened("tx-2", "gone", elsewhere)]
@@ -234,6 +247,7 @@ def test_every_provider_is_asked_for_what_needs_no_secret(service: Service, monk
     monkeypatch.setenv("GIFTBRIDGE_PROVIDERS", str(service.file.path))
     names = [check.name for check in examine(opened_redis) if check.name.startswith("acme: ")]
     assert names == [
+        "acme: guessed codes",
         "acme: backend",
         "acme: address",
         "acme: reachability",

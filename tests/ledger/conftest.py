@@ -13,9 +13,11 @@ import pytest
 from app.ledger.cards import CardService
 from app.ledger.clock import ClockWatch
 from app.ledger.executor import Executor
+from app.ledger.guesses import Guesses, Rations
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.guesses import GuessStorage
 from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
@@ -79,7 +81,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             ledger=LedgerService(storage, index, shares, executor, recovery),
             executor=executor,
             recovery=recovery,
-            cards=CardService(storage, fleet, shares, 20, 2000),
+            cards=CardService(storage, Guesses(GuessStorage(connection), Rations()), shares),
             clock=clock,
             sweeper=Sweeper(
                 storage, index, fleet, clock, executor, registry, history, interval_seconds=1, deadline_seconds=5

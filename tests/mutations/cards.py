@@ -5,11 +5,13 @@ from __future__ import annotations
 from tests.mutations.mutation import (
     ABANDONED,
     BUSY_CARD,
+    GUESSES,
     HTTP,
     LATE_OUTCOMES,
     LEDGER,
     LUA,
     SHARED_CARDS,
+    STORAGE,
     STORIES,
     SWEEPER,
     TERMS,
@@ -45,6 +47,28 @@ MUTATIONS = [
         "    if kind not in seen.any_number_of and not ",
         "    if False and not ",
         TERMS + "a_card_for_one_credit_gets_one",
+    ),
+    # Guesses.
+    Mutation(
+        "a ration that is spent refuses",
+        STORAGE + "guesses.py",
+        "redis.call('SCARD', counter) >= limit",
+        "false",
+        GUESSES + "a_hundred_guesses_at_once_are_no_more_than_the_ration",
+    ),
+    Mutation(
+        "a code that was found is not counted",
+        STORAGE + "guesses.py",
+        "                pipeline.srem(counter, guess.code)\n",
+        "                pass\n",
+        GUESSES + "right_codes_are_never_counted",
+    ),
+    Mutation(
+        "a flood leaves those alone who have not guessed",
+        STORAGE + "guesses.py",
+        "flood and ARGV[4] or ARGV[3]",
+        "flood and 0 or ARGV[3]",
+        GUESSES + "a_flood_leaves_who_has_not_guessed_alone",
     ),
     # Late successes and authorizations nobody comes back for.
     Mutation(

@@ -73,6 +73,27 @@ class TestSearch:
             cart=Cart(18200, (CartItem("2000002", 1, 20000),)),
         )
 
+    @pytest.mark.parametrize(
+        ("ip", "address"),
+        [
+            ("203.0.113.7", "203.0.113.7"),
+            (" 203.0.113.7, 10.0.0.1", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+            ("10.1.2.3", None),
+            ("192.168.0.1", None),
+            ("127.0.0.1", None),
+            ("fd00::1", None),
+            ("203.0.113.7:1234", None),
+            ("", None),
+            (None, None),
+            ({}, None),
+        ],
+    )
+    def test_the_address_is_a_shoppers_and_no_proxys(self, ip: object, address: str | None) -> None:
+        assert schemas.load_query({"client": {"ip": ip}}, BRL, AS_TYPED).address == address
+
     @pytest.mark.parametrize("code", [None, "", "  ", [], {}, True])
     def test_null_or_empty_is_no_code(self, code: object) -> None:
         assert schemas.load_query({"cart": {"redemptionCode": code}}, BRL, AS_TYPED).code is None

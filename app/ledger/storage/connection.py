@@ -22,6 +22,9 @@ T = TypeVar("T")
 # Puts one script into a client, or into a pipeline.
 Script = Callable[[redis.Redis], Any]
 
+# Puts commands into a pipeline, to be sent with those of others.
+Fill = Callable[[Pipeline], None]
+
 # A slot that was moved is found at the second node; one that is moved just now, at the third.
 NODES_ASKED = 3
 
@@ -222,7 +225,7 @@ return 1
 
 
 class Fleet:
-    """What the processes on one Redis share and that holds no money: who leads, and how often codes were guessed."""
+    """What the processes on one Redis share and that holds no money: who leads."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -231,19 +234,3 @@ class Fleet:
         """Become, or stay, the only process of the fleet that does `name`, for a while."""
         key, lasts = f"gb:lead:{name}", milliseconds(duration)
         return bool(self._connection.call(lambda client: client.eval(_LEAD, 1, key, token, str(lasts))))
-
-    def misses(self, *counters: str) -> list[int]:
-        """Return how often each counter was raised in its window."""
-        keys = [f"gb:{{misses}}:{name}" for name in counters]
-        rows = cast("list[str | None]", self._connection.call(lambda client: client.mget(keys)))
-        return [int(row or 0) for row in rows]
-
-    def count_miss(self, window: timedelta, *counters: str) -> None:
-        """Raise each counter; a window begins with its first miss."""
-
-        def fill(pipeline: Pipeline) -> None:
-            for name in counters:
-                pipeline.incr(f"gb:{{misses}}:{name}")
-                pipeline.expire(f"gb:{{misses}}:{name}", window, nx=True)
-
-        self._connection.pipeline(fill)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from redis.client import Pipeline
 
 from app.ledger.storage import keys
-from app.ledger.storage.connection import Connection
+from app.ledger.storage.connection import Connection, Fill
 from mappers.base import ActKind
 
 # A shopper finds a card anew in each checkout. After this long without, the backend is asked before the card pays.
@@ -39,15 +39,16 @@ class TermsStorage:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def note(self, provider_id: str, seen: Iterable[tuple[str, Seen]]) -> None:
-        """Note what is allowed with cards, each with its id."""
+    @staticmethod
+    def note(provider_id: str, seen: Sequence[tuple[str, Seen]]) -> Fill:
+        """Return what notes what is allowed with cards, each with its id."""
 
         def fill(pipeline: Pipeline) -> None:
             for card_id, allowed in seen:
                 told = json.dumps({"payers": list(allowed.payers), "any_number_of": list(allowed.any_number_of)})
                 pipeline.set(keys.terms(provider_id, card_id), told, ex=SEEN_FOR)
 
-        self._connection.pipeline(fill)
+        return fill
 
     def seen(self, provider_id: str, card_id: str) -> Seen | None:
         """Return what was seen lately to be allowed with a card."""
