@@ -89,7 +89,7 @@ class Executor:
             match result.answer:
                 case LeaseAnswer.LEASED:
                     lease = result.lease
-                case LeaseAnswer.NOTHING | LeaseAnswer.MISSING | LeaseAnswer.SEEN_TO | LeaseAnswer.ANOTHER:
+                case LeaseAnswer.NOTHING | LeaseAnswer.SEEN_TO | LeaseAnswer.ANOTHER:
                     pass  # somebody resolved it, or Redis has lost it: the transaction tells
                 case LeaseAnswer.HELD | LeaseAnswer.CARD_BUSY:
                     if not caller.may_wait:

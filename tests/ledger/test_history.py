@@ -6,10 +6,11 @@ import pytest
 
 from app.ledger.caller import Caller
 from app.ledger.service import ChangeRequest
-from mappers.base import CardUnusable, OutcomeUnknown
-from tests.ledger.faults import lost_before, unavailable
+from mappers.base import CardUnusable, Holds, OutcomeUnknown
+from tests.ledger.driver import decide
+from tests.ledger.faults import lost_before, refuses, unavailable
 from tests.ledger.reference_model import CARD
-from tests.ledger.system import System
+from tests.ledger.system import MakeSystem, System
 from tests.money import minor
 
 
@@ -56,3 +57,14 @@ def test_an_outcome_found_by_the_sweeper_names_the_sweeper(system: System) -> No
     system.sweep()
     last = system.storage.events(transaction)[-1]
     assert (last["what"], last["by"]) == ("done", "sweeper")
+
+
+def test_a_promise_that_a_person_lets_be_done_again_goes_on(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.mapper.faults = [refuses]
+    system.sweep()
+    decide(system, transaction)
+    whats = [event["what"] for event in system.storage.events(transaction)]
+    assert whats[-5:] == ["accepted", "parked", "decided", "going on", "done"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.storage.answers import LeaseAnswer
-from app.ledger.transaction import Operation, State
+from app.ledger.storage.answers import Lease, LeaseAnswer
+from app.ledger.transaction import Operation, State, planned, wanted
 from mappers.base import (
     Act,
     Holds,
@@ -151,6 +152,58 @@ def test_an_attempt_that_lost_its_lease_does_not_overwrite_finished_steps(system
         change_within(system, 0.3, transaction, "30.00", "cancel", "cancel-1")
     steps = system.record(transaction).acts[1].steps
     assert [step.receipt is not None for step in steps] == [True, True, False]
+
+
+def test_an_attempt_that_begins_does_not_forget_a_step_that_an_overtaken_one_finished_since(system: System) -> None:
+    transaction = half_settled(system)
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.cancel(transaction, "35.00")
+    record = system.record(transaction)
+    act = record.acts[-1]
+    first, second = (
+        _leased(system, transaction),
+        _leased(system, transaction),
+    )
+    steps = planned(system.mapper.plan(wanted(act), record.view(act)))
+    system.storage.progress(record, act, first, [replace(steps[0], receipt=Receipt("voided")), *steps[1:]])
+    system.storage.progress(record, act, second, steps)
+    assert system.record(transaction).acts[-1].steps[0].receipt == Receipt("voided")
+
+
+def _leased(system: System, transaction: str) -> Lease:
+    system.lose_lease(transaction)
+    taken = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
+    assert taken.lease is not None
+    return taken.lease
+
+
+def test_a_step_that_two_attempts_found_done_counts_once(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER)
+    transaction = system.authorize("40.00")
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.settle(transaction, "10.00")
+        return run()
+
+    system.mapper.faults = [overtaken]
+    system.settle(transaction, "10.00")
+    assert (system.standing.reserved, system.standing.taking) == (3_000, 0)
+    assert [event["what"] for event in system.storage.events(transaction)][-2:] == ["opened", "done"]
+
+
+def test_an_attempt_that_lost_its_lease_adds_nothing_to_what_is_done(system: System) -> None:
+    transaction = half_settled(system)
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.cancel(transaction, "35.00")
+        return run()
+
+    system.mapper.faults = [overtaken]
+    system.cancel(transaction, "35.00")
+    assert [event["what"] for event in system.storage.events(transaction)][-3:] == ["opened", "step done", "done"]
 
 
 def test_an_attempt_that_lost_its_lease_does_not_replace_the_balance_that_another_read(non_idempotent: System) -> None:

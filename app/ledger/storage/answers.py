@@ -35,7 +35,6 @@ class AppendAnswer(StrEnum):
 
 
 class LeaseAnswer(StrEnum):
-    MISSING = "missing"
     NOTHING = "nothing"
     SEEN_TO = "seen to"
     ANOTHER = "another"

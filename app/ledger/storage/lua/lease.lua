@@ -3,10 +3,9 @@
 -- Arguments: one_step_at_a_time, by, correlation; of a person who decides about a parked act also unpark, number and
 --   step (of the act that the person saw, without them: a late success), decision (JSON) and detail; of one who has
 --   seen to a refused act, seen_to (its number) and oid.
--- Answers: missing | nothing (is unresolved, or to be decided) | seen to (a late success or a refusal was noted) |
+-- Answers: nothing (is there, is unresolved or is to be decided) | seen to (a late success or a refusal was noted) |
 --   another (act, or another step of it, is open than the person saw) | held (by another attempt) | card busy |
 --   leased (with a lease).
-if get('state') == '' then return answer('missing') end
 if arg.seen_to then
   local refused = arg.seen_to
   if get(act_field(refused, 'state')) ~= 'refused' then return answer('nothing') end

@@ -43,7 +43,7 @@ if arg.outcome == 'upfront' and holds ~= 'ledger' then return answer('stale') en
 if arg.outcome == 'done' or arg.outcome == 'upfront' then
   if state == 'done' then return answer('ok') end
 
-  if opens and kind == 'debit' and holds == 'ledger' then
+  if kind == 'debit' and holds == 'ledger' then
     if not mine then return answer('stale') end
     if on_card('epoch') ~= arg.epoch then return answer('moved') end
     local free = arg.balance - on_card('reserved')
