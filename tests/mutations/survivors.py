@@ -26,7 +26,9 @@ SURVIVORS = {
     "executor.py: if [result.answer is LeaseAnswer.CARD_BUSY -> True]:": (
         "where no other transaction keeps the card busy there is none to help"
     ),
-    "executor.py: if record is None or [record.unresolved is None -> False]:": "resolving what is resolved does nothing",
+    "executor.py: if record is None or [record.unresolved is None -> False]:": (
+        "resolving what is resolved does nothing"
+    ),
     "executor.py: its_own = provider if [record.provider_id == provider.id -> False] else "
     "self._find_provider(record.provider_id)": "it is found by its id as well",
 }
