@@ -106,12 +106,14 @@ def header_value(text: str) -> None:
 
 def service_url(text: str) -> None:
     """Refuse what the Gift Card Hub cannot call."""
+    if not re.fullmatch(r"[!-~]+", text) or "\\" in text:
+        raise ValidationError("must be a URL without spaces, line breaks, backslashes and other than ASCII signs")
     try:
         url = urlsplit(text)
         host, _ = url.hostname or "", url.port
     except ValueError as error:
         raise ValidationError("must be a URL such as https://gift.example.com/acme") from error
-    if url.scheme not in ("http", "https") or not host or url.username is not None or url.query or url.fragment:
+    if url.scheme not in ("http", "https") or not host or url.username is not None or "?" in text or "#" in text:
         raise ValidationError("must be a plain URL such as https://gift.example.com/acme")
     if not url.path.strip("/"):
         raise ValidationError("needs at least one path segment: end it with the provider's id")

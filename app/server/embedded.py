@@ -101,7 +101,8 @@ class EmbeddedRedis:
             self._process = None
         self._refuse_an_older_ledger()
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.mkdir(exist_ok=True)
             self.directory.chmod(0o700)
         except OSError as error:
             raise EmbeddedRedisFailed(
@@ -168,8 +169,9 @@ class EmbeddedRedis:
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._close_to_others()
             self._process = processes.spawn(
-                self._command(self._choose_socket()), inherited=[descriptor], output=subprocess.DEVNULL
+                self._command(self._choose_socket()), inherited=[descriptor], output=subprocess.DEVNULL, umask=0o077
             )
         except BlockingIOError:
             return
@@ -178,6 +180,12 @@ class EmbeddedRedis:
         finally:
             # The lock stays with the server's copy of the descriptor.
             os.close(descriptor)
+
+    def _close_to_others(self) -> None:
+        """Take from files that older versions made what others may do with them: a copy keeps the modes."""
+        for path in self.directory.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
 
     def _check_start(self) -> None:
         if self._process is not None and self._process.poll() is not None:
@@ -217,6 +225,7 @@ class EmbeddedRedis:
             if path.parent == self.directory or not _private(path.parent):
                 path = _short_directory() / "socket"
         draft = self.directory / "socket-path.new"
+        draft.touch(mode=0o600)
         draft.write_text(str(path))
         draft.replace(self.directory / "socket-path")
         return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app import telemetry
 from app.settings import Settings
 
 _settings = Settings.from_environment()
@@ -28,6 +29,10 @@ limit_request_line = 4094
 # Paths hold card ids; what is worth logging of a call, the service logs itself.
 accesslog = None
 loglevel = _settings.log_level.lower()
+
+# Its own lines look like the service's.
+telemetry.configure(_settings)
+logconfig_dict = telemetry.STANDARD_LOGGING
 
 # Nobody steers gunicorn but the process above it. Versions before 27 have no such socket and skip the setting.
 control_socket_disable = True

@@ -20,11 +20,13 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     inherited: Iterable[int] = (),
     output: IO[bytes] | int | None = None,
+    umask: int = -1,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that a Ctrl-C meant for us does not reach it before we stop it.
 
     On Linux it gets SIGTERM when the calling thread ends, also when we are killed: call this from a thread that
-    lives as long as the process should. `inherited` are file descriptors it keeps. Raises OSError.
+    lives as long as the process should. `inherited` are file descriptors it keeps; `umask` takes rights from the files
+    it makes, -1 as many as we do. Raises OSError.
     """
     return subprocess.Popen(  # noqa: S603 - the callers name the program themselves
         [os.fspath(argument) for argument in arguments],
@@ -33,6 +35,7 @@ def spawn(
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
         pass_fds=tuple(inherited),
+        umask=umask,
         start_new_session=True,
         preexec_fn=_die_with_parent(),  # noqa: PLW1509 - nothing else tells the kernel; it takes no lock
     )

@@ -25,9 +25,9 @@ def checked_base_url(base_url: str) -> str:
         host, well_formed = parts.hostname, parts.port != 0 and base_url.isascii() and base_url.isprintable()
     except ValueError:
         host, well_formed = None, False
-    if not host or not well_formed or " " in base_url:
+    if not host or not well_formed or " " in base_url or "\\" in base_url:
         raise InvalidOptions("base_url", "base_url must be a URL such as https://api.example.com/v2")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or "?" in base_url or "#" in base_url:
         raise InvalidOptions("base_url", "base_url must have no credentials, query or fragment: give keys as options")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise InvalidOptions("base_url", "base_url must start with https:// (http:// is for this machine only)")

@@ -67,6 +67,22 @@ def test_nobody_else_can_reach_it_or_read_its_files(storage: EmbeddedRedis) -> N
     assert stat.S_IMODE((storage.directory / "socket").stat().st_mode) == 0o700
 
 
+def test_no_file_of_it_is_open_to_others_wherever_it_is_copied(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    before = os.umask(0o022)
+    try:
+        for _ in range(2):
+            with EmbeddedRedis(data):
+                files = [data, *data.rglob("*")]
+                assert {"appendonlydir", "valkey.log", "lock", "socket-path"} <= {path.name for path in files}
+                assert not [path for path in files if path.stat().st_mode & 0o077]
+            # As a version made them that left the modes to the user's mask.
+            for path in (data / "redis").rglob("*"):
+                path.chmod(path.stat().st_mode | 0o044)
+    finally:
+        os.umask(before)
+
+
 def test_a_kill_loses_nothing_that_was_acknowledged(storage: EmbeddedRedis) -> None:
     with client(storage) as redis_client:
         for number in range(500):

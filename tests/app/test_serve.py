@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import http.server
+import io
+import json
 import os
 import signal
 import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
+from app import telemetry
 from app.server.embedded import EmbeddedRedis
+from app.settings import Settings
 
 from .commands import MODULE, PROVIDERS, alive, ask, free_port, ready, running, serving, wait_for
 
@@ -153,3 +159,39 @@ def test_a_ledger_of_an_older_version_is_not_left_behind(tmp_path: Path) -> None
         assert command.process.wait(30) == 2
         assert f"set GIFTBRIDGE_DATA={tmp_path / 'data'} to work on it" in command.output
     assert not (tmp_path / "home").exists()
+
+
+def test_every_line_of_its_log_is_one_json_object_whoever_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # the usual line of container images: no write is put off
+    with serving(tmp_path) as (command, port):
+        for _ in range(3):
+            assert ask(port, "POST", "/acme/giftcards/_search", SEARCH)[0] == 200
+        command.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "Handling signal: hup" in command.output)
+    lines = [json.loads(line) for line in command.output.splitlines()]
+    assert {"event", "level", "timestamp"} <= set.intersection(*(set(line) for line in lines))
+    assert "gunicorn.error" in {line.get("logger") for line in lines}
+    assert [line["status"] for line in lines if line["event"] == "request"] == [200] * 3
+
+
+def test_a_line_of_the_log_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two writes would let another process's line come between a line and its end."""
+    written: list[bytes] = []
+
+    class Output(io.BytesIO):
+        def write(self, data: Any) -> int:
+            written.append(bytes(data))
+            return len(data)
+
+    before = structlog.get_config()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Output(), write_through=True))
+    try:
+        telemetry.configure(Settings())
+        structlog.get_logger().warning("one", text="\ud800")
+    finally:
+        structlog.configure(**before)
+    [line] = written
+    assert json.loads(line)["event"] == "one"
+    assert line.endswith(b"}\n")

@@ -283,6 +283,10 @@ def test_a_branded_currency_brings_its_digits(write: WriteFile, acme: str) -> No
             "[acme] service_url: must be a plain URL",
         ),
         ("https://gift.example.com/acme", "https://[gift/acme", "[acme] service_url: must be a URL"),
+        *(
+            ("https://gift.example.com/acme", f"https://gift.example.com/acme{end}", "[acme] service_url: must be")
+            for end in (" ", r"\n", r"\r", r"\t", "?", "#", r"\\", r"\u00e9")
+        ),
     ],
 )
 def test_a_mistake_names_table_key_and_remedy(
