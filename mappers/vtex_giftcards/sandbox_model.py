@@ -53,8 +53,13 @@ class SandboxTransaction:
     def canceled(self) -> Decimal:
         return sum((one["value"] for one in self.cancellations), Decimal(0))
 
+    @property
+    def reserved(self) -> Decimal:
+        """What of a debit is neither settled nor given back."""
+        return self.value - self.settled - self.released if self.operation == "Debit" else Decimal(0)
+
     def settle(self, value: Decimal) -> Json:
-        if self.operation != "Debit" or self.settled + self.released + value > self.value:
+        if value > self.reserved:
             raise ApiError(400, "SettlementValueExceeded")
         self.settlements.append(_movement(value))
         return self.settlements[-1]
@@ -62,7 +67,7 @@ class SandboxTransaction:
     def cancel(self, value: Decimal) -> Json:
         if self.operation != "Debit" or self.canceled + value > self.value:
             raise ApiError(400, "CancellationValueExceeded")
-        self.released += min(value, self.value - self.settled - self.released)
+        self.released += min(value, self.reserved)
         self.cancellations.append(_movement(value))
         return self.cancellations[-1]
 

@@ -90,7 +90,8 @@ def expected_money(operation: Operation, backend: Backend, *, done: bool) -> Mon
     settled = Money(spent, redeemed=all_of_it)
     refunded = Money(spent + PART, redeemed=AUTHORIZED - PART if backend.is_vauchar else Decimal(0))
     partly_canceled = {
-        Holds.NATIVE: Money(spent + PART),  # holds cannot shrink: it takes all and gives a part back
+        # Only VTEX's holds can shrink: of another one all is taken, and a part given back.
+        Holds.NATIVE: Money(spent + PART, held=AUTHORIZED - PART if backend is Backend.VTEX else Decimal(0)),
         Holds.LEDGER: Money(spent + PART, reserved=AUTHORIZED - PART),
         Holds.UPFRONT: refunded,
     }[backend.holds]

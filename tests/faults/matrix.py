@@ -37,6 +37,7 @@ class Backend(StrEnum):
     LIGHTRAIL_DRAFT = "lightrail-draft"  # Lightrail's early V2 draft, which holds
     V2_UPFRONT = "v2-upfront"  # Lightrail V2, taken at once
     VOUCHERIFY = "voucherify"  # Voucherify, reserved by us
+    VTEX = "vtex"  # another VTEX account, which holds and gives back in any part
 
     @property
     def holds(self) -> Holds:
@@ -139,6 +140,14 @@ _CALLS: dict[Backend, dict[Operation, tuple[Verb, ...]]] = {
         Operation.SETTLE: (Verb.DEBIT,),
         Operation.CANCEL: (),
         Operation.CANCEL_PART: (),
+    },
+    Backend.VTEX: _ADDS_VALUE
+    | {
+        Operation.AUTHORIZE: (Verb.HOLD,),
+        Operation.SETTLE: (Verb.CAPTURE,),
+        Operation.CANCEL: (Verb.VOID,),
+        Operation.CANCEL_PART: (Verb.VOID,),
+        Operation.CANCEL_CREDIT: (Verb.HOLD, Verb.CAPTURE),
     },
 }
 STEPS = {(operation, backend): calls[operation] for backend, calls in _CALLS.items() for operation in calls}

@@ -14,6 +14,7 @@ from mappers.lightrail_v1.sandbox_seeds import PROGRAM
 from mappers.lightrail_v2 import sandbox as lightrail_v2
 from mappers.vauchar import sandbox as vauchar
 from mappers.voucherify import sandbox as voucherify
+from mappers.vtex_giftcards import sandbox as vtex
 from tests.faults.matrix import Backend
 
 NOTHING = Decimal(0)
@@ -102,6 +103,13 @@ VOUCHERIFY = SandboxAccount(
     lambda it, name, balance: str(it.add(minor(balance), name).id),
     lambda it, card: major(it.vouchers[card].balance),
 )
+VTEX = SandboxAccount(
+    "vtex_giftcards",
+    vtex,
+    lambda it, name, balance: str(it.add(balance, name).id),
+    lambda it, card: Decimal(it.cards[card].balance),
+    lambda it, card: sum((one.reserved for one in it.cards[card].transactions.values()), NOTHING),
+)
 
 SANDBOX_ACCOUNTS = {
     Backend.NATIVE: V2,
@@ -111,4 +119,5 @@ SANDBOX_ACCOUNTS = {
     Backend.LIGHTRAIL_DRAFT: LIGHTRAIL_DRAFT,
     Backend.V2_UPFRONT: V2,
     Backend.VOUCHERIFY: VOUCHERIFY,
+    Backend.VTEX: VTEX,
 }
