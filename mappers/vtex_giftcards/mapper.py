@@ -52,7 +52,7 @@ MOST_CARDS = 10
 # Whose credentials are sent, and the headers that carry them.
 HEADERS = {"vtex": "X-VTEX-API", "provider": "X-PROVIDER-API"}
 
-OPERATIONS = {Verb.HOLD: "Debit", Verb.CREDIT: "Credit"}
+OPERATIONS = {Verb.HOLD: "Debit", Verb.DEBIT: "Debit", Verb.CREDIT: "Credit"}
 ENDINGS = {Verb.CAPTURE: SETTLEMENTS, Verb.VOID: CANCELLATIONS, Verb.REFUND: CANCELLATIONS}
 
 
@@ -81,7 +81,7 @@ class VtexGiftcards(Mapper):
     repeatable = False
     # Undocumented.
     read_lag_seconds = 2.0
-    needs_reference = frozenset({Verb.HOLD})
+    needs_reference = frozenset({Verb.HOLD, Verb.DEBIT})
     Options = VtexGiftcardsOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VtexGiftcardsOptions) -> None:
@@ -158,7 +158,7 @@ class VtexGiftcards(Mapper):
         step, hold = transaction.step, self._hold(transaction)
         match act.kind:
             case ActKind.REVERSAL if transaction.credit:
-                return [step(Verb.HOLD, act.amount), step(Verb.CAPTURE, act.amount, before=0)]
+                return [step(Verb.DEBIT, act.amount), step(Verb.CAPTURE, act.amount, before=0)]
             case ActKind.REVERSAL:
                 verb = Verb.REFUND if act.refunded else Verb.VOID
                 return [step(verb, act.amount, hold, before=_sum(transaction, Verb.VOID, Verb.REFUND))]
@@ -198,7 +198,7 @@ class VtexGiftcards(Mapper):
         body: dict[str, Any] = {
             "operation": OPERATIONS[step.verb],
             "value": self.currency.to_decimal(step.amount),
-            "description": description(step.memo),
+            "description": description(step.verb, step.memo),
             "redemptionToken": card.token,
             "redemptionCode": card.code,
             "requestId": step.key,
@@ -213,7 +213,7 @@ class VtexGiftcards(Mapper):
     def _expect_usable(self, step: Step, card: GiftCard) -> None:
         if (found := status(card, self.currency)) is not CardStatus.ACTIVE:
             raise CardUnusable(f"the card is {found}")
-        if step.verb is Verb.HOLD and spendable(card, self.currency) < step.amount:
+        if step.verb is not Verb.CREDIT and spendable(card, self.currency) < step.amount:
             raise InsufficientFunds("the card does not hold enough")
 
     def _explain(self, step: Step, rejected: Rejected, deadline: Deadline) -> Receipt:

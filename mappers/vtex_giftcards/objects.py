@@ -51,6 +51,7 @@ class Transaction:
     value: Decimal
     request_id: str
     date: datetime
+    description: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def transaction(data: Any) -> Transaction:
         value=amount(data, "value"),
         request_id=optional(text, data, "requestId") or "",
         date=moment(data, "date"),
+        description=optional(text, data, "description") or "",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mappers.base import Cart, Customer, Memo
+from mappers.base import Cart, Customer, Memo, Verb
 from mappers.money import Currency
 
 Json = dict[str, Any]
@@ -13,9 +13,15 @@ Json = dict[str, Any]
 LONGEST_DESCRIPTION = 200
 
 
-def description(memo: Memo) -> str:
+def description(verb: Verb, memo: Memo) -> str:
+    """Return what people read; `was_taken` finds there which debits were no holds."""
     told = f"Order {memo.order_id}" if memo.order_id else memo.description
-    return f"giftbridge: {told}"[:LONGEST_DESCRIPTION] if told else "giftbridge"
+    return f"giftbridge {verb}: {told or 'no order'}"[:LONGEST_DESCRIPTION]
+
+
+def was_taken(described: str) -> bool:
+    """Tell whether a debit was one that takes money at once, by its description."""
+    return described.startswith(f"giftbridge {Verb.DEBIT}:")
 
 
 def order_info(memo: Memo, currency: Currency) -> Json:

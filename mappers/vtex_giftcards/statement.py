@@ -11,6 +11,7 @@ from mappers.money import Currency
 from mappers.vtex_giftcards.cards import minor
 from mappers.vtex_giftcards.client import Client
 from mappers.vtex_giftcards.objects import Transaction
+from mappers.vtex_giftcards.orders import was_taken
 
 # Every one of our keys starts so.
 KEY_PREFIX = "gb-"
@@ -44,12 +45,12 @@ class Statement:
         opened = self._client.transaction(card_id, name, self._deadline())
         if opened is None:
             raise BackendUnavailable("VTEX lists a transaction that it does not show yet")
-        verb = OPENINGS.get(opened.operation)
+        verb = Verb.DEBIT if was_taken(opened.description) else OPENINGS.get(opened.operation)
         if verb is None or not opened.request_id.startswith(KEY_PREFIX):
             return
         amount = minor(opened.value, self._currency)
         yield StatementLine(opened.request_id, verb, amount, card_id, Receipt(name), opened.date)
-        if verb is Verb.HOLD:
+        if verb is not Verb.CREDIT:
             yield from self._endings(card_id, name, opened)
 
     def _endings(self, card_id: str, name: str, opened: Transaction) -> Iterator[StatementLine]:

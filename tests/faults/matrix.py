@@ -147,7 +147,7 @@ _CALLS: dict[Backend, dict[Operation, tuple[Verb, ...]]] = {
         Operation.SETTLE: (Verb.CAPTURE,),
         Operation.CANCEL: (Verb.VOID,),
         Operation.CANCEL_PART: (Verb.VOID,),
-        Operation.CANCEL_CREDIT: (Verb.HOLD, Verb.CAPTURE),
+        Operation.CANCEL_CREDIT: (Verb.DEBIT, Verb.CAPTURE),
     },
 }
 STEPS = {(operation, backend): calls[operation] for backend, calls in _CALLS.items() for operation in calls}

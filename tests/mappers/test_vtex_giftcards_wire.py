@@ -207,7 +207,7 @@ def test_a_hold_reads_the_card_and_sends_what_it_shows_with_our_key(wire: Reques
     assert body == {
         "operation": "Debit",
         "value": 15.3,
-        "description": "giftbridge: Order v5006128str-01",
+        "description": "giftbridge hold: Order v5006128str-01",
         "redemptionToken": TOKEN,
         "redemptionCode": "***********ASDQ",
         "requestId": KEY,
@@ -356,7 +356,7 @@ def test_what_says_nothing_of_the_transaction_refuses_no_settlement(wire: Reques
 def test_taking_back_a_credit_is_a_debit_that_is_settled_at_once() -> None:
     transaction = TransactionFacts("gb-1", "954", 3000, Holds.NATIVE, credit=True)
     plan = mapper().plan(Act(ActKind.REVERSAL, 1000, refunded=1000), transaction)
-    assert [(one.verb, one.amount) for one in plan] == [(Verb.HOLD, 1000), (Verb.CAPTURE, 1000)]
+    assert [(one.verb, one.amount) for one in plan] == [(Verb.DEBIT, 1000), (Verb.CAPTURE, 1000)]
 
 
 # What people and reconciliation see

@@ -17,6 +17,7 @@ from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.money import Currency
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
+from mappers.vtex_giftcards.mapper import VtexGiftcards, VtexGiftcardsOptions
 from tests.simulation.backend_model import BRL, BackendModel, Call
 from tests.simulation.lightrail_draft import LightrailDraftModel
 from tests.simulation.lightrail_v1 import LightrailV1Model
@@ -26,13 +27,15 @@ from tests.simulation.scheduler import Actor
 from tests.simulation.transport import Environment, Transport
 from tests.simulation.vauchar import VaucharModel
 from tests.simulation.voucherify import VoucherifyModel
+from tests.simulation.vtex_giftcards import VtexGiftcardsModel
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`elsewhere`: the card is also spent in shops. `captures_parts`: a hold is lowered by what is captured of it.
 
-    `may_park`: why an act may be left for a person; "" if never.
+    `keeps_notes`: of what was done, by which a lost ledger is rebuilt. `may_park`: why an act may be left for a person;
+    "" if never.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Kind:
     elsewhere: bool = False
     credits: bool = True
     captures_parts: bool = False
+    keeps_notes: bool = True
     may_park: str = ""
 
 
@@ -60,6 +64,14 @@ _VOUCHERIFY = partial(
     mapper=Voucherify,
     options=VoucherifyOptions("simulated", _KEY),
     backend=VoucherifyModel,
+)
+_VTEX = partial(
+    Kind,
+    mapper=VtexGiftcards,
+    options=VtexGiftcardsOptions("https://simulated.example/api", _KEY, _KEY),
+    backend=VtexGiftcardsModel,
+    captures_parts=True,
+    keeps_notes=False,
 )
 _PLAIN = partial(Kind, mapper=PlainMapper, options=PlainOptions(), backend=PlainModel, captures_parts=True)
 _VAUCHAR = partial(Kind, mapper=Vauchar, options=VaucharOptions("simulated", _KEY), credits=False)
@@ -96,6 +108,8 @@ KINDS = {
         _VOUCHERIFY("voucherify", Holds.LEDGER),
         _VOUCHERIFY("voucherify-elsewhere", Holds.LEDGER, elsewhere=True),
         _VOUCHERIFY("voucherify-upfront", Holds.UPFRONT),
+        _VTEX("vtex", Holds.NATIVE),
+        _VTEX("vtex-elsewhere", Holds.NATIVE, elsewhere=True),
         _PLAIN("plain", Holds.NATIVE),
         _PLAIN("plain-ledger", Holds.LEDGER),
     )

@@ -306,7 +306,13 @@ def _drop(*_event: object) -> NoReturn:
 SILENT = ("lost_answers", "sweeper", "recovery", "storage.storage", "storage.history")
 
 # Who looks at the day's date.
-DATED = ("voucherify.cards", "lightrail_v2.cards", "lightrail_draft.cards", "memory.mapper")
+DATED = (
+    "voucherify.cards",
+    "vtex_giftcards.cards",
+    "lightrail_v2.cards",
+    "lightrail_draft.cards",
+    "memory.mapper",
+)
 
 
 @contextmanager

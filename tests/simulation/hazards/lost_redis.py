@@ -53,7 +53,7 @@ class LosesEverything(GivesEverythingBack):
 
     @classmethod
     def fits(cls, kind: Kind) -> bool:
-        return kind.holds is Holds.NATIVE and keeps_statement(kind.mapper)
+        return kind.holds is Holds.NATIVE and keeps_statement(kind.mapper) and kind.keeps_notes
 
     def start(self) -> None:
         self.scheduler.at(self.sometime(), self._lose)
