@@ -199,7 +199,7 @@ class VtexGiftcards(Mapper):
             "operation": OPERATIONS[step.verb],
             "value": self.currency.to_decimal(step.amount),
             "description": description(step.verb, step.memo),
-            "redemptionToken": card.token,
+            "redemptionToken": step.pin or card.token,
             "redemptionCode": card.code,
             "requestId": step.key,
             "orderInfo": order_info(step.memo, self.currency),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -215,6 +216,12 @@ def test_a_hold_reads_the_card_and_sends_what_it_shows_with_our_key(wire: Reques
     assert order["orderId"] == "v5006128str-01"
     assert (order["cart"]["grandTotal"], order["cart"]["items"][0]["value"]) == (29.98, 29.98)
     assert order["clientProfile"]["document"] == "02906792063"
+
+
+def test_a_pin_that_the_shopper_gave_goes_in_the_place_of_the_token(wire: RequestsMock) -> None:
+    wire.post(TRANSACTIONS_URL, json=OPENED)
+    mapper().run(replace(step(Verb.HOLD, 1530), pin="4711"), soon())
+    assert sent(wire, 1)["redemptionToken"] == "4711"
 
 
 @pytest.mark.parametrize("verb", [Verb.HOLD, Verb.CREDIT])

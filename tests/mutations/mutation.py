@@ -47,6 +47,7 @@ SHARED_CARDS = "tests/ledger/test_shared_cards.py::test_"
 STORIES = "tests/ledger/test_stories.py::test_"
 TERMS = "tests/ledger/test_terms.py::test_"
 SWEEPER = "tests/ledger/test_sweeper.py::test_"
+VTEX_GIFTCARDS = "tests/mappers/test_vtex_giftcards_wire.py::test_"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tests.mutations.mutation import (
     OUTLIVED,
     REFUNDS_IN_PART,
     VOUCHER_RULES,
+    VTEX_GIFTCARDS,
     Mutation,
 )
 
@@ -64,6 +65,34 @@ MUTATIONS = [
         "if was_listed(step) and",
         "if False and",
         LOST_CHANGES + "a_repeated_settlement_whose_intent_was_lost_redeems_once",
+    ),
+    Mutation(
+        "VTEX's card is looked at before it pays",
+        "mappers/vtex_giftcards/mapper.py",
+        "        self._expect_usable(step, card)\n        body:",
+        "        body:",
+        VTEX_GIFTCARDS + "nothing_is_sent_for_a_card_that_vtex_would_let_pay_though_it_cannot",
+    ),
+    Mutation(
+        "VTEX's list is looked at before the first send",
+        "mappers/vtex_giftcards/mapper.py",
+        "if self._total(listed) >= _before(step) and (receipt",
+        "if False and (receipt",
+        VTEX_GIFTCARDS + "what_the_list_shows_already_is_not_sent_again",
+    ),
+    Mutation(
+        "an entry of VTEX's list is known by its place",
+        "mappers/vtex_giftcards/mapper.py",
+        "if self._total(listed[:number]) == before and minor",
+        "if minor",
+        VTEX_GIFTCARDS + "an_entry_is_known_by_its_place_in_the_list",
+    ),
+    Mutation(
+        "a VTEX list that lags behind tells nothing",
+        "mappers/vtex_giftcards/mapper.py",
+        "        if total < before:\n",
+        "        if False:\n",
+        VTEX_GIFTCARDS + "a_list_that_lags_behind_tells_nothing",
     ),
     Mutation(
         "what is kept is redeemed first only where the card can pay it",
