@@ -25,10 +25,12 @@ Packages import it as `giftbridge.testing`.
 
 from __future__ import annotations
 
+from mappers.conformance.accounts import AccountTests
 from mappers.conformance.cards import CardTests
 from mappers.conformance.currencies import CurrencyTests
 from mappers.conformance.failures import FailureTests
 from mappers.conformance.lag import LagTests
+from mappers.conformance.paging import PagingTests
 from mappers.conformance.payments import PaymentTests
 from mappers.conformance.rules import RuleTests
 from mappers.conformance.statement import StatementTests
@@ -38,10 +40,19 @@ __all__ = ["MapperConformance"]
 
 
 class MapperConformance(
-    CardTests, PaymentTests, UseTests, RuleTests, CurrencyTests, StatementTests, FailureTests, LagTests
+    CardTests,
+    PaymentTests,
+    UseTests,
+    RuleTests,
+    CurrencyTests,
+    AccountTests,
+    StatementTests,
+    PagingTests,
+    FailureTests,
+    LagTests,
 ):
     """Give `mapper_class`, and the fixtures `options` and `card_code`.
 
     Where they matter: the fixtures `unusable_card_code`, `single_use_card_code`, `ruled_card_code`, `set_read_lag`,
-    `backend` and `currency`, and `other_currencies`.
+    `small_pages`, `backend` and `currency`, and `other_currencies`.
     """

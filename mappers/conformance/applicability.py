@@ -27,6 +27,7 @@ OPTIONAL = {
     "ruled_card_code": "ruled_card_code",
     "set_read_lag": "set_read_lag",
     "other_currency": "other_currencies",
+    "small_pages": "small_pages",
 }
 
 
@@ -36,6 +37,10 @@ def keeps_a_statement(mapper_class: type[Mapper]) -> bool:
 
 def lists_cards(mapper_class: type[Mapper]) -> bool:
     return mapper_class.cards is not Mapper.cards
+
+
+def looks_up(mapper_class: type[Mapper]) -> bool:
+    return mapper_class.look_up is not Mapper.look_up
 
 
 def issues_cards(mapper_class: type[Mapper]) -> bool:

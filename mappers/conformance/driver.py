@@ -103,7 +103,7 @@ class Driver:
             planned, key = plan[len(receipts)], f"{oid}-{len(receipts) + 1}"
             step = replace(planned, key=key, earlier=tuple(receipts), origin=origin)
             receipts.append(self._attempt(step))
-            done.append(DoneStep(step.verb, step.amount, receipts[-1], step.key))
+            done.append(DoneStep(step.verb, step.amount, receipts[-1], step.key, step.reference))
             self.transaction = replace(before, done=(*before.done, *done))
             self.steps.append(step)
 

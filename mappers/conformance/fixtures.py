@@ -94,6 +94,11 @@ class Fixtures:
         return None
 
     @pytest.fixture
+    def small_pages(self) -> None:
+        """Make the mapper ask for two entries a page, where its lists come in pages."""
+        pytest.fail("give a fixture `small_pages`, where a list comes in pages")
+
+    @pytest.fixture
     def currency(self) -> Currency:
         return Currency.of("BRL")
 

@@ -286,8 +286,10 @@ class LightrailV1(Mapper):
                 raise CardNotFound("Lightrail does not know the card")
             # What is made meanwhile pushes what was seen already onto the next page.
             new = {posting.id: posting for posting in page if posting.id not in found}
+            if page and not new:
+                raise BackendUnavailable("Lightrail lists the same transactions again, instead of the next ones")
             found |= new
-            if not new or len(page) < PAGE:
+            if len(page) < PAGE:
                 break
         entries = (transactions.entry(posting, card_id, found) for posting in reversed(found.values()))
         dated = sorted((entry for entry in entries if entry), key=lambda entry: entry.date)

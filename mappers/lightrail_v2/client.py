@@ -144,7 +144,9 @@ class Client(LightrailClient):
             if "last" in query and "next" in links:
                 raise BackendUnavailable("Lightrail's list does not start at its end, as it was asked to")
             yield from reversed(rows)
-            query = links.get("prev", {}) if rows else {}
+            before, query = query, links.get("prev", {}) if rows else {}
+            if query == before:
+                raise BackendUnavailable("Lightrail's page names itself as the one before")
 
 
 def _links(answer: Answer) -> dict[str, dict[str, str]]:

@@ -76,6 +76,7 @@ class _Misbehaving:
     def __init__(self, app: WSGIApplication, sandbox: Sandbox) -> None:
         self._app = app
         self._sandbox = sandbox
+        self._first_answers: dict[str, Response] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
         raw = environ.get("RAW_URI") or environ["PATH_INFO"]
@@ -85,6 +86,7 @@ class _Misbehaving:
         if raw.startswith(CONTROL):
             return self._app(environ, start_response)
         method = environ["REQUEST_METHOD"]
+        repeats_pages = self._sandbox.faults.repeats_pages()
         fault = self._sandbox.faults.take(method, raw)
         try:
             response = self._process(fault, environ)
@@ -92,6 +94,11 @@ class _Misbehaving:
             self._record(method, raw, payload, 0)
             raise
         self._record(method, raw, payload, response.status_code)
+        if repeats_pages:
+            first = self._first_answers.setdefault(environ["PATH_INFO"], response)
+            response = first if fault and fault.kind == "same_page" else response
+        else:
+            self._first_answers.clear()
         return self._answer(fault, response, environ)(environ, start_response)
 
     def _record(self, method: str, raw: str, payload: bytes, status: int) -> None:

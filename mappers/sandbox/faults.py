@@ -11,7 +11,7 @@ from typing import Literal as OneOf
 
 FaultKind = OneOf[
     "drop_before", "drop_after", "delay_before", "delay_after", "status", "status_after",
-    "junk", "slow_body", "slow_headers",
+    "junk", "same_page", "slow_body", "slow_headers",
 ]  # fmt: skip
 
 
@@ -22,6 +22,8 @@ class Fault:
     drop_before, drop_after    hang up without an answer; before or after the request had its effect
     delay_before, delay_after  wait `seconds` before the effect, or between the effect and its answer
     status, status_after       answer `status`, `headers` and `body`; without the effect, or after it
+    same_page                  answer what was answered to the first request of this path since the fault was planned,
+                               whatever its query asks for
     junk                       after the effect, answer 2xx with a body that is not JSON
     slow_body, slow_headers    after the effect, send the answer's body, or all of it, a byte every `seconds`
     """
@@ -75,6 +77,11 @@ class FaultPlan:
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()
+
+    def repeats_pages(self) -> bool:
+        """Tell whether a `same_page` is still to come: first answers must be remembered for it."""
+        with self._lock:
+            return any(fault.kind == "same_page" for fault in self._faults)
 
     def pending(self) -> list[Fault]:
         """Return the faults that have not all happened yet."""

@@ -85,9 +85,14 @@ class Client:
         """Yield all vouchers of the project, oldest first, `page_seconds` for each page; one may come twice."""
         query = {"limit": str(PAGE_SIZE), "order": "created_at"}
         while True:
+            before: set[str] = set()
             for number in range(1, LAST_PAGE + 1):
                 asked, deadline = query | {"page": str(number)}, Deadline.after(page_seconds)
                 found = self._read("/v1/vouchers", "list vouchers", _vouchers, deadline, query=asked) or []
+                names = {voucher.id for voucher in found}
+                if names and names <= before:
+                    raise BackendUnavailable("Voucherify lists the same vouchers again, instead of the next ones")
+                before = names
                 yield from found
                 if len(found) < PAGE_SIZE:
                     return
@@ -147,6 +152,8 @@ class Client:
             yield from movements
             if not following:
                 return
+            if following == query.get("starting_after_id"):
+                raise BackendUnavailable("Voucherify lists the same transactions again, instead of the next ones")
             query = query | {"starting_after_id": following}
         raise TooMany(f"The voucher has more transactions at Voucherify than {PAGE_SIZE * MAXIMUM_PAGES}")
 

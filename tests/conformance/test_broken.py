@@ -14,7 +14,7 @@ from mappers.vauchar.mapper import Vauchar
 from mappers.voucherify.mapper import Voucherify
 
 from . import test_lightrail_v2, test_memory, test_vauchar, test_voucherify
-from .broken import amounts, keys, outcomes, reads
+from .broken import amounts, keys, outcomes, pages, reads
 from .broken.cases import CASES, Case
 
 pytest_plugins = ["pytester"]
@@ -25,7 +25,7 @@ SUITES = {
     Vauchar: test_vauchar.TestVauchar,
     Voucherify: test_voucherify.TestVoucherify,
 }
-MODULES = (amounts, keys, outcomes, reads)
+MODULES = (amounts, keys, outcomes, pages, reads)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.mapper_class.__name__)

@@ -30,6 +30,10 @@ class TestLightrailV1(MapperConformance):
         return LightrailV1Options(**options)
 
     @pytest.fixture
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("mappers.lightrail_v1.mapper.PAGE", 2)
+
+    @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:
         if currency.code == "BRL":
             return "V1ACT-100"

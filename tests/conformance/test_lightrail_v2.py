@@ -30,6 +30,10 @@ class TestLightrailV2(MapperConformance):
         return LightrailV2Options(**options)
 
     @pytest.fixture
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("mappers.lightrail_v2.client.PAGE", 2)
+
+    @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:
         model = backend.app.extensions["backend"]
         known = {"name": currency.code, "symbol": "", "decimalPlaces": currency.digits}

@@ -29,6 +29,10 @@ class TestVoucherify(MapperConformance):
         return VoucherifyOptions(**options)
 
     @pytest.fixture
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("mappers.voucherify.client.PAGE_SIZE", 2)
+
+    @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:
         code: str = backend.app.extensions["backend"].add(100_00, metadata={"currency": currency.code}).code
         return code

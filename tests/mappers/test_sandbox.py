@@ -155,6 +155,13 @@ def test_a_dripping_answer_resets_a_read_timeout_with_every_byte(
     assert answer.headers["Connection"] == "close"
 
 
+def test_a_page_is_answered_again_whatever_page_is_asked_for(sandbox: Sandbox, session: Session) -> None:
+    sandbox.faults.add("same_page", path="/count", skip=1)
+    assert [post(session, sandbox).json() for _ in range(3)] == [{"count": 1}, {"count": 1}, {"count": 3}]
+    sandbox.faults.add("same_page", path="/count", skip=1)
+    assert [post(session, sandbox).json() for _ in range(2)] == [{"count": 4}, {"count": 4}]
+
+
 def test_a_fault_lasts_for_its_times_after_its_skips(sandbox: Sandbox, session: Session) -> None:
     sandbox.faults.add("status", status=503, skip=1, times=2)
     assert [post(session, sandbox).status_code for _ in range(4)] == [201, 503, 503, 201]

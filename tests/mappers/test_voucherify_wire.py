@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 import responses
+from requests import PreparedRequest
 from responses import RequestsMock
 
 from mappers.base import (
@@ -300,7 +302,13 @@ def test_every_page_of_transactions_is_looked_through(wire: RequestsMock) -> Non
 
 
 def test_a_list_without_end_is_not_taken_for_a_no(wire: RequestsMock) -> None:
-    wire.replace("GET", TRANSACTIONS_URL, json=listed(has_more=True, more_starting_after="vtx_1"))
+    number = count()
+
+    def next_page(_: PreparedRequest) -> tuple[int, dict[str, str], str]:
+        return 200, {}, json.dumps(listed(has_more=True, more_starting_after=f"vtx_{next(number)}"))
+
+    wire.remove("GET", TRANSACTIONS_URL)
+    wire.add_callback("GET", TRANSACTIONS_URL, next_page, content_type="application/json")
     with pytest.raises(Undecidable):
         mapper().ask(step(), Deadline.after(30))
 

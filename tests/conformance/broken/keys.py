@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -61,3 +62,37 @@ class IssuesTwice(Memory):
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
         return super().issue(replace(new, key=str(uuid4())), deadline)
+
+
+@caught_by("test_equal_payments_of_two_providers_are_told_apart")
+class FindsAPaymentByItsAmount(LightrailV2):
+    """What looks like the step is taken for it, whoever made it."""
+
+    def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
+        of_card = self.statement(deadline.remaining_seconds(), step.card_id)
+        alike = (line.receipt for line in of_card if (line.verb, line.amount) == (step.verb, step.amount))
+        return next(alike, None)
+
+
+@caught_by("test_an_account_is_named_alike_under_another_key")
+class NamesTheAccountByItsKey(LightrailV2):
+    """A new key is a new account, which knows nothing of what was done under the old one."""
+
+    def account(self) -> Sequence[str]:
+        return (*super().account(), self.options.api_key)
+
+
+@caught_by("test_providers_with_the_same_options_name_one_account")
+class NamesTheAccountByTheProvider(LightrailV2):
+    """Two providers promise one card's money twice."""
+
+    def account(self) -> Sequence[str]:
+        return (self.provider_id,)
+
+
+@caught_by("test_what_another_provider_did_cannot_be_called_ones_own")
+class BelievesAnyReference(LightrailV2):
+    """Whatever a person names is taken for the step."""
+
+    def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
+        return Receipt(reference)
