@@ -51,6 +51,7 @@ def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: 
             "Status": card.status,
             "Expires (UTC)": card.expires,
             "Balance at the backend": f"{card.balance} {card.currency}",
+            "Held there for orders": f"{card.held_there} {card.currency}",
             "Reserved by this service": f"{card.reserved_here} {card.currency}",
             "Can be spent": f"{card.spendable} {card.currency}",
         }

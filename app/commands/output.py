@@ -44,12 +44,13 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. Where the terminal is too narrow, the one with the highest `rank` is left out first; those
-    of rank 0 stay, and are folded."""
+    """A column of a table. Where the terminal is too narrow, what is `longest` is shortened to that; then the one with
+    the highest `rank` is left out first; those of rank 0 stay, and are folded."""
 
     title: str
     rank: int = 0
     right: bool = False
+    longest: int | None = None
 
 
 def json_option(command: F) -> F:
@@ -84,6 +85,12 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> 
         for column, cell_column in zip(columns, zip(*cells, strict=True), strict=True)
     ]
     console = _console(sys.stdout)
+    if sum(width + GAP for width in widths) > console.width + GAP:
+        for number, column in enumerate(columns):
+            if column.longest and widths[number] > column.longest:
+                widths[number] = column.longest
+                for row in cells:
+                    row[number].truncate(column.longest, overflow="ellipsis")
     shown = _fitting(columns, widths, console.width)
     # The box itself puts a blank between columns.
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")

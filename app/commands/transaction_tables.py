@@ -10,15 +10,18 @@ from app.admin.transactions.by_hand import ByHandResult
 from app.admin.transactions.views import Story, Summary
 from app.commands.output import Column, note, print_fields, print_table
 
+# As much of an id as tells it apart; the commands take it so.
+SHORTENED_ID = 12
+
 SUMMARY = (
-    Column("transaction"),
+    Column("transaction", longest=SHORTENED_ID),
     Column("state"),
     Column("amount", 1, right=True),
-    Column("date (UTC)", 2),
-    Column("order", 3),
-    Column("reserved", 4, right=True),
-    Column("settled", 5, right=True),
-    Column("given back", 6, right=True),
+    Column("order", 2),
+    Column("reserved", 3, right=True),
+    Column("settled", 4, right=True),
+    Column("given back", 5, right=True),
+    Column("date (UTC)", 6),
     Column("provider", 7),
 )
 ACTS = (
@@ -49,11 +52,11 @@ def print_summaries(found: Iterable[Summary]) -> None:
             one.id,
             one.unresolved or one.state,
             f"{one.amount} {one.currency}",
-            f"{one.date:%Y-%m-%d %H:%M}",
             one.order_id,
             one.reserved,
             one.settled,
             one.voided + one.refunded,
+            f"{one.date:%Y-%m-%d %H:%M}",
             one.provider,
         )
         for one in found
@@ -78,6 +81,7 @@ def print_story(story: Story) -> None:
             one.operation: f"{one.amount} {one.currency}, held: {story.holds}",
             "Reserved": f"{one.reserved} {one.currency}",
             "Reserved until (UTC)": story.expires,
+            "Not known yet": f"{one.uncertain} {one.currency}: {one.unresolved}" if one.uncertain else None,
             "Settled": f"{one.settled} {one.currency}",
             "Given back": f"{one.voided} {one.currency} of what was reserved, {one.refunded} of what was settled",
             "Description": story.description,

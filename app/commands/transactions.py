@@ -51,7 +51,7 @@ transaction_argument = click.argument("transaction", metavar="TRANSACTION")
 def transactions(ctx: click.Context) -> None:
     """Find, show and repair transactions.
 
-    TRANSACTION is an id, or the order id or requestId that stands for exactly one.
+    TRANSACTION is an id or its beginning, or the order id, order group or requestId that stands for exactly one.
 
     What is done by hand keeps to the limits VTEX's own calls have, and is kept in the history with who did it. Each
     command shows what it will do and asks, unless --yes is given. It prints the request id it acts under: given again
@@ -85,8 +85,9 @@ def list_command(
 ) -> None:
     """List transactions, newest first.
 
-    NAME is an order id, a transaction's id or a requestId. All conditions together must fit. `refused` are those of
-    which a settlement or cancellation was refused and is missing, `declined` those whose authorization was refused.
+    NAME is an order's id or its group's, a transaction's id or its beginning, or a requestId. All conditions together
+    must fit. `refused` are those of which a settlement or cancellation was refused and is missing, `declined` those
+    whose authorization was refused.
 
     \b
     Examples:

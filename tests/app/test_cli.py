@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.commands.cli import COMMANDS, main
+from giftbridge import __version__
 
 from .commands import PROVIDERS
 
@@ -36,6 +38,34 @@ def test_the_list_of_commands_is_shown_without_loading_them() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     *_, loaded = shown.stdout.splitlines()
     assert not {"redis", "flask", "requests", "marshmallow", "rich"} & set(loaded.split())
+
+
+def completed(*words: str) -> tuple[list[str], set[str]]:
+    """Return what the shell is told after these words, and which modules were loaded for it."""
+    told = "import sys; print(*sys.modules)"
+    code = f"from app.commands.cli import main\ntry: main(prog_name='giftbridge')\nfinally: {told}"
+    asked = {"_GIFTBRIDGE_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=False
+    )
+    *lines, loaded = shown.stdout.splitlines()
+    return [line.partition(",")[2] for line in lines], set(loaded.split())
+
+
+def test_the_shell_completes_commands_without_loading_them() -> None:
+    found, loaded = completed("giftbridge", "s")
+    assert found == ["sandbox", "serve", "sweep"]
+    assert not {"redis", "flask", "requests", "marshmallow", "rich"} & loaded
+
+
+def test_the_shell_completes_what_belongs_to_a_command() -> None:
+    assert completed("giftbridge", "transactions", "se")[0] == ["settle"]
+    assert completed("giftbridge", "--ver")[0] == ["--version"]
+
+
+def test_the_version_is_told() -> None:
+    shown = CliRunner().invoke(main, ["--version"], prog_name="giftbridge")
+    assert (shown.exit_code, shown.output) == (0, f"giftbridge, version {__version__}\n")
 
 
 def test_a_sweep_says_what_it_did(tmp_path: Path, empty_redis_url: str, ledger_id: str) -> None:

@@ -12,7 +12,13 @@ def test_a_card_shows_what_the_backend_says_and_what_reserves_it(installation: I
     card = installation.json("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")
     # This backend holds by itself, so its balance is less already.
     assert (card["balance"], card["reserved_here"], card["spendable"]) == (190, 0, 190)
-    assert [(one["id"], one["reserved"]) for one in card["transactions"]] == [(transaction, 60)]
+    assert card["held_there"] == 60
+    installation.pay("10.00", order="order-2", settled="4.00")
+    shown = installation.run("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n").stdout
+    assert "66.00 BRL" in next(line for line in shown.splitlines() if line.startswith("Held there"))
+    card = installation.json("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")
+    assert [one["reserved"] for one in card["transactions"]] == [6, 60]
+    assert card["transactions"][1]["id"] == transaction
 
 
 def test_a_pasted_code_is_read_as_a_shopper_s_is(installation: Installation) -> None:
@@ -24,6 +30,7 @@ def test_what_this_service_reserves_is_taken_off(installation: Installation) -> 
     installation.pay("60.00", provider="vouch", code="VAUCHAR-ACTIVE-100")
     card = installation.json("cards", "show", "vouch", "--code-stdin", stdin="VAUCHAR-ACTIVE-100\n")
     assert (card["balance"], card["reserved_here"], card["spendable"]) == (100, 60, 40)
+    assert card["held_there"] == 0
 
 
 def test_transactions_that_hold_nothing_are_only_counted(installation: Installation) -> None:

@@ -33,6 +33,31 @@ def test_a_transaction_is_found_by_its_order_and_its_request(installation: Insta
     assert ids(installation.json("transactions", "list", name)) == [wanted]
 
 
+@pytest.mark.parametrize("group", ["1532540012345", "v7f-2"])
+def test_an_order_group_finds_its_orders(installation: Installation, group: str) -> None:
+    wanted = [installation.pay("1.00", order=f"{group}-{number:02}") for number in (1, 2, 20)]
+    installation.pay("1.00", order=f"{group}0-01")
+    assert sorted(ids(installation.json("transactions", "list", group))) == sorted(wanted)
+    refused = installation.run("transactions", "show", group)
+    assert (refused.exit_code, all(name in refused.stderr for name in wanted)) == (1, True)
+
+
+def test_an_order_group_of_one_order_stands_for_it(installation: Installation) -> None:
+    wanted = installation.pay(order="1532540012345-01")
+    assert installation.json("transactions", "show", "1532540012345")["transaction"]["id"] == wanted
+
+
+def test_a_transaction_is_found_by_its_shortened_id(installation: Installation) -> None:
+    wanted = installation.pay()
+    others = [installation.pay("1.00", order=f"order-{number}") for number in range(2, 6)]
+    for name in (f"{wanted[:11]}…", wanted[:11], wanted[:-1]):
+        assert ids(installation.json("transactions", "list", name)) == [wanted]
+        assert installation.json("transactions", "show", name)["transaction"]["id"] == wanted
+    for name in (wanted[:5], "gb-", f"{wanted}0"):
+        assert installation.run("transactions", "show", name).exit_code == 1
+    assert wanted not in others
+
+
 def test_a_transaction_is_found_by_its_id(installation: Installation) -> None:
     wanted = installation.pay()
     assert ids(installation.json("transactions", "list", wanted)) == [wanted]
@@ -95,12 +120,26 @@ def test_a_page_that_was_never_named_is_wrong_usage(installation: Installation) 
     assert installation.run("transactions", "list", "--after", "nonsense").exit_code == 2
 
 
-def test_the_list_fits_a_narrow_terminal_and_says_what_it_left_out(installation: Installation) -> None:
-    transaction = installation.pay()
-    shown = installation.run("transactions", "list", COLUMNS="60")
-    assert max(len(line.rstrip()) for line in shown.stdout.splitlines()) <= 60
-    assert transaction in shown.stdout
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        ("40", ["transaction", "state", "amount"]),
+        ("60", ["transaction", "state", "amount", "order"]),
+        ("80", ["transaction", "state", "amount", "order", "reserved", "settled"]),
+    ],
+)
+def test_the_list_fits_the_terminal_with_what_matters_most_and_says_what_it_left_out(
+    installation: Installation, columns: str, titles: list[str]
+) -> None:
+    transaction = installation.pay(order="1532540012345-01")
+    shown = installation.run("transactions", "list", COLUMNS=columns)
+    assert max(len(line.rstrip()) for line in shown.stdout.splitlines()) <= int(columns)
+    heading, _, row = shown.stdout.splitlines()
+    assert heading.split() == titles
+    assert f"{transaction[:11]}…" in row
+    assert transaction not in row
     assert "Not shown, as the terminal is narrow" in shown.stderr
+    assert ids(installation.json("transactions", "list")) == [transaction]
 
 
 def test_a_pipe_gets_whole_lines_without_color(installation: Installation) -> None:
@@ -325,6 +364,19 @@ def stuck(installation: Installation) -> str:
     installation.backend.faults.clear()
     assert installation.record(transaction).unresolved is not None
     return transaction
+
+
+def test_what_is_not_known_is_not_called_settled(installation: Installation) -> None:
+    transaction = stuck(installation)
+    shown = installation.run("transactions", "show", transaction).stdout
+    fields = dict(line.split(maxsplit=1) for line in shown.splitlines() if line.startswith(("Settled ", "State ")))
+    assert fields["Settled"].rstrip() == "0.00 BRL"
+    assert "settlement pending" in fields["State"]
+    assert "60.00 BRL: settlement pending" in shown
+    listed = installation.json("transactions", "list")["transactions"][0]
+    assert (values(listed), listed["uncertain"]) == ((60, 0, 0, 0, 0), 60)
+    after = installation.json("transactions", "resolve", transaction)
+    assert (after["settled"], after["uncertain"]) == (60, 0)
 
 
 def test_what_is_unresolved_is_finished_by_asking_the_backend(installation: Installation) -> None:

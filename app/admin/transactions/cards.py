@@ -7,14 +7,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.admin.transactions.views import Summary, currency_of, patience, provider_named, summary
+from app.ledger.transaction import Operation, State, Transaction
 from app.parts import Parts
-from mappers.base import Card, CardStatus
+from mappers.base import Card, CardStatus, Holds
 
 
 @dataclass(frozen=True, slots=True)
 class CardView:
     """A card. Amounts in major units: `balance` is what the backend would let us spend, `reserved_here` what of it this
-    service holds against that, `spendable` the rest. `transactions` are those that reserve something, wherever it is
+    service holds against that, `spendable` the rest; `held_there` is what the backend holds for this provider's orders
+    and has taken off its balance already. `transactions` are those that reserve something, wherever it is
     held, or are unresolved; `others` is how many there are beside."""
 
     provider: str
@@ -26,6 +28,7 @@ class CardView:
     currency: str
     balance: Decimal
     reserved_here: Decimal
+    held_there: Decimal
     spendable: Decimal
     transactions: tuple[Summary, ...]
     others: int
@@ -48,6 +51,7 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
     amount = currency_of(parts, provider.id, card.currency).to_decimal
     records = parts.storage.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
     summaries = [summary(record) for record in reversed(records)]
+    held_there = sum(record.rest for record in records if _is_held_there(record))
     holding = tuple(one for one in summaries if one.reserved or one.unresolved)
     return CardView(
         provider=provider.id,
@@ -59,7 +63,12 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
         currency=card.currency,
         balance=amount(card.balance),
         reserved_here=amount(parts.storage.standing(provider.backend.account, card.id).reserved),
+        held_there=amount(held_there),
         spendable=amount(spendable),
         transactions=holding,
         others=len(summaries) - len(holding),
     )
+
+
+def _is_held_there(record: Transaction) -> bool:
+    return record.holds is Holds.NATIVE and record.state is State.AUTHORIZED and record.operation is Operation.DEBIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,12 @@ from mappers.base import Card, CardNotFound, Query
 
 # Read at a time where everything is walked through.
 ROWS = 500
+
+# VTEX splits what is bought of several sellers into orders 1532540012345-01, -02 and so on of one group.
+ORDERS_OF_A_GROUP = 20
+
+# A transaction's id as a narrow table shows it, with or without what stands for the rest.
+SHORTENED_ID = re.compile(r"(gb-[0-7][0-9a-f]{7,32})…?")
 
 # What is unresolved is looked at again at the latest after this: a parked act's hour, and a lease.
 UNRESOLVED_WITHIN = timedelta(hours=2)
@@ -43,8 +50,8 @@ class Ambiguous(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which transactions are looked for; everything given must fit. `name`: an order id, a transaction's id or the
-    requestId that opened it. A card belongs to its provider."""
+    """Which transactions are looked for; everything given must fit. `name`: an order's id or its group's, a
+    transaction's id or its beginning, or the requestId that opened it. A card belongs to its provider."""
 
     name: str | None = None
     provider_id: str | None = None
@@ -104,7 +111,7 @@ def find(
 
 
 def one(parts: Parts, name: str) -> Transaction:
-    """Return the transaction of this id, or the only one of this order or requestId.
+    """Return the transaction of this id, or the only one of this order, order group or requestId.
 
     Raises TransactionNotFound, Ambiguous, LedgerUnavailable.
     """
@@ -158,7 +165,22 @@ def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
 
 
 def _named(parts: Parts, name: str) -> list[str]:
-    return list(dict.fromkeys([name, *parts.index.of_order(name), *parts.index.of_request(name)]))
+    found = [*parts.index.of_orders([name]), *parts.index.of_request(name)]
+    if not found and keys.of_transaction(name) is None:
+        found = parts.index.of_orders(f"{name}-{number:02}" for number in range(1, ORDERS_OF_A_GROUP + 1))
+    if not found and (shortened := SHORTENED_ID.fullmatch(name)):
+        found = _beginning(parts, shortened[1])
+    return list(dict.fromkeys([name, *found]))
+
+
+def _beginning(parts: Parts, beginning: str) -> list[str]:
+    """Return the ids that begin so; all are looked through."""
+    found: list[str] = []
+    row: Row | None = None
+    while rows := parts.index.newest(ROWS, row):
+        found += [one.id for one in rows if one.id.startswith(beginning)]
+        row = rows[-1]
+    return found
 
 
 def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Transaction]:
@@ -167,7 +189,7 @@ def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Transaction]:
 
 
 def _fits(record: Transaction, wanted: Wanted) -> bool:
-    if wanted.name not in (None, record.id, record.request_id, record.memo.order_id):
+    if wanted.name is not None and not _is_called(record, wanted.name):
         return False
     if wanted.provider_id not in (None, record.provider_id) or wanted.card_id not in (None, record.card_id):
         return False
@@ -179,6 +201,13 @@ def _fits(record: Transaction, wanted: Wanted) -> bool:
         case Filter.UNRESOLVED:
             return record.unresolved is not None
     return str(record.state) == str(wanted.standing)
+
+
+def _is_called(record: Transaction, name: str) -> bool:
+    order_id, shortened = record.memo.order_id or "", SHORTENED_ID.fullmatch(name)
+    if name in (record.id, record.request_id, order_id, order_id.rpartition("-")[0]):
+        return True
+    return shortened is not None and record.id.startswith(shortened[1])
 
 
 def _place(record: Transaction) -> tuple[int, str]:

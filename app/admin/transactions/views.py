@@ -27,7 +27,11 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A transaction in a line. Amounts in major units; `reserved` is what can still be settled."""
+    """A transaction in a line. Amounts in major units; `reserved` is what can still be settled.
+
+    `settled`, `voided` and `refunded` are what certainly happened; `uncertain` is what was wanted and is not known to
+    have happened.
+    """
 
     id: str
     date: datetime
@@ -44,6 +48,7 @@ class Summary:
     settled: Decimal
     voided: Decimal
     refunded: Decimal
+    uncertain: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,10 @@ def summary(record: Transaction) -> Summary:
     """Return a transaction in a line."""
     currency = record.backend.currency
     unresolved_act = record.unresolved_act
+    # What the ledger counts against the caps from its beginning.
+    uncertain = [act for act in record.acts if act.unresolved and not act.opens]
+    settling = sum(act.amount for act in uncertain if act.kind is ActKind.CAPTURE)
+    voiding, refunding = sum(act.voided for act in uncertain), sum(act.refunded for act in uncertain)
     return Summary(
         id=record.id,
         date=moment(record.date),
@@ -132,9 +141,10 @@ def summary(record: Transaction) -> Summary:
         currency=currency.code,
         amount=currency.to_decimal(record.amount),
         reserved=currency.to_decimal(record.rest if record.state is State.AUTHORIZED else 0),
-        settled=currency.to_decimal(record.captured),
-        voided=currency.to_decimal(record.voided),
-        refunded=currency.to_decimal(record.refunded),
+        settled=currency.to_decimal(record.captured - settling),
+        voided=currency.to_decimal(record.voided - voiding),
+        refunded=currency.to_decimal(record.refunded - refunding),
+        uncertain=currency.to_decimal(settling + voiding + refunding),
     )
 
 

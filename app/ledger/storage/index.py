@@ -113,15 +113,15 @@ class Index:
 
     def refused(self) -> list[str]:
         """Return the ids of transactions of which a settlement or cancellation was refused and is missing."""
-        return sorted(self._named("refused:"))
+        return sorted(self._named(["refused:"]))
 
     def of_request(self, request_id: str) -> list[str]:
         """Return the ids of transactions that this request opened."""
-        return self._named(keys.index_prefix("request", request_id))
+        return self._named([keys.index_prefix("request", request_id)])
 
-    def of_order(self, order_id: str) -> list[str]:
-        """Return the ids of transactions of this order."""
-        return self._named(keys.index_prefix("order", order_id))
+    def of_orders(self, order_ids: Iterable[str]) -> list[str]:
+        """Return the ids of transactions of these orders."""
+        return self._named([keys.index_prefix("order", order_id) for order_id in order_ids])
 
     def of_card(self, provider_id: str, card_id: str) -> list[str]:
         """Return the ids of a card's authorized transactions, oldest first."""
@@ -269,9 +269,10 @@ class Index:
             if one is not None:
                 yield name, one, other
 
-    def _named(self, prefix: str) -> list[str]:
+    def _named(self, prefixes: Sequence[str]) -> list[str]:
         def ask(pipeline: Pipeline, key: str) -> None:
-            pipeline.zrangebylex(key, f"[{prefix}", f"[{prefix}\xff")
+            for prefix in prefixes:
+                pipeline.zrangebylex(key, f"[{prefix}", f"[{prefix}\xff")
 
         return [row.rpartition(":")[2] for found in self._ask_all(ask, "index") for row in found]
 
