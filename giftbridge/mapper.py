@@ -44,6 +44,7 @@ from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend, segment
 from mappers.money import Currency, InvalidAmount, UnknownCurrency
 from mappers.options import checked_key
+from mappers.redemptions import plan_refund_per_redemption
 from mappers.unwritten import Unwritten
 from mappers.whole_capture import plan as plan_whole_capture
 
@@ -92,6 +93,7 @@ __all__ = [
     "checked_key",
     "mask_code",
     "option_names",
+    "plan_refund_per_redemption",
     "plan_whole_capture",
     "segment",
 ]

@@ -65,14 +65,15 @@ def _row(description: Description) -> list[str]:
 @mappers_command.command("new")
 @click.argument("name")
 @click.option("--package", is_flag=True, help="Make a package of its own, to be installed beside giftbridge.")
-def new_command(name: str, *, package: bool) -> None:
+@click.option("--without-holds", is_flag=True, help="For a backend that takes and gives back, and reserves nothing.")
+def new_command(name: str, *, package: bool, without_holds: bool) -> None:
     """Write the skeleton of a mapper called NAME into the current folder.
 
     In giftbridge's own repository it becomes mappers/NAME with its test; elsewhere, with --package, a package that pip
     can install. What the skeleton cannot know it says when its tests run.
     """
     try:
-        skeleton = Skeleton.of(name, package=package)
+        skeleton = Skeleton.of(name, package=package, holds=not without_holds)
         written = skeleton.write(Path.cwd())
     except CannotWrite as error:
         raise click.UsageError(str(error)) from error

@@ -53,6 +53,65 @@ giftbridge mappers
 """
 
 
+# What the templates say where the backend reserves money, and where it only takes it.
+WITH_HOLDS = {
+    "holds": "Holds.NATIVE",
+    "act": "",
+    "facts": "",
+    "plan_import": "",
+    "plan": "",
+    "acts_on": "capture and void the hold",
+    "one": "hold",
+    "kept": "holds",
+    "kept_help": "`holds` are its pending holds, by key, and no longer in the balance.",
+    "needs_active": '"hold", "debit", "credit"',
+    "moves": """\
+                case "hold":
+                    card.take(amount)
+                    card.holds[key] = amount
+                case "debit":
+                    card.take(amount)
+                case "credit":
+                    card.balance += amount
+                case "capture":
+                    card.lower_hold(wanted["hold"], amount)
+                case "void":
+                    card.lower_hold(wanted["hold"], amount)
+                    card.balance += amount
+""",
+}
+WITHOUT_HOLDS = {
+    "holds": "Holds.LEDGER",
+    "act": "    Act,\n",
+    "facts": "    TransactionFacts,\n",
+    "plan_import": "from mappers.redemptions import plan_refund_per_redemption\n",
+    "plan": '''\
+    def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
+        """Take at settlement, and give back redemption by redemption.
+
+        `parts`: a part of a redemption can be given back. Else the rest is a REFUND without a reference: value added.
+        """
+        return plan_refund_per_redemption(act, transaction, parts=True)
+
+''',
+    "acts_on": "refund the redemption",
+    "one": "redemption",
+    "kept": "redemptions",
+    "kept_help": "`redemptions` are what was taken and not given back, by key.",
+    "needs_active": '"debit", "credit"',
+    "moves": """\
+                case "debit":
+                    card.take(amount)
+                    card.redemptions[key] = amount
+                case "credit":
+                    card.balance += amount
+                case "refund":
+                    card.lower_redemption(wanted["redemption"], amount)
+                    card.balance += amount
+""",
+}
+
+
 class CannotWrite(Exception):
     """No skeleton can be written so; the message says why, and what to do."""
 
@@ -66,8 +125,11 @@ class Skeleton:
     in_tree: bool
 
     @classmethod
-    def of(cls, name: str, *, package: bool) -> Skeleton:
-        """Return the skeleton of a mapper called `name`. Raises CannotWrite for a name that no mapper can have."""
+    def of(cls, name: str, *, package: bool, holds: bool = True) -> Skeleton:
+        """Return the skeleton of a mapper called `name`, for a backend with or without holds.
+
+        Raises CannotWrite for a name that no mapper can have.
+        """
         if not NAME.fullmatch(name) or keyword.iskeyword(name):
             raise CannotWrite(f"{name!r} cannot be a mapper's name: use small letters, digits and _, a letter first")
         if name in BUILT_IN:
@@ -82,6 +144,7 @@ class Skeleton:
             "package": f"giftbridge_{name}" if package else f"mappers.{name}",
             "distribution": f"giftbridge-{name.replace('_', '-')}",
         }
+        words |= WITH_HOLDS if holds else WITHOUT_HOLDS
         words["getting_started"] = PACKAGE_START.format(**words) if package else ""
         paths = _package_paths(words) if package else _in_tree_paths(words)
         steps = PACKAGE_STEPS if package else IN_TREE_STEPS

@@ -38,9 +38,10 @@ from mappers.base import (
 from mappers.deadline import Deadline
 from mappers.http import Answer, HttpBackend
 from mappers.money import Currency, InvalidAmount
+from mappers.redemptions import choose, standing
 from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
-from mappers.vauchar.giveback import can_pay, choose, standing
+from mappers.vauchar.giveback import can_pay
 from mappers.vauchar.judgment import (
     KEY_PREFIX,
     Look,

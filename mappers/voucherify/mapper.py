@@ -20,7 +20,6 @@ from mappers.base import (
     Cart,
     Conflict,
     Customer,
-    DoneStep,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -43,6 +42,7 @@ from mappers.base import (
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from mappers.options import checked_key
+from mappers.redemptions import refunds
 from mappers.voucherify import notes
 from mappers.voucherify.cards import DIGITS, code_for, hundredths, issued_under, new_voucher, spendable, translate
 from mappers.voucherify.client import MISSING, PAGE_SIZE, TooMany, connect
@@ -178,12 +178,12 @@ class Voucherify(Mapper):
                 yield card.id
 
     def plan(self, act: Act, transaction: TransactionFacts) -> Sequence[Step]:
-        """Return the calls `act` needs; what goes back is a whole redemption rolled back, or else value added."""
-        steps = super().plan(act, transaction)
-        return [
-            replace(step, reference=_standing(transaction.done, step.amount)) if step.verb is Verb.REFUND else step
-            for step in steps
-        ]
+        """Return the calls `act` needs; what goes back are whole redemptions rolled back, and else value added."""
+        planned: list[Step] = []
+        for step in super().plan(act, transaction):
+            is_refund = step.verb is Verb.REFUND
+            planned += refunds(transaction, step.amount, parts=False) if is_refund else [step]
+        return planned
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         try:
@@ -378,13 +378,6 @@ class Voucherify(Mapper):
             return BackendUnavailable(f"Voucherify cannot do it now ({rejected})")
         kind, reason = REFUSALS.get(rejected.key, (CardUnusable, "Voucherify does not do it"))
         return kind(f"{reason[0].upper()}{reason[1:]} ({rejected})")
-
-
-def _standing(done: Sequence[DoneStep], amount: int) -> str:
-    """Return a redemption of exactly `amount` that was not rolled back yet, "" where there is none."""
-    gone = {step.reference or step.receipt.data.get("redemption") for step in done if step.verb is Verb.REFUND}
-    taken = (step for step in done if step.verb is Verb.DEBIT and step.amount == amount)
-    return next((step.receipt.reference for step in taken if step.receipt.reference not in gone), "")
 
 
 def _only(step: Step, found: Sequence[Movement], amount: int) -> Movement | None:

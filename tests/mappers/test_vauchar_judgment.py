@@ -6,15 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.strategies._internal.core import DataObject
 
-from mappers.base import CardStatus, Customer, DoneStep, Memo, Receipt, Step, Undecidable, Unsupported, Verb
+from mappers.base import CardStatus, Customer, Memo, Receipt, Step, Undecidable, Verb
 from mappers.money import Currency
 from mappers.vauchar.cards import translate
 from mappers.vauchar.client import GiftCard
-from mappers.vauchar.giveback import Taken, choose, standing
 from mappers.vauchar.judgment import MAXIMUM_IDS, Look, Seen, find_redemption, was_restored
 
 KEY = "gb-this"
@@ -31,54 +27,6 @@ def find(
     earlier = (before.receipt(),) if before else ()
     step = Step(Verb.DEBIT, amount, "gift-1", key=KEY, earlier=earlier, memo=memo)
     return find_redemption(step, Look.before(step), now, listed, complete=complete)
-
-
-# Choosing what to give back
-
-amounts = st.lists(st.integers(1, 500), min_size=1, max_size=8)
-
-
-@given(amounts, st.data())
-def test_the_chosen_redemptions_return_the_sum_exactly(taken_amounts: list[int], data: DataObject) -> None:
-    taken = [Taken(f"res-{index}", amount) for index, amount in enumerate(taken_amounts)]
-    wanted = data.draw(st.integers(0, sum(taken_amounts)))
-    choice = choose(taken, wanted)
-    deleted = [*choice.whole, *([choice.cut] if choice.cut else [])]
-    assert sum(redemption.amount for redemption in deleted) - choice.keep == wanted
-    assert len(set(deleted)) == len(deleted)
-    assert set(deleted) <= set(taken)
-    assert (choice.keep > 0) == (choice.cut is not None)
-
-
-@given(amounts, st.data())
-def test_a_redemption_of_exactly_the_sum_is_deleted_alone(taken_amounts: list[int], data: DataObject) -> None:
-    taken = [Taken(f"res-{index}", amount) for index, amount in enumerate(taken_amounts)]
-    choice = choose(taken, data.draw(st.sampled_from(taken_amounts)))
-    assert len(choice.whole) == 1
-    assert choice.cut is None
-
-
-@given(amounts, st.integers(1, 500))
-def test_more_than_was_taken_cannot_be_given_back(taken_amounts: list[int], surplus: int) -> None:
-    taken = [Taken(f"res-{index}", amount) for index, amount in enumerate(taken_amounts)]
-    with pytest.raises(Unsupported):
-        choose(taken, sum(taken_amounts) + surplus)
-
-
-@given(amounts, st.lists(st.integers(1, 300), max_size=6))
-def test_repeated_partial_refunds_never_lose_track_of_the_sum(taken_amounts: list[int], refunds: list[int]) -> None:
-    done = [DoneStep(Verb.DEBIT, amount, Receipt(f"res-{i}"), f"gb-{i}") for i, amount in enumerate(taken_amounts)]
-    left = sum(taken_amounts)
-    for number, refund in enumerate(refunds):
-        if refund > left:
-            break
-        choice = choose(standing(done), refund)
-        deleted = (*choice.whole, *([choice.cut] if choice.cut else []))
-        done += [DoneStep(Verb.REFUND, taken.amount, Receipt(data={"deleted": taken.id}), "gb-r") for taken in deleted]
-        if choice.keep:
-            done.append(DoneStep(Verb.DEBIT, choice.keep, Receipt(f"res-again-{number}"), "gb-a"))
-        left -= refund
-        assert sum(taken.amount for taken in standing(done)) == left
 
 
 # Whether a lost redemption happened

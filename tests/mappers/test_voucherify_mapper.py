@@ -121,6 +121,15 @@ def test_a_whole_redemption_goes_back_as_itself_and_only_once(mapper: Voucherify
     assert planned(mapper, ActKind.REVERSAL, 500, twice, refunded=500) == [(Verb.REFUND, 500, "")]
 
 
+def test_a_sum_of_redemptions_goes_back_by_rolling_each_back(mapper: Voucherify, backend: SandboxVoucherify) -> None:
+    done = play(mapper, backend, ActKind.CAPTURE, 800, name="gb-x")
+    done = play(mapper, backend, ActKind.CAPTURE, 1200, done, name="gb-y")
+    play(mapper, backend, ActKind.REVERSAL, 2000, done, refunded=2000, name="gb-z")
+    kinds = [item["type"] for item in backend.find(CODE).transactions]
+    assert kinds == ["CREDITS_REDEMPTION", "CREDITS_REDEMPTION", "CREDITS_REFUND", "CREDITS_REFUND"]
+    assert backend.find(CODE).balance == 25000
+
+
 def test_a_rollback_frees_the_redemption_that_was_used_up(mapper: Voucherify, backend: SandboxVoucherify) -> None:
     done = play(mapper, backend, ActKind.CAPTURE, 5000, code="VOUCHERIFY-ONCE-50")
     play(mapper, backend, ActKind.REVERSAL, 5000, done, refunded=5000, code="VOUCHERIFY-ONCE-50", name="gb-y")

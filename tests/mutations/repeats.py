@@ -132,9 +132,9 @@ MUTATIONS = [
     ),
     Mutation(
         "what a person gave back is not given back again",
-        "mappers/vauchar/giveback.py",
-        'step.reference or step.receipt.data.get("deleted")',
-        'step.receipt.data.get("deleted")',
+        "mappers/redemptions.py",
+        "step.reference or next(",
+        "next(",
         REFUNDS_WITH_SANDBOXES + "a_refund_made_by_hand_is_not_counted_again",
     ),
     Mutation(

@@ -26,7 +26,7 @@ SURFACE = {
         Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard Mapper
         MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret Settlement StatementLine
         Step TransactionFacts Undecidable UnknownCurrency Unsupported Unwritten Verb checked_key mask_code option_names
-        plan_whole_capture segment
+        plan_refund_per_redemption plan_whole_capture segment
     """,
     "giftbridge.parsing": """
         Malformed OwnNotes Parsed amount filled flag integer list_of mapping member metadata moment optional rows text

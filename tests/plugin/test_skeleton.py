@@ -38,6 +38,32 @@ def test_its_tests_fail_only_where_meaning_is_missing(package: Path) -> None:
     assert re.search(r"[1-9]\d* passed", told)
 
 
+def test_without_holds_it_gives_back_redemption_by_redemption(tmp_path: Path) -> None:
+    """What the author of the toy package wrote serves here too, but for what moves money."""
+    skeleton = Skeleton.of("toy", package=True, holds=False)
+    skeleton.write(tmp_path)
+    package = tmp_path / "giftbridge-toy"
+    mapper, written = package / "src/giftbridge_toy/mapper.py", TOY / "src/giftbridge_toy"
+    plan = re.search(r"^    def plan\(.*?(?=^    def run\()", mapper.read_text(), re.DOTALL | re.MULTILINE)
+    assert plan is not None
+    text = (written / "mapper.py").read_text()
+    for before, after in (
+        ("import (\n    BackendUnavailable,", "import (\n    Act,\n    TransactionFacts,\n    BackendUnavailable,"),
+        ("    checked_key,", "    checked_key,\n    plan_refund_per_redemption,"),
+        ("Holds.NATIVE, Holds.UPFRONT", "Holds.LEDGER, Holds.UPFRONT"),
+        ('Verb.REFUND: "credit"', 'Verb.REFUND: "refund"'),
+        ('{"hold": step.reference}', '{"redemption": step.reference}'),
+        ("    def run(", f"{plan[0]}    def run("),
+    ):
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    mapper.write_text(text)
+    (package / "src/giftbridge_toy/client.py").write_text((written / "client.py").read_text())
+    told = run_tests(package, "-k", "conserved or happened or keeps_the_kind or added_and_taken or no_more_than")
+    assert re.search(r"[3-9]\d passed", told), told
+    assert "failed" not in told
+
+
 def test_the_first_failure_says_where_to_begin(package: Path) -> None:
     assert "Unwritten: client.py, card_with_code: how is a code looked up?" in run_tests(package, "-x")
 
