@@ -25,6 +25,8 @@ from mappers.vauchar import sandbox as vauchar_sandbox
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
 from mappers.voucherify import sandbox as voucherify_sandbox
 from mappers.voucherify.mapper import Voucherify, VoucherifyOptions
+from mappers.vtex_giftcards import sandbox as vtex_sandbox
+from mappers.vtex_giftcards.mapper import VtexGiftcards, VtexGiftcardsOptions
 from providers.provider import Provider
 from tests.ledger.system import System
 from tests.money import minor
@@ -120,6 +122,16 @@ def voucherify_system(system: System) -> Iterator[SandboxSystem]:
         options = VoucherifyOptions(**voucherify_sandbox.DEMO_OPTIONS(sandbox.url))
         card = sandbox.app.extensions["backend"].find("VOUCHERIFY-ACTIVE-100")
         yield SandboxSystem(system, Voucherify("demo", BRL, Holds.LEDGER, options), sandbox, card)
+
+
+@contextmanager
+def vtex_system(system: System) -> Iterator[SandboxSystem]:
+    with running(vtex_sandbox.create_app()) as sandbox:
+        mapper = VtexGiftcards(
+            "demo", BRL, Holds.NATIVE, VtexGiftcardsOptions(**vtex_sandbox.DEMO_OPTIONS(sandbox.url))
+        )
+        card = sandbox.app.extensions["backend"].by_code("VTEX-ACTIVE-100")
+        yield SandboxSystem(system, mapper, sandbox, card)
 
 
 @contextmanager

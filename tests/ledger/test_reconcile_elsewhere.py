@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from decimal import Decimal
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.ledger.sandbox_system import (
     lightrail_v2_system,
     vauchar_system,
     voucherify_system,
+    vtex_system,
 )
 from tests.ledger.system import MakeSystem, System
 
@@ -50,6 +52,13 @@ def upfront(make_light: MakeLightrail, make_system: MakeSystem) -> Iterator[Sand
 @pytest.fixture
 def voucherify(make_system: MakeSystem) -> Iterator[SandboxSystem]:
     with voucherify_system(make_system(Holds.LEDGER)) as system:
+        yield system
+
+
+@pytest.fixture
+def vtex(make_system: MakeSystem) -> Iterator[SandboxSystem]:
+    """A backend that keeps no notes of what was settled and canceled, nor shows our keys there."""
+    with vtex_system(make_system(Holds.NATIVE)) as system:
         yield system
 
 
@@ -286,3 +295,40 @@ def test_a_redemption_deleted_elsewhere_is_told_as_missing_and_left_to_a_person(
         assert (found.kind, found.ledger, found.repaired) == ("missing", "debit 40.00 BRL", False)
         assert "40.00 BRL may be back on the card" in found.meaning
         assert found.remedy
+
+
+# Without notes
+
+
+def test_what_was_settled_and_canceled_through_us_is_known_without_keys(vtex: SandboxSystem) -> None:
+    transaction = vtex.authorize("60.00")
+    vtex.settle(transaction, "40.00", "settle-1")
+    vtex.cancel(transaction, "30.00", "cancel-1")
+    assert told(vtex) == []
+
+
+def test_a_hold_that_others_ended_is_known_by_its_reference(vtex: SandboxSystem) -> None:
+    transaction = vtex.authorize("60.00")
+    vtex.backend.cancel(vtex.card.id, vtex.reference(transaction), Decimal("60.00"))
+    (found,) = told(vtex, repair=True)
+    assert (found.kind, found.transaction, found.repaired) == ("state", transaction, True)
+    assert vtex.system.record(transaction).state is State.EXPIRED
+    assert (told(vtex), vtex.spendable) == ([], 10000)
+
+
+def test_a_part_that_others_settled_is_told(vtex: SandboxSystem) -> None:
+    transaction = vtex.authorize("60.00")
+    vtex.backend.settle(vtex.card.id, vtex.reference(transaction), Decimal("25.00"))
+    (found,) = told(vtex)
+    assert (found.kind, found.transaction) == ("elsewhere", transaction)
+    assert "25.00 BRL were taken" in found.meaning
+    vtex.settle(transaction, "25.00", "settle-1")
+    assert (told(vtex), vtex.spendable) == ([], 4000)
+
+
+def test_a_part_that_others_gave_back_is_told(vtex: SandboxSystem) -> None:
+    transaction = vtex.authorize("60.00")
+    vtex.backend.cancel(vtex.card.id, vtex.reference(transaction), Decimal("25.00"))
+    (found,) = told(vtex, repair=True)
+    assert (found.kind, found.transaction, found.repaired) == ("elsewhere", transaction, False)
+    assert vtex.system.record(transaction).state is State.AUTHORIZED

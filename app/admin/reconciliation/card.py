@@ -158,12 +158,14 @@ class CardComparison:
         """Yield what others did to what a transaction holds, has taken or has added, and the ledger does not know."""
         done = {(step.verb, step.receipt.reference) for act in record.acts for step in done_steps(act)}
         known = {reference for _, reference in done}
-        for entry in self._of.get(record.id, ()):
+        # Where the backend keeps no notes, what they ended is known by its reference.
+        unnoted = (entry for entry in self._by_others if entry.origin is None and entry.reference in known)
+        for entry in (*self._of.get(record.id, ()), *unnoted):
             if entry.key or (entry.verb, entry.receipt.reference) in done:
                 continue
-            if entry.verb is Verb.VOID:
+            if entry.verb is Verb.VOID and (entry.origin or entry.amount == record.rest):
                 held = record.state is State.AUTHORIZED and not record.captured
-                if held and entry.origin and entry.origin.oid == record.acts[record.opened_by].oid:
+                if held and _ends_the_hold(record, entry):
                     means = meaning.voided(self._provider, entry.amount), meaning.REPAIR
                     ledger, backend = str(record.state), "voided by itself"
                     yield self._difference("state", record.id, None, ledger, backend, means), entry
@@ -328,6 +330,14 @@ class CardComparison:
     def _read(self, ids: Sequence[str]) -> list[Transaction]:
         storage = self._run.parts.storage
         return [record for start in range(0, len(ids), ROWS) for record in storage.load_many(ids[start : start + ROWS])]
+
+
+def _ends_the_hold(record: Transaction, entry: StatementLine) -> bool:
+    """Tell whether what others did ended what the transaction was opened with."""
+    opening = record.acts[record.opened_by]
+    if entry.origin:
+        return entry.origin.oid == opening.oid
+    return entry.reference in {step.receipt.reference for step in done_steps(opening)}
 
 
 def _matters(record: Transaction) -> bool:
