@@ -32,7 +32,7 @@ SEEDS = {
 Json = dict[str, Any]
 
 
-def demo_options(url: str) -> dict[str, str]:
+def demo_options(url: str) -> Json:
     """Return the mapper options that work against a sandbox at `url`."""
     return {"base_url": f"{url}/api", "app_key": APP_KEY, "app_token": APP_TOKEN}
 
