@@ -117,6 +117,12 @@ class Settings:
             at_most=1024,
         ),
     )
+    request_timeout_seconds: float = field(
+        default=10,
+        metadata=_because(
+            "For a client to send a request, from its first byte on, and to take the answer.", at_least=1, at_most=60
+        ),
+    )
     card_deadline_seconds: float = field(
         default=1.2,
         metadata=_because(
@@ -160,10 +166,8 @@ class Settings:
         ),
     )
     maximum_body_bytes: int = field(
-        default=262144,
-        metadata=_because(
-            "The largest request body; a cart of some hundred items fits.", at_least=1024, at_most=16777216
-        ),
+        default=4 * 1024 * 1024,
+        metadata=_because("The largest request body; a cart of 2,000 items fits.", at_least=1024, at_most=16777216),
     )
     redis_allow_unsafe: bool = field(
         default=False,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import mappers.registry
+from app import open_files
 from app.admin.providers.checks import Check, check_backend, check_redis, check_service
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
@@ -65,6 +66,7 @@ def examine(open_redis: OpenRedis) -> Iterator[Check]:
     if settings.redis_url is None:
         yield _data(settings.data)
     ledger_id = yield from _redis(settings, open_redis)
+    yield _open_files()
     yield _service(settings, ledger_id)
     yield from _providers(settings)
 
@@ -192,6 +194,14 @@ def _guessed(guesses: GuessStorage, settings: Settings) -> Iterator[Check]:
                 yield Check(name, None, found, "see in the log whose searches were refused, should it last")
             else:
                 yield Check(name, True, found=found)
+
+
+def _open_files() -> Check:
+    name = "open files"
+    if (limit := open_files.limits()[1]) < open_files.ENOUGH:
+        problem = f"a process may open {limit} files at most, so that idle clients can use up the connections"
+        return Check(name, False, problem, f"raise it: ulimit -Hn {open_files.ENOUGH}, or LimitNOFILE in the unit")
+    return Check(name, True, found=f"up to {limit} for a process")
 
 
 def _some(names: Sequence[str]) -> str:

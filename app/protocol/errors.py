@@ -122,9 +122,14 @@ def _methods(error: MethodNotAllowed) -> str:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.error("unexpected error", exception=without_secrets("".join(traceback.format_exception(error))))
+    log_unexpected(error)
     name = g.get("correlation_id")
     return _respond(500, "InternalError", f"something went wrong here; our log has it under {name}")
+
+
+def log_unexpected(error: Exception) -> None:
+    """Log a fault of our own, with its traceback."""
+    log.error("unexpected error", exception=without_secrets("".join(traceback.format_exception(error))))
 
 
 def without_secrets(text: str) -> str:

@@ -12,10 +12,9 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.ledger.cards import CardService, SpendableCard
-from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import LedgerService
 from app.protocol import answers, auth, errors, ids, json_body, lenient, paging, schemas
-from mappers.base import BackendUnavailable, Query
+from mappers.base import Query
 from mappers.deadline import Deadline
 from providers.registry import Registry
 
@@ -112,9 +111,16 @@ class Views:
         self._cards = cards
 
     def search(self) -> Response:
-        query = schemas.load_query(_body(), g.provider.currency, g.provider.codes)
-        g.secrets += [secret for secret in (query.code, query.pin) if secret]
-        found, content_range = paging.page(self._find(query), request.headers.get(paging.REQUEST_HEADER))
+        try:
+            body = _body()
+        except RequestEntityTooLarge:
+            log.warning("search answered empty: the cart is too large", at_most=request.max_content_length)
+            cards: Sequence[SpendableCard] = []
+        else:
+            query = schemas.load_query(body, g.provider.currency, g.provider.codes)
+            g.secrets += [secret for secret in (query.code, query.pin) if secret]
+            cards = self._find(query)
+        found, content_range = paging.page(cards, request.headers.get(paging.REQUEST_HEADER))
         response = _answer([answers.found_card(g.provider, card) for card in found])
         response.headers[paging.RESPONSE_HEADER] = content_range
         return response
@@ -171,8 +177,11 @@ class Views:
             return self._cards.search(g.provider, query, g.deadline)[:1] if query.code else []
         try:
             return self._cards.search(g.provider, query, g.deadline)
-        except (BackendUnavailable, LedgerUnavailable) as error:
-            log.warning("search without a code answered empty", error=type(error).__name__, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody asked for a card
+            if errors.status_of(error) is None:
+                errors.log_unexpected(error)
+            reason = errors.without_secrets(str(error))
+            log.warning("search without a code answered empty", error=type(error).__name__, reason=reason)
             return []
 
 
@@ -181,7 +190,7 @@ def _body() -> dict[str, Any]:
 
     Its codes are noted in `g.secrets`, so that an error nobody foresaw can be logged without them.
     """
-    raw = request.get_data()
+    raw = _raw_body()
     # Of a body sent in chunks, without a length, Werkzeug gives the first part up to the limit and no error.
     if request.content_length is None and len(raw) == request.max_content_length:
         raise RequestEntityTooLarge
@@ -190,6 +199,19 @@ def _body() -> dict[str, Any]:
     candidates = (cart.get("redemptionCode"), body.get("redemptionCode"), body.get("redemptionToken"))
     g.secrets = [secret for secret in (lenient.text(value, None) for value in candidates) if secret]
     return body
+
+
+def _raw_body() -> bytes:
+    """Return the body if it came whole: half of one may still be JSON, and would move money."""
+    try:
+        raw = request.get_data()
+    except RequestEntityTooLarge:
+        raise
+    except Exception:  # noqa: BLE001 - whatever the server's reader raises; its text is the sender's, a code perhaps
+        raise errors.InvalidRequest("the body did not come as announced, whole and in time: send it again") from None
+    if request.content_length not in (None, len(raw)):
+        raise errors.InvalidRequest("the body is shorter than its Content-Length: send it again, whole")
+    return raw
 
 
 def _answer(value: Any) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app import telemetry
+from app import open_files, telemetry
 from app.settings import Settings
 
 _settings = Settings.from_environment()
@@ -14,8 +14,10 @@ bind = _settings.bind
 workers = _settings.workers
 
 # A call mostly waits for a backend, and threads are cheap. One backend has a share of them, see app/ledger/threads.py.
-worker_class = "gthread"
+# Theirs gives a thread to whoever has sent a byte, see app/server/worker.py.
+worker_class = "app.server.worker.Worker"
 threads = _settings.threads
+worker_connections = open_files.connections(threads)
 
 # A money call that has begun may finish; its deadline is below this.
 graceful_timeout = 20
@@ -25,6 +27,10 @@ keepalive = 75
 
 # Our longest path has two ids and a provider; the rest of the limits are gunicorn's own.
 limit_request_line = 4094
+
+# A proxy in front of us says nothing in headers that we believe: not a SCRIPT_NAME, nor which scheme it was called by.
+forwarded_allow_ips = ""
+forwarder_headers = ""
 
 # Paths hold card ids; what is worth logging of a call, the service logs itself.
 accesslog = None

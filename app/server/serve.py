@@ -17,7 +17,7 @@ from types import FrameType
 
 import structlog
 
-from app import telemetry
+from app import open_files, telemetry
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.identity import Identity
@@ -91,6 +91,7 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
     """
     telemetry.configure(settings)
     check(settings)
+    open_files.raise_limit()
     with ExitStack() as running:
         signals = running.enter_context(_signals())
         environment = dict(os.environ)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from app import open_files
 from app.admin import doctor
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
@@ -262,3 +263,10 @@ def test_every_failure_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_COLOR", "red")
     monkeypatch.setattr(doctor, "LONGEST_OVERDUE", timedelta(seconds=-1))
     assert all(check.problem and check.remedy for check in wrong())
+
+
+def test_too_few_open_files_for_idle_clients_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_files, "limits", lambda: (1024, 1024))
+    found = only("open files")
+    assert "may open 1024 files" in found.problem
+    assert "LimitNOFILE" in found.remedy

@@ -143,10 +143,13 @@ def ready(port: int) -> bool:
 
 
 @contextmanager
-def serving(directory: Path, providers: str = PROVIDERS, **settings: str) -> Iterator[tuple[Command, int]]:
+def serving(
+    directory: Path, providers: str = PROVIDERS, program: Sequence[str] = MODULE, **settings: str
+) -> Iterator[tuple[Command, int]]:
     (directory / "providers.toml").write_text(providers)
     port = free_port()
-    with running("serve", "--bind", f"127.0.0.1:{port}", "--workers", "1", cwd=directory, **settings) as command:
+    arguments = ("serve", "--bind", f"127.0.0.1:{port}", "--workers", "1")
+    with running(*arguments, cwd=directory, program=program, **settings) as command:
         wait_for(lambda: command.process.poll() is not None or ready(port))
         assert command.process.poll() is None, command.output
         yield command, port

@@ -55,7 +55,7 @@ class FakeRegistry:
 class FakeSettings:
     card_deadline_seconds: float = 1.2
     money_deadline_seconds: float = 10.0
-    maximum_body_bytes: int = 262144
+    maximum_body_bytes: int = 4 * 1024 * 1024
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.ledger.errors import LedgerUnavailable
-from mappers.base import BackendUnavailable, Card, IssuedCard, OutcomeUnknown
+from mappers.base import BackendUnavailable, Card, CardUnusable, IssuedCard, OutcomeUnknown
 from tests.protocol.fakes import CODE, FakeCards, HubCall, spendable
 from tests.protocol.test_schemas import ISSUE, SEARCH
 
@@ -103,14 +103,22 @@ class TestSearch:
         cards.found = [spendable(f"card-{number}") for number in range(60)]
         assert len(search().get_json()) == 50
 
-    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
-    def test_without_a_code_an_outage_is_an_empty_list_and_a_warning(
+    @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down"), CardUnusable("no")])
+    def test_without_a_code_a_failure_is_an_empty_list_and_a_warning(
         self, search: HubCall, cards: FakeCards, logs: list[Any], failure: Exception
     ) -> None:
         cards.failure = failure
         response = search()
         assert (response.status_code, response.get_json()) == (200, [])
         assert [entry["log_level"] for entry in logs] == ["warning"]
+
+    def test_without_a_code_a_fault_of_a_mapper_is_an_empty_list_and_logged_whole(
+        self, search: HubCall, cards: FakeCards, logs: list[Any]
+    ) -> None:
+        cards.failure = RuntimeError("a fault")
+        response = search()
+        assert (response.status_code, response.get_json()) == (200, [])
+        assert "Traceback" in logs[0]["exception"]
 
     @pytest.mark.parametrize("failure", [BackendUnavailable("down"), LedgerUnavailable("down")])
     def test_with_a_code_an_outage_is_a_503(self, search: HubCall, cards: FakeCards, failure: Exception) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from gunicorn.http.errors import InvalidChunkSize
 
 from app.ledger import errors as ledger_errors
 from app.protocol.errors import InvalidRequest, status_of
@@ -199,15 +200,51 @@ class TestBodies:
         assert response.status_code == 200
         response = call("POST", "/giftcards/c/transactions", data=body.ljust(settings.maximum_body_bytes + 1))
         assert (response.status_code, response.get_json()["error"]["code"]) == (413, "BodyTooLarge")
-        assert "262144" in response.get_json()["error"]["message"]
+        assert "4194304" in response.get_json()["error"]["message"]
         assert len(ledger.calls) == 1
 
-    def test_a_body_over_the_limit_in_chunks_is_a_413_too(self, call: HubCall, ledger: FakeLedger) -> None:
-        body = b'{"operation":"Debit","value":3,"requestId":"r"}'.ljust(400_000)
+    def test_a_body_over_the_limit_in_chunks_is_a_413_too(
+        self, call: HubCall, ledger: FakeLedger, settings: FakeSettings
+    ) -> None:
+        body = b'{"operation":"Debit","value":3,"requestId":"r"}'.ljust(settings.maximum_body_bytes + 1)
         chunked = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
         headers = {"Transfer-Encoding": "chunked"}
         response = call("POST", "/giftcards/c/transactions", headers=headers, **chunked)
         assert (response.status_code, response.get_json()["error"]["code"]) == (413, "BodyTooLarge")
+        assert ledger.calls == []
+
+    def test_a_search_whose_cart_is_over_the_limit_finds_nothing(
+        self, call: HubCall, cards: FakeCards, settings: FakeSettings, logs: list[Any]
+    ) -> None:
+        """The Hub searches for every shopper: an error would break the payment page of one who has no card."""
+        response = call("POST", "/giftcards/_search", data=b"{}".ljust(settings.maximum_body_bytes + 1))
+        assert (response.status_code, response.get_json(), cards.calls) == (200, [], [])
+        assert [entry["log_level"] for entry in logs] == ["warning"]
+
+    @pytest.mark.parametrize("path", ["_search", "card-24/transactions", "card-24/transactions/gb-07aa/settlements"])
+    def test_a_body_shorter_than_announced_is_a_400_and_moves_nothing(
+        self, call: HubCall, ledger: FakeLedger, cards: FakeCards, path: str
+    ) -> None:
+        """The connection broke after a part that is JSON: nobody knows what else was said."""
+        body = b'{"operation":"Debit","value":3,"requestId":"r"}'
+        cut = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": str(len(body) + 1)}
+        response = call("POST", f"/giftcards/{path}", environ_overrides=cut)
+        assert (response.status_code, response.get_json()["error"]["code"]) == (400, "InvalidRequest")
+        assert "shorter than its Content-Length" in response.get_json()["error"]["message"]
+        assert ledger.calls == cards.calls == []
+
+    @pytest.mark.parametrize("failure", [TimeoutError("CANARY"), InvalidChunkSize(b"CANARY")])
+    def test_a_body_that_cannot_be_read_is_a_400_without_its_text(
+        self, call: HubCall, ledger: FakeLedger, logs: list[Any], failure: Exception
+    ) -> None:
+        class Broken(io.RawIOBase):
+            def readinto(self, _: Any) -> int:
+                raise failure
+
+        broken = {"wsgi.input": Broken(), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        response = call("POST", "/giftcards/card-24/transactions", environ_overrides=broken)
+        assert (response.status_code, response.get_json()["error"]["code"]) == (400, "InvalidRequest")
+        assert "CANARY" not in f"{response.get_data()!r} {logs}"
         assert ledger.calls == []
 
     def test_a_body_in_chunks_is_read(self, call: HubCall, ledger: FakeLedger) -> None:
