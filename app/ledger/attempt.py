@@ -136,6 +136,7 @@ class Attempt:
         self._answered = True
         self._allowed = lease.allowed
         self._looked = 0  # number of this attempt's last look
+        self._new_for: int | None = None  # milliseconds, once it was asked for
 
     def run(self, deadline: Deadline) -> Transaction:
         """Return the transaction once the act is resolved, or another attempt took over.
@@ -279,13 +280,17 @@ class Attempt:
                 waited += pause
 
     def _unseen_seconds(self, number: int, refusal: Refused) -> float:
-        """Return for how long from the lease on the backend may not see what a refusal misses; less than 0: it does."""
+        """Return for how long from then on the backend may not see what a refusal misses; less than 0: it does."""
         lag = self._mapper.read_lag_seconds
-        if number > 1:
-            return lag or -1.0  # the step before was done just now
+        if any(step.verb is not Verb.LOOK for step in self._steps[: number - 1]):
+            return lag or -1.0  # a step before was done just now
         if isinstance(refusal, ReferenceNotFound):
             return lag - (self._lease.date - self._act.date) / 1000 if lag else -1.0
-        return (self._lease.standing.fresh_for or -1) / 1000
+        if isinstance(refusal, InsufficientFunds):
+            return (self._lease.standing.unseen_for or -1) / 1000
+        if self._new_for is None:
+            self._new_for = self._storage.new_for(self._record.backend.account, self._record.card_id)
+        return (self._new_for or -1) / 1000
 
     def _send_once(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:

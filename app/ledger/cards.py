@@ -14,7 +14,7 @@ from app.ledger.storage.connection import Fill
 from app.ledger.storage.storage import Storage
 from app.ledger.terms import expect_kept, may_pay, note
 from app.ledger.threads import BackendThreads
-from mappers.base import BackendUnavailable, Card, CardStatus, Holds, IssuedCard, NewCard, Query
+from mappers.base import BackendUnavailable, Card, CardNotFound, CardStatus, Holds, IssuedCard, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -56,8 +56,13 @@ class CardService:
 
     def get(self, provider: Provider, card_id: str, deadline: Deadline) -> SpendableCard:
         """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, LedgerUnavailable."""
-        with self._threads.one_for(provider.backend):
-            card = provider.mapper.get_card(card_id, deadline)
+        try:
+            with self._threads.one_for(provider.backend):
+                card = provider.mapper.get_card(card_id, deadline)
+        except CardNotFound as error:
+            if not self._storage.new_for(provider.backend.account, card_id):
+                raise
+            raise BackendUnavailable("the card was made just now, and does not show yet; repeat the request") from error
         return SpendableCard(card, self._balance(provider, card))
 
     def issue(self, provider: Provider, new: NewCard, deadline: Deadline) -> IssuedCard:

@@ -11,6 +11,7 @@ from app.ledger.service import AuthorizationRequest
 from app.ledger.transaction import ActState, Operation
 from mappers.base import (
     BackendUnavailable,
+    Card,
     CardNotFound,
     CardUnusable,
     Holds,
@@ -113,17 +114,21 @@ def test_what_was_given_just_now_is_looked_for_again(
     assert runs(system) == [Verb.HOLD] * 4
 
 
+@pytest.mark.parametrize("looks", [False, True], ids=["", "after a look"])
 @pytest.mark.parametrize("error", [InsufficientFunds, CardNotFound])
 def test_a_card_that_was_given_nothing_lately_is_refused_at_once(
-    system: System, clock: MovedClock, error: type[Refused]
+    system: System, clock: MovedClock, error: type[Refused], looks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_a_hold_back(system)
     clock.go_on(LAG)
     system.settle(system.authorize("10.00"), "10.00")  # takes
+    if looks:
+        look_and_hold = lambda act, facts: [facts.step(Verb.LOOK, 0), facts.step(Verb.HOLD, 4_000)]  # noqa: E731
+        monkeypatch.setattr(system.mapper, "plan", look_and_hold)
     late(system, error, times=1)
     with pytest.raises(error):
         authorize_within(system, 5, "40.00", "order-2")
-    assert runs(system) == [Verb.HOLD]
+    assert runs(system) == [*[Verb.LOOK] * looks, Verb.HOLD]
 
 
 @pytest.mark.parametrize("age", [timedelta(0), LAG])
@@ -164,7 +169,9 @@ def test_lightrail_with_a_late_replica_takes_what_follows_at_once(make_system: M
     """Value onto a card just issued, a payment with it, and the cancellation of that, each right after the other."""
     with lightrail_v2_system(make_system()) as v2:
         system, mapper = v2.system, v2.mapper
-        v2.backend.read_lag_seconds = 0.1
+        v2.backend.read_lag_seconds = 1.5
+        # The ledger waits by the sandbox's clock.
+        system.parts.executor._sleep = lambda seconds: v2.backend.advance(timedelta(seconds=seconds))
         v2.card = system.cards.issue(v2.provider, NewCard("new"), system.deadline()).card
         gift = AuthorizationRequest(v2.card.id, Operation.CREDIT, 4_000, "gift")
         system.ledger.authorize(v2.provider, gift, system.deadline(10))
@@ -173,3 +180,15 @@ def test_lightrail_with_a_late_replica_takes_what_follows_at_once(make_system: M
             v2.settle(transaction, "10.00", "settle")
             v2.cancel(transaction, "40.00", "cancel")
         assert v2.backend.values[mapper.get_card(v2.card.id, system.deadline()).id]["balance"] == 4_000
+
+
+@pytest.mark.parametrize(("age", "error"), [(timedelta(0), BackendUnavailable), (LAG, CardNotFound)])
+def test_a_card_made_just_now_that_does_not_show_is_not_unknown(
+    system: System, clock: MovedClock, age: timedelta, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Card("new", 0, "BRL")
+    monkeypatch.setattr(system.mapper, "issue", lambda wanted, deadline: IssuedCard(new, "CODE-2"))
+    system.cards.issue(system.provider, NewCard("card"), system.deadline())
+    clock.go_on(age)
+    with pytest.raises(error):
+        system.cards.get(system.provider, new.id, system.deadline())

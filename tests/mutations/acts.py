@@ -346,7 +346,7 @@ MUTATIONS = [
     Mutation(
         "what was given is not missing while a replica may be late",
         LUA + "prelude.lua",
-        "  if kind == 'credit' or kind == 'reversal' and get('operation') == 'Debit' then given() end\n",
+        "  if kind == 'credit' or kind == 'reversal' and get('operation') == 'Debit' then just_given() end\n",
         "",
         LATE_REPLICA + "what_was_given_just_now_is_looked_for_again",
     ),
@@ -360,7 +360,7 @@ MUTATIONS = [
     Mutation(
         "what the step before gave is not missing while a replica may be late",
         LEDGER + "attempt.py",
-        "            return lag or -1.0  # the step before was done just now\n",
+        "            return lag or -1.0  # a step before was done just now\n",
         "            return -1.0\n",
         LATE_REPLICA + "a_step_sees_late_what_the_one_before_it_gave",
     ),

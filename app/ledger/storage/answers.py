@@ -68,8 +68,8 @@ class Standing:
 
     `reserved` is what the ledger keeps of the card. Of that, `taking` may be gone at the backend already, and `upfront`
     is kept for debits that are under way and promised to nobody yet. `lagging` was taken so recently that the backend's
-    balance may not show it. `epoch` is raised each time kept money becomes taken money. `fresh_for`: for so many
-    milliseconds yet the backend may not know the card, or what was given to it.
+    balance may not show it. `epoch` is raised each time kept money becomes taken money. `unseen_for`: for so many
+    milliseconds yet the backend may not show what was given to the card.
     """
 
     epoch: int
@@ -77,7 +77,7 @@ class Standing:
     taking: int
     upfront: int
     lagging: int
-    fresh_for: int = 0
+    unseen_for: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,14 @@ def standing_of_card(account: str, card_id: str) -> str:
     return in_bucket(names.bucket_of_card(card_id), f"card:{names.digest('card', account, card_id)}")
 
 
-def freshness_of_card(account: str, card_id: str) -> str:
-    """Return the key of until when the backend may not show a card, or what was given to it."""
-    return in_bucket(names.bucket_of_card(card_id), f"fresh:{names.digest('card', account, card_id)}")
+def just_given(account: str, card_id: str) -> str:
+    """Return the key of until when the backend may not show what was given to a card."""
+    return in_bucket(names.bucket_of_card(card_id), f"given:{names.digest('card', account, card_id)}")
+
+
+def just_made(account: str, card_id: str) -> str:
+    """Return the key of until when the backend may not show a card that was issued."""
+    return in_bucket(names.bucket_of_card(card_id), f"made:{names.digest('card', account, card_id)}")
 
 
 def of_card(provider_id: str, card_id: str) -> str:
@@ -64,7 +69,7 @@ def for_scripts(address: Address, account: str) -> list[str]:
         in_bucket(bucket, "parked"),
         in_bucket(bucket, "index"),
         in_bucket(bucket, "over"),
-        freshness_of_card(account, address.card_id),
+        just_given(account, address.card_id),
         terms(address.provider_id, address.card_id),
     ]
 

@@ -69,8 +69,8 @@ STANDING_FIELDS = (
     "lagging_before_until",
 )
 
-# Much longer than any read lag: until when something is fresh stands in the key, which ends by itself after this.
-FRESH_KEPT = timedelta(hours=1)
+# Much longer than any read lag: until when something may be unseen stands in its key, which ends by itself after this.
+UNSEEN_KEPT = timedelta(hours=1)
 
 # What every script answers, before it changes anything, where another version wrote the transaction.
 OTHER_FORMAT = "other format"
@@ -241,7 +241,7 @@ class Storage:
             authorization_ttl=milliseconds(record.authorization_ttl or timedelta()),
             remainder_ttl=milliseconds(remainder_ttl),
             read_lag=milliseconds(read_lag),
-            fresh_kept=milliseconds(FRESH_KEPT),
+            unseen_kept=milliseconds(UNSEEN_KEPT),
             undo=dump_act(ActKind.REVERSAL, undo_oid, record.amount, "", Reason.LATE, None),
             undo_oid=undo_oid,
         )
@@ -371,8 +371,13 @@ class Storage:
     def card_made(self, account: str, card_id: str, read_lag: timedelta) -> None:
         """Note that a card was made just now: for `read_lag` the backend may not know it."""
         until = self._connection.now_milliseconds() + milliseconds(read_lag)
-        key = keys.freshness_of_card(account, card_id)
-        self._connection.call(lambda client: client.set(key, until, px=milliseconds(FRESH_KEPT)))
+        key = keys.just_made(account, card_id)
+        self._connection.call(lambda client: client.set(key, until, px=milliseconds(UNSEEN_KEPT)))
+
+    def new_for(self, account: str, card_id: str) -> int:
+        """Return for how many milliseconds yet the backend may not know a card, as it was made just now; mostly 0."""
+        until = self._connection.call(lambda client: client.get(keys.just_made(account, card_id)))
+        return 0 if until is None else max(0, int(cast("str", until)) - self._connection.now_milliseconds())
 
     def forget(self, record: Transaction, *, due_by: int) -> bool:
         """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""

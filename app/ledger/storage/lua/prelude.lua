@@ -1,13 +1,13 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
--- Keys: transaction, card, due, events, of_card, all, parked, index, over, fresh, terms. All carry the hash tag of one
+-- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms. All carry the hash tag of one
 --   card's bucket, so they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
 -- Argument: one JSON object. Always in it: id, provider, card, backend, lease, abandon_after, retention (milliseconds).
 -- Answer: {answer, now, the transaction's fields, the card's standing, busy}; with a lease also in_flight_until and
 --   nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index, over, fresh, terms = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over, given, terms = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
@@ -52,14 +52,14 @@ local function lagging()
   return latest + (on_card('lagging_before_until') > now and on_card('lagging_before') or 0)
 end
 
--- For how long yet the backend may not show the card, or what was given to it.
-local function fresh_for()
-  return math.max(0, tonumber(redis.call('GET', fresh) or '0') - now)
+-- For how long yet the backend may not show what was given to the card.
+local function unseen_for()
+  return math.max(0, tonumber(redis.call('GET', given) or '0') - now)
 end
 
 local function answer(status)
   return {status, now, redis.call('HGETALL', transaction),
-    {on_card('epoch'), on_card('reserved'), on_card('taking'), on_card('upfront'), lagging(), fresh_for()},
+    {on_card('epoch'), on_card('reserved'), on_card('taking'), on_card('upfront'), lagging(), unseen_for()},
     redis.call('HGET', card, 'busy') or ''}
 end
 
@@ -273,14 +273,14 @@ local function not_shown_yet(amount)
 end
 
 -- What was given to the card may not be there yet for what is to be taken from it next.
-local function given()
-  if arg.read_lag > 0 then redis.call('SET', fresh, now + arg.read_lag, 'PX', arg.fresh_kept) end
+local function just_given()
+  if arg.read_lag > 0 then redis.call('SET', given, now + arg.read_lag, 'PX', arg.unseen_kept) end
 end
 
 -- Reserved money of the card became taken money, or free again. The epoch tells those who read a balance before.
 local function convert(kind, amount, voided, refunded)
   local holds = get('holds')
-  if kind == 'credit' or kind == 'reversal' and get('operation') == 'Debit' then given() end
+  if kind == 'credit' or kind == 'reversal' and get('operation') == 'Debit' then just_given() end
   if holds ~= 'native' and get('operation') == 'Credit' and voided + refunded > 0 then
     add(card, 'epoch', 1)
     not_shown_yet(voided + refunded)
