@@ -367,8 +367,9 @@ MUTATIONS = [
     Mutation(
         "a refusal does not count while the first attempt may still arrive",
         LEDGER + "attempt.py",
-        "            if certain:\n                self._nothing_sent = True\n                raise\n",
-        "            raise\n",
+        "            self._sent = False\n            if certain:\n                self._nothing_sent = True\n"
+        "                raise\n",
+        "            self._sent = False\n            raise\n",
         LOST_ANSWERS + "a_refusal_is_not_final_while_the_first_call_may_still_arrive",
     ),
     Mutation(

@@ -49,8 +49,8 @@ MUTATIONS = [
     Mutation(
         "what was certainly refused is parked as not sent",
         LEDGER + "attempt.py",
-        "                self._nothing_sent = True\n                raise\n",
-        "                raise\n",
+        "            self._sent = False\n            if certain:\n                self._nothing_sent = True\n",
+        "            self._sent = False\n            if certain:\n",
         PURCHASES_ELSEWHERE + "a_settlement_lost_and_then_refused_is_not_found_in_a_later_purchase",
     ),
     Mutation(
