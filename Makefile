@@ -1,4 +1,4 @@
-# Needs make and Python 3.11, 3.12 or 3.13; everything else comes into .venv, pinned by requirements/ci.txt.
+# Needs make and Python 3.11, 3.12 or 3.13; everything else comes into .venv, pinned by the locks in requirements/.
 
 PYTHON ?= python3
 PORT ?= 8080
@@ -9,14 +9,18 @@ FAST := tests/ledger tests/protocol tests/providers tests/mappers tests/docs tes
   --ignore tests/ledger/test_topologies_cluster.py --ignore tests/ledger/test_failover.py
 VENV := .venv
 INSTALLED := $(VENV)/installed
+INSTALLED_DEV := $(VENV)/installed-dev
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+SBOM := build/sbom
 
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-long bench lint docs tables lock clean
+.PHONY: help install install-dev demo test-fast test test-long bench lint docs tables sbom lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
+	@echo "make install-dev  the same, and the tools that test, lint and document"
 	@echo "make demo      run the service before the sandboxes (PORT=$(PORT))"
 	@echo "make test-fast run the tests that need no long set-up: after each edit"
 	@echo "make test      run all tests"
@@ -25,56 +29,80 @@ help:
 	@echo "make lint      check style and types"
 	@echo "make docs      build the documentation into build/docs"
 	@echo "make tables    write the tables in the documents that come from the code"
+	@echo "make sbom      write the bill of materials of what a service runs (CycloneDX), and list its licenses"
 	@echo "make lock      choose the newest allowed versions again (needs uv)"
 	@echo "make clean     remove what the others made"
 
 install: $(INSTALLED)
 
-$(INSTALLED): requirements/ci.txt pyproject.toml
+$(INSTALLED): requirements/runtime.txt requirements/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "$(PYTHON) is not Python 3.11 to 3.13: name one with make PYTHON=python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/ci.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(VENV)/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements/runtime.txt --requirement requirements/build.txt
+	$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+install-dev: $(INSTALLED_DEV)
+
+$(INSTALLED_DEV): requirements/ci.txt $(INSTALLED)
+	$(VENV)/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements/ci.txt
 	@touch $@
 
 demo: install
 	@$(VENV)/bin/giftbridge demo --port $(PORT)
 
-test-fast: install
+test-fast: install-dev
 	@$(VENV)/bin/python -m pytest -n auto $(FAST)
 
-test: install
+test: install-dev
 	@$(VENV)/bin/python -m pytest -n auto
 
-test-long: install
+test-long: install-dev
 	@$(VENV)/bin/python -m pytest tests -n auto -m "long or not long"
 	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
 	@$(VENV)/bin/python -m tests.explorer
 	@$(VENV)/bin/python -m tests.mutations
 	@$(VENV)/bin/python -m tests.mutations.every_guard
 
-bench: install
+bench: install-dev
 	@$(VENV)/bin/python -m bench
 
-lint: install
+lint: install-dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache >$(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 
-docs: install
+docs: install-dev
 	@$(VENV)/bin/python -m sphinx -q -W --keep-going -E -c docs -d build/doctrees . build/docs
 	@$(VENV)/bin/python docs/offline.py build/docs
 	@echo "build/docs/index.html"
 
-tables: install
+tables: install-dev
 	@$(VENV)/bin/python -m tests.docs.tables
 
+# What a service runs, in an environment of its own: name, version, license and hash of each, for pip-audit and others.
+sbom:
+	rm -rf $(SBOM)
+	$(PYTHON) -m venv $(SBOM)/tool
+	$(SBOM)/tool/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements/sbom.txt
+	$(PYTHON) -m venv --without-pip $(SBOM)/runtime
+	$(SBOM)/tool/bin/python -m pip --python $(SBOM)/runtime/bin/python install --quiet --disable-pip-version-check \
+	  --require-hashes --requirement requirements/runtime.txt
+	$(SBOM)/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --gather-license-texts \
+	  --output-file $(SBOM)/giftbridge.cdx.json $(SBOM)/runtime/bin/python
+	@$(SBOM)/tool/bin/python requirements/licenses.py $(SBOM)/giftbridge.cdx.json
+	@echo "$(SBOM)/giftbridge.cdx.json"
+
+COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
 lock:
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	  --output-file requirements/ci.txt pyproject.toml requirements/build.in
+	$(COMPILE) --all-extras --output-file requirements/ci.txt pyproject.toml requirements/build.in
+	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/runtime.txt pyproject.toml
+	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/build.txt requirements/build.in
+	$(COMPILE) --output-file requirements/sbom.txt requirements/sbom.in
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
