@@ -11,6 +11,7 @@ import requests
 from mappers.base import Holds, Receipt
 from mappers.vauchar.mapper import Vauchar
 from mappers.voucherify import sandbox as voucherify_sandbox
+from mappers.voucherify.sandbox_model import Purchase
 from tests.ledger.reconciliation_driver import differences, pay
 from tests.ledger.sandbox_system import Dashboard, SandboxSystem, vauchar_system, voucherify_system
 from tests.ledger.system import MakeSystem, System
@@ -36,9 +37,9 @@ def redeem_again(system: SandboxSystem, transaction: str) -> str:
     if isinstance(system.mapper, Vauchar):
         system.backend.redeem(system.card.id, system.provider.currency.to_decimal(step.amount), transaction_id=key)
     else:
-        order = {"source_id": key, "amount": step.amount}
+        asked = Purchase(system.card.code, step.amount, {"source_id": key, "amount": step.amount})
         (own,) = [one for one in system.backend.redemptions.values() if one["order"]["source_id"] == key]
-        system.backend.redeem(system.card.code, step.amount, order, own["metadata"])
+        system.backend.redeem(asked, own["metadata"])
     (again,) = {entry.receipt.reference for entry in system.mapper.statement(10, system.card.id)} - before
     return again
 
