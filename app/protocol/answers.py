@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from app.ledger.cards import SpendableCard
 from app.ledger.service import Movement, TransactionView
-from app.protocol import dates, ids
+from app.protocol import dates, ids, json_body
 from mappers.base import IssuedCard, NewCard
 from providers.provider import Provider
 
@@ -15,6 +16,9 @@ from providers.provider import Provider
 # "always was" and "never ends".
 ALWAYS_EMITTED = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER_EXPIRES = datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+# Some 170 KB.
+LINKS_IN_A_PIECE = 1000
 
 Json = dict[str, Any]
 
@@ -105,6 +109,17 @@ def transaction_link(provider: Provider, card_id: str, transaction_id: str) -> J
         "id": transaction_id,
         "_self": {"href": transaction_path(provider, card_id, transaction_id)},
     }
+
+
+def transaction_links(provider: Provider, card_id: str, transaction_ids: Sequence[str]) -> Iterator[str]:
+    """Yield the JSON of a list of links, in pieces: a card that pays for every order of a company has 10^5 of them."""
+    # All are the same but for the id, and neither ids nor JSON have this character.
+    around_id = json_body.render(transaction_link(provider, card_id, "!")).split("!")
+    yield "["
+    for first in range(0, len(transaction_ids), LINKS_IN_A_PIECE):
+        piece = transaction_ids[first : first + LINKS_IN_A_PIECE]
+        yield ("," if first else "") + ",".join([name.join(around_id) for name in piece])
+    yield "]"
 
 
 def transaction(provider: Provider, view: TransactionView) -> Json:

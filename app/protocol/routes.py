@@ -141,7 +141,7 @@ class Views:
 
     def transactions(self, card_id: str) -> Response:
         names = self._ledger.transactions(g.provider, card_id, g.deadline)
-        return _answer([answers.transaction_link(g.provider, card_id, name) for name in names])
+        return Response(answers.transaction_links(g.provider, card_id, names), mimetype="application/json")
 
     def transaction(self, card_id: str, transaction_id: str) -> Response:
         view = self._ledger.transaction(g.provider, card_id, transaction_id, g.deadline)

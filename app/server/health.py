@@ -28,6 +28,8 @@ def create_blueprint(connection: Connection, clock: ClockWatch, *, redis_allow_u
     @blueprint.get("/ready")
     def ready() -> tuple[Response, int]:
         try:
+            if stoppages := connection.stoppages():
+                return jsonify(status="not ready", reasons=stoppages), 503
             ledger = Identity(connection).ensure()
             complaints, cautions = connection.complaints(), connection.cautions()
             doubt = clock.look().doubt

@@ -111,6 +111,33 @@ def test_a_redis_that_syncs_each_second_is_ready_with_a_warning(ask: Ask) -> Non
     assert "appendfsync always" in body["warnings"][0]
 
 
+def test_a_full_redis_is_not_ready_until_it_has_room_and_one_nearly_full_warns(ask: Ask, tmp_path: Path) -> None:
+    """Also where its holding money was allowed: it takes none."""
+    assert ask(*DURABLE)[0] == 200
+    url = f"unix://{tmp_path / 's'}"
+    with redis.Redis.from_url(url) as client:
+        used = int(client.info("memory")["used_memory"])
+        client.config_set("maxmemory", used // 2)
+        status, body = ready(url, redis_allow_unsafe=True)
+        assert (status, body["status"]) == (503, "not ready")
+        assert "raise maxmemory" in str(body["reasons"])
+        client.config_set("maxmemory", used + used // 20)
+        status, body = ready(url)
+        assert status == 200
+        assert "raise maxmemory before it is full" in body["warnings"][0]
+        client.config_set("maxmemory", 0)
+        assert ready(url)[1]["warnings"] == []
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_a_redis_that_cannot_write_its_file_is_not_ready(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, unsafe: bool
+) -> None:
+    monkeypatch.setattr(Connection, "_states", lambda _: [{"aof_enabled": 1, "aof_last_write_status": "err"}])
+    status, body = ready(redis_url, redis_allow_unsafe=unsafe)
+    assert (status, body["reasons"]) == (503, ["its append-only file cannot be written: look at its disk"])
+
+
 def test_a_redis_that_cannot_be_reached_is_not_ready(tmp_path: Path) -> None:
     status, body = ready(f"unix://{tmp_path}/nothing")
     assert (status, body["status"]) == (503, "not ready")

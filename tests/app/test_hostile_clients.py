@@ -113,10 +113,10 @@ def test_more_connections_than_files_kill_no_worker_and_keep_nobody_out(tmp_path
     limited = ("sh", "-c", 'ulimit -n "$0" && exec "$@"', str(OPEN_FILES), *MODULE)
     settings = {"THREADS": "4", "REQUEST_TIMEOUT_SECONDS": "60"}
     with serving(tmp_path, program=limited, **settings) as (command, port):
-        workers = command.family("app.server.gunicorn")
+        workers = command.family("app.server.workers")
         with clients(port, 2 * OPEN_FILES, first):
             assert [ask(port, "GET", "/health")[0] for _ in range(5)] == [200] * 5
-        assert command.family("app.server.gunicorn") == workers
+        assert command.family("app.server.workers") == workers
     assert "Traceback" not in command.output
 
 
@@ -216,7 +216,7 @@ def test_whatever_bytes_come_the_service_answers_the_next(running: tuple[Command
     chunked = f"{POST}Transfer-Encoding: chunked\r\n\r\n{len(DEBIT):x}\r\n{DEBIT}\r\n0\r\n\r\n"
     good = [one.encode() for one in (SECOND, f"{POST}Content-Length: {len(DEBIT)}\r\n\r\n{DEBIT}", chunked)]
     random = Random(1)
-    workers = command.family("app.server.gunicorn")
+    workers = command.family("app.server.workers")
     for _ in range(3_000):
         request = bytearray(random.choice(good))
         for _ in range(random.randint(1, 4)):
@@ -226,5 +226,5 @@ def test_whatever_bytes_come_the_service_answers_the_next(running: tuple[Command
             )
         assert all(status < 500 or status in (501, 505) for status in answers(port, bytes(request))), bytes(request)
     assert ask(port, "GET", "/health")[0] == 200
-    assert command.family("app.server.gunicorn") == workers
+    assert command.family("app.server.workers") == workers
     assert "Traceback" not in command.output

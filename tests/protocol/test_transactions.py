@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from unittest.mock import Mock
+
 import pytest
 
 from app.ledger.errors import TransactionNotFound, Unresolved
 from app.ledger.service import ChangeRequest, Movement
 from app.ledger.transaction import Operation
-from app.protocol import ids
+from app.protocol import ids, json_body
 from tests.protocol.fakes import NOON, FakeLedger, HubCall
 from tests.protocol.test_schemas import CREDIT
 
@@ -55,6 +58,21 @@ def test_the_transactions_of_a_card_are_listed(call: HubCall, ledger: FakeLedger
         "_self": {"href": "/acme/giftcards/3b1abc17_24/transactions/gb-07bb"},
     }
     assert ledger.only.arguments == ("3b1abc17_24",)
+
+
+def test_a_list_without_end_is_sent_in_pieces(
+    call: HubCall, ledger: FakeLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10^5 of them are 17 MB: no piece is large, and what they share is rendered once."""
+    ledger.names = [f"gb-{number:040x}" for number in range(100_000)]
+    render = Mock(side_effect=json_body.render)
+    monkeypatch.setattr(json_body, "render", render)
+    response = call("GET", f"{CARD}/transactions", buffered=False)
+    pieces = list(response.iter_encoded())
+    assert response.is_streamed
+    assert max(map(len, pieces)) < 256 * 1024
+    assert [item["id"] for item in json.loads(b"".join(pieces))] == ledger.names
+    assert render.call_count == 1
 
 
 def test_a_card_without_transactions_lists_none(call: HubCall) -> None:

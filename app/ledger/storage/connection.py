@@ -25,6 +25,9 @@ Script = Callable[[redis.Redis], Any]
 # Puts commands into a pipeline, to be sent with those of others.
 Fill = Callable[[Pipeline], None]
 
+# From here on an admin should act: a full Redis takes no payment.
+NEARLY_FULL = 0.9
+
 # A slot that was moved is found at the second node; one that is moved just now, at the third.
 NODES_ASKED = 3
 
@@ -168,6 +171,10 @@ class Connection:
 
         return self.call(ask)
 
+    def stoppages(self) -> list[str]:
+        """Return why this Redis refuses to write now, each with its remedy; that mended, it recovers by itself."""
+        return list(dict.fromkeys(stoppage for server in self._states() for stoppage in _stoppages(server)))
+
     def complaints(self) -> list[str]:
         """Return why this Redis must not hold money, each with its remedy; empty when it may."""
         return list(dict.fromkeys(complaint for server in self._states() for complaint in _complaints(server)))
@@ -200,11 +207,25 @@ def _server(client: redis.Redis, **where: Any) -> Server:
     return Server(told["master_replid"], told["master_replid2"], int(told["uptime_in_seconds"]) * 1000)
 
 
-def _complaints(server: dict[str, Any]) -> Iterator[str]:
-    if not int(server.get("aof_enabled", 0)):
-        yield "it keeps no append-only file and forgets reservations at a restart: set appendonly yes"
+def _stoppages(server: dict[str, Any]) -> Iterator[str]:
     if server.get("aof_last_write_status", "ok") != "ok":
         yield "its append-only file cannot be written: look at its disk"
+    if _memory_share(server) >= 1:
+        yield "its memory is full, and it refuses every payment: raise maxmemory"
+
+
+def _memory_share(server: dict[str, Any]) -> float:
+    """Return how much of the memory it may use is used, 1 when it refuses to write."""
+    most = int(server.get("maxmemory", 0))
+    # Redis does not count what is on its way to replicas and into the file.
+    used = int(server.get("used_memory", 0)) - int(server.get("mem_not_counted_for_evict", 0))
+    return used / most if most else 0.0
+
+
+def _complaints(server: dict[str, Any]) -> Iterator[str]:
+    yield from _stoppages(server)
+    if not int(server.get("aof_enabled", 0)):
+        yield "it keeps no append-only file and forgets reservations at a restart: set appendonly yes"
     policy = server.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield f"it may evict reservations (maxmemory-policy {policy}): set maxmemory-policy noeviction"
@@ -213,6 +234,8 @@ def _complaints(server: dict[str, Any]) -> Iterator[str]:
 def _cautions(server: dict[str, Any]) -> Iterator[str]:
     if (fsync := server.get("appendfsync", "always")) != "always":
         yield f"a power failure may take its last seconds (appendfsync {fsync}): set appendfsync always"
+    if NEARLY_FULL <= (share := _memory_share(server)) < 1:
+        yield f"{share:.0%} of its memory are used: raise maxmemory before it is full and refuses every payment"
 
 
 # In one script: between a look at the lead and its renewal it may end, and be another's.
