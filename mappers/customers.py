@@ -59,9 +59,22 @@ def of_profile(profile: str) -> Customer:
     return Customer(profile, document=profile)
 
 
-def values(customer: Customer | None) -> tuple[str, ...]:
-    """Return the names of a customer without their kinds, such as `ana@example.com`."""
-    return tuple(name.partition(":")[2] for name in names(customer))
+def spellings(customer: Customer | None) -> tuple[str, ...]:
+    """Return how a customer may be written where a backend keeps names: as they are compared, then as VTEX sent them.
+
+    What a guest typed as one kind of name is left out where it would be read as another.
+    """
+    if customer is None:
+        return ()
+    own = names(customer)
+    sent = (customer.corporate_document, customer.document, customer.email, customer.id, customer.key)
+    as_sent = (text for text in sent if text and not set(own).isdisjoint(names_of_profile(text)))
+    return tuple(dict.fromkeys((*(name.partition(":")[2] for name in own), *as_sent)))
+
+
+def email(text: str | None) -> str:
+    """Return an e-mail address as it is compared, "" where there is none."""
+    return _visible(text or "").casefold()
 
 
 def owns(customer: Customer | None, card: Card) -> bool:
@@ -70,7 +83,7 @@ def owns(customer: Customer | None, card: Card) -> bool:
 
 
 def _email(text: str | None) -> str | None:
-    address = _visible(text or "").casefold()
+    address = email(text)
     return f"email:{address}" if address else None
 
 

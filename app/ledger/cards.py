@@ -67,6 +67,7 @@ class CardService:
 
     def issue(self, provider: Provider, new: NewCard, deadline: Deadline) -> IssuedCard:
         """Issue a card. Raises Unsupported, CardUnusable, BackendUnavailable, OutcomeUnknown."""
+        provider.require_mapper()
         expect_kept(provider, new)
         with self._threads.one_for(provider.backend):
             issued = provider.mapper.issue(new, deadline)

@@ -72,7 +72,7 @@ def expect_allowed(storage: Storage, provider: Provider, record: Transaction, de
             raise CardNotFound("the card is restricted to its owner")
         seen = _seen(provider, card, customer)
     if kind not in seen.any_number_of and not _is_the_only(storage, provider, record, kind):
-        raise CardUnusable(f"the card was issued for one {kind}, and has made it")
+        raise CardUnusable(f"the card allows one {kind}, and that was made before")
 
 
 def _is_the_only(storage: Storage, provider: Provider, record: Transaction, kind: ActKind) -> bool:
@@ -89,7 +89,9 @@ def _is_the_only(storage: Storage, provider: Provider, record: Transaction, kind
 
 def _seen(provider: Provider, card: Card, customer: Customer | None) -> Seen:
     names = (*customers.names(customer), *customers.names_of_profile(card.owner))
-    unlimited = ((ActKind.DEBIT, card.multiple_redemptions), (ActKind.CREDIT, card.multiple_credits))
+    # Where the backend counts how often a card is used, it refuses by itself.
+    payments = card.multiple_redemptions if card.uses is None else None
+    unlimited = ((ActKind.DEBIT, payments), (ActKind.CREDIT, card.multiple_credits))
     return Seen(
         _digests(provider, names if card.restricted_to_owner else [ANYONE]),
         [kind for kind, multiple in unlimited if multiple is not False],

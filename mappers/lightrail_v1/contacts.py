@@ -23,9 +23,8 @@ class ContactKey(StrEnum):
         if customer is None:
             return ()
         if self is ContactKey.USER_SUPPLIED_ID:
-            return tuple(dict.fromkeys((*customers.values(customer), customer.key)))
-        addressed = Customer(customer.email or "", email=customer.email)
-        return tuple(dict.fromkeys(filter(None, (*customers.values(addressed), customer.email))))
+            return customers.spellings(customer)
+        return tuple(dict.fromkeys(filter(None, (customers.email(customer.email), customer.email))))
 
     def contacts(self, client: Client, wanted: Sequence[str], deadline: Deadline) -> Sequence[Contact]:
         """Return the contacts named so; e-mail addresses are not unique at Lightrail."""
@@ -35,4 +34,4 @@ class ContactKey(StrEnum):
         return list({contact.id: contact for contact in own}.values())
 
     def _name(self, contact: Contact) -> str:
-        return contact.email.casefold() if self is ContactKey.EMAIL else contact.key
+        return customers.email(contact.email) if self is ContactKey.EMAIL else contact.key

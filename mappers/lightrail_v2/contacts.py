@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
+from mappers import customers
 from mappers.base import Customer
 from mappers.deadline import Deadline
 from mappers.lightrail_v2.client import Client
@@ -20,13 +21,11 @@ class ContactBy(StrEnum):
     def ids(self, client: Client, customer: Customer, deadline: Deadline) -> list[str]:
         """Return the ids of the contacts that may be the customer's; e-mail addresses are not unique at Lightrail."""
         if self is ContactBy.ID:
-            names = (customer.corporate_document, customer.document, customer.email, customer.id)
-            return list(dict.fromkeys(filter(None, names)))
-        if not customer.email:
-            return []
-        found = client.contacts(customer.email, deadline)
+            return list(customers.spellings(customer))
+        address = customers.email(customer.email)
+        found = client.contacts(address, deadline) if address else []
         # Compared, because a filter that a server does not know would find everybody.
-        return [contact.id for contact in found if contact.email.casefold() == customer.email.casefold()]
+        return [contact.id for contact in found if customers.email(contact.email) == address]
 
     def values(self, client: Client, customer: Customer, currency: str, deadline: Deadline) -> Iterator[Value]:
         """Yield the values that are the customer's and can pay in this currency."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from mappers import customers
 from mappers.base import Cart, Customer
 from mappers.money import Currency
 from mappers.voucherify.cards import hundredths
@@ -23,7 +24,7 @@ class CustomerKey(StrEnum):
             return ""
         match self:
             case CustomerKey.EMAIL:
-                return (customer.email or "").strip().lower()
+                return customers.email(customer.email)
             case CustomerKey.DOCUMENT:
                 return customer.corporate_document or customer.document or ""
             case CustomerKey.ID:

@@ -187,3 +187,11 @@ def test_what_a_backend_cannot_keep_is_refused_at_issue(
     monkeypatch.setattr(type(system.mapper), "issue", None)
     with pytest.raises(Unsupported, match="cannot keep"):
         issue(system, **terms)
+
+
+def test_a_payment_whose_use_the_backend_counts_is_left_to_the_backend(system: System) -> None:
+    """Two that read a use at once are told apart there; the first must not be refused because the second came."""
+    card, _ = issue(system, multiple_redemptions=False)
+    assert card.uses == 1
+    pay(system, card, BOB)
+    assert not list(system.connection._client.scan_iter("gb:*:only:*"))

@@ -74,3 +74,21 @@ def test_who_was_recorded_by_a_key_alone_has_that_name() -> None:
 def test_a_profile_is_a_customer_who_owns_what_is_issued_for_it(profile: str, customer: Customer) -> None:
     assert customers.of_profile(profile) == customer
     assert customers.owns(customer, owned_by(profile))
+
+
+def test_a_customer_is_written_as_compared_and_as_sent() -> None:
+    assert customers.spellings(ANA) == (
+        "12345678000195",
+        "12345678909",
+        "ana@example.com",
+        USER_ID,
+        "12.345.678/0001-95",
+        "123.456.789-09",
+        "Ana@Example.com",
+    )
+    assert customers.spellings(None) == ()
+
+
+@pytest.mark.parametrize("typed", [USER_ID, "bob@example.com"])
+def test_what_is_typed_as_a_document_is_not_looked_up_as_something_else(typed: str) -> None:
+    assert typed not in customers.spellings(Customer(typed, document=typed))
