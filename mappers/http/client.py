@@ -114,7 +114,7 @@ class HttpBackend:
         if basic_auth:
             sent["Authorization"] = "Basic " + b64encode(":".join(basic_auth).encode()).decode()
         self._connections = Connections(sent | checked_headers(headers or {}))
-        self._connections.session(self._base_url)  # now: no call has the time for it
+        self._connections.adapter(self._base_url)  # now: no call has the time for it
         self._breakers: dict[str, Breaker] = {}
 
     def call(

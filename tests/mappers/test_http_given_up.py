@@ -137,7 +137,9 @@ def test_a_connection_that_was_kept_is_not_touched() -> None:
 
     with serving(behave) as server:
         backend = HttpBackend("acme", server.url)
-        with backend._connections.session(server.url).get(server.url, stream=True) as first:
+        connections = backend._connections
+        request = connections._request("GET", server.url, {}, None)
+        with connections.adapter(server.url).send(request, stream=True) as first:
             give_up(backend, "little")
             assert first.content == b"{}"
         assert hangs.is_set()
