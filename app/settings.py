@@ -46,7 +46,12 @@ class InvalidSettings(ValueError):
 def home(variable_name: str, otherwise: str) -> Path:
     """Return one of a user's folders, by the XDG Base Directory Specification: a relative one is no answer."""
     named = Path(os.environ.get(variable_name, ""))
-    return named if named.is_absolute() else Path.home() / otherwise
+    if named.is_absolute():
+        return named
+    try:
+        return Path.home() / otherwise
+    except RuntimeError:  # a user without an entry and without HOME, as in some containers
+        return Path("/") / otherwise
 
 
 def default_data() -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.server.services import folders
 from app.settings import InvalidSettings, Settings, documentation
 
 
@@ -159,3 +160,15 @@ def test_the_ledger_is_at_the_same_place_in_whatever_folder_one_is(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert str(Settings.from_environment().data) == folder
+
+
+def test_a_user_without_a_home_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(nobody))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert Settings.from_environment().data == Path("/.local/share/giftbridge")
+    assert folders()[0] == Path("/.local/state/giftbridge")
