@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, DecimalException
+from decimal import ROUND_FLOOR, Decimal, DecimalException
 
 from iso4217 import Currency as IsoCurrency
 
@@ -63,6 +63,24 @@ class Currency:
         A float artifact (15.299999999999999) becomes the amount it means. Raises InvalidAmount for NaN, infinity,
         what is truly finer than the currency (1.005 BRL) and what is larger than any card.
         """
+        scaled = self._scaled(value)
+        minor = int(scaled.to_integral_value())
+        if scaled != minor and abs(scaled - minor) > abs(scaled) * FLOAT_ARTEFACT_RATIO:
+            raise InvalidAmount(f"the amount is finer than {self.code} allows ({self.digits} digits)")
+        return minor
+
+    def spendable(self, balance: Decimal) -> int:
+        """Return what of a balance (major units) can be spent, as an integer of the smallest unit.
+
+        A balance may be finer than the currency (10000.50 CLP): the fraction stays on the card. Raises InvalidAmount
+        for NaN, infinity and what is larger than any card.
+        """
+        try:
+            return self.to_minor(balance)
+        except InvalidAmount:
+            return int(self._scaled(balance).to_integral_value(ROUND_FLOOR))
+
+    def _scaled(self, value: Decimal) -> Decimal:
         if not value.is_finite():
             raise InvalidAmount("an amount must be a finite number")
         if value and value.adjusted() > len(str(MAXIMUM_MINOR_UNITS)):
@@ -76,10 +94,17 @@ class Currency:
             raise InvalidAmount("the amount has too many digits") from error
         if abs(minor) > MAXIMUM_MINOR_UNITS:
             raise InvalidAmount("the amount is too large")
-        if scaled != minor and abs(scaled - minor) > abs(scaled) * FLOAT_ARTEFACT_RATIO:
-            raise InvalidAmount(f"the amount is finer than {self.code} allows ({self.digits} digits)")
-        return minor
+        return scaled
 
     def to_decimal(self, minor: int) -> Decimal:
         """Return an integer of the smallest unit in major units, with exactly the currency's digits (1530 -> 15.30)."""
         return Decimal(minor).scaleb(-self.digits)
+
+
+def is_iso(code: str) -> bool:
+    """Tell whether ISO 4217 has this currency."""
+    try:
+        Currency.of(code)
+    except UnknownCurrency:
+        return False
+    return True

@@ -20,7 +20,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, vali
 import mappers.registry
 from mappers.base import Holds, Mapper
 from mappers.http.addresses import is_loopback
-from mappers.money import Currency, UnknownCurrency
+from mappers.money import Currency, UnknownCurrency, is_iso
 from providers.codes import Case, CodeForm, visible
 from providers.options import build_mapper
 from providers.problems import Place, Problems, substitute, suggest
@@ -123,6 +123,13 @@ def service_url(text: str) -> None:
         raise ValidationError("must be https: only an address of this machine may be http")
 
 
+def capitals(text: str) -> None:
+    """Refuse an ISO currency that no backend knows as it is written."""
+    meant = text.upper()
+    if text != meant and is_iso(meant):
+        raise ValidationError(f'must be in capitals: "{meant}"')
+
+
 def signs(text: str) -> None:
     """Refuse what codes and PINs are made of."""
     if any(character.isalnum() for character in text) or text != visible(f"|{text}|")[1:-1]:
@@ -178,7 +185,7 @@ class ProviderSchema(Strict):
     """One [<provider>] table."""
 
     caption = Text('caption = "Acme gift cards"', required=True)
-    currency = Text('currency = "BRL"', required=True)
+    currency = Text('currency = "BRL"', required=True, validate=capitals)
     currency_digits = fields.Integer(strict=True, error_messages={"invalid": "must be a whole number"})
     mapper = Text('mapper = "lightrail_v2"', required=True)
     service_url = Text('service_url = "https://gift.example.com/acme"', validate=service_url)

@@ -20,7 +20,7 @@ def translate(card: GiftCard, currency: Currency, code: str = "", verdict: int |
     ours = card.currency.upper() == currency.code.upper()
     status = _status(card, currency, code, verdict)
     try:
-        balance = (currency if ours else Currency.of(card.currency)).to_minor(card.balance)
+        balance = (currency if ours else Currency.of(card.currency)).spendable(card.balance)
     except (InvalidAmount, UnknownCurrency):
         status, balance = CardStatus.UNSUPPORTED if ours else status, 0
     return Card(

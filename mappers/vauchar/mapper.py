@@ -328,7 +328,7 @@ class Vauchar(Mapper):
         seen = [self._seen(redemption) for redemption in redemptions.items if self._counts(redemption)]
         complete = redemptions.complete and len(seen) == len(redemptions.items)
         try:
-            return Look.at(self.currency.to_minor(card.balance), seen), seen, complete
+            return Look.at(self.currency.spendable(card.balance), seen), seen, complete
         except InvalidAmount as error:
             raise BackendUnavailable(f"Vauchar's balance is no amount of {self.currency.code}: {error}") from error
 

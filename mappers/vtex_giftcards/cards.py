@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Any
 
 from mappers.base import BackendUnavailable, Card, CardStatus, Cart, Customer, NewCard, Query, mask_code
@@ -43,16 +43,9 @@ def status(card: GiftCard, currency: Currency) -> CardStatus:
 def spendable(card: GiftCard, currency: Currency) -> int:
     """Return what of a card's balance the currency can express, in minor units; none where it is below nothing."""
     try:
-        return max(0, minor(card.balance, currency))
-    except BackendUnavailable:
-        return max(0, minor(round_down(card.balance, currency), currency))
-
-
-def round_down(value: Decimal, currency: Currency) -> Decimal:
-    try:
-        return value.quantize(currency.to_decimal(1), ROUND_FLOOR)
-    except ArithmeticError as error:
-        raise BackendUnavailable("VTEX's balance is no amount") from error
+        return max(0, currency.spendable(card.balance))
+    except InvalidAmount as error:
+        raise BackendUnavailable(f"VTEX's balance is no amount: {error}") from error
 
 
 def minor(value: Decimal, currency: Currency) -> int:

@@ -183,7 +183,7 @@ BRL = Currency.of("BRL")
         ({"kind": "coupon"}, 1000, CardStatus.UNSUPPORTED),
         ({"value_unit": "percentage"}, 1000, CardStatus.UNSUPPORTED),
         ({"id": "gift-SECRET"}, 1000, CardStatus.UNSUPPORTED),
-        ({"balance": Decimal("12.505")}, 1000, CardStatus.UNSUPPORTED),
+        ({"balance": Decimal("12.505")}, 1000, CardStatus.ACTIVE),
         ({"balance": Decimal("12.505"), "currency": "USD"}, 1000, CardStatus.WRONG_CURRENCY),
     ],
 )

@@ -27,8 +27,10 @@ from mappers.base import (
     Query,
     Receipt,
     Secret,
+    Step,
     Undecidable,
     Unsupported,
+    Verb,
 )
 from mappers.vauchar.mapper import VaucharOptions
 from tests.mappers.requests_sent import sent, sent_url
@@ -141,6 +143,24 @@ def test_a_card_is_read_bare_or_wrapped(wire: RequestsMock, body: dict[str, Any]
 def test_amounts_are_read_exactly(wire: RequestsMock, balance: str | float) -> None:
     wire.get(CARD_URL, json=CARD | {"balance": balance})
     assert mapper().get_card(CARD_ID, soon()).balance == 30
+
+
+@pytest.mark.parametrize(
+    ("currency", "balance", "minor"), [("CLP", "10000.50", 10000), ("USD", "10.005", 1000), ("CLP", "0.50", 0)]
+)
+def test_a_balance_finer_than_the_currency_is_worth_what_can_be_spent(
+    wire: RequestsMock, currency: str, balance: str, minor: int
+) -> None:
+    wire.get(CARD_URL, json=CARD | {"balance": balance, "currency": currency})
+    card = mapper(currency).get_card(CARD_ID, soon())
+    assert (card.balance, card.status) == (minor, CardStatus.ACTIVE)
+
+
+def test_a_card_with_a_finer_balance_pays(wire: RequestsMock) -> None:
+    wire.get(REDEMPTIONS_URL, json={"data": []})
+    wire.get(CARD_URL, json=CARD | {"balance": "100.005"})
+    look = mapper().run(Step(Verb.LOOK, 0, CARD_ID, key=KEY), soon())
+    assert look.balance == 10000
 
 
 def test_an_unknown_card_is_not_found(wire: RequestsMock) -> None:

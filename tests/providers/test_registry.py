@@ -168,6 +168,11 @@ def test_options_marked_secret_hide_themselves(write: WriteFile, acme: str) -> N
     assert "very-secret" not in repr(provider.mapper.options)
 
 
+def test_a_branded_currency_may_be_in_any_case(write: WriteFile, acme: str) -> None:
+    provider = only(Registry.load(write(acme.replace('"BRL"', '"AcmePoints"\ncurrency_digits = 0'))))
+    assert provider.currency == Currency("AcmePoints", 0)
+
+
 def test_a_branded_currency_brings_its_digits(write: WriteFile, acme: str) -> None:
     provider = only(Registry.load(write(acme.replace('"BRL"', '"ACMEPOINTS"\ncurrency_digits = 0'))))
     assert provider.currency == Currency("ACMEPOINTS", 0)
@@ -181,6 +186,9 @@ def test_a_branded_currency_brings_its_digits(write: WriteFile, acme: str) -> No
         ('caption = "Acme gift cards"', 'caption = ""', "[acme] caption: must not be empty"),
         ("caption =", "capton =", '[acme] capton: unknown key: did you mean "caption"?'),
         ('"BRL"', '"BRX"', "[acme] currency: 'BRX' is not an ISO 4217 currency with a minor unit: set currency_digits"),
+        ('"BRL"', '"brl"', '[acme] currency: must be in capitals: "BRL"'),
+        ('"BRL"', '"brl"\ncurrency_digits = 2', '[acme] currency: must be in capitals: "BRL"'),
+        ('"BRL"', '"xxx"\ncurrency_digits = 0', '[acme] currency: must be in capitals: "XXX"'),
         ('"BRL"', '"BRL"\ncurrency_digits = 9', "[acme] currency_digits: currency digits must be 0 to 4"),
         ('"BRL"', '"BRL"\ncurrency_digits = "2"', "[acme] currency_digits: must be a whole number"),
         ('"picky"', '"lightrail_v3"', '[acme] mapper: there is no mapper of this name: did you mean "lightrail_v2"?'),
