@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -54,3 +55,10 @@ def test_a_banned_word_is_not_in_the_tree(pattern: str) -> None:
 def test_old_names_of_settings_stand_only_where_they_are_refused() -> None:
     naming = {str(path.relative_to(ROOT)) for path in files() if re.search(OLD_SETTINGS, path.read_text())}
     assert naming <= {"app/settings.py", "docs/operating.md", "tests/app/test_settings.py"}
+
+
+def test_every_failure_of_the_suite_is_told_in_its_own_words() -> None:
+    """An author who reads `assert 3 == 4` must read the suite to know what is wrong."""
+    for source in (ROOT / "mappers" / "conformance").glob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            assert not isinstance(node, ast.Assert) or node.msg is not None, f"{source.name}:{node.lineno}"

@@ -28,6 +28,7 @@ from __future__ import annotations
 from mappers.conformance.accounts import AccountTests
 from mappers.conformance.cards import CardTests
 from mappers.conformance.currencies import CurrencyTests
+from mappers.conformance.endings import EndingTests
 from mappers.conformance.failures import FailureTests
 from mappers.conformance.lag import LagTests
 from mappers.conformance.paging import PagingTests
@@ -43,6 +44,7 @@ class MapperConformance(
     CardTests,
     PaymentTests,
     UseTests,
+    EndingTests,
     RuleTests,
     CurrencyTests,
     AccountTests,

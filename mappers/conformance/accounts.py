@@ -36,14 +36,18 @@ class AccountTests(Fixtures):
     def test_providers_with_the_same_options_name_one_account(
         self, holds: Holds, make_provider: MakeProvider, sandbox: Sandbox
     ) -> None:
-        assert make_provider("one", holds).account() == make_provider("other", holds).account()
+        assert make_provider("one", holds).account() == make_provider("other", holds).account(), (
+            "two providers with equal options must be on one account"
+        )
 
     def test_an_account_is_named_alike_under_another_key(
         self, mapper: Mapper, options: Any, currency: Currency, sandbox: Sandbox
     ) -> None:
         for name in secrets_of(options):
             rotated = replace(options, **{name: Secret("another-key-of-the-account")})
-            assert self.mapper_class("rotated", currency, mapper.holds, rotated).account() == mapper.account()
+            assert self.mapper_class("rotated", currency, mapper.holds, rotated).account() == mapper.account(), (
+                "account() must not change with the secrets"
+            )
 
     def test_equal_payments_of_two_providers_are_told_apart(
         self, holds: Holds, make_provider: MakeProvider, card_id: str, full: int, sandbox: Sandbox
@@ -55,7 +59,7 @@ class AccountTests(Fixtures):
             pay(driver)
             assert_balance(mappers[0], card_id, full - paid * amount)
         one, other = ({step.receipt.reference for step in driver.transaction.done} - {""} for driver in drivers)
-        assert not one & other
+        assert not one & other, "two providers on one account took the same payment for their own"
         drivers[1].reverse(amount)
         assert_balance(mappers[0], card_id, full - amount)
         drivers[0].reverse(amount)
@@ -75,7 +79,7 @@ class AccountTests(Fixtures):
             return receipt
 
         pay(Driver(one, card_id, full // 5, attempt))
-        assert taken
+        assert taken, "the payment took nothing that could be looked up"
         for step, receipt in taken:
             with pytest.raises(Conflict):
                 other.look_up(replace(step, key=f"gb-00{uuid4().hex}-1"), receipt.reference, soon())

@@ -26,6 +26,7 @@ OPTIONAL = {
     "single_use_card_code": "single_use_card_code",
     "ruled_card_code": "ruled_card_code",
     "set_read_lag": "set_read_lag",
+    "end_card": "end_card",
     "other_currency": "other_currencies",
     "small_pages": "small_pages",
 }

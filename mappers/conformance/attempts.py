@@ -30,8 +30,10 @@ def run_twice(mapper: Mapper, step: Step) -> Receipt:
     receipt = run(mapper, step)
     if step.verb is not Verb.LOOK:
         again = run(mapper, step) if mapper.repeatable else mapper.ask(step, soon())
-        assert again is not None
-        assert again.reference == receipt.reference
+        assert again is not None, f"the {step.verb} happened, and ask() shows no trace of it"
+        assert again.reference == receipt.reference, (
+            f"done again, the {step.verb} has another reference: it happened twice"
+        )
     return receipt
 
 
@@ -39,9 +41,11 @@ def ask_and_run(mapper: Mapper, step: Step) -> Receipt:
     """Run a step, asking for it before and after."""
     if step.verb is Verb.LOOK:
         return run(mapper, step)
-    assert mapper.ask(step, soon()) is None
+    assert mapper.ask(step, soon()) is None, f"the {step.verb} was not run yet, and ask() says that it happened"
     receipt = run(mapper, step)
-    assert ask_until_it_shows(mapper, step).reference == receipt.reference
+    assert ask_until_it_shows(mapper, step).reference == receipt.reference, (
+        f"run() and ask() name the {step.verb} differently"
+    )
     return receipt
 
 
@@ -74,4 +78,4 @@ def assert_balance(mapper: Mapper, card_id: str, expected: int) -> None:
     deadline = Deadline.after(mapper.read_lag_seconds)
     while (balance := mapper.get_card(card_id, soon()).balance) != expected and not deadline.passed():
         time.sleep(0.05)
-    assert balance == expected
+    assert balance == expected, f"the card holds {balance} in minor units, and must hold {expected}"

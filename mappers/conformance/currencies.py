@@ -31,7 +31,9 @@ class CurrencyTests(Fixtures):
         self, other_currency: Currency, mapper: Mapper, card_code: str, full: int
     ) -> None:
         [card] = mapper.find(Query(code=card_code), soon())
-        assert (card.balance, card.currency, card.status) == (full, other_currency.code, CardStatus.ACTIVE)
+        assert (card.balance, card.currency, card.status) == (full, other_currency.code, CardStatus.ACTIVE), (
+            "the card must be ACTIVE and hold all its money, in its own currency"
+        )
 
     @pytest.mark.parametrize("share", ["the smallest unit", "an odd amount", "all of it"])
     def test_a_payment_in_another_currency_takes_its_amount_exactly_and_gives_it_back(
@@ -51,4 +53,6 @@ class CurrencyTests(Fixtures):
         foreign = Currency.of("USD" if currency.code != "USD" else "BRL")
         stranger = self.mapper_class("conformance", foreign, self.mapper_class.supported_holds[0], options)
         found = stranger.find(Query(code=card_code), soon())
-        assert [card.status for card in found] in ([], [CardStatus.WRONG_CURRENCY])
+        assert [card.status for card in found] in ([], [CardStatus.WRONG_CURRENCY]), (
+            "a card in another currency must be WRONG_CURRENCY"
+        )

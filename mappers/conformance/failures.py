@@ -109,7 +109,7 @@ class FailureTests(Fixtures):
                 run(mapper, step)
             if SPOILED[kind]:
                 return ask_until_it_shows(mapper, step)
-            assert mapper.ask(step, soon()) is None
+            assert mapper.ask(step, soon()) is None, f"the {step.verb} did not happen, and ask() says that it did"
             return run(mapper, step)
 
         run_scenario(scenario, holds, attempt)
@@ -138,7 +138,7 @@ class FailureTests(Fixtures):
             limit = {"status": 429, "headers": {"Retry-After": "7"}}
             with spoiling(sandbox, "status", **limit), pytest.raises(BackendUnavailable) as caught:
                 run(mapper, step)
-            assert caught.value.retry_after_seconds == 7
+            assert caught.value.retry_after_seconds == 7, "pass on in how many seconds the backend may be asked again"
             return run(mapper, step)
 
         run_scenario("a bit of everything", holds, attempt)
@@ -177,7 +177,7 @@ class FailureTests(Fixtures):
             before = len(sandbox.requests)
             with pytest.raises(BackendUnavailable):
                 mapper.run(step, Deadline.after(0))
-            assert len(sandbox.requests) == before
+            assert len(sandbox.requests) == before, "the backend was asked, with no time left for an answer"
             return run(mapper, step)
 
         run_scenario("a bit of everything", holds, attempt)
@@ -190,7 +190,7 @@ class FailureTests(Fixtures):
         sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
         with in_time(READ_SECONDS), pytest.raises(BackendUnavailable) as caught:
             self._ask(question, mapper, card_id, card_code)(Deadline.after(READ_SECONDS))
-        assert card_code not in "".join(traceback.format_exception(caught.value))
+        assert card_code not in "".join(traceback.format_exception(caught.value)), "an error shows the code"
 
     @pytest.mark.parametrize("question", ["find", "get_card", "ping"])
     def test_a_read_that_fails_once_succeeds_all_the_same(
@@ -240,7 +240,7 @@ class FailureTests(Fixtures):
         with spoiling(sandbox, kind), pytest.raises(OutcomeUnknown):
             mapper.issue(new, soon())
         cards = {mapper.issue(new, soon()).card.id for _ in range(2)}
-        assert len(cards) == 1
+        assert len(cards) == 1, "issuing again after a lost answer made a second card"
 
     @staticmethod
     def _ask(question: str, mapper: Mapper, card_id: str, card_code: str) -> Callable[[Deadline], object]:
@@ -255,4 +255,4 @@ class FailureTests(Fixtures):
 def in_time(seconds: float) -> Iterator[None]:
     started = time.monotonic()
     yield
-    assert time.monotonic() - started < seconds + SLACK_SECONDS
+    assert time.monotonic() - started < seconds + SLACK_SECONDS, f"it took longer than its deadline of {seconds} s"

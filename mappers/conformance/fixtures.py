@@ -89,6 +89,11 @@ class Fixtures:
         pytest.fail("give a fixture `set_read_lag`, where the backend looks things up in a replica")
 
     @pytest.fixture
+    def end_card(self) -> Callable[[Mapper, str], None]:
+        """A function that lets the time of a card be over at its backend: given a mapper to it, and the card's id."""
+        pytest.fail("give a fixture `end_card`, where a card can expire")
+
+    @pytest.fixture
     def backend(self) -> Sandbox | None:
         """The running sandbox that `options` point to, so that it can be told to misbehave."""
         return None
@@ -134,7 +139,7 @@ class Fixtures:
             def checked(step: Step) -> Receipt:
                 receipt = attempt(mapper, step)
                 assert dict(receipt.data) == json.loads(json.dumps(dict(receipt.data))), "the ledger keeps it as JSON"
-                assert card_code not in repr(receipt)
+                assert card_code not in repr(receipt), "a receipt shows the code"
                 if receipt.balance is not None:
                     assert_balance(mapper, card_id, receipt.balance)
                 return receipt
@@ -160,7 +165,7 @@ class Fixtures:
         records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
         logged = "".join([*map(logging.Formatter().format, records), printed.out, printed.err])
         for secret in (card_code, *secrets_of(options).values()):
-            assert secret not in logged
+            assert secret not in logged, "a log shows the code or a secret option"
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run whatever depends on how money is held once for each way the mapper knows; currencies likewise."""

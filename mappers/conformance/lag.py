@@ -78,4 +78,6 @@ class LagTests(Fixtures):
         Driver(mapper, issued.card.id, full, partial(run_as_the_ledger, mapper), credit=True).open()
         assert_balance(mapper, issued.card.id, full)
         if issued.code is not None:
-            assert [card.balance for card in mapper.find(Query(code=issued.code), soon())] == [full]
+            assert [card.balance for card in mapper.find(Query(code=issued.code), soon())] == [full], (
+                "the new card is not found with its value"
+            )

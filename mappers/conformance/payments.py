@@ -83,7 +83,9 @@ class PaymentTests(Fixtures):
         for left in (full - 1, full - 2):
             pay(Driver(mapper, card_id, 1, partial(run, mapper)))
             assert_balance(mapper, card_id, left)
-            assert [card.balance for card in mapper.find(Query(code=card_code), soon())] == [left]
+            assert [card.balance for card in mapper.find(Query(code=card_code), soon())] == [left], (
+                f"the code must find a card that holds {left}"
+            )
 
     def test_a_card_pays_no_more_than_it_holds(
         self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
@@ -103,7 +105,7 @@ class PaymentTests(Fixtures):
     ) -> None:
         mapper = make_mapper(holds)
         [card] = mapper.find(Query(code=unusable_card_code), soon())
-        assert card.status is not CardStatus.ACTIVE
+        assert card.status is not CardStatus.ACTIVE, "a card that cannot pay is shown as ACTIVE"
         with pytest.raises(CardUnusable):
             pay(Driver(mapper, card.id, 1, partial(run, mapper)))
         assert_balance(mapper, card.id, card.balance)
@@ -134,7 +136,7 @@ class PaymentTests(Fixtures):
         pay(driver)
         driver.reverse(full // 2)
         for step in driver.steps:
-            assert run(mapper, step).reference
+            assert run(mapper, step).reference, f"the {step.verb}, done before, has no reference now"
             assert_balance(mapper, card_id, full // 2)
 
     def test_a_transaction_keeps_the_kind_of_hold_it_was_opened_with(
@@ -172,7 +174,9 @@ class PaymentTests(Fixtures):
         def race(step: Step) -> Receipt:
             with ThreadPoolExecutor(8) as pool:
                 errors = list(pool.map(lambda _: error_of(lambda: run(mapper, step)), range(8)))
-            assert all(error is None or isinstance(error, OutcomeUnknown) for error in errors)
+            assert all(error is None or isinstance(error, OutcomeUnknown) for error in errors), (
+                "an attempt that raced with another of its key was refused: it is done, or unknown"
+            )
             return ask_until_it_shows(mapper, step)
 
         driver = Driver(mapper, card_id, full, race)
@@ -189,5 +193,7 @@ class PaymentTests(Fixtures):
         drivers = [Driver(mapper, card_id, amount, partial(run, mapper)) for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
             errors = list(pool.map(lambda driver: error_of(lambda: pay(driver)), drivers))
-        assert [type(error) for error in errors if error] == [InsufficientFunds] * 5
+        assert [type(error) for error in errors if error] == [InsufficientFunds] * 5, (
+            "of eight payments the card can pay three, and the other five are InsufficientFunds"
+        )
         assert_balance(mapper, card_id, full - 3 * amount)

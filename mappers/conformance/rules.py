@@ -24,11 +24,13 @@ class RuleTests(Fixtures):
         for cart, worth in ((_cart(2 * full - 1), 0), (_cart(2 * full), full)):
             [found] = mapper.find(Query(code=ruled_card_code, cart=cart), soon())
             for card in (found, mapper.card_for(found.id, Memo(cart=cart), soon())):
-                assert (card.balance if card.status is CardStatus.ACTIVE else 0) == worth
+                assert (card.balance if card.status is CardStatus.ACTIVE else 0) == worth, (
+                    f"the rules let it pay {worth}"
+                )
 
     def test_a_card_with_a_rule_is_not_offered_without_a_cart(self, mapper: Mapper, ruled_card_code: str) -> None:
         [card] = mapper.find(Query(code=ruled_card_code), soon())
-        assert card.status is CardStatus.RULED_OUT
+        assert card.status is CardStatus.RULED_OUT, "without a cart, a card with a rule must be RULED_OUT"
 
     @for_holds(Holds.NATIVE, Holds.UPFRONT)
     def test_a_payment_that_the_rules_forbid_takes_nothing(

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 PAGE_SECONDS = 15
 
+# What a statement may tell without a key.
+WITHOUT_KEY = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
+
 # Dates may be cut to the second, and a backend's clock may differ a little.
 CLOCK_SECONDS = 5
 
@@ -76,12 +79,16 @@ class StatementTests(Fixtures):
             driver.settle_or_cancel(part * unit)
         entries = self._told(mapper, card_id, driver.transaction.done)
         clock = timedelta(seconds=CLOCK_SECONDS)
-        assert all(started - clock <= entry.date <= datetime.now(UTC) + clock for entry in entries)
+        assert all(started - clock <= entry.date <= datetime.now(UTC) + clock for entry in entries), (
+            "an entry has another date than that of its step"
+        )
         steps = [recorder.sent[entry.key or ""] for entry in entries]
-        assert all(entry.origin in (None, step.origin) for entry, step in zip(entries, steps, strict=True))
+        assert all(entry.origin in (None, step.origin) for entry, step in zip(entries, steps, strict=True)), (
+            "an entry tells another origin than its step had"
+        )
         made = [entry.receipt.reference for entry in entries]
         assert all(step.reference not in made[place:] for place, step in enumerate(steps)), "what is acted on is first"
-        assert card_code not in repr(entries)
+        assert card_code not in repr(entries), "the statement shows the code"
 
     @needs(keeps_a_statement, may_add_value)
     def test_a_statement_tells_what_was_added_and_taken_back(self, mapper: Mapper, card_id: str, full: int) -> None:
@@ -111,7 +118,7 @@ class StatementTests(Fixtures):
         driver = Driver(mapper, card_id, full + 1, Recorder(mapper))
         with pytest.raises(InsufficientFunds):
             pay(driver)
-        assert entries_of(mapper, card_id) == []
+        assert entries_of(mapper, card_id) == [], "the statement tells of what was refused"
 
     @needs(keeps_a_statement)
     def test_a_statement_may_begin_later(self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int) -> None:
@@ -137,15 +144,17 @@ class StatementTests(Fixtures):
         except Unsupported:
             return  # it lists card by card, and says so
         of_card = self._told(mapper, card_id, driver.transaction.done)
-        assert [entry for entry in entries_of(mapper, None) if entry.card_id == card_id] == of_card
+        assert [entry for entry in entries_of(mapper, None) if entry.card_id == card_id] == of_card, (
+            "the statements of one card and of all differ"
+        )
 
     @needs(lists_cards)
     def test_the_list_of_cards_has_each_that_can_pay(self, mapper: Mapper, card_id: str, card_code: str) -> None:
         listed: list[str] = []
         with suppress(Unsupported):  # says at the end that they may not be all
             listed += mapper.cards(PAGE_SECONDS)
-        assert card_id in listed
-        assert card_code not in listed
+        assert card_id in listed, "cards() leaves a card out"
+        assert card_code not in listed, "cards() must list ids, and lists a code"
 
     @needs(lists_cards)
     @pytest.mark.parametrize("kind", UNREADABLE)
@@ -179,16 +188,21 @@ class StatementTests(Fixtures):
             time.sleep(0.05)
             entries = _named(entries_of(mapper, card_id, since), done)
         told = {entry.key: (entry.verb, entry.amount, entry.receipt) for entry in entries}
-        assert told == expected
-        assert len(entries) == len(expected)
-        assert {entry.card_id for entry in entries} <= {card_id}
-        assert [entry.date for entry in entries] == sorted(entry.date for entry in entries)
+        assert told == expected, "the statement does not tell just the steps that were done"
+        assert len(entries) == len(expected), "the statement tells a step twice"
+        assert {entry.card_id for entry in entries} <= {card_id}, "the statement tells of another card"
+        assert [entry.date for entry in entries] == sorted(entry.date for entry in entries), (
+            "the statement must be oldest first"
+        )
         return entries
 
 
 def _named(entries: Sequence[StatementLine], done: Sequence[DoneStep]) -> list[StatementLine]:
-    """Return the entries, those without a key as the steps that they are: by verb and reference, as in the ledger."""
-    keys = {(step.verb, step.receipt.reference): step.key for step in done}
+    """Return the entries, those without a key as the steps that they are: by verb and reference, as in the ledger.
+
+    What takes money of a card, or adds to it, must be known by its key: only what settles or ends it need not.
+    """
+    keys = {(step.verb, step.receipt.reference): step.key for step in done if step.verb in WITHOUT_KEY}
     return [replace(entry, key=entry.key or keys.get((entry.verb, entry.receipt.reference))) for entry in entries]
 
 

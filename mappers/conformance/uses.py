@@ -24,11 +24,15 @@ class UseTests(Fixtures):
     ) -> None:
         mapper, unit = make_mapper(holds), full // 10
         [card] = mapper.find(Query(code=single_use_card_code), soon())
-        assert (card.uses, card.status, card.balance) == (1, CardStatus.ACTIVE, full)
+        assert (card.uses, card.status, card.balance) == (1, CardStatus.ACTIVE, full), (
+            "the card must have one use left, and all its money"
+        )
         driver = Driver(mapper, card.id, 4 * unit, partial(run_twice, mapper))
         driver.open()
         for found in (mapper.get_card(card.id, soon()), *mapper.find(Query(code=single_use_card_code), soon())):
-            assert (found.uses, found.status) == (0, CardStatus.USED_UP)
+            assert (found.uses, found.status) == (0, CardStatus.USED_UP), (
+                "the payment must take the one use, and leave the card USED_UP"
+            )
         with pytest.raises(CardUnusable):
             Driver(mapper, card.id, unit, partial(run, mapper)).open()
         for part in (1, 2, -1, -1):
@@ -49,4 +53,6 @@ class UseTests(Fixtures):
                 driver.capture(full // 2)
             driver.reverse(full // 2)
             card = mapper.get_card(card.id, soon())
-            assert (card.uses, card.status, card.balance) == (1, CardStatus.ACTIVE, full)
+            assert (card.uses, card.status, card.balance) == (1, CardStatus.ACTIVE, full), (
+                "the card must have one use left, and all its money"
+            )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from mappers.base import Mapper
 from mappers.conformance import MapperConformance
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
 from mappers.lightrail_draft.sandbox import DEMO_OPTIONS, create_app
+from mappers.lightrail_sandbox import PAST
 from mappers.money import Currency
 from mappers.sandbox import Sandbox, shared
 
@@ -28,6 +30,13 @@ class TestLightrailDraft(MapperConformance):
     def options(self, backend: Sandbox) -> LightrailDraftOptions:
         options: dict[str, Any] = DEMO_OPTIONS(backend.url)
         return LightrailDraftOptions(**options)
+
+    @pytest.fixture
+    def end_card(self, backend: Sandbox) -> Callable[[Mapper, str], None]:
+        def end_card(mapper: Mapper, card_id: str) -> None:
+            backend.app.extensions["backend"].stores[card_id]["endDate"] = PAST
+
+        return end_card
 
     @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from mappers.base import Mapper
 from mappers.conformance import MapperConformance
 from mappers.lightrail_v1.mapper import LightrailV1, LightrailV1Options
 from mappers.lightrail_v1.sandbox import DEMO_OPTIONS, create_app
@@ -32,6 +34,13 @@ class TestLightrailV1(MapperConformance):
     @pytest.fixture
     def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("mappers.lightrail_v1.mapper.PAGE", 2)
+
+    @pytest.fixture
+    def end_card(self, backend: Sandbox) -> Callable[[Mapper, str], None]:
+        def end_card(mapper: Mapper, card_id: str) -> None:
+            backend.app.extensions["backend"].cards[card_id].principal.expires = datetime.now(UTC)
+
+        return end_card
 
     @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from mappers.base import Mapper
 from mappers.conformance import MapperConformance
+from mappers.lightrail_sandbox import PAST
 from mappers.lightrail_v2.mapper import LightrailV2, LightrailV2Options
 from mappers.lightrail_v2.sandbox import DEMO_OPTIONS, LONG_AGO, create_app
 from mappers.money import Currency
@@ -32,6 +34,13 @@ class TestLightrailV2(MapperConformance):
     @pytest.fixture
     def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("mappers.lightrail_v2.client.PAGE", 2)
+
+    @pytest.fixture
+    def end_card(self, backend: Sandbox) -> Callable[[Mapper, str], None]:
+        def end_card(mapper: Mapper, card_id: str) -> None:
+            backend.app.extensions["backend"].values[card_id]["endDate"] = PAST
+
+        return end_card
 
     @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:

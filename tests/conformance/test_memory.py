@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
+from mappers.base import Mapper
 from mappers.conformance import MapperConformance
 from mappers.memory.mapper import Memory, MemoryOptions
 from mappers.money import Currency
@@ -16,6 +21,14 @@ class TestMemory(MapperConformance):
     @pytest.fixture
     def options(self) -> MemoryOptions:
         return MemoryOptions()
+
+    @pytest.fixture
+    def end_card(self) -> Callable[[Mapper, str], None]:
+        def end_card(mapper: Memory, card_id: str) -> None:
+            account = mapper._accounts[card_id]
+            account.card = replace(account.card, expiring_date=datetime.now(UTC))
+
+        return end_card  # type: ignore[return-value]
 
     @pytest.fixture
     def card_code(self) -> str:

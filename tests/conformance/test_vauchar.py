@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from mappers.base import Mapper
 from mappers.conformance import MapperConformance
 from mappers.money import Currency
 from mappers.sandbox import Sandbox, shared
@@ -28,6 +29,13 @@ class TestVauchar(MapperConformance):
     def options(self, backend: Sandbox) -> VaucharOptions:
         options: dict[str, Any] = DEMO_OPTIONS(backend.url)
         return VaucharOptions(**options)
+
+    @pytest.fixture
+    def end_card(self, backend: Sandbox) -> Callable[[Mapper, str], None]:
+        def end_card(mapper: Mapper, card_id: str) -> None:
+            backend.app.extensions["backend"].cards[card_id].expiry_time = 1
+
+        return end_card
 
     @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:

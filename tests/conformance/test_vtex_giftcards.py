@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mappers.base import Mapper
 from mappers.conformance import MapperConformance
 from mappers.money import Currency
 from mappers.sandbox import Sandbox, running, shared
@@ -30,6 +31,13 @@ class TestVtexGiftcards(MapperConformance):
     def options(self, backend: Sandbox) -> VtexGiftcardsOptions:
         options: dict[str, Any] = DEMO_OPTIONS(backend.url)
         return VtexGiftcardsOptions(**options)
+
+    @pytest.fixture
+    def end_card(self, backend: Sandbox) -> Callable[[Mapper, str], None]:
+        def end_card(mapper: Mapper, card_id: str) -> None:
+            backend.app.extensions["backend"].cards[card_id].expires = "2020-01-01T00:00:00Z"
+
+        return end_card
 
     @pytest.fixture
     def card_code(self, backend: Sandbox, currency: Currency) -> str:

@@ -75,7 +75,7 @@ def test_every_error_of_a_mapper_is_in_it() -> None:
 
 def test_every_fixture_that_the_suite_wants_is_in_it() -> None:
     given = {"mapper_class", "options", "card_code", "unusable_card_code", "single_use_card_code"}
-    given |= {"ruled_card_code", "set_read_lag", "small_pages", "backend", "currency", "other_currencies"}
+    given |= {"end_card", "ruled_card_code", "set_read_lag", "small_pages", "backend", "currency", "other_currencies"}
     own = {name for name in vars(Fixtures) | Fixtures.__annotations__ if not name.startswith(("_", "pytest_"))}
     made_of_them = {"make_mapper", "mapper", "full", "card_id", "sandbox", "run_scenario", "nothing_secret_is_logged"}
     assert own == given | made_of_them

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mappers.base import ActKind, BackendUnavailable, CardUnusable, OutcomeUnknown, Receipt, ReferenceNotFound, Step
+from mappers.base import (
+    ActKind,
+    BackendUnavailable,
+    CardStatus,
+    CardUnusable,
+    OutcomeUnknown,
+    Receipt,
+    ReferenceNotFound,
+    Step,
+    Verb,
+)
 from mappers.deadline import Deadline
 from mappers.lightrail import Rejected
 from mappers.lightrail_v2.mapper import LightrailV2, _refusal
-from mappers.memory.mapper import Memory
+from mappers.memory.mapper import Account, Memory
 
 from .cases import caught_by
 
@@ -123,3 +133,24 @@ class TakesALateReplicaForARefusal(LightrailV2):
             return super().run(step, deadline)
         except ReferenceNotFound as error:
             raise CardUnusable(str(error)) from error
+
+
+@caught_by("test_a_card_that_ends_leaves_nothing_unknown_of_its_payment")
+class RefusesWhatItDid(Memory):
+    """The card has ended, so it says no; the money has moved all the same."""
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        receipt = super().run(step, deadline)
+        if step.verb is not Verb.LOOK and self.get_card(step.card_id, deadline).status is CardStatus.EXPIRED:
+            raise CardUnusable("the card has ended")
+        return receipt
+
+
+@caught_by("test_a_card_that_has_ended_opens_no_payment")
+class PaysForEver(Memory):
+    """Nobody looks whether the card has ended."""
+
+    def _apply(self, step: Step, account: Account) -> None:
+        ends, account.card = account.card.expiring_date, replace(account.card, expiring_date=None)
+        super()._apply(step, account)
+        account.card = replace(account.card, expiring_date=ends)
