@@ -18,8 +18,8 @@ After a step without a clear answer, what the next attempt may rely on is writte
 | yes | yes | no | the backend's read lag is over |
 | yes | no | no | the lease would have been over |
 
-A refusal is no news while the backend may not see what was done before: it looks things up in a replica. It is tried
-again until that is over, or left: nothing was sent.
+A refusal is no news while the backend may not see what was done before: it looks things up in a replica, as the ledger
+does before it reserves. It is tried again until that is over, or left: nothing was sent.
 
 A step that the backend answered, and of which its reads show no trace by now, is sent anew in the same request.
 
@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -78,6 +79,8 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from providers.provider import Provider
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -249,12 +252,16 @@ class Attempt:
             if self._nothing_sent and self._act.error:
                 raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
+        return self._until_seen(number, deadline, lambda: self._start(number, deadline, certain=certain))
+
+    def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
+        """Send a step, after what must be so before."""
         if certain:
             expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
         self._expect_allowed(deadline, certain=certain)
-        return self._send(number, deadline, certain=certain)
+        return self._send(self._call(number), deadline, certain=certain)
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:
@@ -264,11 +271,12 @@ class Attempt:
                 raise
             raise _not_believed(refusal) from refusal
 
-    def _send(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
-        call, waited, pauses = self._call(number), 0.0, iter(PAUSES_SECONDS)
+    def _until_seen(self, number: int, deadline: Deadline, do: Callable[[], T]) -> T:
+        """Do what a step needs; again, while the backend may not see what was done before it."""
+        waited, pauses = 0.0, iter(PAUSES_SECONDS)
         while True:
             try:
-                return self._send_once(call, deadline, certain=certain)
+                return do()
             except (CardNotFound, InsufficientFunds, ReferenceNotFound) as refusal:
                 unseen = self._unseen_seconds(number, refusal) - waited
                 if unseen < 0:
@@ -292,7 +300,7 @@ class Attempt:
             self._new_for = self._storage.new_for(self._record.backend.account, self._record.card_id)
         return (self._new_for or -1) / 1000
 
-    def _send_once(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
+    def _send(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt:
         try:
             self._sent = True
             try:
@@ -348,13 +356,7 @@ class Attempt:
         if not is_reserved_here(self._record, self._act):
             return self._write_done().transaction
         self._expect_allowed(deadline, certain=True)
-        result = reserve(
-            self._write_reserved,
-            lambda: spendable_card(self._mapper, self._record.card_id, self._record.memo, deadline),
-            self._lease.standing.epoch,
-            deadline,
-            self._sleep,
-        )
+        result = self._until_seen(1, deadline, lambda: self._reserve(deadline))
         act = result.transaction.acts[self._act.number]
         if result.answer is not RecordAnswer.OK or not act.unresolved:
             return result.transaction
@@ -363,6 +365,15 @@ class Attempt:
         self._lease = replace(self._lease, standing=result.standing)
         self._plan()
         return self._run_steps(deadline)
+
+    def _reserve(self, deadline: Deadline) -> Result[RecordAnswer]:
+        return reserve(
+            self._write_reserved,
+            lambda: spendable_card(self._mapper, self._record.card_id, self._record.memo, deadline),
+            self._lease.standing.epoch,
+            deadline,
+            self._sleep,
+        )
 
     def _write_reserved(self, epoch: int, card: Card) -> Result[RecordAnswer]:
         if not must_be_taken_at_once(self._record, card, self._mapper):

@@ -47,8 +47,7 @@ class CardService:
         except Refused:
             return []
         try:
-            # Who may not pay with a card is told what an unknown code is told.
-            found = [card for card in self._find(provider, query, deadline) if may_pay(query.customer, card)]
+            found = self._find(provider, query, deadline)
         except BackendUnavailable:
             self._write(admitted.failed)
             raise
@@ -84,9 +83,11 @@ class CardService:
         except LedgerUnavailable:
             log.warning("a new card was not noted: Redis cannot be reached")
 
-    def _find(self, provider: Provider, query: Query, deadline: Deadline) -> Sequence[Card]:
+    def _find(self, provider: Provider, query: Query, deadline: Deadline) -> list[Card]:
+        """Return the cards that a query finds. Who may not pay with a card is told what an unknown code is told."""
         with self._threads.one_for(provider.backend):
-            return provider.mapper.find(query, deadline)
+            found = provider.mapper.find(query, deadline)
+        return [card for card in found if may_pay(query.customer, card)]
 
     def _spendable(
         self, provider: Provider, cards: Sequence[Card], query: Query, found: Fill | None = None

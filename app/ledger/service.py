@@ -32,7 +32,7 @@ from app.ledger.transaction import (
     Transaction,
     done_steps,
 )
-from mappers.base import Act, ActKind, CardStatus, Cart, Conflict, Customer, MapperError, Memo
+from mappers.base import Act, ActKind, CardStatus, Cart, Conflict, Customer, Holds, MapperError, Memo
 from mappers.deadline import Deadline
 from mappers.money import InvalidAmount
 from providers.provider import Provider
@@ -293,7 +293,7 @@ class LedgerService:
         """Tell whether the backend has no reason left to refuse a settlement.
 
         Else it is made before it is answered: a card that cannot pay now may still do it, or refuse it in time. That
-        the card is used up refuses nothing: the transaction took its use when it was authorized.
+        the card is used up refuses nothing where the backend holds: the hold has taken its use.
         """
         provider.require_mapper()
         record = self._storage.load(request.transaction_id)
@@ -306,7 +306,8 @@ class LedgerService:
                 card = provider.mapper.get_card(request.card_id, deadline.sooner(LOOK_SECONDS))
         except MapperError:
             return False
-        return card.status in (CardStatus.ACTIVE, CardStatus.USED_UP)
+        used_up = card.status is CardStatus.USED_UP and record.holds is Holds.NATIVE
+        return card.status is CardStatus.ACTIVE or used_up
 
     def _with_card(self, provider: Provider, write: Callable[[], Result[A]], busy: A, deadline: Deadline) -> Result[A]:
         """Return what `write` answers; while another transaction's step is under way on the card, help that first."""

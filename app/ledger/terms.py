@@ -76,19 +76,21 @@ def expect_allowed(storage: Storage, provider: Provider, record: Transaction, de
 
 
 def _is_the_only(storage: Storage, provider: Provider, record: Transaction, kind: ActKind) -> bool:
-    before = ""
+    before: Transaction | None = None
     while True:
         only = storage.terms.be_the_only(provider.backend.account, record.card_id, kind, record.id, before)
         if only == record.id:
             return True
         other = storage.load(only)
-        if other is None or only == before or not _came_to_nothing(other):
+        if other is None or (before and only == before.id) or not _came_to_nothing(other):
             return False
-        before = only
+        before = other
 
 
 def _seen(provider: Provider, card: Card, customer: Customer | None) -> Seen:
-    names = (*customers.names(customer), *customers.names_of_profile(card.owner))
+    names = customers.names_of_profile(card.owner)
+    if customers.owns(customer, card):
+        names += customers.names(customer)
     # Where the backend counts how often a card is used, it refuses by itself.
     payments = card.multiple_redemptions if card.uses is None else None
     unlimited = ((ActKind.DEBIT, payments), (ActKind.CREDIT, card.multiple_credits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -112,6 +113,48 @@ def test_what_was_given_just_now_is_looked_for_again(
     late(system, InsufficientFunds)
     authorize_within(system, 5, "40.00", "order-2")
     assert runs(system) == [Verb.HOLD] * 4
+
+
+@pytest.mark.parametrize("reserved", [False, True], ids=["reserved in the ledger", "taken beside what is reserved"])
+def test_a_balance_that_lacks_what_was_given_just_now_is_read_again(
+    make_system: MakeSystem, clock: MovedClock, monkeypatch: pytest.MonkeyPatch, *, reserved: bool
+) -> None:
+    system = make_system(Holds.LEDGER, connection=clock)
+    monkeypatch.setattr(system.mapper, "read_lag_seconds", LAG.total_seconds())
+    transaction = system.authorize("90.00")
+    system.settle(transaction, "90.00")
+    clock.go_on(LAG)
+    if reserved:
+        system.authorize("10.00", "reserved")
+        system = system.changed(policy=replace(system.provider.policy, holds=Holds.UPFRONT))
+    system.cancel(transaction, "90.00")
+    clock.go_on(LAG / 2)
+    stale = [system.backend.balances[CARD] - 9_000] * 3
+    read = system.mapper.get_card
+
+    def read_late(card_id: str, deadline: Deadline) -> Card:
+        card = read(card_id, deadline)
+        return replace(card, balance=stale.pop()) if stale else card
+
+    monkeypatch.setattr(system.mapper, "get_card", read_late)
+    authorize_within(system, 5, "40.00", "order-2")
+    assert not stale
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_balance_that_lacks_something_else_is_believed(
+    make_system: MakeSystem, clock: MovedClock, monkeypatch: pytest.MonkeyPatch, *, given: bool
+) -> None:
+    system = make_system(Holds.LEDGER, connection=clock)
+    monkeypatch.setattr(system.mapper, "read_lag_seconds", LAG.total_seconds())
+    if given:
+        system.authorize("20.00", "gift", "Credit")
+        clock.go_on(LAG)
+    pauses: list[float] = []
+    monkeypatch.setattr(system.parts.executor, "_sleep", pauses.append)
+    with pytest.raises(InsufficientFunds):
+        system.authorize("120.01")
+    assert not pauses
 
 
 @pytest.mark.parametrize("looks", [False, True], ids=["", "after a look"])

@@ -62,6 +62,20 @@ def test_a_settlement_is_promised_though_its_hold_was_the_last_use(make_system: 
     assert system.record(transaction).acts[1].state is ActState.DONE
 
 
+def test_a_settlement_that_would_be_another_use_is_not_promised_on_a_card_that_is_used_up(
+    make_system: MakeSystem,
+) -> None:
+    """Its uses were limited after the ledger had reserved."""
+    system = make_system(Holds.LEDGER, settle="accept")
+    transaction = system.authorize("40.00")
+    system.backend.uses = 0
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.REFUSED
+    system.cancel(transaction, "40.00")
+    assert system.standing.reserved == 0
+
+
 def test_a_voucher_that_may_be_redeemed_once_pays_one_order_in_parts(voucherify: SandboxSystem) -> None:
     voucherify.card = voucherify.backend.find("VOUCHERIFY-ONCE-50")
     transaction = voucherify.authorize("20", "order-1")

@@ -9,8 +9,18 @@ from unittest.mock import Mock
 import pytest
 
 from app.ledger.service import AuthorizationRequest
-from app.ledger.transaction import Operation
-from mappers.base import Card, CardNotFound, CardUnusable, Customer, Holds, NewCard, Query, Unsupported
+from app.ledger.transaction import Operation, Transaction
+from mappers.base import (
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardUnusable,
+    Customer,
+    Holds,
+    NewCard,
+    Query,
+    Unsupported,
+)
 from mappers.memory.mapper import Memory, MemoryOptions
 from tests.ledger.system import MakeSystem, System
 from tests.money import minor
@@ -144,6 +154,24 @@ def test_a_customers_own_cards_are_found_without_a_code_by_relation(system: Syst
     assert [own(ANA), own(ANA, "relation"), own(ANA, "another"), own(BOB)] == [1, 1, 0, 0]
 
 
+def test_a_restricted_card_that_a_backend_lists_for_somebody_else_is_not_theirs(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At Lightrail a card that was issued for one may be attached to the contact of another."""
+    card, _ = restricted_to(system, ANA)
+    monkeypatch.setattr(system.provider.mapper, "find", lambda query, deadline: [card])
+    assert system.cards.search(system.provider, Query(customer=BOB), system.deadline()) == []
+    with pytest.raises(CardNotFound):
+        pay(system, card, BOB)
+
+
+def test_a_card_issued_again_for_another_is_the_first_ones(system: System) -> None:
+    restricted_to(system, ANA)
+    card, _ = restricted_to(system, BOB)
+    with pytest.raises(CardNotFound):
+        pay(system, card, BOB)
+
+
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_card_for_one_payment_makes_one(system: System, *, seen: bool) -> None:
     card, code = issue(system, multiple_redemptions=False)
@@ -155,6 +183,31 @@ def test_a_card_for_one_payment_makes_one(system: System, *, seen: bool) -> None
     assert pay(system, card, BOB) == first
     with pytest.raises(CardUnusable):
         pay(system, card, BOB, "order-2")
+
+
+def test_a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, _ = issue(system, multiple_credits=False)
+    with monkeypatch.context() as down:
+        down.setattr(system.provider.mapper, "run", Mock(side_effect=BackendUnavailable("down")))
+        with pytest.raises(BackendUnavailable):
+            pay(system, card, BOB, operation=Operation.CREDIT)
+    assert system.sweep() == {"abandoned": 1}
+    load = system.storage.load
+    paid: list[str] = []
+
+    def load_before_it_comes_again(name: str) -> Transaction | None:
+        found = load(name)
+        if not paid:
+            paid.append(name)
+            pay(system, card, BOB, operation=Operation.CREDIT)
+        return found
+
+    monkeypatch.setattr(system.storage, "load", load_before_it_comes_again)
+    with pytest.raises(CardUnusable):
+        pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+    assert paid
 
 
 @pytest.mark.parametrize("seen", [True, False])

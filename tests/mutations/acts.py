@@ -12,6 +12,7 @@ from tests.mutations.mutation import (
     LATE_REPLICA,
     LEASES,
     LEDGER,
+    LIMITED_USES,
     LOST_ANSWERS,
     LUA,
     PARKED,
@@ -351,6 +352,13 @@ MUTATIONS = [
         LATE_REPLICA + "what_was_given_just_now_is_looked_for_again",
     ),
     Mutation(
+        "a balance is not too little while a replica may be late",
+        LEDGER + "attempt.py",
+        "self._until_seen(1, deadline, lambda: self._reserve(deadline))",
+        "self._reserve(deadline)",
+        LATE_REPLICA + "a_balance_that_lacks_what_was_given_just_now_is_read_again",
+    ),
+    Mutation(
         "a new card is not missing while a replica may be late",
         LEDGER + "cards.py",
         "        self._note_made(provider, issued.card)\n",
@@ -510,9 +518,16 @@ MUTATIONS = [
     Mutation(
         "nothing is promised that the card cannot pay now",
         LEDGER + "service.py",
-        "        return card.status in (CardStatus.ACTIVE, CardStatus.USED_UP)",
+        "        return card.status is CardStatus.ACTIVE or used_up",
         "        return True",
         PROMISED_SETTLEMENTS + "what_the_card_cannot_pay_now_is_not_promised",
+    ),
+    Mutation(
+        "nothing is promised that would be another use of a card that is used up",
+        LEDGER + "service.py",
+        " and record.holds is Holds.NATIVE\n",
+        "\n",
+        LIMITED_USES + "a_settlement_that_would_be_another_use_is_not_promised_on_a_card_that_is_used_up",
     ),
     Mutation(
         "a dead attempt is followed when its lease is over",

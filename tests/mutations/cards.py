@@ -42,6 +42,20 @@ MUTATIONS = [
         TERMS + "a_restricted_card_is_not_there_for_others",
     ),
     Mutation(
+        "a search makes nobody but its owner pay with a restricted card",
+        LEDGER + "terms.py",
+        "    if customers.owns(customer, card):\n",
+        "    if True:\n",
+        TERMS + "a_card_issued_again_for_another_is_the_first_ones",
+    ),
+    Mutation(
+        "the only transaction of a card gives its place up only as long as nobody attempts it again",
+        STORAGE + "terms.py",
+        " and redis.call('HGET', KEYS[2], 'attempt') == ARGV[4]",
+        "",
+        TERMS + "a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one",
+    ),
+    Mutation(
         "a card for one credit gets one",
         LEDGER + "terms.py",
         "    if kind not in seen.any_number_of and not ",

@@ -11,15 +11,18 @@ from redis.client import Pipeline
 
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Fill
+from app.ledger.transaction import Transaction
 from mappers.base import ActKind
 
 # A shopper finds a card anew in each checkout. After this long without, the backend is asked before the card pays.
 SEEN_FOR = timedelta(days=1)
 
-# In one script: two payments may want to be the only one at the same moment.
+# In one script: two payments may want to be the only one at the same moment. What came to nothing is no more only as
+# long as nobody attempts it again.
 _CLAIM = """
 local holder = redis.call('HGET', KEYS[1], ARGV[1])
-if holder and holder ~= ARGV[2] and holder ~= ARGV[3] then return holder end
+local is_no_more = holder == ARGV[3] and redis.call('HGET', KEYS[2], 'attempt') == ARGV[4]
+if holder and holder ~= ARGV[2] and not is_no_more then return holder end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return ARGV[2]
 """
@@ -59,10 +62,14 @@ class TermsStorage:
         allowed = json.loads(told)
         return Seen(allowed["payers"], [ActKind(kind) for kind in allowed["any_number_of"]])
 
-    def be_the_only(self, account: str, card_id: str, kind: ActKind, transaction_id: str, instead_of: str = "") -> str:
+    def be_the_only(
+        self, account: str, card_id: str, kind: ActKind, transaction_id: str, instead_of: Transaction | None = None
+    ) -> str:
         """Make a transaction the only one of its kind on a card, unless one is; return the one that is.
 
-        `instead_of` is one that is no more.
+        `instead_of` is one that came to nothing, as it was read.
         """
-        key = keys.only(account, card_id)
-        return str(self._connection.call(lambda client: client.eval(_CLAIM, 1, key, kind, transaction_id, instead_of)))
+        other, attempt = (instead_of.id, instead_of.attempt) if instead_of else (transaction_id, 0)
+        touched = keys.only(account, card_id), keys.of_transaction(other) or ""
+        told = kind, transaction_id, other, str(attempt)
+        return str(self._connection.call(lambda client: client.eval(_CLAIM, 2, *touched, *told)))
