@@ -34,13 +34,15 @@ class Policy:
 
     `authorization_ttl` is how long an untouched authorization is held, `remainder_ttl` how long the unsettled rest
     stays held after the last settlement. `settle` is "capture" (a settlement is answered when the money was taken)
-    or "accept" (when it is on disk and the backend, which holds the money, cannot refuse any more).
+    or "accept" (when it is on disk and the backend, which holds the money, cannot refuse any more). `search_cache` is
+    how long a repeated search is answered from memory, zero where each asks the backend.
     """
 
     holds: Holds
     authorization_ttl: timedelta = timedelta(days=30)
     remainder_ttl: timedelta = timedelta(days=30)
     settle: Literal["capture", "accept"] = "capture"
+    search_cache: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 # An id is a whole path segment, and never begins with "-": below /-/ are the service's own pages.
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+LONGEST_SEARCH_CACHE = timedelta(seconds=60)
 
 UNKNOWN = "unknown key"
 TABLE = "must be a table"
@@ -178,6 +180,10 @@ class PolicySchema(Strict):
     remainder_ttl = Duration('remainder_ttl = "30d"')
     settle = Text(
         'settle = "capture"', validate=validate.OneOf(("capture", "accept"), error='must be "capture" or "accept"')
+    )
+    search_cache = Duration(
+        'search_cache = "2s"',
+        validate=validate.Range(max=LONGEST_SEARCH_CACHE, error="must be at most 60s: shoppers see an old balance"),
     )
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.guesses import Guesses, Refused
+from app.ledger.searches import SharedSearches
 from app.ledger.storage.connection import Fill
 from app.ledger.storage.storage import Storage
 from app.ledger.terms import expect_kept, may_pay, note
@@ -36,6 +37,7 @@ class CardService:
         self._storage = storage
         self._guesses = guesses
         self._threads = threads
+        self._searches = SharedSearches(threads)
 
     def search(self, provider: Provider, query: Query, deadline: Deadline) -> list[SpendableCard]:
         """Return the cards that can pay now; an unknown code, or one guess too many, finds none."""
@@ -85,8 +87,7 @@ class CardService:
 
     def _find(self, provider: Provider, query: Query, deadline: Deadline) -> list[Card]:
         """Return the cards that a query finds. Who may not pay with a card is told what an unknown code is told."""
-        with self._threads.one_for(provider.backend):
-            found = provider.mapper.find(query, deadline)
+        found = self._searches.find(provider, query, deadline)
         return [card for card in found if may_pay(query.customer, card)]
 
     def _spendable(

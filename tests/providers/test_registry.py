@@ -66,10 +66,11 @@ def test_a_hold_may_last_as_long_as_the_one_who_holds_it_can(write: WriteFile, a
 
 
 def test_a_policy_is_read(write: WriteFile, acme: str) -> None:
-    file = write(acme + 'authorization_ttl = "12h"\nremainder_ttl = "45m"\nsettle = "accept"\n')
+    file = write(acme + 'authorization_ttl = "12h"\nremainder_ttl = "45m"\nsettle = "accept"\nsearch_cache = "2s"\n')
     policy = only(Registry.load(file)).policy
     assert (policy.authorization_ttl, policy.remainder_ttl) == (timedelta(hours=12), timedelta(minutes=45))
     assert policy.settle == "accept"
+    assert policy.search_cache == timedelta(seconds=2)
 
 
 def test_a_time_zone_is_utc_unless_it_is_named(write: WriteFile, acme: str) -> None:
@@ -249,6 +250,7 @@ def test_a_branded_currency_brings_its_digits(write: WriteFile, acme: str) -> No
             'holds = "upfront"',
             '[acme.policy] holds: this mapper cannot do that: use "native" or "ledger"',
         ),
+        ('holds = "native"', 'search_cache = "61s"', "[acme.policy] search_cache: must be at most 60s"),
         ('holds = "native"', 'settle = "acept"', '[acme.policy] settle: must be "capture" or "accept"'),
         (
             'holds = "native"',

@@ -1,0 +1,87 @@
+"""Searches that are equal and under way at the same time share one call of the backend: VTEX repeats each many times.
+
+A provider may also have a search answered from memory for a moment (`search_cache`). Whatever a payment is judged by
+is never read from here: getting a card and authorizing ask the backend.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+
+from app.ledger.threads import BackendThreads
+from mappers.base import BackendUnavailable, Card, Mapper, Query
+from mappers.deadline import Deadline
+from providers.provider import Provider
+
+# In the memory of one process; the oldest go first.
+MOST_KEPT = 1000
+
+Found = Sequence[Card]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What makes two searches equal. A mapper with other options is another one."""
+
+    mapper: Mapper
+    query: Query
+
+
+class SharedSearches:
+    """Asks backends for cards, once for all who ask the same at a time."""
+
+    def __init__(self, threads: BackendThreads, clock: Callable[[], float] = time.monotonic) -> None:
+        self._threads = threads
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._under_way: dict[_Search, Future[Found]] = {}
+        self._kept: dict[_Search, tuple[float, Found]] = {}
+
+    def find(self, provider: Provider, query: Query, deadline: Deadline) -> Found:
+        """Return the cards that `query` finds. Raises BackendUnavailable, and what else the mapper raises."""
+        search = _Search(provider.mapper, replace(query, address=None))
+        seconds = provider.policy.search_cache.total_seconds()
+        with self._lock:
+            until, found = self._kept.get(search, (0.0, ()))
+            if seconds and self._clock() < until:
+                return found
+        with self._threads.one_for(provider.backend):
+            with self._lock:
+                others = self._under_way.get(search)
+                if others is None:
+                    own = self._under_way[search] = Future()
+            if others is not None:
+                return _wait(others, deadline)
+            return self._ask(search, own, partial(provider.mapper.find, query, deadline), seconds)
+
+    def _ask(self, search: _Search, own: Future[Found], ask: Callable[[], Found], seconds: float) -> Found:
+        try:
+            found = ask()
+        except BaseException as error:
+            self._end(search)
+            own.set_exception(error)
+            raise
+        self._end(search, (self._clock() + seconds, found) if seconds else None)
+        own.set_result(found)
+        return found
+
+    def _end(self, search: _Search, kept: tuple[float, Found] | None = None) -> None:
+        with self._lock:
+            del self._under_way[search]
+            self._kept.pop(search, None)
+            if kept is not None:
+                self._kept[search] = kept
+                if len(self._kept) > MOST_KEPT:
+                    del self._kept[next(iter(self._kept))]
+
+
+def _wait(others: Future[Found], deadline: Deadline) -> Found:
+    try:
+        return others.result(deadline.remaining_seconds())
+    except TimeoutError as error:
+        raise BackendUnavailable("an equal search is still under way; repeat the request") from error
