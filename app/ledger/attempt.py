@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -65,6 +66,7 @@ from mappers.base import (
     Card,
     CardNotFound,
     CardUnusable,
+    Holds,
     InsufficientFunds,
     MapperError,
     Origin,
@@ -96,9 +98,11 @@ SETTLEMENTS_NOTED = 20
 # What the ledger wants by itself and was refused is tried again as seldom: a card comes back, if ever, in days.
 REFUSED_RETRY = timedelta(days=1)
 
-
 # A replica that is a little late even so.
 MOMENT_SECONDS = 0.05
+
+# A lock at the backend only helps against others; nobody should wait longer for it.
+LOCK_SECONDS = 2.0
 
 
 class _Abandoned(Exception):
@@ -354,7 +358,7 @@ class Attempt:
 
     def _finish(self, deadline: Deadline) -> Transaction:
         if not is_reserved_here(self._record, self._act):
-            return self._write_done().transaction
+            return self._write_done(deadline).transaction
         self._expect_allowed(deadline, certain=True)
         result = self._until_seen(1, deadline, lambda: self._reserve(deadline))
         act = result.transaction.acts[self._act.number]
@@ -368,23 +372,23 @@ class Attempt:
 
     def _reserve(self, deadline: Deadline) -> Result[RecordAnswer]:
         return reserve(
-            self._write_reserved,
+            partial(self._write_reserved, deadline),
             lambda: spendable_card(self._mapper, self._record.card_id, self._record.memo, deadline),
             self._lease.standing.epoch,
             deadline,
             self._sleep,
         )
 
-    def _write_reserved(self, epoch: int, card: Card) -> Result[RecordAnswer]:
+    def _write_reserved(self, deadline: Deadline, epoch: int, card: Card) -> Result[RecordAnswer]:
         if not must_be_taken_at_once(self._record, card, self._mapper):
-            return self._write_done(epoch, card.balance)
+            return self._write_done(deadline, epoch, card.balance)
         one_step = self._mapper.one_step_at_a_time
         return self._storage.take_at_once(
             self._record, self._act, self._lease, one_step_at_a_time=one_step, epoch=epoch, balance=card.balance
         )
 
-    def _write_done(self, epoch: int = 0, balance: int = 0) -> Result[RecordAnswer]:
-        return self._storage.finish(
+    def _write_done(self, deadline: Deadline, epoch: int = 0, balance: int = 0) -> Result[RecordAnswer]:
+        result = self._storage.finish(
             self._record,
             self._act,
             self._lease,
@@ -394,6 +398,16 @@ class Attempt:
             epoch=epoch,
             balance=balance,
         )
+        if result.answer is RecordAnswer.OK and Holds.LEDGER in self._mapper.supported_holds:
+            self._lock(result, deadline.sooner(LOCK_SECONDS))
+        return result
+
+    def _lock(self, done: Result[RecordAnswer], deadline: Deadline) -> None:
+        """Let the backend keep what is reserved of the card from its other channels, where it can."""
+        try:
+            self._mapper.lock(done.transaction.view(), done.standing.reserved, deadline)
+        except MapperError as error:
+            log.warning("not locked at the backend", transaction=self._record.id, reason=str(error))
 
     def _write_progress(self) -> None:
         result = self._storage.progress(self._record, self._act, self._lease, self._steps)

@@ -107,11 +107,19 @@ class Client:
         return self._write("/v1/vouchers", "create voucher", body, parse_voucher, deadline)
 
     def validate(self, body: Mapping[str, Any], deadline: Deadline) -> Verdict:
-        """Ask whether a voucher may pay for a purchase; it changes nothing. Raises Rejected for a 4xx."""
+        """Ask whether one voucher may pay for a purchase; it moves no money. Raises Rejected for a 4xx."""
+        asked = body["redeemables"][0]["gift"]["credits"]
         answer = self._http.call("POST", "/v1/validations", deadline=deadline, body=body, operation="validate")
         if answer.status >= 400:
             raise _rejected(answer)
-        return understood(answer.body, verdict, "Voucherify", "validate")
+        return understood(answer.body, lambda data: verdict(data, asked), "Voucherify", "validate")
+
+    def release(self, voucher_id: str, session: str, deadline: Deadline) -> None:
+        """End a validation session. One that is not there has ended."""
+        path = f"/v1/vouchers/{segment(voucher_id)}/sessions/{segment(session)}"
+        answer = self._http.call("DELETE", path, deadline=deadline, operation="release session", breaker=False)
+        if answer.status >= 400 and answer.status != 404:
+            raise BackendUnavailable(f"Voucherify answers {_rejected(answer)} (release session)")
 
     def redeem(self, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool) -> Redemption:
         return self._write("/v1/redemptions", "redeem", body, the_redemption, deadline, breaker=breaker)

@@ -89,12 +89,16 @@ DUPLICATES = ("duplicate_found", "duplicate_resource_key")
 
 @dataclass(frozen=True, slots=True)
 class VoucherifyOptions:
-    """The project's server-side keys, where its cluster is, and which name of a customer is the `source_id` there."""
+    """The project's server-side keys, where its cluster is, and which name of a customer is the `source_id` there.
+
+    `locks`: what is reserved is locked in Voucherify too, so that its other channels cannot spend it.
+    """
 
     app_id: str
     app_token: Secret
     base_url: str = "https://api.voucherify.io"
     customer_key: str = "email"
+    locks: bool = False
 
 
 class Voucherify(Mapper):
@@ -133,7 +137,11 @@ class Voucherify(Mapper):
         # The path takes ids too, and an id is no secret: it must not pay. Codes may ignore case, a project setting.
         if voucher is None or voucher.code.casefold() != query.code.casefold():
             return []
-        return [self._card_for(voucher, query.customer, query.cart, deadline)]
+        try:
+            return [self._card_for(voucher, query.customer, query.cart, deadline)]
+        except BackendUnavailable as error:
+            log.warning("a card with rules is not shown", provider=self.provider_id, reason=str(error))
+            return [replace(translate(voucher, self.currency), status=CardStatus.RULED_OUT)]
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
         return translate(self._voucher(card_id, deadline), self.currency)
@@ -141,7 +149,7 @@ class Voucherify(Mapper):
     def card_for(self, card_id: str, memo: Memo, deadline: Deadline) -> Card:
         """Return a card as a validation judges it. What is valid at some hours only counts as one that ends now."""
         voucher = self._voucher(card_id, deadline)
-        card = self._card_for(voucher, memo.customer, memo.cart, deadline)
+        card = self._card_for(voucher, memo.customer, memo.cart, deadline, exactly=True)
         return replace(card, expiring_date=datetime.now(UTC)) if voucher.has_hours else card
 
     def issue(self, new: NewCard, deadline: Deadline) -> IssuedCard:
@@ -213,6 +221,25 @@ class Voucherify(Mapper):
         except TooMany as error:
             raise Undecidable(f"{error} since this could have happened", {"card": step.card_id}) from error
 
+    def lock(self, transaction: TransactionFacts, reserved: int, deadline: Deadline) -> None:
+        """Lock what is reserved of a card in its one session: the same key again takes the place of what was locked."""
+        if not self.options.locks:
+            return
+        if reserved == 0:
+            self._client.release(transaction.card_id, _session(transaction.card_id)["key"], deadline)
+            return
+        voucher, memo = self._voucher(transaction.card_id, deadline), transaction.memo
+        body = self._purchase(voucher, hundredths(reserved, self.currency), memo.customer, memo.cart)
+        body["session"] = _session(voucher.id)
+        if transaction.hold_for:
+            body["session"] |= {"ttl": int(transaction.hold_for.total_seconds()), "ttl_unit": "SECONDS"}
+        try:
+            said = self._client.validate(body, deadline)
+        except Rejected as rejected:
+            raise self._refusal(rejected) from rejected
+        if said.credits == 0:
+            raise self._refusal(Rejected(200, said.key))
+
     def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
         """Find a redemption, a rollback or an addition among the card's transactions."""
         amount = hundredths(step.amount, self.currency)
@@ -232,27 +259,47 @@ class Voucherify(Mapper):
                         return added(movement.id, movement.balance, self.currency)
         raise Conflict(f"This card has no {step.verb} {reference} of this amount that is nobody else's and stands")
 
-    def _card_for(self, voucher: Voucher, customer: Customer | None, cart: Cart | None, deadline: Deadline) -> Card:
+    def _card_for(
+        self,
+        voucher: Voucher,
+        customer: Customer | None,
+        cart: Cart | None,
+        deadline: Deadline,
+        *,
+        exactly: bool = False,
+    ) -> Card:
         """Return a card, worth what it pays of a purchase; Voucherify is asked where the voucher may have rules.
 
-        Without a cart the purchase is taken to be what the card can pay at most.
+        Without a cart the purchase is taken to be what the card can pay at most. `exactly`: what our own lock hides is
+        let go, to be asked about; the authorization that asks locks all of it again.
         """
         card = translate(voucher, self.currency)
         if card.status is not CardStatus.ACTIVE or card.balance == 0 or not voucher.may_have_rules:
             return card
         asked = hundredths(min(card.balance, cart.total) if cart and cart.total else card.balance, self.currency)
-        try:
-            said = self._client.validate(self._purchase(voucher, asked, customer, cart), deadline)
-        except Rejected as rejected:
-            if isinstance(self._refusal(rejected), BackendUnavailable):
-                raise self._refusal(rejected) from rejected
-            said = Verdict(0, rejected.key)
-        if said.credits is None or said.credits >= asked:
+        said = self._verdict(voucher, asked, customer, cart, deadline)
+        if said.key == TOO_MUCH and self.options.locks:
+            if not exactly:
+                return card  # some is locked, perhaps for our other orders: those the ledger takes off by itself
+            self._client.release(card.id, _session(card.id)["key"], deadline)
+            said = self._verdict(voucher, asked, customer, cart, deadline)
+        if said.credits >= asked:
             return card
         if said.credits or said.key == TOO_MUCH:  # for items only, or locked by another channel
             return replace(card, balance=spendable(said.credits, self.currency))
         log.info("card ruled out", provider=self.provider_id, card=card.id, reason=said.key)
         return replace(card, status=STATUSES.get(said.key, CardStatus.RULED_OUT))
+
+    def _verdict(
+        self, voucher: Voucher, asked: int, customer: Customer | None, cart: Cart | None, deadline: Deadline
+    ) -> Verdict:
+        try:
+            return self._client.validate(self._purchase(voucher, asked, customer, cart), deadline)
+        except Rejected as rejected:
+            refusal = self._refusal(rejected)
+            if isinstance(refusal, BackendUnavailable):
+                raise refusal from rejected
+            return Verdict(0, rejected.key)
 
     def _expect_payable(self, voucher: Voucher, step: Step, deadline: Deadline) -> None:
         """See that the rules allow what opens a debit: a redemption of more than they allow may take a part of it."""
@@ -287,6 +334,8 @@ class Voucherify(Mapper):
         body = self._purchase(voucher, amount, step.memo.customer, step.memo.cart)
         body["order"]["source_id"] = step.key
         body["metadata"] = {notes.REDEEMED: notes.write(step)}
+        if self.options.locks:  # what is locked for us must not stand in the way; the session ends with it
+            body["session"] = _session(voucher.id)
         if step.memo.order_id:
             body["metadata"]["order_id"] = step.memo.order_id
         done = self._client.redeem(body, deadline, breaker=step.opens)
@@ -378,6 +427,11 @@ class Voucherify(Mapper):
             return BackendUnavailable(f"Voucherify cannot do it now ({rejected})")
         kind, reason = REFUSALS.get(rejected.key, (CardUnusable, "Voucherify does not do it"))
         return kind(f"{reason[0].upper()}{reason[1:]} ({rejected})")
+
+
+def _session(voucher_id: str) -> dict[str, Any]:
+    """Return the session in which everything of a voucher is locked that the ledger has reserved."""
+    return {"type": "LOCK", "key": f"{notes.OURS}-{voucher_id}"}
 
 
 def _only(step: Step, found: Sequence[Movement], amount: int) -> Movement | None:

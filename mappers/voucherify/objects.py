@@ -55,13 +55,14 @@ class Voucher:
     metadata: Mapping[str, Any] = field(repr=False)
     may_have_rules: bool  # only a validation tells what it pays for
     has_hours: bool  # it is valid at some hours or on some days only
+    for_items: bool  # it pays for some of an order's items only
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a validation says of one voucher: the credits that it would pay, in hundredths, else the key of why not."""
 
-    credits: int | None
+    credits: int
     key: str = ""
 
 
@@ -103,6 +104,7 @@ class Movement:
 def parse_voucher(data: Any) -> Voucher:
     """Read a voucher."""
     gift, limit = data.get("gift"), data.get("redemption") or {}
+    for_items = ((gift or {}).get("effect") or WHOLE_ORDER) != WHOLE_ORDER
     has_hours = any(data.get(name) for name in HOURS)
     return Voucher(
         id=filled(data, "id"),
@@ -115,8 +117,9 @@ def parse_voucher(data: Any) -> Voucher:
         quantity=optional(integer, limit, "quantity"),
         redeemed_quantity=optional(integer, limit, "redeemed_quantity") or 0,
         metadata=metadata(data),
-        may_have_rules=has_hours or _may_have_rules(data),
+        may_have_rules=has_hours or for_items or _may_have_rules(data),
         has_hours=has_hours,
+        for_items=for_items,
     )
 
 
@@ -124,16 +127,16 @@ def _may_have_rules(data: Any) -> bool:
     """Tell whether a voucher may be ruled out; its object shows neither its campaign's state nor every rule."""
     assigned = data.get("validation_rules_assignments")
     unruled = isinstance(assigned, Mapping) and assigned.get("total") == 0
-    effect = (data.get("gift") or {}).get("effect") or WHOLE_ORDER
     belongs = any(data.get(name) for name in ("campaign", "campaign_id", "holder_id"))
-    return belongs or not unruled or effect != WHOLE_ORDER
+    return belongs or not unruled
 
 
-def verdict(data: Any) -> Verdict:
-    """Read what a validation says of the one voucher that was asked about."""
+def verdict(data: Any, asked: int) -> Verdict:
+    """Read what a validation says of the one voucher that was asked to pay so many credits."""
     if data["valid"] is True:
         [item] = data["redeemables"]
-        return Verdict(optional(integer, (item.get("result") or {}).get("gift") or {}, "credits"))
+        paid = optional(integer, (item.get("result") or {}).get("gift") or {}, "credits")
+        return Verdict(asked if paid is None else paid)
     lists = (data.get(name) or [] for name in ("redeemables", "inapplicable_redeemables", "skipped_redeemables"))
     keys = [reason(item) for found in lists for item in found]
     return Verdict(0, next(filter(None, keys), ""))

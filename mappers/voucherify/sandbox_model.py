@@ -218,6 +218,7 @@ class Voucherify:
             rollback = self._record("rr", "redemption_rollback", -redemption["amount"], metadata, voucher)
             rollback["redemption"] = redemption["id"]
             redemption["status"] = "ROLLED_BACK"
+            redemption["metadata"] = metadata  # "updates redemption metadata"
             redemption["related_redemptions"] = {"rollbacks": [{"id": rollback["id"], "date": rollback["date"]}]}
             details = {"redemption": {"id": redemption["id"]}, "rollback": {"id": rollback["id"]}}
             self._move(voucher, "CREDITS_REFUND", redemption["amount"], details)

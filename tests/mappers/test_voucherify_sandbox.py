@@ -184,3 +184,78 @@ def test_transactions_are_sorted_by_id_alone(call: Callable[..., tuple[int, Any]
     for order in ("id", "-id"):
         assert call("GET", f"/v1/vouchers/{CODE}/transactions?order={order}")[0] == 200
     assert call("GET", f"/v1/vouchers/{CODE}/transactions?order=created_at")[0] == 400
+
+
+def ask(call: Callable[..., tuple[int, Any]], amount: int, code: str = CODE, **body: Any) -> Any:
+    """Validate a voucher for an amount; return the credits it would pay, or the key of why not."""
+    redeemable = {"object": "voucher", "id": code, "gift": {"credits": amount}}
+    told = {"redeemables": [redeemable], "order": {"amount": amount}} | body
+    status, answer = call("POST", "/v1/validations", told)
+    assert status == 200
+    result = answer["redeemables"][0]["result"]
+    return result["gift"]["credits"] if answer["valid"] else result["error"]["key"]
+
+
+def locked(key: str, **fields: Any) -> dict[str, Any]:
+    return {"session": {"type": "LOCK", "key": key} | fields}
+
+
+@pytest.mark.parametrize(
+    ("code", "purchase", "answer"),
+    [
+        ("VOUCHERIFY-ACTIVE-100", {}, 500),
+        ("VOUCHERIFY-EMPTY-0", {}, "gift_amount_exceeded"),
+        ("VOUCHERIFY-DISABLED-50", {}, "voucher_disabled"),
+        ("VOUCHERIFY-OTHER-DAY-50", {}, "voucher_not_active_now"),
+        ("VOUCHERIFY-ORDERS-FROM-200-50", {"order": {"amount": 19999}}, "order_rules_violated"),
+        ("VOUCHERIFY-ORDERS-FROM-200-50", {"order": {"amount": 20000}}, 500),
+        ("VOUCHERIFY-HOLDER-50", {}, "missing_customer"),
+        ("VOUCHERIFY-HOLDER-50", {"customer": {"source_id": "bob@example.com"}}, "customer_rules_violated"),
+        ("VOUCHERIFY-HOLDER-50", {"customer": {"source_id": "ana@example.com"}}, 500),
+        ("VOUCHERIFY-PRODUCT-50", {}, "missing_order_items"),
+        (
+            "VOUCHERIFY-PRODUCT-50",
+            {"order": {"amount": 900, "items": [{"source_id": "sku-1", "quantity": 1, "price": 300}]}},
+            300,
+        ),
+    ],
+)
+def test_a_validation_judges_the_purchase_and_takes_nothing(
+    call: Callable[..., tuple[int, Any]], backend: Voucherify, code: str, purchase: dict[str, Any], answer: int | str
+) -> None:
+    before = backend.find(code).balance
+    assert ask(call, 500, code, **purchase) == answer
+    assert backend.find(code).balance == before
+
+
+def test_a_session_locks_credits_for_itself_alone_until_it_redeems(
+    call: Callable[..., tuple[int, Any]], backend: Voucherify
+) -> None:
+    assert ask(call, 8000, **locked("one")) == 8000
+    assert (ask(call, 2001), ask(call, 2000)) == ("gift_amount_exceeded", 2000)
+    assert ask(call, 9000, **locked("one")) == 9000  # the same key again: instead of the first
+    assert (ask(call, 1001), ask(call, 1000)) == ("gift_amount_exceeded", 1000)
+    redeemable = {"object": "voucher", "id": CODE, "gift": {"credits": 3000}}
+    call("POST", "/v1/redemptions", {"redeemables": [redeemable], "order": {"amount": 3000}, **locked("one")})
+    assert (backend.find(CODE).balance, ask(call, 7000)) == (7000, 7000)
+
+
+def test_a_session_locks_a_use(call: Callable[..., tuple[int, Any]]) -> None:
+    ask(call, 100, "VOUCHERIFY-ONCE-50", **locked("one"))
+    assert ask(call, 100, "VOUCHERIFY-ONCE-50") == "quantity_exceeded"
+
+
+def test_a_session_ends_when_it_is_released_and_by_itself(call: Callable[..., tuple[int, Any]]) -> None:
+    ask(call, 8000, **locked("one"))
+    released = [call("DELETE", f"/v1/vouchers/{CODE}/sessions/one")[0] for _ in range(2)]
+    assert (released, ask(call, 10000)) == ([204, 404], 10000)
+    ask(call, 8000, **locked("two", ttl=0, ttl_unit="SECONDS"))
+    assert ask(call, 10000) == 10000
+
+
+def test_calls_beyond_the_plan_s_limit_are_told_when_to_come_again(app: Flask, backend: Voucherify) -> None:
+    backend.calls_left = 1
+    headers = {"X-App-Id": APP_ID, "X-App-Token": APP_TOKEN}
+    answers = [app.test_client().get("/v1/vouchers", headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert int(answers[1].headers["X-Rate-Limit-Retry"]) > 0

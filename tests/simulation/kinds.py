@@ -110,6 +110,12 @@ KINDS = {
         _VOUCHERIFY("voucherify-upfront", Holds.UPFRONT),
         _VTEX("vtex", Holds.NATIVE),
         _VTEX("vtex-elsewhere", Holds.NATIVE, elsewhere=True),
+        _VOUCHERIFY(
+            "voucherify-locks",
+            Holds.LEDGER,
+            elsewhere=True,
+            options=VoucherifyOptions("simulated", _KEY, locks=True),
+        ),
         _PLAIN("plain", Holds.NATIVE),
         _PLAIN("plain-ledger", Holds.LEDGER),
     )

@@ -39,6 +39,7 @@ class VoucherifyModel(BackendModel):
         self._parents, self._names_orders, self._rolls_back = (
             environment.scheduler.rng.random() < 0.5 for _ in range(3)
         )
+        self._locked: dict[str, int] = {}  # of a card, in its one session
         self._redemptions: dict[str, Redemption] = {}
         self._not_shown_yet: list[tuple[int, str, int]] = []  # shown from, of card, by how much its balance changed
         self._transactions: list[tuple[int, str, Json]] = []  # shown from, of card
@@ -60,6 +61,8 @@ class VoucherifyModel(BackendModel):
                 return Answer(200, {"amount": amount, "balance": self.balance[card_id]}, {})
             case "POST", ("validations",):
                 return self._validate(call)
+            case "DELETE", ("vouchers", card_id, "sessions", _):
+                return Answer(204, None, {}) if self._locked.pop(card_id, 0) else _error(404, "not_found")
             case "POST", ("redemptions",):
                 return self._redeem(call)
             case "GET", ("redemptions", name) if name in self._redemptions:
@@ -71,7 +74,8 @@ class VoucherifyModel(BackendModel):
         return _error(404, "resource_not_found")
 
     def spend_elsewhere(self, card_id: str, amount: int) -> bool:
-        if not super().spend_elsewhere(card_id, amount):
+        free = self.balance[card_id] - self._locked.get(card_id, 0)
+        if amount > free or not super().spend_elsewhere(card_id, amount):
             return False
         self._keep(card_id, amount, None, {})
         return True
@@ -97,8 +101,12 @@ class VoucherifyModel(BackendModel):
         card_id, asked = redeemable["id"].lower(), redeemable["gift"]["credits"]
         pays = self.suspended != card_id and not self.has_ended(card_id)
         key = "" if pays else "voucher_disabled"
-        if not key and asked > self._balance_shown(card_id):
+        mine = "session" in call.body
+        locked = 0 if mine else self._locked.get(card_id, 0)
+        if not key and asked > self._balance_shown(card_id) - locked:
             key = "gift_amount_exceeded"
+        if mine and not key:
+            self._locked[card_id] = asked
         result = {"error": {"key": key}} if key else {"gift": {"credits": asked}}
         return Answer(200, {"valid": not key, "redeemables": [{"result": result}]}, {})
 
@@ -107,8 +115,11 @@ class VoucherifyModel(BackendModel):
         card_id, amount = redeemable["id"].lower(), redeemable["gift"]["credits"]
         if not self.may_pay(card_id):
             return _error(400, "voucher_disabled")
-        if amount > self.balance[card_id]:
+        locked = 0 if "session" in call.body else self._locked.get(card_id, 0)
+        if amount > self.balance[card_id] - locked:
             return _error(400, "gift_amount_exceeded")
+        if "session" in call.body:
+            self._locked.pop(card_id, None)
         self.move(card_id, call.key, -amount)
         made = self._keep(card_id, amount, call.body["order"]["source_id"], call.body["metadata"])
         made.key = call.key
