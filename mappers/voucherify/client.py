@@ -9,7 +9,7 @@ from typing import Any
 from mappers.base import BackendUnavailable, CardNotFound
 from mappers.deadline import Deadline
 from mappers.http import NOT_A_CODE, Answer, HttpBackend, segment
-from mappers.parsing import Parsed, integer, understood
+from mappers.parsing import Parsed, filled, integer, member, understood
 from mappers.voucherify.objects import (
     Movement,
     Redemption,
@@ -102,6 +102,20 @@ class Client:
             if following is None or following == query.get("created_at[after]"):
                 raise BackendUnavailable(f"Voucherify has more vouchers of one moment than {PAGE_SIZE * LAST_PAGE}")
             query["created_at[after]"] = following
+
+    def customer_id(self, source_id: str, deadline: Deadline) -> str | None:
+        """Return Voucherify's own id of the customer whom the merchant calls `source_id`, None where there is none."""
+        path = f"/v1/customers/{segment(source_id)}"
+        found = self._read(path, "get customer", lambda body: (filled(body, "id"), member(body, "source_id")), deadline)
+        # The path takes Voucherify's own ids too, and a shopper may type anything.
+        return found[0] if found and found[1] == source_id else None
+
+    def vouchers_of(self, customer_id: str, deadline: Deadline) -> list[Voucher]:
+        """Return the newest vouchers that a customer holds, as many as one page has."""
+        query = {"customer": customer_id, "limit": str(PAGE_SIZE)}
+        found = self._read("/v1/vouchers", "list a customer's vouchers", _vouchers, deadline, query=query) or []
+        # Compared, because a filter that a server does not know would find everybody's.
+        return [voucher for voucher in found if voucher.holder_id == customer_id]
 
     def create_voucher(self, body: Mapping[str, Any], deadline: Deadline) -> Voucher:
         return self._write("/v1/vouchers", "create voucher", body, parse_voucher, deadline)

@@ -76,6 +76,9 @@ STATUSES = {
     "quantity_exceeded": CardStatus.USED_UP,
 }
 
+# Of the vouchers that a customer holds so many are shown: each may cost a call.
+MOST_HELD = 10
+
 # What a code can be long at most; a longer one is none of a card, and a server may not even take it in a path.
 LONGEST_CODE = 255
 
@@ -91,6 +94,7 @@ DUPLICATES = ("duplicate_found", "duplicate_resource_key")
 class VoucherifyOptions:
     """The project's server-side keys, where its cluster is, and which name of a customer is the `source_id` there.
 
+    `list_held`: a search without a code finds what the customer holds, shown as `loyalty_relation_name`.
     `locks`: what is reserved is locked in Voucherify too, so that its other channels cannot spend it.
     """
 
@@ -99,6 +103,8 @@ class VoucherifyOptions:
     base_url: str = "https://api.voucherify.io"
     customer_key: str = "email"
     locks: bool = False
+    list_held: bool = False
+    loyalty_relation_name: str | None = None
 
 
 class Voucherify(Mapper):
@@ -127,7 +133,9 @@ class Voucherify(Mapper):
         self._client = connect(f"{provider_id} (voucherify)", options.base_url, options.app_id, str(options.app_token))
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
-        """Look one card up by its code. A customer finds none: Voucherify may know them by another name."""
+        """Look one card up by its code, or the vouchers that a customer holds, where an option allows it."""
+        if query.code is None:
+            return self._held(query, deadline)
         if not query.code or len(query.code) > LONGEST_CODE:
             return []
         try:
@@ -137,11 +145,30 @@ class Voucherify(Mapper):
         # The path takes ids too, and an id is no secret: it must not pay. Codes may ignore case, a project setting.
         if voucher is None or voucher.code.casefold() != query.code.casefold():
             return []
+        return [self._shown(voucher, query, deadline)]
+
+    def _held(self, query: Query, deadline: Deadline) -> list[Card]:
+        """Return the gift vouchers that the customer holds, where the option says that they may be listed."""
+        source_id = self._customer_key.source_id(query.customer)
+        if not self.options.list_held or not query.customer or not source_id:
+            return []
+        customer_id = self._client.customer_id(source_id, deadline)
+        if customer_id is None:
+            return []
+        held = [voucher for voucher in self._client.vouchers_of(customer_id, deadline) if voucher.balance]
+        cards = [self._shown(voucher, query, deadline) for voucher in held[:MOST_HELD]]
+        relation_name = self.options.loyalty_relation_name
+        return [
+            replace(card, owner=card.owner or query.customer.key, relation_name=card.relation_name or relation_name)
+            for card in cards
+        ]
+
+    def _shown(self, voucher: Voucher, query: Query, deadline: Deadline) -> Card:
         try:
-            return [self._card_for(voucher, query.customer, query.cart, deadline)]
+            return self._card_for(voucher, query.customer, query.cart, deadline)
         except BackendUnavailable as error:
             log.warning("a card with rules is not shown", provider=self.provider_id, reason=str(error))
-            return [replace(translate(voucher, self.currency), status=CardStatus.RULED_OUT)]
+            return replace(translate(voucher, self.currency), status=CardStatus.RULED_OUT)
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
         return translate(self._voucher(card_id, deadline), self.currency)

@@ -55,6 +55,7 @@ class Voucher:
     metadata: Mapping[str, Any] = field(repr=False)
     may_have_rules: bool  # only a validation tells what it pays for
     has_hours: bool  # it is valid at some hours or on some days only
+    holder_id: str  # of the customer it was published to, in Voucherify's own words; "" where there is none
     for_items: bool  # it pays for some of an order's items only
 
 
@@ -119,6 +120,7 @@ def parse_voucher(data: Any) -> Voucher:
         metadata=metadata(data),
         may_have_rules=has_hours or for_items or _may_have_rules(data),
         has_hours=has_hours,
+        holder_id=optional(text, data, "holder_id") or "",
         for_items=for_items,
     )
 

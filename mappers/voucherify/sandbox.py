@@ -119,10 +119,22 @@ def _add_voucher_routes(app: Flask, backend: Voucherify) -> None:
             raise ApiError(400, "invalid_query_params", "page")
         with backend.lock:
             found = [voucher for voucher in backend.vouchers.values() if after is None or voucher.created_at > after]
+        if customer := request.args.get("customer"):  # an id or a source_id
+            found = [
+                voucher for voucher in found if voucher.holder and customer.removeprefix("cust_") == voucher.holder
+            ]
         if request.args.get("order") != "created_at":
             found.reverse()
         page = [voucher.json() for voucher in found[(number - 1) * limit : number * limit]]
         return {"object": "list", "data_ref": "vouchers", "vouchers": page, "total": len(found)}
+
+    @app.get("/v1/customers/<customer>")
+    def get_customer(customer: str) -> Json:
+        source_id = customer.removeprefix("cust_")
+        with backend.lock:
+            if not any(voucher.holder == source_id for voucher in backend.vouchers.values()):
+                raise ApiError(404, "resource_not_found", customer)
+        return {"id": f"cust_{source_id}", "source_id": source_id, "object": "customer"}
 
     @app.post("/v1/vouchers")
     def create_voucher() -> Json:

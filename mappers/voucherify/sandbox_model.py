@@ -91,6 +91,7 @@ class Voucher:
             "start_date": timestamp(self.start_date),
             "expiration_date": timestamp(self.expiration_date),
             "active": self.active,
+            "holder_id": f"cust_{self.holder}" if self.holder else None,
             "validity_timeframe": None,
             "validity_day_of_week": list(self.weekdays) or None,
             "validation_rules_assignments": {"object": "list", "data_ref": "data", "data": [], "total": int(ruled)},

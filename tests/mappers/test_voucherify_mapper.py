@@ -184,6 +184,15 @@ def test_a_code_with_signs_is_found_and_pays(mapper: Voucherify, backend: Sandbo
     assert backend.find(code).balance == 4900
 
 
+def test_a_voucher_is_found_by_its_holder_alone(sandbox: Sandbox, backend: SandboxVoucherify) -> None:
+    mapper = make(sandbox, list_held=True)
+    found = [
+        [card.id for card in mapper.find(Query(customer=Customer(email, email=email)), soon())]
+        for email in ("Ana@example.com", "bob@example.com")
+    ]
+    assert found == [[backend.find("VOUCHERIFY-HOLDER-50").id], []]
+
+
 def test_an_issued_card_keeps_what_it_was_given(mapper: Voucherify) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     new = NewCard(
