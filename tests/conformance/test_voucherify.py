@@ -51,11 +51,6 @@ class TestVoucherify(MapperConformance):
         return "VOUCHERIFY-DISABLED-50"
 
     @pytest.fixture
-    def ruled_card_code(self, backend: Sandbox) -> str:
-        code: str = backend.app.extensions["backend"].add(100_00, order_from=200_00).code
-        return code
-
-    @pytest.fixture
     def single_use_card_code(self, backend: Sandbox) -> str:
         code: str = backend.app.extensions["backend"].add(100_00, quantity=3, redeemed_quantity=2).code
         return code
