@@ -84,6 +84,11 @@ def lists_cards(mapper: type[Mapper]) -> bool:
     return mapper.cards is not Mapper.cards
 
 
+def knows_rules(mapper: type[Mapper]) -> bool:
+    """Tell whether what a card pays may depend on the cart and the customer."""
+    return mapper.card_for is not Mapper.card_for
+
+
 def _title(guide: Path) -> str | None:
     if not guide.exists():
         return None

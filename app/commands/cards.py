@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
-from app.admin.transactions.cards import show_card
+from app.admin.transactions.cards import CardView, show_card
 from app.admin.transactions.search import find_card
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import json_option, note, print_fields, print_json, progress, read_secret
 from app.commands.transaction_tables import print_summaries
+
+# A command has no cart that the backend could be asked about.
+_WHERE_RULES_ALLOW = ", as far as the backend's rules allow"
 
 
 @click.group("cards")
@@ -53,13 +56,23 @@ def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: 
             "Balance at the backend": f"{card.balance} {card.currency}",
             "Held there for orders": f"{card.held_there} {card.currency}",
             "Reserved by this service": f"{card.reserved_here} {card.currency}",
-            "Can be spent": f"{card.spendable} {card.currency}",
+            "Can be spent": f"{card.spendable} {card.currency}{_WHERE_RULES_ALLOW if card.has_rules else ''}",
+            "Pays only for": card.restricted_to,
+            "Payments left": card.payments_left,
+            "Issued for": _issued_for(card),
         }
     )
     click.echo()
     if card.transactions:
         print_summaries(card.transactions)
     if card.others:
-        note(f"{card.others} more reserve nothing: giftbridge transactions list --provider {provider} --card {card.id}")
+        command = f"giftbridge transactions list --provider {provider} --card {card.id}"
+        note(f"Transactions of this card that reserve nothing: {card.others}. To see them: {command}")
     elif not card.transactions:
         note("No transaction reserves anything of it.")
+
+
+def _issued_for(card: CardView) -> str | None:
+    """Say what the card may be used for once."""
+    named = {"one payment": card.single_payment, "one credit": card.single_credit}
+    return ", ".join(what for what, holds in named.items() if holds) or None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+
+from mappers.base import Customer, NewCard
+from mappers.deadline import Deadline
 
 from .conftest import CODE, Installation
 
@@ -37,6 +41,40 @@ def test_transactions_that_hold_nothing_are_only_counted(installation: Installat
     installation.pay("60.00", settled="60.00")
     card = installation.json("cards", "show", "acme", "--code-stdin", stdin=f"{CODE}\n")
     assert (card["transactions"], card["others"]) == ([], 1)
+
+
+def test_what_a_card_may_be_used_for_is_shown(installation: Installation) -> None:
+    acme = installation.parts.registry.get("acme")
+    assert acme is not None
+    new = NewCard(
+        "key-1",
+        "relation",
+        restricted_to_owner=True,
+        multiple_redemptions=False,
+        multiple_credits=False,
+        customer=Customer("ana@example.com", email="ana@example.com"),
+    )
+    issued = acme.mapper.issue(new, Deadline.after(5)).card
+    shown = fields(installation, "acme", issued.id)
+    assert shown["Pays only for"] == "ana@example.com"
+    assert shown["Issued for"] == "one payment, one credit"
+
+
+def test_payments_left_are_shown_and_what_rules_may_forbid(installation: Installation) -> None:
+    once = installation.card(code="LIGHT-ONCE-50")
+    shown = fields(installation, "acme", once)
+    assert shown["Payments left"] == "1"
+    assert shown["Can be spent"] == "50.00 BRL, as far as the backend's rules allow"
+    plain = fields(installation, "vouch", installation.card(provider="vouch", code="VAUCHAR-ACTIVE-100"))
+    assert plain["Can be spent"] == "100.00 BRL"
+    assert plain.keys().isdisjoint({"Pays only for", "Issued for", "Payments left"})
+
+
+def fields(installation: Installation, provider: str, card_id: str) -> dict[str, str]:
+    """Return what `cards show` prints on 80 columns, by the names it prints."""
+    shown = installation.run("cards", "show", provider, "--card", card_id, COLUMNS="80").stdout
+    lines = [re.split(r" {2,}", line.strip(), maxsplit=1) for line in shown.splitlines() if line.strip()]
+    return {line[0]: line[1] for line in lines if len(line) == 2}
 
 
 def test_the_code_is_never_shown(installation: Installation) -> None:

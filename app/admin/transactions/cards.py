@@ -10,6 +10,7 @@ from app.admin.transactions.views import Summary, currency_of, patience, provide
 from app.ledger.transaction import Operation, State, Transaction
 from app.parts import Parts
 from mappers.base import Card, CardStatus, Holds
+from mappers.capabilities import knows_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class CardView:
     """A card. Amounts in major units: `balance` is what the backend would let us spend, `reserved_here` what of it this
     service holds against that, `spendable` the rest; `held_there` is what the backend holds for this provider's orders
     and has taken off its balance already. `transactions` are those that reserve something, wherever it is
-    held, or are unresolved; `others` is how many there are beside."""
+    held, or are unresolved; `others` is how many there are beside. `restricted_to` is the one customer it pays for,
+    `payments_left` how many the backend lets it make; `single_payment` and `single_credit` say that it was issued for
+    one. `has_rules`: the backend may allow less than `spendable`, depending on the cart and the customer."""
 
     provider: str
     id: str
@@ -30,6 +33,11 @@ class CardView:
     reserved_here: Decimal
     held_there: Decimal
     spendable: Decimal
+    restricted_to: str | None
+    payments_left: int | None
+    single_payment: bool
+    single_credit: bool
+    has_rules: bool
     transactions: tuple[Summary, ...]
     others: int
 
@@ -52,6 +60,7 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
     records = parts.storage.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
     summaries = [summary(record) for record in reversed(records)]
     held_there = sum(record.rest for record in records if _is_held_there(record))
+    kept = provider.mapper.keeps_terms
     holding = tuple(one for one in summaries if one.reserved or one.unresolved)
     return CardView(
         provider=provider.id,
@@ -65,6 +74,11 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
         reserved_here=amount(parts.storage.standing(provider.backend.account, card.id).reserved),
         held_there=amount(held_there),
         spendable=amount(spendable),
+        restricted_to=(card.owner or "its owner") if card.restricted_to_owner else None,
+        payments_left=card.uses,
+        single_payment=kept and card.multiple_redemptions is False,
+        single_credit=kept and card.multiple_credits is False,
+        has_rules=knows_rules(type(provider.mapper)),
         transactions=holding,
         others=len(summaries) - len(holding),
     )
