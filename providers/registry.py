@@ -281,7 +281,7 @@ def _read(path: Path, problems: Problems) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
-        problems.add((), "there is no such file: write it, or name another with GIFTBRIDGE_PROVIDERS")
+        problems.add((), "there is no such file: giftbridge providers new makes it; GIFTBRIDGE_PROVIDERS names another")
     except OSError as error:
         problems.add((), f"cannot be read ({error.strerror}): let the service's user read it")
     except UnicodeDecodeError:

@@ -48,13 +48,14 @@ READY_SECONDS = 2.0
 OpenRedis = Callable[[Settings], AbstractContextManager[Connection]]
 
 
-def examine(open_redis: OpenRedis) -> Iterator[Check]:
+def examine(open_redis: OpenRedis, served: Callable[[Settings], Settings] = lambda own: own) -> Iterator[Check]:
     """Yield every check of this installation as it is made; some take seconds.
 
-    `open_redis` connects to the Redis of these settings. Raises what it raises beside errors of the ledger.
+    `open_redis` connects to the Redis of these settings, `served` returns those of the running service where the
+    environment names none. Raises what they raise beside errors of the ledger.
     """
     try:
-        settings = Settings.from_environment()
+        settings = served(Settings.from_environment())
     except InvalidSettings as error:
         yield from (
             Check("settings", False, problem, "correct it: nothing else was checked") for problem in error.problems
@@ -240,7 +241,8 @@ def _providers(settings: Settings) -> Iterator[Check]:
         registry = Registry.load(settings.providers)
     except InvalidProviders as error:
         yield from (
-            Check(name, False, problem, "the service keeps the last right one until then") for problem in error.problems
+            Check(name, False, problem, "correct that; a running service keeps the last right one until then")
+            for problem in error.problems
         )
         return
     yield Check(name, True, found=f"{settings.providers}: {', '.join(provider.id for provider in registry.all())}")

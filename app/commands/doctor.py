@@ -8,7 +8,7 @@ import click
 
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
-from app.commands.installation import logs_to_stderr, opened_redis
+from app.commands.installation import logs_to_stderr, opened_redis, served
 from app.commands.output import Column, json_option, print_json, print_table, progress
 
 COLUMNS = (Column("check"), Column(""), Column("found, and what to do"))
@@ -30,7 +30,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
       giftbridge doctor --json | jq '.checks[] | select(.ok == false)'
     """
     ctx.with_resource(logs_to_stderr())
-    report(gather(examine(opened_redis)), as_json=as_json)
+    report(gather(examine(opened_redis, served)), as_json=as_json)
 
 
 def gather(checks: Iterable[Check]) -> list[Check]:

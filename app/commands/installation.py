@@ -8,7 +8,7 @@ import pwd
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,8 +86,16 @@ def opened(*, providers_needed: bool = True) -> Iterator[Parts]:
 
 
 def provider_file() -> ProviderFile:
-    """Return the providers file that the settings name."""
-    return ProviderFile(Settings.from_environment().providers)
+    """Return the providers file that the settings name; say so where the running service reads another one."""
+    path = Settings.from_environment().providers
+    if not os.environ.get(variable("providers")):
+        with suppress(OtherLedger):  # told where the ledger is needed
+            others = [service for service in running() if Path(service.providers) != path.absolute()]
+            for service in others:
+                note(f"{service} reads {service.providers}, not {path.absolute()}.")
+            if others:
+                note(f"To work on a service's file, name it with {variable('providers')}.")
+    return ProviderFile(path)
 
 
 def actor_option(command: F) -> F:
@@ -155,11 +163,28 @@ def located(settings: Settings) -> Iterator[Located]:
         several = "; ".join(f"{service}, {_place(service)}" for service in services)
         raise OtherLedger(f"several services run, name the ledger with {variable('data')}: {several}")
     [service] = services
-    # Its providers, too: they and the transactions belong together.
-    named_file = os.environ.get(variable("providers"))
-    providers = settings.providers if named_file else Path(service.providers)
     data = Path(service.data) if service.data else None
-    yield Located(replace(settings, providers=providers), service.redis_url, data, False, service)
+    yield Located(_as_served(settings, service), service.redis_url, data, False, service)
+
+
+def served(settings: Settings) -> Settings:
+    """Return the settings to look at the installation with: those of the one running service, where none is named."""
+    services = running()
+    if settings.redis_url is not None or os.environ.get(variable("data")) or len(services) != 1:
+        return settings
+    [service] = services
+    found = _as_served(settings, service)
+    return replace(found, data=Path(service.data)) if service.data else replace(found, redis_url=service.redis_url)
+
+
+def _as_served(settings: Settings, service: Service) -> Settings:
+    """Return settings with the service's address and providers: they and the transactions belong together."""
+    found = settings
+    if not os.environ.get(variable("providers")):
+        found = replace(found, providers=Path(service.providers))
+    if not os.environ.get(variable("bind")):
+        found = replace(found, bind=service.bind)
+    return found
 
 
 def connected(found: Located) -> closing[Connection]:

@@ -110,6 +110,15 @@ def test_the_running_service_s_ledger_is_found_from_any_folder(elsewhere: Path, 
         assert listed.exit_code == 0
         assert f"Ledger {found['ledger']} of the service at {bind}" in listed.stderr
 
+        # The doctor looks at the same, and who would change another file than the service reads is told.
+        looked = "\n".join(check["found"] for check in json.loads(run("doctor", "--json").stdout)["checks"])
+        assert f"{data}, " in looked
+        assert f"{home / 'providers.toml'}: acme" in looked
+        assert f"ready at {bind}" in looked
+        told = run("providers", "list").stderr
+        assert f"reads {home / 'providers.toml'}, not {elsewhere / 'providers.toml'}" in told
+        assert "reads" not in run("providers", "list", PROVIDERS=str(home / "providers.toml")).stderr
+
         # A ledger that the settings of this installation name, and that is not its service's.
         wrong = run("transactions", "list", DATA=str(other[0]), BIND=bind)
         assert wrong.exit_code == 2
