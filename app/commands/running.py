@@ -62,5 +62,5 @@ def sandbox_command(name: str, port: int | None) -> None:
     help="Where to serve on 127.0.0.1.",
 )
 def demo_command(port: int) -> None:
-    """Show everything at once on this machine: two sandboxes, a fresh Redis, and the service before them."""
+    """Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service."""
     sys.exit(run_demo(port))

@@ -33,6 +33,9 @@ PROVIDERS = {
     "demo-vtex": "vtex_giftcards",
 }
 
+# Where a code has a PIN, shoppers type both into one field. No code of that sandbox has this sign in it.
+PIN_SEPARATORS = {"demo-lightrail-v1": ":"}
+
 # Needs no sandbox: its cards live in the service itself.
 MEMORY = "demo-memory"
 
@@ -74,6 +77,7 @@ def provider_table(provider: str, mapper: str, options: Mapping[str, str]) -> st
         f'caption = "Gift cards from {mapper}"',
         'currency = "BRL"',
         f'mapper = "{mapper}"',
+        *(f'pin_separator = "{sign}"' for name, sign in PIN_SEPARATORS.items() if name == provider),
         f"[[{provider}.credentials]]",
         f'app_key = "{APP_KEY}"',
         f'app_token = "{APP_TOKEN}"',
@@ -91,16 +95,23 @@ def welcome(port: int, urls: Mapping[str, str]) -> str:
     for provider, url in urls.items():
         lines += ["", f"{provider} ({address}/{provider}), its backend at {url}, with these codes:"]
         lines += _codes(sandbox(PROVIDERS[provider]).SEEDS)
+        if sign := PIN_SEPARATORS.get(provider):
+            lines += [f"  A PIN is typed behind its code: CODE{sign}PIN"]
     lines += ["", f"{MEMORY} ({address}/{MEMORY}), its cards in the service itself, with these codes:"]
-    lines += _codes({code: f"{units}.00 BRL, {status}" for code, units, status, _ in memory.SEEDS})
+    lines += _codes({code: _described(code, units, status, owner) for code, units, status, owner in memory.SEEDS})
     first, second = STORY_CODES.items()
     lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
     lines += ["as often as you like: under the same requestId money moves once.", ""]
     lines += [story(address, *first), ""]
     lines += ["A lost answer: the backend holds the money, but its answer does not arrive. Paste this, then the calls"]
     lines += ["above with another REQUEST: it is found, and held once.", "", lost_answer(urls[first[0]]), ""]
-    lines += [f"The same with the other backend: start with PROVIDER={second[0]} CODE={second[1]}"]
+    lines += [f"The same with another backend: start with PROVIDER={second[0]} CODE={second[1]}"]
     return "\n".join(lines)
+
+
+def _described(code: str, units: int, status: str, owner: str | None) -> str:
+    once = ", may be used once" if code == memory.SINGLE_USE else ""
+    return f"{status}, {units}.00 BRL{once}" + (f", a search for {owner} shows it without a code" if owner else "")
 
 
 def _codes(seeds: Mapping[str, str]) -> list[str]:

@@ -34,8 +34,8 @@ LINE_LENGTH = 120
 IN_TREE_STEPS = """\
 Add this line to BUILT_IN in mappers/registry.py, so that providers can name it:
     "{name}": "{package}.mapper:{class_name}",
-Then let its tests tell what to write:
-    python -m pytest -x tests/conformance/test_{name}.py
+Then let its tests tell what to write (make install-dev brings pytest):
+    .venv/bin/python -m pytest -x tests/conformance/test_{name}.py
 mappers/README.md says what is to be decided."""
 
 PACKAGE_STEPS = """\
@@ -56,6 +56,7 @@ giftbridge mappers
 # What the templates say where the backend reserves money, and where it only takes it.
 WITH_HOLDS = {
     "holds": "Holds.NATIVE",
+    "holds_row": "| hold, capture, void | |\n",
     "act": "",
     "facts": "",
     "plan_import": "",
@@ -82,6 +83,7 @@ WITH_HOLDS = {
 }
 WITHOUT_HOLDS = {
     "holds": "Holds.LEDGER",
+    "holds_row": "",
     "act": "    Act,\n",
     "facts": "    TransactionFacts,\n",
     "plan_import": "from mappers.redemptions import plan_refund_per_redemption\n",

@@ -21,6 +21,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("curl") is None, reason="the calls are curl's"),
 ]
 
+SEARCH = '"{\\"client\\": {}, \\"cart\\": {\\"redemptionCode\\": \\"$CODE\\"}}"'
+
 
 @contextmanager
 def started(folder: Path) -> Iterator[Command]:
@@ -89,3 +91,11 @@ def test_every_seeded_code_is_shown(demo: Command) -> None:
 
     for backend in ("lightrail_v2", "vauchar"):
         assert all(code in demo.output for code in sandbox(backend).SEEDS)
+
+
+def test_a_code_with_a_pin_is_found_as_the_demo_says(demo: Command) -> None:
+    sign = demo.output.split("behind its code: CODE", 1)[1].split("PIN", 1)[0]
+    story = shown_calls(demo).splitlines()
+    searched = [f"PROVIDER=demo-lightrail-v1 CODE=V1PIN-40{sign}4711", *story[1:4], "call /_search -d " + SEARCH]
+    [found] = paste("\n".join(searched))
+    assert [card["balance"] for card in found] == [40.0]
