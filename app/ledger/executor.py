@@ -120,14 +120,16 @@ class Executor:
             if decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
                 decision = _looked_up(provider.mapper, record, act, decision, deadline)
         caller = Caller.person(decision.by)
-        result = self._storage.take_lease(
-            record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision
-        )
-        if result.answer is LeaseAnswer.SEEN_TO:
-            return result.transaction
-        if result.lease is None:
-            raise Unresolved(f"there is nothing to decide now ({result.answer}): look at the transaction again")
-        return self.resolve(provider, result.transaction, deadline, caller, result.lease)
+        # Before the word is on disk: what is refused here would take it off again.
+        with self._threads.one_for(provider.backend):
+            result = self._storage.take_lease(
+                record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time, decision=decision
+            )
+            if result.answer is LeaseAnswer.SEEN_TO:
+                return result.transaction
+            if result.lease is None:
+                raise Unresolved(f"there is nothing to decide now ({result.answer}): look at the transaction again")
+            return self._resolve(provider, result.transaction, deadline, caller, result.lease)
 
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         """Wait for, or finish, another transaction that keeps the card busy.

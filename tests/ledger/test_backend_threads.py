@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.errors import Unresolved
-from app.ledger.transaction import State
+from app.ledger.transaction import ActState, State
 from mappers.base import BackendUnavailable, Query, Receipt, Step, Verb
-from tests.ledger.driver import change_within, runs
+from tests.ledger.driver import change_within, decide, left_for_a_person, runs
 from tests.ledger.faults import Run
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
@@ -112,3 +112,16 @@ def test_who_waits_for_another_request_holds_a_thread_as_well(
     system.mapper.faults = [meanwhile]
     system.settle(first, "40.00", "settle-1")
     assert refused == ["the backend was not asked: 2 requests already wait for it, repeat the request"]
+
+
+def test_a_persons_word_is_not_taken_where_nobody_can_carry_it_out_now(system: System) -> None:
+    transaction = left_for_a_person(system)
+    before = system.stored()
+    with (
+        system.parts.executor._threads.one_for(system.provider.backend),
+        pytest.raises(BackendUnavailable, match="already wait for it"),
+    ):
+        decide(system, transaction, happened=False)
+    assert system.stored() == before
+    decide(system, transaction, happened=False)
+    assert system.record(transaction).acts[1].state is ActState.REFUSED

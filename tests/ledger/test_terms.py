@@ -230,6 +230,22 @@ def test_a_credit_that_was_taken_back_was_none(system: System) -> None:
     assert pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
 
 
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_a_credit_that_was_forgotten_counts_if_it_was_not_taken_back(system: System, *, taken_back: bool) -> None:
+    card, _ = issue(system, multiple_credits=False)
+    first = pay(system, card, BOB, operation=Operation.CREDIT)
+    if taken_back:
+        change = system._change(first, "40.00", "cancel-1")
+        system.ledger.cancel(system.provider, replace(change, card_id=card.id), system.deadline())
+    assert system.sweep()["forgotten"] == 1
+    assert system.storage.load(first) is None
+    if taken_back:
+        assert pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+    else:
+        with pytest.raises(CardUnusable):
+            pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+
+
 @pytest.mark.parametrize(
     "terms", [{"restricted_to_owner": True}, {"multiple_redemptions": False}, {"multiple_credits": False}]
 )

@@ -56,6 +56,20 @@ MUTATIONS = [
         TERMS + "a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one",
     ),
     Mutation(
+        "what came to nothing leaves the card its only transaction, when it is forgotten",
+        LUA + "forget.lua",
+        "if nothing and redis",
+        "if false and redis",
+        TERMS + "a_credit_that_was_forgotten_counts_if_it_was_not_taken_back",
+    ),
+    Mutation(
+        "a card that was paid with and is forgotten has paid",
+        LUA + "forget.lua",
+        "if nothing and redis",
+        "if redis",
+        TERMS + "a_credit_that_was_forgotten_counts_if_it_was_not_taken_back",
+    ),
+    Mutation(
         "a card for one credit gets one",
         LEDGER + "terms.py",
         "    if kind not in seen.any_number_of and not ",

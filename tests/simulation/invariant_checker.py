@@ -49,7 +49,7 @@ class InvariantChecker:
         if answer[0] not in CHANGES:
             return
         _, _, row, (_, reserved, *_) = answer[:4]
-        transaction, card, due, *_, over, _, _ = keys
+        transaction, card, due, *_, over, _, _, _ = keys
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
         self.standings[card] = record.card_id

@@ -71,6 +71,7 @@ def for_scripts(address: Address, account: str) -> list[str]:
         in_bucket(bucket, "over"),
         just_given(account, address.card_id),
         terms(address.provider_id, address.card_id),
+        only(account, address.card_id),
     ]
 
 

@@ -1,13 +1,13 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
--- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms. All carry the hash tag of one
---   card's bucket, so they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
+-- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only. All carry the hash tag of
+--   one card's bucket, so they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
 -- Argument: one JSON object. Always in it: id, provider, card, backend, lease, abandon_after, retention (milliseconds).
 -- Answer: {answer, now, the transaction's fields, the card's standing, busy}; with a lease also in_flight_until and
 --   nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index, over, given, terms = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
