@@ -20,6 +20,9 @@ class Command:
 
 COMMANDS = {
     "cards": Command("cards:cards", "Look at a gift card."),
+    "certify": Command(
+        "certify:certify_command", "Check any gift card provider for VTEX, as the Gift Card Hub calls it."
+    ),
     "demo": Command(
         "running:demo_command",
         "Show everything at once on this machine: two sandboxes, a fresh Redis, and the service before them.",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from mappers.base import Secret
 from mappers.deadline import Deadline
 from mappers.exact_json import encode
-from providers.hub.calls import HttpClient, Reply
+from providers.hub.calls import Reply
 
 MEDIA_TYPE = "application/vnd.vtex.giftcards.v1+json"
 
@@ -21,12 +21,19 @@ HUB_SECONDS = 15.0
 CARD_SECONDS = 1.5
 
 
+class Http(Protocol):
+    """What sends one request: `HttpClient`, or something in this process."""
+
+    def call(
+        self, method: str, url: str, *, headers: Mapping[str, str], deadline: Deadline, content: bytes | None = None
+    ) -> Reply:
+        """Send one request, once. Raises NoReply."""
+
+
 class ServiceCaller:
     """Makes the calls of the protocol below one serviceUrl, slashes doubled as the Hub doubles them."""
 
-    def __init__(
-        self, http: HttpClient, service_url: str, app_key: str | None = None, app_token: str | None = None
-    ) -> None:
+    def __init__(self, http: Http, service_url: str, app_key: str | None = None, app_token: str | None = None) -> None:
         """A credential that is None is not sent."""
         self._http = http
         self._url = service_url
@@ -37,19 +44,33 @@ class ServiceCaller:
         }
 
     def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, deadline: Deadline, slash: str = "/"
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        deadline: Deadline,
+        slash: str = "/",
+        headers: Mapping[str, str | None] | None = None,
+        content: bytes | None = None,
     ) -> Reply:
-        """Make one call to `path` ("/giftcards/...", segments encoded). Raises NoReply."""
-        headers = {
+        """Make one call to `path` ("/giftcards/...", segments encoded). Raises NoReply.
+
+        `headers` replace those of the same name; None leaves one out. `content` is sent as it is, instead of `body`.
+        """
+        sent: dict[str, str | None] = {
             "Accept": MEDIA_TYPE,
             "REST-Range": "resources=0-9",
             "x-vtex-operation-id": str(uuid.uuid4()),
             "x-vtex-debug-id": "",
-            **({} if body is None else {"Content-Type": MEDIA_TYPE}),
+            **({} if body is None and content is None else {"Content-Type": MEDIA_TYPE}),
             **self._credentials,
+            **(headers or {}),
         }
-        content = None if body is None else encode(body).encode()
-        return self._http.call(method, self._url + slash + path, headers=headers, content=content, deadline=deadline)
+        if body is not None and content is None:
+            content = encode(body).encode()
+        given = {name: value for name, value in sent.items() if value is not None}
+        return self._http.call(method, self._url + slash + path, headers=given, content=content, deadline=deadline)
 
     def search(
         self,

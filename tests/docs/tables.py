@@ -14,6 +14,7 @@ import click
 from app.commands.cli import main
 from app.settings import documentation
 from mappers.capabilities import describe, markdown
+from providers.certify import plan
 from tests.docs.documents import ROOT, document
 from tests.faults.table import table as faults
 
@@ -71,11 +72,15 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 # Where each table stands: the document, and the name in its marks.
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/backends.md", "mappers"): mappers,
+    ("docs/certify.md", "certify"): plan.as_markdown,
     ("docs/commands.md", "commands"): commands,
     ("docs/operating.md", "settings"): settings,
     ("docs/reliability.md", "faults"): faults,
 }
 
+
+# A whole file that the code makes.
+PLAN_FILE = "docs/certify.csv"
 
 PROMISE = "docs/reliability.md"
 PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -104,7 +109,10 @@ def write() -> Iterator[str]:
             raise LookupError(f"{name} has no marks {begin.strip()} and {end}")
         changed[name] = f"{before}{begin}{made()}\n{end}{after}"
     changed[PROMISE] = with_proofs_found(changed[PROMISE])
+    changed[PLAN_FILE] = plan.as_csv()
     for name, text in changed.items():
+        if name == PLAN_FILE and not (ROOT / name).exists():
+            (ROOT / name).touch()
         if text != document(name).text:
             (ROOT / name).write_text(text, "utf-8")
             yield name
