@@ -106,7 +106,13 @@ def new_command(
     given = _options(provider_id, mapper, options)
     new = NewProvider(provider_id, mapper, currency, caption, service_url, given)
     file = provider_file()
-    _print_pair(file, provider_id, file.add_provider(new), as_json=as_json)
+    try:
+        pair = file.add_provider(new)
+    except InvalidProviders as error:
+        if f"[{provider_id}.options]" in str(error):
+            note("Nothing was written. Give options with --option NAME=VALUE, secret ones in the environment.")
+        raise
+    _print_pair(file, provider_id, pair, as_json=as_json)
 
 
 @providers.command("list")

@@ -28,6 +28,15 @@ def test_a_new_provider_is_let_in_with_the_token_that_was_printed(installation: 
     assert provider.authenticate(made["app_key"], made["app_token"])
 
 
+def test_a_missing_option_is_told_with_the_way_to_give_it(installation: Installation) -> None:
+    before = installation.file.read_text()
+    told = installation.run("providers", "new", "vy", "--mapper", "voucherify", "--currency", "BRL")
+    assert told.exit_code == 2
+    assert "[vy.options] app_id: is missing" in told.stderr
+    assert "Nothing was written. Give options with --option NAME=VALUE" in told.stderr
+    assert installation.file.read_text() == before
+
+
 def test_the_file_keeps_its_comments_and_no_token(installation: Installation) -> None:
     made = installation.json(*NEW)
     text = installation.file.read_text()

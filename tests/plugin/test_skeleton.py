@@ -43,7 +43,7 @@ def test_without_holds_it_gives_back_redemption_by_redemption(tmp_path: Path) ->
     skeleton = Skeleton.of("toy", package=True, holds=False)
     skeleton.write(tmp_path)
     package = tmp_path / "giftbridge-toy"
-    assert "hold, capture" not in (package / "src/giftbridge_toy/README.md").read_text()
+    assert "hold, capture" not in (package / "README.md").read_text()
     mapper, written = package / "src/giftbridge_toy/mapper.py", TOY / "src/giftbridge_toy"
     plan = re.search(r"^    def plan\(.*?(?=^    def run\()", mapper.read_text(), re.DOTALL | re.MULTILINE)
     assert plan is not None
