@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,6 +86,7 @@ class Connections:
     ) -> Reply:
         """Send one request, once. `wants_body` says of which statuses the body is read. Raises NoReply."""
         adapter, request = self.adapter(url), self._request(method, url, headers, content)
+        handled = sys.exception()
         with exchange(deadline) as progress:
             try:
                 timeout = max(deadline.remaining_seconds(), SHORTEST_TIMEOUT_SECONDS)
@@ -93,7 +95,7 @@ class Connections:
                     return Reply(status, response.headers, _content(response) if wants_body(status) else b"")
             except (HTTPError, OSError) as error:
                 unsent = progress.certainly_unsent or isinstance(error, requests.ConnectTimeout)
-                cause = _innermost(error)
+                cause = _innermost(error, handled)
                 raise NoReply(_reason(cause), sent=not unsent) from cause
 
     def adapter(self, url: str) -> HTTPAdapter:
@@ -153,9 +155,12 @@ def _content(response: requests.Response) -> bytes:
     return bytes(content)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """Return what lies at the bottom of `error`: the layers above it print the URL, which may hold a code."""
-    while inner := error.__cause__ or error.__context__:
+def _innermost(error: BaseException, handled: BaseException | None) -> BaseException:
+    """Return what lies at the bottom of `error`: the layers above it print the URL, which may hold a code.
+
+    `handled` is what the caller was handling before: it is below all errors since, and not their reason.
+    """
+    while (inner := error.__cause__ or error.__context__) and inner is not handled:
         error = inner
     return error
 

@@ -28,6 +28,15 @@ def test_a_refused_connection_is_tried_again_then_unavailable(
     assert pauses == [client.RETRY_PAUSE_SECONDS] * client.CONNECT_RETRIES
 
 
+def test_a_call_that_fails_while_another_failure_is_handled_tells_its_own_reason() -> None:
+    """The other one may have been raised for this one before: whoever followed both would go round for ever."""
+    try:
+        raise LookupError from KeyError("earlier")
+    except LookupError:
+        with pytest.raises(BackendUnavailable, match="connection refused"):
+            read(closed_port())
+
+
 def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))  # bound, and not listening yet: connections are refused
