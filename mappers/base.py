@@ -111,6 +111,8 @@ class Mapper(ABC):
     # A card shows what it was issued for (`restricted_to_owner`, `owner`, `multiple_redemptions`, `multiple_credits`),
     # and the ledger keeps to it. Where a mapper shows none of it, no card is issued that needs it.
     keeps_terms: ClassVar[bool] = False
+    # A search without a code finds the customer's own cards: always, or where an option allows it.
+    finds_by_customer: ClassVar[bool] = False
     # A frozen dataclass; a field without a default is a required option, one typed Secret is masked everywhere.
     Options: ClassVar[type] = NoOptions
 

@@ -30,6 +30,9 @@ class Description:
     one_step_at_a_time: bool | None = None
     adds_value: bool | None = None
     issues: bool | None = None
+    finds_by_customer: bool | None = None
+    rules: bool | None = None
+    keeps_terms: bool | None = None
     statement: bool | None = None
     lists_cards: bool | None = None
     checks_credentials: bool | None = None
@@ -65,6 +68,9 @@ def _describe(source: registry.Source, *, sandbox: bool) -> Description:
         one_step_at_a_time=mapper.one_step_at_a_time,
         adds_value=adds_value(mapper),
         issues=mapper.issue is not Mapper.issue,
+        finds_by_customer=mapper.finds_by_customer,
+        rules=mapper.card_for is not Mapper.card_for,
+        keeps_terms=mapper.keeps_terms,
         statement=keeps_statement(mapper),
         lists_cards=lists_cards(mapper),
         checks_credentials=mapper.ping is not Mapper.ping,
@@ -117,6 +123,9 @@ def markdown(descriptions: Iterable[Description]) -> str:
         "holds",
         "adds value",
         "makes cards",
+        "loyalty cards",
+        "rules",
+        "owner and limits",
         "statement",
         "lists cards",
         "repeats are safe",
@@ -134,6 +143,9 @@ def markdown(descriptions: Iterable[Description]) -> str:
                 ", ".join(description.holds),
                 answer(description.adds_value),
                 answer(description.issues),
+                answer(description.finds_by_customer),
+                answer(description.rules),
+                answer(description.keeps_terms),
                 answer(description.statement),
                 answer(description.lists_cards),
                 answer(description.repeatable),

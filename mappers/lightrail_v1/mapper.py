@@ -90,6 +90,7 @@ class LightrailV1(Mapper):
     repeatable = True
     read_lag_seconds = 2.0  # undocumented; a little patience costs nothing where repeats are safe
     keeps_terms = True
+    finds_by_customer = True
     Options = LightrailV1Options
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV1Options) -> None:

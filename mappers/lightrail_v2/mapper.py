@@ -120,6 +120,7 @@ class LightrailV2(Mapper):
     read_lag_seconds = 2.0
     longest_hold = LONGEST_HOLD_IN_DAYS
     keeps_terms = True
+    finds_by_customer = True
     Options = LightrailV2Options
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: LightrailV2Options) -> None:

@@ -104,6 +104,7 @@ class Memory(Mapper):
     supported_holds = (Holds.NATIVE, Holds.LEDGER, Holds.UPFRONT)
     repeatable = True
     keeps_terms = True
+    finds_by_customer = True
     Options = MemoryOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: MemoryOptions) -> None:

@@ -116,6 +116,7 @@ class Voucherify(Mapper):
     read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
     needs_reference = frozenset({Verb.DEBIT})
     keeps_terms = True
+    finds_by_customer = True
     Options = VoucherifyOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VoucherifyOptions) -> None:

@@ -82,6 +82,7 @@ class VtexGiftcards(Mapper):
     # Undocumented.
     read_lag_seconds = 2.0
     needs_reference = frozenset({Verb.HOLD, Verb.DEBIT})
+    finds_by_customer = True
     Options = VtexGiftcardsOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VtexGiftcardsOptions) -> None:

@@ -51,6 +51,26 @@ def test_an_order_is_settled_in_parts_canceled_in_part_and_refunded(shop: Shop) 
     assert shop.balance(card) == 100
 
 
+def test_a_cart_of_two_thousand_items_is_searched_for_and_paid(shop: Shop) -> None:
+    code, card = shop.new_card("100.00")
+    item = {
+        "refId": "MEV41",
+        "name": "A product with a long name",
+        "price": 5,
+        "quantity": 1,
+        "priceTags": [{"value": -1}],
+    }
+    cart = {"redemptionCode": code, "grandTotal": 10_000, "items": [item | {"id": str(n)} for n in range(2_000)]}
+    found = shop.call("POST", "/giftcards/_search", {"client": {}, "cart": cart})
+    assert [one["id"] for one in found.json()] == [card]
+    order = {"orderId": "large", "cart": cart | {"redemptionCode": None}}
+    debit = {"operation": "Debit", "value": 60, "requestId": "large", "orderInfo": order}
+    paid = shop.call("POST", f"/giftcards/{card}/transactions", debit)
+    assert paid.status_code == 200
+    assert shop.settle(f"/giftcards/{card}/transactions/{paid.json()['id']}", 60).status_code == 200
+    assert shop.balance(card) == 40
+
+
 def test_part_of_an_order_is_canceled_before_anything_is_settled(shop: Shop) -> None:
     _, card = shop.new_card("100.00")
     transaction = shop.authorized(card, 90)
