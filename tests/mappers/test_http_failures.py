@@ -29,7 +29,7 @@ def test_a_refused_connection_is_tried_again_then_unavailable(
 
 
 def test_a_call_that_fails_while_another_failure_is_handled_tells_its_own_reason() -> None:
-    """The other one may have been raised for this one before: whoever followed both would go round for ever."""
+    """The other one may have been raised for this one before: whoever followed both would never come to an end."""
     try:
         raise LookupError from KeyError("earlier")
     except LookupError:
