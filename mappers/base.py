@@ -247,8 +247,9 @@ class Mapper(ABC):
         """Keep `reserved` of a card, all that the ledger holds of it, from the backend's other channels; 0 ends it.
 
         For a backend whose locks are no holds: no read shows them, or they end by themselves. It is called after an act
-        of `transaction` is done, and may be missed, repeated or late: no payment may depend on it, so what is locked
-        must never stand in the way of `run`. `reserved` is in minor units. Raises MapperErrors, which are only logged.
+        of `transaction` is done or refused, and may be missed, repeated or late: no payment may depend on it, so what
+        is locked must never stand in the way of `run`. `reserved` is in minor units. Raises MapperErrors, which are
+        only logged.
         """
 
     def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:

@@ -153,7 +153,7 @@ class Attempt:
         decision = self._act.decision if self._act.decision and self._act.decision.step == self._act.open_step else None
         try:
             if decision is not None and decision.give_up:
-                return self._give_up(decision)
+                return self._give_up(decision, deadline)
             self._plan()
             if decision is not None:
                 self._trust(decision)
@@ -164,7 +164,7 @@ class Attempt:
             return overtaken.record
         except _Abandoned:
             error = BackendUnavailable("nobody came back for it")
-            return self._write_refusal(error, abandoned=True)
+            return self._write_refusal(error, deadline, abandoned=True)
         except Undecidable as error:
             # A person must not look while anything is still on its way.
             if not self._lease.silence_is_final or (self._sent and not self._answered):
@@ -172,7 +172,7 @@ class Attempt:
             return self._park(error)
         except Refused as error:
             if may_be_refused(self._act, self._steps):
-                return self._write_refusal(error)
+                return self._write_refusal(error, deadline)
             return self._park(error)
         except (BackendUnavailable, OutcomeUnknown) as error:
             return self.leave(error)
@@ -398,14 +398,15 @@ class Attempt:
             epoch=epoch,
             balance=balance,
         )
-        if result.answer is RecordAnswer.OK and Holds.LEDGER in self._mapper.supported_holds:
-            self._lock(result, deadline.sooner(LOCK_SECONDS))
+        self._lock(result, deadline)
         return result
 
     def _lock(self, done: Result[RecordAnswer], deadline: Deadline) -> None:
         """Let the backend keep what is reserved of the card from its other channels, where it can."""
+        if done.answer is not RecordAnswer.OK or Holds.LEDGER not in self._mapper.supported_holds:
+            return
         try:
-            self._mapper.lock(done.transaction.view(), done.standing.reserved, deadline)
+            self._mapper.lock(done.transaction.view(), done.standing.reserved, deadline.sooner(LOCK_SECONDS))
         except MapperError as error:
             log.warning("not locked at the backend", transaction=self._record.id, reason=str(error))
 
@@ -414,15 +415,16 @@ class Attempt:
         if result.answer is not RecordAnswer.OK:
             raise _Overtaken(result.transaction)
 
-    def _give_up(self, decision: Decision) -> Transaction:
+    def _give_up(self, decision: Decision, deadline: Deadline) -> Transaction:
         """Refuse what a person found that the backend never will do, though VTEX may have been promised it."""
         act = self._act
         if act.state is ActState.ACCEPTED:
             log.error("promise broken", transaction=self._record.id, oid=act.oid, amount=act.amount, by=decision.by)
-        return self._write_refusal(CardUnusable(f"given up by hand ({decision.by}): the backend will not do it"))
+        error = CardUnusable(f"given up by hand ({decision.by}): the backend will not do it")
+        return self._write_refusal(error, deadline)
 
-    def _write_refusal(self, error: MapperError, *, abandoned: bool = False) -> Transaction:
-        return self._storage.refuse(
+    def _write_refusal(self, error: MapperError, deadline: Deadline, *, abandoned: bool = False) -> Transaction:
+        result = self._storage.refuse(
             self._record,
             self._act,
             self._lease,
@@ -430,7 +432,9 @@ class Attempt:
             error,
             abandoned=abandoned,
             retry=None if self._act.asked_for else REFUSED_RETRY,
-        ).transaction
+        )
+        self._lock(result, deadline)  # a card that was asked about may have been let go for that
+        return result.transaction
 
     def _park(self, error: MapperError) -> Transaction:
         log.error("parked", transaction=self._record.id, oid=self._act.oid, reason=str(error))

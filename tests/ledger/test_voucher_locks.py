@@ -80,6 +80,14 @@ def test_what_is_locked_for_other_orders_hides_neither_the_rest_of_a_card_nor_it
     assert locked.card.balance == 60_00
 
 
+def test_an_order_that_is_refused_leaves_what_others_have_reserved_locked(locked: SandboxSystem) -> None:
+    locked.card.order_from = 50_00
+    locked.authorize("60", "order-1", PURCHASE)
+    with pytest.raises(InsufficientFunds):
+        locked.authorize("50", "order-2", PURCHASE)
+    assert locks(locked) == 60_00
+
+
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "status", "status_after", "junk"])
 def test_no_payment_depends_on_a_lock(locked: SandboxSystem, kind: FaultKind) -> None:
     """Neither that it was made, nor that its answer came."""

@@ -56,9 +56,16 @@ MUTATIONS = [
     Mutation(
         "what is reserved is locked at the backend",
         "app/ledger/attempt.py",
-        "            self._lock(result, deadline.sooner(LOCK_SECONDS))\n",
-        "            pass\n",
+        "        self._lock(result, deadline)\n        return result\n",
+        "        return result\n",
         VOUCHER_LOCKS + "a_till_cannot_spend_what_is_reserved",
+    ),
+    Mutation(
+        "what was let go to be asked about is locked again also where the order is refused",
+        "app/ledger/attempt.py",
+        "        self._lock(result, deadline)  # a card",
+        "        # a card",
+        VOUCHER_LOCKS + "an_order_that_is_refused_leaves_what_others_have_reserved_locked",
     ),
     Mutation(
         "a lock that fails fails no payment",
