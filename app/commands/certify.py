@@ -52,6 +52,7 @@ def _amount(ctx: click.Context, param: click.Parameter, text: str) -> Decimal:
 @click.option("--code-stdin", is_flag=True, help="Read a gift card's code from the next line of standard input.")
 @click.option("--customer", metavar="EMAIL", help="The customer who searches.")
 @click.option("--loyalty", is_flag=True, help="The customer has cards of their own, which a search without code lists.")
+@click.option("--issue", is_flag=True, help="Have new cards made; they stay at the provider, empty.")
 @click.option(
     "--spend",
     callback=_amount,
@@ -86,6 +87,7 @@ def certify_command(
     code_stdin: bool,
     customer: str | None,
     loyalty: bool,
+    issue: bool,
     spend: Decimal,
     max_balance: Decimal,
     only: str | None,
@@ -123,9 +125,16 @@ def certify_command(
     token = token or read_secret("App token", "--app-token-stdin", from_stdin=app_token_stdin)
     code = read_secret("Gift card code", "--code-stdin", from_stdin=True) if code_stdin else None
     target = Target(
-        checked, app_key, Secret(token), Secret(code) if code else None, customer, loyalty,
-        spend=spend, max_balance=max_balance,
-    )  # fmt: skip
+        url=checked,
+        app_key=app_key,
+        app_token=Secret(token),
+        code=Secret(code) if code else None,
+        email=customer,
+        loyalty=loyalty,
+        issue=issue,
+        spend=spend,
+        max_balance=max_balance,
+    )
     with progress("Certifying", len(checks)) as bar, _interruptible():
 
         def told(number: str) -> None:

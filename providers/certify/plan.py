@@ -7,13 +7,33 @@ import io
 from collections.abc import Iterable, Sequence
 
 from providers.certify.check import CHAPTERS, Check
-from providers.certify.checks import authentication, reading, shapes, transport
-
-PLAN: Sequence[Check] = tuple(
-    check
-    for chapter in (authentication.CHAPTER, transport.CHAPTER, shapes.CHAPTER, reading.CHAPTER)
-    for check in chapter.checks
+from providers.certify.checks import (
+    authentication,
+    cancellations,
+    concurrency,
+    deadlines,
+    issuing,
+    reading,
+    settlements,
+    shapes,
+    transactions,
+    transport,
 )
+
+_MODULES = (
+    authentication,
+    transport,
+    shapes,
+    reading,
+    transactions,
+    settlements,
+    cancellations,
+    concurrency,
+    deadlines,
+    issuing,
+)
+
+PLAN: Sequence[Check] = tuple(check for module in _MODULES for check in module.CHAPTER.checks)
 
 HEAD = ("number", "severity", "a provider must", "otherwise", "source")
 

@@ -71,6 +71,7 @@ class Answer:
 
     call: str
     reply: Reply
+    seconds: float
 
     @property
     def status(self) -> int:
@@ -168,8 +169,8 @@ class Session:
         except NoReply as error:
             self._keep(shown, sent, 0, str(error), begun)
             raise Failed(f"{self.masked(shown)} had no answer: {error}") from error
-        self._keep(shown, sent, reply.status, reply.content.decode("utf-8", "replace"), begun)
-        return Answer(self.masked(shown), reply)
+        seconds = self._keep(shown, sent, reply.status, reply.content.decode("utf-8", "replace"), begun)
+        return Answer(self.masked(shown), reply, seconds)
 
     def get(self, path: str, **options: Any) -> Answer:
         return self.call("GET", path, **options)
@@ -244,10 +245,16 @@ class Session:
 
     def share(self, part: int = 1) -> Decimal:
         """Return `--spend` divided by `part`, in whole units. Raises NotTried where the card has too little."""
-        value = (self.target.spend / part // self.unit) * self.unit
-        if value <= 0 or self.balance() < self.target.spend:
-            raise NotTried(f"the card needs a balance of {self.target.spend}, and --spend more than a few cents")
-        return value
+        if self.balance() < self.target.spend:
+            raise NotTried(f"the card needs a balance of {self.target.spend}")
+        return self.share_of(self.target.spend, part)
+
+    def share_of(self, value: Decimal, part: int) -> Decimal:
+        """Return an amount divided by `part`, in whole units. Raises NotTried where that leaves nothing."""
+        share = (value / part // self.unit) * self.unit
+        if share <= self.unit:
+            raise NotTried("give --spend an amount of more than a few cents")
+        return share
 
     # Money
 
@@ -295,12 +302,15 @@ class Session:
     def opened(self, value: Decimal) -> Opened:
         """Return a new debit, for a check of what comes after. Raises NotTried where there is none."""
         try:
-            answer = self.debit(value)
+            return self.opened_by(self.debit(value))
         except Failed as error:
             raise NotTried("a debit was not answered") from error
+
+    def opened_by(self, answer: Answer) -> Opened:
+        """Return the debit that was answered so. Raises NotTried where it was refused or has no id."""
         found = _id(answer)
-        if not answer.success or found is None:
-            raise NotTried(f"a debit of {value} answered {answer.status}, without what comes after it")
+        if found is None:
+            raise NotTried(f"a debit answered {answer.status}, or has no id")
         return next(one for one in self._opened if one.id == found)
 
     def post(self, opened: Opened, kind: str, value: Json, request_id: str | None = None) -> Answer:
@@ -412,11 +422,13 @@ class Session:
             taken, self._exchanges = tuple(self._exchanges), []
         return taken
 
-    def _keep(self, request: str, sent: str, status: int, answer: str, begun: float) -> None:
+    def _keep(self, request: str, sent: str, status: int, answer: str, begun: float) -> float:
+        """Keep a call as evidence; return how many seconds it took."""
         seconds = self._clock() - begun
         shown = [self.masked(text)[:SHOWN_CHARACTERS] for text in (request, sent, answer)]
         with self._lock:
             self._exchanges.append(Exchange(shown[0], shown[1], status, shown[2], seconds))
+        return seconds
 
 
 def new_request_id() -> str:

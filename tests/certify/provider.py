@@ -73,6 +73,14 @@ SPOILED: dict[str, tuple[str, Callable[[Json], Json]]] = {
     "settlement_value_is_text": ("settle", lambda move: move | {"value": str(move["value"])}),
     "cancellation_without_date": ("cancel", lambda move: without(move, "date")),
     "a_discount": ("card", lambda card: card | {"discount": True}),
+    "another_request_shown": ("transaction", lambda shown: shown | {"requestId": "another"}),
+    "no_transactions_listed": ("transactions", lambda _: []),
+    "authorizes_another_value": ("authorization", lambda shown: shown | {"value": shown["value"] + 1}),
+    "first_settlement_listed": ("settlements", lambda moves: moves[:1]),
+    "first_cancellation_listed": ("cancellations", lambda moves: moves[:1]),
+    "another_settlement_value": ("settle", lambda move: move | {"value": move["value"] + 1}),
+    "card_without_code": ("issue", lambda card: without(card, "redemptionCode")),
+    "new_cards_have_money": ("issue", lambda card: card | {"balance": 1}),
     "two_cards_of_a_code": ("search", lambda rows: rows * 2),
     "another_id_in_get": ("card", lambda card: card | {"id": "card-2"}),
     "another_balance_in_search": ("search", lambda rows: [row | {"balance": row["balance"] + 1} for row in rows]),
@@ -211,7 +219,7 @@ class Provider:
             case "nothing":
                 raise Refused(404)
         parts = path.split("/")
-        if parts[2] not in (self.card_id, CARD):
+        if parts[2] not in (self.card_id, CARD) and not (name == "debit" and self.has("debits_unknown_cards")):
             raise Refused(404)
         if name == "card":
             return self.card()
@@ -220,6 +228,8 @@ class Provider:
         if name == "transactions":
             return [self.opened(one) for one in self.transactions.values()]
         transaction = self.transactions.get(parts[4])
+        if transaction is None and self.has(f"unknown_{name}"):
+            return {"oid": "m0", "value": major(1), "date": DATE}
         if transaction is None:
             raise Refused(404 if not self.has("unknown_transaction_is_500") else 500)
         links = {one: {"href": f"/acme{path}/{one}s"} for one in ("settlement", "cancellation", "authorization")}
@@ -261,59 +271,117 @@ class Provider:
         return fields | dates | {"discount": False, "transactions": {"href": f"/acme/giftcards/{CARD}/transactions"}}
 
     def issue(self, body: Json) -> Json:
-        raise Refused(422)
+        if "relationName" not in body:
+            raise Refused(400)
+        relation = (body["relationName"], body["profileId"])
+        new = {"id": f"new-{next(self.numbers)}", "redemptionCode": "NEW-CODE-1", "redemptionToken": None, "balance": 0}
+        card = self.issued.setdefault(relation, new)
+        return card | ({"id": f"new-{next(self.numbers)}"} if self.has("two_cards_of_a_relation") else {})
 
     def transact(self, body: Json) -> Json:
-        amount = self.amount(body["value"])
-        request = (body["operation"], body["requestId"])
-        before = self.by_request.get(request)
+        amount = self.amount(body["value"], "debit")
+        credit = body["operation"] == "Credit"
+        strict = self.has("wants_numbers_as_sequence") and isinstance(body["orderInfo"]["sequence"], str)
+        if strict or (credit and self.has("credits_fail")):
+            raise Refused(500)
+        before = self.replayed(body, amount)
         if before is not None:
-            if before.cents != amount:
-                raise Refused(409)
-            return self.opened(before)
-        if body["operation"] == "Debit" and amount > self.cents:
+            return before
+        if not credit and amount > self.cents and not self.has("overdraws", *racing("racing_overspends")):
             raise Refused(422)
-        self.cents += amount if body["operation"] == "Credit" else -amount
-        transaction = Transaction(
-            f"t{'+=' if self.has('signs_in_transaction') else ''}{next(self.numbers)}", body, amount
-        )
-        self.transactions[transaction.id] = self.by_request[request] = transaction
+        if credit:
+            self.cents += 0 if self.has("credit_gives_nothing") else amount
+        else:
+            self.cents -= 0 if self.has("debit_takes_nothing") else amount
+        name = f"t{'+=' if self.has('signs_in_transaction') else ''}{next(self.numbers)}"
+        transaction = Transaction(name, body, amount)
+        self.transactions[name] = self.by_request[body["operation"], body["requestId"]] = transaction
         return self.opened(transaction)
+
+    def replayed(self, body: Json, amount: int) -> Json | None:
+        """Return the answer to a request that was there before."""
+        if self.has("one_transaction_per_value"):
+            for one in self.transactions.values():
+                if one.cents == amount and body["operation"] == "Debit" and not one.total("cancellations"):
+                    return self.opened(one)
+        before = self.by_request.get((body["operation"], body["requestId"]))
+        if before is None or self.has(*racing("racing_debits")):
+            return None
+        if before.cents != amount:
+            self.cents -= 1 if self.has("conflict_moves") else 0
+            if not self.has("conflict_replays"):
+                raise Refused(409)
+        elif body["operation"] == "Credit":
+            self.cents += amount if self.has("credits_again") else 0
+        elif self.has("debits_again"):
+            self.cents -= amount
+        elif self.has("new_id_on_replay"):
+            again = Transaction(f"t{next(self.numbers)}", body, amount)
+            again.moves["cancellations"].append({"oid": "none", "value": major(amount), "date": DATE})
+            self.transactions[again.id] = again
+            return self.opened(again)
+        return self.opened(before)
 
     def opened(self, transaction: Transaction) -> Json:
         href = f"/acme/giftcards/{CARD}/transactions/{transaction.id}"
         return {"cardId": self.card_id, "id": transaction.id, "_self": {"href": href}}
 
-    def amount(self, value: Json) -> int:
+    def amount(self, value: Json, kind: str) -> int:
         exact = Decimal(value)
         rounded = exact.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-        if isinstance(value, str | bool) or abs(exact - rounded) > Decimal("1e-9") or rounded <= 0:
+        artifact = exact != rounded and self.has("refuses_artifacts")
+        finer = abs(exact - rounded) > Decimal("1e-9") and not self.has("rounds_cents")
+        zero = rounded == 0 and not self.has(f"zero_{kind}")
+        negative = rounded < 0 and not self.has(f"negative_{kind}")
+        if isinstance(value, str | bool) or artifact or finer or zero or negative:
             raise Refused(400)
         return cents(rounded)
 
     def move(self, transaction: Transaction, kind: str, body: Json) -> Json:
-        if kind == "cancellations" and self.has("refuses_cancellations"):
+        """Settle or cancel. What is held is given back first, then what was settled."""
+        amount = self.amount(body["value"], kind)
+        before = transaction.by_request.get((kind, body["requestId"]))
+        if before is not None and before[0] != amount and not self.has(f"conflicting_{kind}"):
+            raise Refused(409)
+        if before is not None and not self.has(f"again_{kind}", *racing(f"racing_{kind}")):
+            return before[1]
+        if self.has(f"refuses_{kind}") or (self.has(f"one_of_{kind}") and transaction.moves[kind]):
             raise Refused(422)
-        amount = self.amount(body["value"])
-        request = (kind, body["requestId"])
-        if request in transaction.by_request:
-            before, answer = transaction.by_request[request]
-            if before != amount:
-                raise Refused(409)
-            return answer
         settled, canceled = transaction.total("settlements"), transaction.total("cancellations")
-        # What is held is given back first, then what was settled.
-        room = transaction.cents - canceled
-        if kind == "settlements":
-            room = transaction.cents - max(settled, 0) - canceled
-        if amount > room:
+        cancels = kind == "cancellations"
+        if cancels and settled and canceled == amount and self.has("second_equal_refund_swallowed"):
+            return transaction.moves[kind][0]
+        uncapped = self.has(*racing(f"racing_caps_{kind}", f"racing_{kind}_take"))
+        if amount > self.room(transaction, kind, settled, canceled) and not uncapped:
             raise Refused(422)
         answer = {"oid": f"m{next(self.numbers)}", "value": major(amount), "date": DATE}
         transaction.moves[kind].append(answer)
-        transaction.by_request[request] = (amount, answer)
-        if kind == "cancellations":
+        transaction.by_request[kind, body["requestId"]] = (amount, answer)
+        if cancels and not self.has(*alone("refund_keeps_money" if settled else "cancellation_keeps_money")):
             self.cents += amount
+        if not cancels and self.has(*alone("settlement_takes_again"), *racing("racing_settlements_take")):
+            self.cents -= amount
+        if cancels and self.has("refund_changes_settlements"):
+            transaction.moves["settlements"].clear()
         return answer
+
+    def room(self, transaction: Transaction, kind: str, settled: int, canceled: int) -> int:
+        """Return how much more may be settled or canceled."""
+        more = 1 if self.has(f"cap_off_by_one_{kind}") else 0
+        if kind == "cancellations":
+            return transaction.cents + more - (0 if settled and self.has("refunds_again") else canceled)
+        settled = 0 if self.has("cap_of_each_settlement") else settled
+        return transaction.cents + more - settled - (0 if self.has("settles_canceled") else canceled)
+
+
+def alone(*faults: str) -> Iterable[str]:
+    """Return faults that only calls one after the other show: in a race they would depend on who is first."""
+    return faults if threading.current_thread() is threading.main_thread() else ()
+
+
+def racing(*faults: str) -> Iterable[str]:
+    """Return faults that only calls at the same moment show: they do not come from the main thread."""
+    return () if threading.current_thread() is threading.main_thread() else faults
 
 
 def name_of(method: str, path: str) -> str:
@@ -349,6 +417,10 @@ class InProcess:
 
     def __init__(self, app: Provider) -> None:
         self.app = app
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
 
     def call(
         self, method: str, url: str, *, headers: Mapping[str, str], deadline: Deadline, content: bytes | None = None
@@ -364,6 +436,8 @@ class InProcess:
             **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()},
         }
         raw = self.app.answer(environ, content or b"")
+        name = name_of(method, re.sub("/+", "/", parts.path).removeprefix("/acme"))
+        self.now += 11.0 if self.app.has(f"slow_{name}") else 0.001
         if raw.status == 0:
             raise NoReply("no answer in time", sent=True)
         return Reply(raw.status, raw.headers, raw.content)

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 
 from mappers.base import Secret
+from providers.certify.check import Check
 from providers.certify.plan import PLAN
 from providers.certify.runner import Report, Verdict, certify
-from providers.certify.session import Target
+from providers.certify.session import Session, Target
 from tests.certify.provider import CODE, CUSTOMER, KEY, TOKEN, URL, InProcess, Provider
 
 TARGET = Target(URL, KEY, Secret(TOKEN), Secret(CODE), CUSTOMER, loyalty=True, issue=True, spend=Decimal("1.00"))
@@ -54,8 +55,8 @@ CAUGHT = {
     "wants_integers": "WIRE-13",
     "small_bodies_alone": "WIRE-14",
     "ascii_alone": "WIRE-15",
-    "empty_errors": "WIRE-16 WIRE-17 WIRE-18 WIRE-19",
-    "unknown_transaction_is_500": "WIRE-17",
+    "empty_errors": "WIRE-16 WIRE-17 WIRE-18 WIRE-19 MONEY-7",
+    "unknown_transaction_is_500": "WIRE-17 SETTLE-12 CANCEL-14",
     "broken_json_is_500": "WIRE-18",
     "errors_of_another_form": "WIRE-19",
     "search_without_links": "SHAPE-1 SHAPE-10",
@@ -90,11 +91,79 @@ CAUGHT = {
     "another_id_each_time": "READ-13 SHAPE-10",
     "reading_costs": "READ-14",
     "no_loyalty": "READ-15",
+    "debit_without_id": "MONEY-1 MONEY-18 SHAPE-11",
+    "debit_takes_nothing": "MONEY-2 MONEY-11 RACE-1 RACE-2 RACE-6",
+    "new_id_on_replay": "MONEY-3 RACE-1",
+    "debits_again": "MONEY-4 RACE-1",
+    "conflict_replays": "MONEY-5",
+    "conflict_moves": "MONEY-6",
+    "overdraws": "MONEY-7 RACE-2",
+    "zero_debit": "MONEY-8",
+    "negative_debit": "MONEY-9",
+    "rounds_cents": "MONEY-10",
+    "refuses_artifacts": "MONEY-11",
+    "debits_unknown_cards": "MONEY-12",
+    "one_transaction_per_value": "MONEY-13 RACE-2",
+    "another_request_shown": "MONEY-14",
+    "no_transactions_listed": "MONEY-15",
+    "authorizes_another_value": "MONEY-16",
+    "wants_numbers_as_sequence": "MONEY-17",
+    "credits_fail": "MONEY-18",
+    "credit_gives_nothing": "MONEY-19",
+    "credits_again": "MONEY-20",
+    "no_settlements_is_an_object": "SETTLE-1",
+    "another_settlement_value": "SETTLE-2 SETTLE-4",
+    "refuses_settlements": "SETTLE-2 SHAPE-14",
+    "first_settlement_listed": "SETTLE-3",
+    "one_of_settlements": "SETTLE-4",
+    "again_settlements": "SETTLE-5 RACE-3",
+    "conflicting_settlements": "SETTLE-6",
+    "cap_off_by_one_settlements": "SETTLE-7",
+    "cap_of_each_settlement": "SETTLE-8 CANCEL-10 RACE-4",
+    "zero_settlements": "SETTLE-9",
+    "negative_settlements": "SETTLE-10",
+    "settlement_takes_again": "SETTLE-11",
+    "unknown_settle": "SETTLE-12",
+    "settles_canceled": "SETTLE-13 CANCEL-10",
+    "no_cancellations_is_an_object": "CANCEL-1",
+    "cancellation_keeps_money": "CANCEL-2",
+    "first_cancellation_listed": "CANCEL-3",
+    "one_of_cancellations": "CANCEL-4",
+    "again_cancellations": "CANCEL-5 RACE-7",
+    "conflicting_cancellations": "CANCEL-6",
+    "cap_off_by_one_cancellations": "CANCEL-7",
+    "refund_keeps_money": "CANCEL-8 CANCEL-9",
+    "second_equal_refund_swallowed": "CANCEL-9 CANCEL-11",
+    "refunds_again": "CANCEL-11",
+    "zero_cancellations": "CANCEL-12",
+    "negative_cancellations": "CANCEL-13",
+    "unknown_cancel": "CANCEL-14",
+    "refund_changes_settlements": "CANCEL-10 CANCEL-15",
+    "racing_debits": "RACE-1",
+    "racing_overspends": "RACE-2",
+    "racing_settlements": "RACE-3",
+    "racing_caps_settlements": "RACE-4",
+    "racing_caps_cancellations": "RACE-5",
+    "racing_settlements_take": "RACE-4 RACE-6",
+    "racing_cancellations": "RACE-7",
+    "slow_card": "TIME-1",
+    "slow_search": "TIME-2",
+    "slow_debit": "TIME-3",
+    "card_without_code": "ISSUE-1",
+    "new_cards_have_money": "ISSUE-2",
+    "two_cards_of_a_relation": "ISSUE-3",
 }
 
 
 def report_of(*faults: str) -> Report:
-    return certify(TARGET, http=InProcess(Provider(*faults)))
+    """Certify a provider whose card is as it was before each check, whatever the one before has lost."""
+    provider = Provider(*faults)
+    http = InProcess(provider)
+
+    def restore(_: Check) -> None:
+        provider.cents = 100
+
+    return certify(TARGET, session=Session(TARGET, http, http.clock), told=restore)
 
 
 @pytest.mark.parametrize("fault", CAUGHT)
