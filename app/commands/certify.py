@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from types import FrameType
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import click
 
@@ -17,7 +17,7 @@ from mappers.base import InvalidOptions, Secret
 from mappers.http.addresses import checked_base_url
 from providers.certify.check import CHAPTERS, Severity
 from providers.certify.plan import HEAD, PLAN, as_csv, rows, selected
-from providers.certify.reports import as_fields, is_ok
+from providers.certify.reports import as_fields, as_junit, is_ok
 from providers.certify.runner import Report, Verdict, certify
 from providers.certify.session import Target
 
@@ -77,6 +77,7 @@ def _amount(ctx: click.Context, param: click.Parameter, text: str) -> Decimal:
     show_default=True,
     help="Exit with 1 when a check fails that is so bad or worse.",
 )
+@click.option("--junit", type=click.File("w", encoding="utf-8", lazy=False), help="Write JUnit's XML there, for CI.")
 @click.option("--list", "as_list", is_flag=True, help="List the checks and make none.")
 @click.option("--csv", "as_table", is_flag=True, help="With --list: as CSV.")
 @json_option
@@ -92,6 +93,7 @@ def certify_command(
     max_balance: Decimal,
     only: str | None,
     fail_on: str,
+    junit: IO[str] | None,
     as_list: bool,
     as_table: bool,
     as_json: bool,
@@ -142,6 +144,8 @@ def certify_command(
             bar.advance()
 
         report = certify(target, checks, told=lambda check: told(check.number))
+    if junit is not None:
+        junit.write(as_junit(report, SEVERITIES[fail_on]))
     if as_json:
         print_json(as_fields(report, SEVERITIES[fail_on]))
     else:

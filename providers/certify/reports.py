@@ -1,11 +1,13 @@
-"""What a run found, for scripts: JSON."""
+"""What a run found, for scripts: JSON, and JUnit for CI."""
 
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from providers.certify.check import Severity
-from providers.certify.runner import Report, Result
+from providers.certify.runner import Report, Result, Verdict
+from providers.certify.session import Exchange
 
 
 def as_fields(report: Report, fail_on: Severity) -> dict[str, Any]:
@@ -25,6 +27,44 @@ def is_ok(report: Report, fail_on: Severity) -> bool:
     """Tell whether a provider is certified: nothing so bad failed, nothing is left over, and nothing ended the run."""
     moved = report.balance_before != report.balance_after
     return not (report.failed(fail_on) or report.left or moved or report.interrupted)
+
+
+def as_junit(report: Report, fail_on: Severity) -> str:
+    """Return a report as JUnit's XML: a test case for each check, and one for giving everything back.
+
+    A check that failed and is less bad than `fail_on` is skipped, with what was seen.
+    """
+    suite = ET.Element("testsuite", name="giftbridge certify")
+    for one in report.results:
+        check = one.check
+        case = ET.SubElement(suite, "testcase", classname=check.chapter, name=f"{check.number} {check.asks}")
+        if one.verdict is Verdict.FAILED and check.severity.at_least(fail_on):
+            failure = ET.SubElement(case, "failure", message=_xml(one.seen), type=check.severity.value)
+            failure.text = _xml("\n".join([check.consequence, *map(_line, one.evidence)]))
+        elif one.verdict is not Verdict.PASSED:
+            ET.SubElement(case, "skipped", message=_xml(one.seen))
+    back = ET.SubElement(suite, "testcase", classname="Money", name="Everything is given back")
+    if not is_ok(Report(report.url, [], report.left, report.balance_before, report.balance_after), fail_on):
+        found = [*report.left, f"the card had {report.balance_before}, and has {report.balance_after}"]
+        ET.SubElement(back, "failure", message=_xml("; ".join(found)))
+    if report.interrupted:
+        ET.SubElement(suite, "testcase", classname="Run", name="The run").append(
+            ET.Element("error", message="interrupted: the other checks were not made")
+        )
+    cases = list(suite)
+    suite.set("tests", str(len(cases)))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _line(one: Exchange) -> str:
+    return f"{one.request} {one.sent} -> {one.status} {one.answer}"
+
+
+def _xml(text: str) -> str:
+    """Return `text` without the signs that XML cannot hold: answers are written by strangers."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _fields(result: Result) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
@@ -40,7 +41,9 @@ def test_the_own_service_passes_every_check(settings: Settings) -> None:
     assert report.balance_before == report.balance_after == Decimal(10)
 
 
-def test_the_command_reads_token_and_code_from_standard_input_and_tells_what_it_found(settings: Settings) -> None:
+def test_the_command_reads_token_and_code_from_standard_input_and_tells_what_it_found(
+    settings: Settings, tmp_path: Path
+) -> None:
     with served(create_app(settings)) as url:
         arguments = ["certify", url, "--app-key", "first-key", "--app-token-stdin", "--code-stdin"]
         secrets = f"first-token\n{CODE}\n"
@@ -51,6 +54,12 @@ def test_the_command_reads_token_and_code_from_standard_input_and_tells_what_it_
         mild = CliRunner().invoke(
             main, [*arguments, "--only", "READ-8", "--fail-on", "money"], input=secrets.replace("first", "another")
         )
+        report = tmp_path / "report.xml"
+        CliRunner().invoke(main, [*arguments, "--only", "READ-1", "--junit", str(report)], input=secrets)
+    assert [case.get("name") for case in ET.parse(report).iter("testcase")] == [
+        "READ-1 Find exactly one card with a code.",
+        "Everything is given back",
+    ]
     assert right.exit_code == 0, right.output
     assert "No check failed." in right.output
     assert wrong.exit_code == 1
