@@ -270,7 +270,9 @@ class LightrailV2(Mapper):
             # What gives money back or settles is tried whatever happened before.
             return receipt_of(self._client.post(path, step.verb.value, body, deadline, breaker=step.opens))
         except OutcomeUnknown as unknown:
-            raise self._explained(step, unknown, deadline) from unknown
+            if inactive := self._inactive(step, unknown, deadline):
+                raise inactive from unknown
+            raise
         except Rejected as rejected:
             if rejected.status == 409:
                 return self._explain(step, rejected, deadline)
@@ -280,16 +282,16 @@ class LightrailV2(Mapper):
         """Return how many uses a payment takes. By its amount alone it takes none, and of no other value any."""
         return {} if value is None or value.uses_remaining is None else {"uses": 1}
 
-    def _explained(self, step: Step, unknown: OutcomeUnknown, deadline: Deadline) -> OutcomeUnknown:
-        """Say why Lightrail failed inside, where it always does: what gives back to an inactive value."""
+    def _inactive(self, step: Step, unknown: OutcomeUnknown, deadline: Deadline) -> OutcomeUnknown | None:
+        """Return why Lightrail failed inside, where it always does: what gives back to an inactive value."""
         if step.verb not in (Verb.VOID, Verb.REFUND) or not unknown.answered:
-            return unknown
+            return None
         try:
             value = self._client.value(step.card_id, deadline)
         except BackendUnavailable:
-            return unknown
+            return None
         if value is None or value.active:
-            return unknown
+            return None
         return OutcomeUnknown(
             "the card is inactive, so Lightrail fails to give back to it: activate it there, and this goes on",
             answered=True,

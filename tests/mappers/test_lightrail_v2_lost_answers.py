@@ -179,3 +179,25 @@ def test_a_capture_that_was_reversed_elsewhere_is_not_given_back_twice(story: St
     story.model.reverse("gb-0-2-1", {"id": "by-hand"})
     story.reverse(1000)
     assert (story.transaction.done[-1].receipt.reference, story.balance) == ("by-hand", 10000)
+
+
+@pytest.mark.parametrize("kind", [ActKind.DEBIT, ActKind.REVERSAL])
+@pytest.mark.parametrize("fault", ["status", "junk", "drop_after"])
+def test_a_call_fails_in_time_while_an_unclear_answer_is_handled(story: Story, kind: ActKind, fault: FaultKind) -> None:
+    """What is raised has an end: the next failure looks for the first one, and would never be done with a circle."""
+    if kind is ActKind.REVERSAL:
+        story.hold()
+    step = story.step(kind, 1000)
+    story.sandbox.faults.add(fault, method="POST")
+    try:
+        story.mapper.run(step, soon())
+    except OutcomeUnknown as unknown:
+        causes = [unknown.__cause__]
+        while causes[-1] is not None and len(causes) < 10:
+            causes.append(causes[-1].__cause__ or causes[-1].__context__)
+        assert causes[-1] is None
+        story.sandbox.faults.add("drop_before", times=3)
+        with pytest.raises(BackendUnavailable):
+            story.mapper.ask(step, soon())
+    else:
+        pytest.fail("the answer was clear")
