@@ -41,7 +41,7 @@ from mappers.base import (
     option_names,
 )
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend, segment
+from mappers.http import NOT_A_CODE, Answer, HttpBackend, segment
 from mappers.money import Currency, InvalidAmount, UnknownCurrency
 from mappers.options import checked_key
 from mappers.redemptions import plan_refund_per_redemption
@@ -73,6 +73,7 @@ __all__ = [
     "Mapper",
     "MapperError",
     "Memo",
+    "NOT_A_CODE",
     "NewCard",
     "NoOptions",
     "Origin",

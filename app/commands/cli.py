@@ -25,7 +25,7 @@ COMMANDS = {
     ),
     "demo": Command(
         "running:demo_command",
-        "Show everything at once on this machine: two sandboxes, a fresh Redis, and the service before them.",
+        "Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service.",
     ),
     "doctor": Command("doctor:doctor", "Find what is wrong with this installation."),
     "ledger": Command("ledger:ledger", "See and end doubts about what Redis still knows."),

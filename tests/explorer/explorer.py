@@ -39,7 +39,7 @@ from tests.simulation.invariants import ALWAYS, AT_THE_END, WHEN_RESOLVED, Snaps
 from tests.simulation.runner import running_redis
 from tests.simulation.safeties import Safety
 from tests.simulation.system import MAXIMUM_PASSES, SWEEP_INTERVAL_MS, System, build_system
-from tests.simulation.workload import REFUSALS, RETRYABLE, Answer
+from tests.simulation.workload import REFUSALS, RETRYABLE, UNANSWERED, Answer
 
 CARD = CARDS[0]
 SWEEPER = 2  # the place after those of the two workers
@@ -235,7 +235,22 @@ class Explorer:
         how = f"{self._name(state, actor)} crashes before {state.places[actor].next.label}"
         budget = replace(state.budget, crashes=state.budget.crashes - 1)
         places = self._placed(state, actor, self._next_request(state.places[actor], None))
-        return replace(state, places=places, budget=budget, parent=state, how=how, moves=state.moves + 1)
+        answers = (*state.answers, *self._answered(state, actor, None))
+        return replace(
+            state, places=places, answers=answers, budget=budget, parent=state, how=how, moves=state.moves + 1
+        )
+
+    def _answered(self, state: State, actor: int, answer: Answer | None) -> list[Answer]:
+        """Return what became of a request: one that crashed may be done all the same, and VTEX knows that it asked."""
+        if answer is not None:
+            answer.answered_at = state.moves
+            return [answer]
+        if actor == SWEEPER:
+            return []
+        place = state.places[actor]
+        request = self._request(place, actor)
+        mine = "" if request.what == "authorize" else _known(state.answers, request.order)
+        return [Answer(request.what, mine, request.request_id, request.amount, place.asked)]
 
     def _play(self, state: State, actor: int, outcome: Outcome) -> State:
         place, name = state.places[actor], self._name(state, actor)
@@ -251,9 +266,7 @@ class Explorer:
         answers = state.answers
         if moved.over:
             place = self._next_request(place, moved.answer)
-            if moved.answer is not None:
-                moved.answer.answered_at = state.moves
-                answers = (*answers, moved.answer)
+            answers = (*answers, *self._answered(state, actor, moved.answer))
         else:
             place = replace(place, given=moved.given, next=moved.next, stalls=False)
         budget = state.budget
@@ -379,8 +392,8 @@ class Explorer:
             picture.queue("due", "over"),
             cards,
             system.backend,
-            state.answers,
-            asked=state.answers,  # whoever had no answer asks again until it has one
+            [answer for answer in state.answers if answer.outcome != UNANSWERED],
+            asked=state.answers,
         )
 
     def _may_end(self, state: State) -> bool:

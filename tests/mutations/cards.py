@@ -249,13 +249,6 @@ MUTATIONS = [
     ),
     # Mappers.
     Mutation(
-        "redirects are not followed",
-        "mappers/http/attempt.py",
-        "allow_redirects=False",
-        "allow_redirects=True",
-        HTTP + "a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once",
-    ),
-    Mutation(
         "a write that was sent is not sent again",
         "mappers/http/client.py",
         "        if not request.moves_money:\n            retries |=",

@@ -22,8 +22,8 @@ TOY = Path(__file__).parent / "toy_package"
 SURFACE = {
     "giftbridge": "__version__",
     "giftbridge.mapper": """
-        Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart CartItem Conflict Currency
-        Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard Mapper
+        NOT_A_CODE Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart CartItem
+        Conflict Currency Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount InvalidOptions IssuedCard Mapper
         MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt Refused Secret Settlement StatementLine
         Step TransactionFacts Undecidable UnknownCurrency Unsupported Unwritten Verb checked_key mask_code option_names
         plan_refund_per_redemption plan_whole_capture segment

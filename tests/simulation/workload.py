@@ -57,6 +57,9 @@ PROFILES = (
 )
 
 
+UNANSWERED = "no answer"
+
+
 @dataclass(slots=True)
 class Answer:
     """One answer of the service, whether it reached VTEX or not. `value`: an id, an oid, or a list of entries."""
@@ -66,7 +69,7 @@ class Answer:
     request_id: str
     amount: int
     asked_at: int
-    outcome: str = "no answer"  # done, refused, retry
+    outcome: str = UNANSWERED  # done, refused, retry
     value: Any = None
     error: Exception | None = None
     card_id: str = ""

@@ -192,8 +192,11 @@ def test_an_impossible_amount_moves_nothing(shop: Shop, value: str) -> None:
 
 
 def test_a_body_over_the_limit_is_turned_away(shop: Shop) -> None:
-    answer = shop.call("POST", "/giftcards/_search", {"client": {"email": "x" * 300_000}})
+    _, card = shop.new_card("100.00")
+    debit = {"operation": "Debit", "value": 60, "requestId": "large", "description": "x" * 4_200_000}
+    answer = shop.call("POST", f"/giftcards/{card}/transactions", debit)
     assert (answer.status_code, answer.json()["error"]["exception"]) == (413, None)
+    assert shop.balance(card) == 100
 
 
 def test_a_lost_answer_is_found_by_the_retry(shop: Shop) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from giftbridge.mapper import Answer, BackendUnavailable, Deadline, HttpBackend, segment
+from giftbridge.mapper import NOT_A_CODE, Answer, BackendUnavailable, Deadline, HttpBackend, segment
 from giftbridge.parsing import Parsed, amount, member, metadata, rows, text, understood
 
 
@@ -55,7 +55,8 @@ class Client:
 
     def card_with_code(self, code: str, deadline: Deadline) -> BackendCard | None:
         """Return the one card with this code, None where there is none."""
-        cards = self._read("/cards", "find", lambda data: rows(data, "cards"), deadline, query={"code": code})
+        query = {"code": code}
+        cards = self._read("/cards", "find", lambda data: rows(data, "cards"), deadline, query=query, typed=True)
         return parse_card(cards[0]) if cards else None
 
     def card(self, card_id: str, deadline: Deadline) -> BackendCard | None:
@@ -84,13 +85,19 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         missing: str = "",
+        typed: bool = False,
         breaker: bool = True,
     ) -> Parsed | None:
-        """GET and parse; None for a 404 that says `missing`: a gateway's own 404 must not pass for "no such card"."""
+        """GET and parse; None for a 404 that says `missing`: a gateway's own 404 must not pass for "no such card".
+
+        `typed`: a person typed what is asked for, and may have typed what cannot be asked for.
+        """
         answer = self._http.call("GET", path, deadline=deadline, query=query, operation=operation, breaker=breaker)
         if answer.status >= 400:
             rejected = _rejected(answer)
-            if missing and answer.status == 404 and rejected.code == missing:
+            if (missing and answer.status == 404 and rejected.code == missing) or (
+                typed and answer.status in NOT_A_CODE
+            ):
                 return None
             raise BackendUnavailable(f"Toy answers {rejected} ({operation})")
         return understood(answer.body, parse, "Toy", operation)
