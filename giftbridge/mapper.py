@@ -49,6 +49,7 @@ from mappers.unwritten import Unwritten
 from mappers.whole_capture import plan as plan_whole_capture
 
 __all__ = [
+    "NOT_A_CODE",
     "Act",
     "ActKind",
     "Answer",
@@ -73,7 +74,6 @@ __all__ = [
     "Mapper",
     "MapperError",
     "Memo",
-    "NOT_A_CODE",
     "NewCard",
     "NoOptions",
     "Origin",
