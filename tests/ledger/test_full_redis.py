@@ -45,6 +45,8 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged_and_recovers(make_syste
         with pytest.raises(LedgerUnavailable):
             system.authorize("1.00", "order-too-much")
         assert runs(system) == [Verb.HOLD] * 5
+        assert embedded._process is not None
+        embedded._process.wait(10)  # it ends itself, in its own time
         assert embedded.ensure_alive()
         assert [system.record(name).id for name in acknowledged] == acknowledged
         system.authorize("1.00", "order-too-much")
