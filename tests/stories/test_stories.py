@@ -106,7 +106,7 @@ def test_thirty_two_shoppers_race_for_one_card(shop: Shop) -> None:
     deadline = Deadline.after(20)
 
     def pays(number: int) -> requests.Response:
-        answer = shop.authorize(card, 10, f"RACE-{number}")
+        answer: requests.Response = shop.authorize(card, 10, f"RACE-{number}")
         while answer.status_code == 503 and not deadline.passed():
             answer = shop.authorize(card, 10, f"RACE-{number}")
         return answer
