@@ -10,14 +10,13 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from mappers import parsing
-from mappers.base import BackendUnavailable, Cart, Memo, NewCard, Origin, OutcomeUnknown, mask_code
+from mappers.base import BackendUnavailable, Memo, NewCard, Origin, OutcomeUnknown, mask_code
 from mappers.deadline import Deadline
 from mappers.http import NOT_A_CODE, Answer, HttpBackend
 from mappers.money import Currency
 from mappers.options import checked_key
 from mappers.parsing import OwnNotes, Parsed, metadata, understood
 
-LONGEST_CODE = 255
 LONGEST_DESCRIPTION = 1000
 LONGEST_VENDOR_MESSAGE = 200
 
@@ -272,18 +271,6 @@ def step_metadata(memo: Memo, origin: Origin | None, **more: Any) -> dict[str, A
         **more,
     }
     return {OURS: {name: item for name, item in told.items() if item}}
-
-
-def line_items(cart: Cart) -> list[dict[str, Any]]:
-    """Return a cart as the lines of an order; what its total has beside the items is one line of shipping."""
-    lines = [("product", item.id, item.unit_price, item.quantity) for item in cart.items]
-    rest = cart.total - sum(price * quantity for _, _, price, quantity in lines)
-    if rest > 0:
-        lines.append(("shipping", "giftbridge-rest", rest, 1))
-    return [
-        {"type": kind, "productId": name, "unitPrice": price, "quantity": quantity, "taxRate": 0}
-        for kind, name, price, quantity in lines
-    ]
 
 
 def mask(code: str | None, last_characters: str | None = None) -> str | None:

@@ -95,6 +95,7 @@ PARKED_RETRY = timedelta(hours=1)
 
 # A backend's notes have a bounded size. What was settled before these is told as a sum.
 SETTLEMENTS_NOTED = 20
+
 # What the ledger wants by itself and was refused is tried again as seldom: a card comes back, if ever, in days.
 REFUSED_RETRY = timedelta(days=1)
 

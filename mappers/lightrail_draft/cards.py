@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mappers.base import Card, CardStatus, NewCard
+from mappers.base import Card, CardStatus, Cart, NewCard
 from mappers.lightrail import card_id, card_metadata, kept, mask, written
 from mappers.lightrail_draft.objects import ValueStore
 from mappers.money import Currency
@@ -54,3 +54,15 @@ def new_store(new: NewCard, program_id: str) -> dict[str, Any]:
     if new.expiring_date:
         body["endDate"] = written(new.expiring_date)
     return body
+
+
+def line_items(cart: Cart) -> list[dict[str, Any]]:
+    """Return a cart as the lines of an order; what its total has beside the items is one line of shipping."""
+    lines = [("product", item.id, item.unit_price, item.quantity) for item in cart.items]
+    rest = cart.total - sum(price * quantity for _, _, price, quantity in lines)
+    if rest > 0:
+        lines.append(("shipping", "giftbridge-rest", rest, 1))
+    return [
+        {"type": kind, "productId": name, "unitPrice": price, "quantity": quantity, "taxRate": 0}
+        for kind, name, price, quantity in lines
+    ]

@@ -35,19 +35,17 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import segment
+from mappers.http import LONGEST_CODE, segment
 from mappers.lightrail import (
     KEY_TAKEN,
-    LONGEST_CODE,
     Program,
     Rejected,
     card_id,
     connect,
-    line_items,
     step_metadata,
     unknown_if_unread,
 )
-from mappers.lightrail_draft.cards import new_store, status, translate
+from mappers.lightrail_draft.cards import line_items, new_store, status, translate
 from mappers.lightrail_draft.client import TOO_LITTLE, Client
 from mappers.lightrail_draft.objects import Hold, Posting, ValueStore
 from mappers.money import Currency

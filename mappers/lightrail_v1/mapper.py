@@ -42,7 +42,8 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.lightrail import LONGEST_CODE, Rejected, connect, unknown_if_unread
+from mappers.http import LONGEST_CODE
+from mappers.lightrail import Rejected, connect, unknown_if_unread
 from mappers.lightrail_v1 import transactions
 from mappers.lightrail_v1.cards import ACCOUNT_CARD, GIFT_CARD, has_restricted, spendable, status, translate
 from mappers.lightrail_v1.client import Client

@@ -38,8 +38,8 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import segment
-from mappers.lightrail import KEY_TAKEN, LONGEST_CODE, Rejected, card_id, connect, unknown_if_unread
+from mappers.http import LONGEST_CODE, segment
+from mappers.lightrail import KEY_TAKEN, Rejected, card_id, connect, unknown_if_unread
 from mappers.lightrail_v2 import notes
 from mappers.lightrail_v2.cards import new_value, shows, translate
 from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client

@@ -36,7 +36,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend
+from mappers.http import LONGEST_CODE, Answer, HttpBackend
 from mappers.money import Currency, InvalidAmount
 from mappers.redemptions import choose, standing
 from mappers.vauchar import client as wire
@@ -53,9 +53,6 @@ from mappers.vauchar.judgment import (
     was_restored,
 )
 from mappers.vauchar.statement import entries
-
-# What a code can be long at most; a longer one is none of a card, and a server may not even take it in a query.
-LONGEST_CODE = 255
 
 # HTTP 402 is documented for the account's balance, not the card's.
 OUT_OF_CREDIT = "Vauchar answers 402: the merchant's account has too little balance, top it up at Vauchar"

@@ -40,6 +40,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
+from mappers.http import LONGEST_CODE
 from mappers.money import Currency
 from mappers.options import checked_key
 from mappers.redemptions import refunds
@@ -78,9 +79,6 @@ STATUSES = {
 
 # Of the vouchers that a customer holds so many are shown: each may cost a call.
 MOST_HELD = 10
-
-# What a code can be long at most; a longer one is none of a card, and a server may not even take it in a path.
-LONGEST_CODE = 255
 
 # How much older than its transaction a movement may seem and still be its own: clocks differ, and a transaction that
 # Redis has lost is opened again when its request is repeated, within a day.

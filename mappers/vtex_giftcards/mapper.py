@@ -34,7 +34,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.deadline import Deadline
-from mappers.http import HttpBackend
+from mappers.http import LONGEST_CODE, HttpBackend
 from mappers.money import Currency, InvalidAmount
 from mappers.options import checked_key
 from mappers.vtex_giftcards.cards import MASK, may_have, minor, new_card, search_body, spendable, status, translate
@@ -42,9 +42,6 @@ from mappers.vtex_giftcards.client import Client
 from mappers.vtex_giftcards.objects import GiftCard, Movement, Rejected, Transaction
 from mappers.vtex_giftcards.orders import description, order_info
 from mappers.vtex_giftcards.statement import CANCELLATIONS, SETTLEMENTS, Statement
-
-# Codes are longer nowhere in VTEX's protocol.
-LONGEST_CODE = 255
 
 # Of a customer's cards as many are read as checkout shows: each is a call of its own.
 MOST_CARDS = 10

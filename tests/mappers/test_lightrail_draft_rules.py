@@ -23,7 +23,7 @@ from mappers.base import (
     Step,
     Verb,
 )
-from mappers.lightrail import line_items
+from mappers.lightrail_draft.cards import line_items
 from mappers.lightrail_draft.mapper import LightrailDraft
 from mappers.lightrail_draft.sandbox import create_app
 from mappers.sandbox import Sandbox, shared
