@@ -14,11 +14,13 @@ import pytest
 import redis
 
 from app.ledger.errors import LedgerUnavailable
+from app.ledger.names import transaction_id
 from app.ledger.storage.clients import connector
 from app.ledger.storage.connection import Connection
 from app.server.embedded import valkey_binary
 from app.settings import InvalidSettings, Settings
-from mappers.base import Holds
+from mappers.base import ActKind, Holds
+from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
@@ -143,6 +145,15 @@ def test_without_its_replica_nothing_is_sent_to_the_backend(servers: Servers, ma
     with pytest.raises(LedgerUnavailable, match="0 of 1 replicas"):
         system.authorize("10.00")
     assert system.backend.calls == []
+
+
+def test_the_only_payment_of_a_card_counts_once_a_replica_has_it(servers: Servers, make_system: MakeSystem) -> None:
+    """A failover that forgot it would let the card pay again."""
+    primary = servers.start(*DURABLE)
+    connection = Connection.to(f"redis://127.0.0.1:{primary}", timeout_seconds=1, connections=8, replicas=1)
+    terms = make_system(Holds.NATIVE, connection=connection).storage.terms
+    with pytest.raises(LedgerUnavailable, match="0 of 1 replicas"):
+        terms.be_the_only("account", CARD, ActKind.DEBIT, transaction_id("ref", CARD, "Debit", "order-1"))
 
 
 @pytest.mark.long

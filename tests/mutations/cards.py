@@ -51,7 +51,7 @@ MUTATIONS = [
     Mutation(
         "the only transaction of a card gives its place up only as long as nobody attempts it again",
         STORAGE + "terms.py",
-        " and redis.call('HGET', KEYS[2], 'attempt') == ARGV[4]",
+        " and redis.call('HGET', KEYS[2], 'attempt') == attempt",
         "",
         TERMS + "a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one",
     ),

@@ -86,7 +86,8 @@ class SimulatedConnection(Connection):
         self._edit = edit
 
     def script(self, text: str) -> Callable[[Sequence[str], str], list[Any]]:
-        assert CLOCK in text
+        if CLOCK not in text:
+            return super().script(text)
         text = self._edit(text).replace(CLOCK, "{tonumber(ARGV[2]), tonumber(ARGV[3])}")
         digest = self._client.script_load(text)
 

@@ -20,11 +20,12 @@ SEEN_FOR = timedelta(days=1)
 # In one script: two payments may want to be the only one at the same moment. What came to nothing is no more only as
 # long as nobody attempts it again.
 _CLAIM = """
-local holder = redis.call('HGET', KEYS[1], ARGV[1])
-local is_no_more = holder == ARGV[3] and redis.call('HGET', KEYS[2], 'attempt') == ARGV[4]
-if holder and holder ~= ARGV[2] and not is_no_more then return holder end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return ARGV[2]
+local kind, transaction, other, attempt = unpack(cjson.decode(ARGV[1]))
+local holder = redis.call('HGET', KEYS[1], kind)
+local is_no_more = holder == other and redis.call('HGET', KEYS[2], 'attempt') == attempt
+if holder and holder ~= transaction and not is_no_more then return holder end
+redis.call('HSET', KEYS[1], kind, transaction)
+return transaction
 """
 
 
@@ -41,6 +42,7 @@ class TermsStorage:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._claim = connection.script(_CLAIM)  # it counts only once the replicas have it, as all that moves money
 
     @staticmethod
     def note(provider_id: str, seen: Sequence[tuple[str, Seen]]) -> Fill:
@@ -72,4 +74,4 @@ class TermsStorage:
         other, attempt = (instead_of.id, instead_of.attempt) if instead_of else (transaction_id, 0)
         touched = keys.only(account, card_id), keys.of_transaction(other) or ""
         told = kind, transaction_id, other, str(attempt)
-        return str(self._connection.call(lambda client: client.eval(_CLAIM, 2, *touched, *told)))
+        return str(self._claim(touched, json.dumps(told)))
