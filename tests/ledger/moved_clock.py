@@ -29,7 +29,8 @@ class MovedClock(Connection):
         self.stands_at += duration
 
     def script(self, text: str) -> Callable[[Sequence[str], str], list[Any]]:
-        assert CLOCK in text
+        if CLOCK not in text:
+            return super().script(text)
 
         def run(keys: Sequence[str], argument: str) -> list[Any]:
             seconds, milliseconds = divmod(self.now_milliseconds(), 1000)
