@@ -13,6 +13,7 @@ from app.ledger.guesses import Guesses, Rations
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.documents import Documents
 from app.ledger.storage.guesses import GuessStorage
 from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
@@ -40,6 +41,7 @@ class Parts:
     storage: Storage
     index: Index
     history: History
+    documents: Documents
     ledger: LedgerService
     executor: Executor
     recovery: Recovery
@@ -78,6 +80,7 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         storage=storage,
         index=index,
         history=history,
+        documents=Documents(connection),
         ledger=LedgerService(storage, index, threads, executor, recovery),
         executor=executor,
         recovery=recovery,

@@ -17,6 +17,7 @@ from app.ledger.guesses import Guesses, Rations
 from app.ledger.recovery import Recovery
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
+from app.ledger.storage.documents import Documents
 from app.ledger.storage.guesses import GuessStorage
 from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
@@ -78,6 +79,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             storage=storage,
             index=index,
             history=history,
+            documents=Documents(connection),
             ledger=LedgerService(storage, index, shares, executor, recovery),
             executor=executor,
             recovery=recovery,
