@@ -82,7 +82,9 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
 # A whole file that the code makes.
 PLAN_FILE = "docs/certify.csv"
 
+# What they claim is proved by tests, each named.
 PROMISE = "docs/reliability.md"
+THREATS = "docs/threat-model.md"
 PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
@@ -108,7 +110,8 @@ def write() -> Iterator[str]:
         if not found or not ended:
             raise LookupError(f"{name} has no marks {begin.strip()} and {end}")
         changed[name] = f"{before}{begin}{made()}\n{end}{after}"
-    changed[PROMISE] = with_proofs_found(changed[PROMISE])
+    for name in (PROMISE, THREATS):
+        changed[name] = with_proofs_found(changed.get(name, document(name).text))
     changed[PLAN_FILE] = plan.as_csv()
     for name, text in changed.items():
         if name == PLAN_FILE and not (ROOT / name).exists():
