@@ -341,7 +341,12 @@ def _with_suggestion(place: Place, message: str) -> str:
     if message != UNKNOWN:
         return message
     *table, key = place
-    return f"{UNKNOWN}: {suggest(str(key), KEYS[str(table[0]) if table else None])}"
+    here = str(table[0]) if table else None
+    for other, keys in KEYS.items():
+        if other != here and key in keys:
+            where = f"the table of the provider's {other}" if other else "the provider's own table"
+            return f"{UNKNOWN} here: it belongs into {where}"
+    return f"{UNKNOWN}: {suggest(str(key), KEYS[here])}"
 
 
 def _credentials(name: str, loaded: Iterable[dict[str, str]], problems: Problems) -> tuple[Credential, ...]:

@@ -82,6 +82,13 @@ providers.add_command(registration.unregister_command)
 @click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="One of the mapper's options; repeat it."
 )
+@click.option(
+    "--set",
+    "more",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another key of providers.toml, such as timezone=America/Sao_Paulo or policy.holds=ledger; repeat it.",
+)
 @json_option
 def new_command(
     provider_id: str,
@@ -90,6 +97,7 @@ def new_command(
     service_url: str | None,
     caption: str | None,
     options: tuple[str, ...],
+    more: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Add a provider called ID, with a fresh app key and token.
@@ -104,7 +112,7 @@ def new_command(
         --service-url https://gift.example.com/acme --option base_url=https://lightrail.example.com/v2
     """
     given = _options(provider_id, mapper, options)
-    new = NewProvider(provider_id, mapper, currency, caption, service_url, given)
+    new = NewProvider(provider_id, mapper, currency, caption, service_url, given, _pairs(more, "--set", "KEY=VALUE"))
     file = provider_file()
     try:
         pair = file.add_provider(new)
@@ -227,13 +235,7 @@ def _described(file: ProviderFile) -> Iterator[Listed]:
 
 def _options(provider_id: str, mapper: str, given: tuple[str, ...]) -> dict[str, str]:
     """Return the mapper's options as they are to be written: a secret that is missing comes from the environment."""
-    options: dict[str, str] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            # What was given may be a secret without its name.
-            raise click.UsageError("--option must be NAME=VALUE")
-        options[name] = value
+    options = _pairs(given, "--option", "NAME=VALUE")
     try:
         wanted = mappers.registry.load(mapper).Options
     except mappers.registry.UnknownMapper as error:
@@ -249,6 +251,17 @@ def _options(provider_id: str, mapper: str, given: tuple[str, ...]) -> dict[str,
         elif name not in options and name in option_names(wanted)[0]:
             options[name] = f"${{{_variable(provider_id, name)}}}"
     return options
+
+
+def _pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            # What was given may be a secret without its name.
+            raise click.UsageError(f"{option} must be {form}")
+        pairs[name] = value
+    return pairs
 
 
 def _variable(provider_id: str, option: str) -> str:

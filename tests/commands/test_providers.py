@@ -65,6 +65,33 @@ def test_options_and_the_address_are_written(installation: Installation) -> None
     assert (provider.caption, provider.service_url) == ("Light", address)
 
 
+def test_every_other_key_can_be_set(installation: Installation) -> None:
+    installation.json(
+        *NEW, "--set", "timezone=America/Sao_Paulo", "--set", "currency_digits=3", "--set", "policy.settle=accept"
+    )
+    provider = Registry.load(installation.file, environment=installation.environment).get("fresh")
+    assert provider is not None
+    found = str(provider.timezone), provider.currency.digits, provider.policy.settle
+    assert found == ("America/Sao_Paulo", 3, "accept")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("settle=accept", "it belongs into the table of the provider's policy"),
+        ("policy.hold=ledger", 'did you mean "holds"?'),
+        ("strip", "--set must be KEY=VALUE"),
+    ],
+)
+def test_a_key_that_cannot_be_set_is_told_and_nothing_is_written(
+    installation: Installation, wrong: str, told: str
+) -> None:
+    before = installation.file.read_text()
+    refused = installation.run(*NEW, "--set", wrong)
+    assert (refused.exit_code, told in refused.stderr) == (2, True), refused.stderr
+    assert installation.file.read_text() == before
+
+
 def test_a_secret_option_that_is_left_out_comes_from_the_environment(installation: Installation) -> None:
     arguments = ("providers", "new", "light", "--mapper", "lightrail_v2", "--currency", "BRL")
     base_url = ("--option", f"base_url={installation.backend.url}/v2")

@@ -266,6 +266,16 @@ def test_a_branded_currency_brings_its_digits(write: WriteFile, acme: str) -> No
         ),
         ('holds = "native"', "hold = 1", '[acme.policy] hold: unknown key: did you mean "holds"?'),
         (
+            'holds = "native"',
+            'timezone = "UTC"',
+            "[acme.policy] timezone: unknown key here: it belongs into the provider's own table",
+        ),
+        (
+            "caption =",
+            'settle = "accept"\ncaption =',
+            "[acme] settle: unknown key here: it belongs into the table of the provider's policy",
+        ),
+        (
             "https://gift.example.com/acme",
             "https://gift.example.com",
             "[acme] service_url: needs at least one path segment",

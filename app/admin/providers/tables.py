@@ -22,10 +22,19 @@ from providers.provider import token_digest
 
 AnyTable = Table | OutOfOrderTableProxy
 
+# What the names of a policy's keys begin with among the others of a provider.
+POLICY = "policy."
+
+# The keys of a provider that are no text.
+NUMBERS = {"currency_digits"}
+
 
 @dataclass(frozen=True, slots=True)
 class NewProvider:
-    """What a provider's table will say. Options are text, `${NAME}` for what the environment keeps."""
+    """What a provider's table will say. Options are text, `${NAME}` for what the environment keeps.
+
+    `more` are other keys of the table; those of its policy begin with "policy.".
+    """
 
     id: str
     mapper: str
@@ -33,6 +42,7 @@ class NewProvider:
     caption: str | None = None
     service_url: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +138,21 @@ def of_provider(new: NewProvider, pair: Pair) -> TOMLDocument:
     table.add("mapper", new.mapper)
     if new.service_url is not None:
         table.add("service_url", new.service_url)
+    own = {key: text for key, text in new.more.items() if not key.startswith(POLICY)}
+    for key, text in own.items():
+        table.add(key, _number(text) if key in NUMBERS else text)
     table.add(tomlkit.nl())
     pairs = tomlkit.aot()
     pairs.append(_pair_table(pair_fields(pair)))
     table.add("credentials", pairs)
-    if new.options:
-        options = tomlkit.table()
-        for name, text in new.options.items():
-            options.add(name, _typed(new.mapper, name, text))
-        table.add(tomlkit.nl())
-        table.add("options", options)
+    options = {name: _typed(new.mapper, name, text) for name, text in new.options.items()}
+    policy = {key.removeprefix(POLICY): text for key, text in new.more.items() if key not in own}
+    for name, values in {"options": options, "policy": policy}.items():
+        if values:
+            inner = tomlkit.table()
+            inner.update(values)
+            table.add(tomlkit.nl())
+            table.add(name, inner)
     document = tomlkit.document()
     document.add(new.id, table)
     return document
@@ -150,6 +165,11 @@ def _typed(mapper: str, name: str, text: str) -> Any:
     except mappers.registry.UnknownMapper:
         return text
     kinds = {hints.get(name), *typing.get_args(hints.get(name))}
-    if kinds & {bool, int, float} and re.fullmatch(r"true|false|[-+]?[0-9]+(\.[0-9]+)?", text):
+    return _number(text) if kinds & {bool, int, float} else text
+
+
+def _number(text: str) -> Any:
+    """Return what a number, true or false is in TOML; other text as it is."""
+    if re.fullmatch(r"true|false|[-+]?[0-9]+(\.[0-9]+)?", text):
         return tomllib.loads(f"value = {text}")["value"]
     return text
