@@ -58,6 +58,11 @@ def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
         connections=settings.threads + SPARE_CONNECTIONS,
         replicas=settings.redis_replicas,
     )
+    return wire(settings, registry, connection)
+
+
+def wire(settings: Settings, registry: Registry, connection: Connection) -> Parts:
+    """Wire the use cases to a Redis that somebody has connected to."""
     fleet = Fleet(connection)
     times = LedgerTimes(
         lease=timedelta(seconds=settings.lease_seconds),

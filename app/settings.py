@@ -186,6 +186,12 @@ class Settings:
             "How long a closed transaction is kept: VTEX may refund a year later.", at_least=90, at_most=36500
         ),
     )
+    hold_notice_days: float = field(
+        default=3,
+        metadata=_because(
+            "How long before a hold runs out unsettled it needs attention. 0: never.", at_least=0, at_most=365
+        ),
+    )
     code_misses_per_customer: int = field(
         default=20,
         metadata=_because(

@@ -12,19 +12,20 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import fields, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import mappers.registry
 from app import open_files
+from app.admin import attention
+from app.admin.attention import Kind
 from app.admin.providers.checks import Check, check_backend, check_redis, check_service
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.guesses import GuessStorage
-from app.ledger.storage.history import History
 from app.ledger.storage.identity import Identity, NoLedger, OtherLedger
 from app.ledger.storage.index import Index
+from app.parts import Parts, wire
 from app.settings import PREFIX, InvalidSettings, Settings, variable
 from mappers.base import InvalidOptions, Secret
 from mappers.deadline import Deadline
@@ -38,8 +39,18 @@ HUB_URL = "GIFTBRIDGE_HUB_URL"
 # The append-only file grows with every call; a full disk stops all payments.
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 
-# What is due is looked at every few seconds; older than this, nobody looks.
-LONGEST_OVERDUE = timedelta(minutes=5)
+# What waits for a person, as the checks call it.
+WAITING = {
+    Kind.SWEEPER: "unfinished transactions",
+    Kind.DOUBT: "what Redis knows",
+    Kind.PARKED: "parked transactions",
+    Kind.LATE: "late successes",
+    Kind.REFUSED: "refused settlements and cancellations",
+    Kind.UNRESOLVED: "acts unresolved for long",
+    Kind.DIFFERENCE: "differences from the backends",
+    Kind.NOT_RECONCILED: "last reconciliation",
+    Kind.EXPIRING: "holds that run out soon",
+}
 
 SHOWN = 5
 READY_SECONDS = 2.0
@@ -111,8 +122,7 @@ def _redis(settings: Settings, open_redis: OpenRedis) -> Generator[Check, None, 
                 yield _forgiven(check) if settings.redis_allow_unsafe else check
             ledger_id = Identity(connection).read()
             yield Check("ledger", bool(ledger_id) or None, "none yet: giftbridge serve makes it", found=str(ledger_id))
-            yield from _ledger(Index(connection))
-            yield from _doubts(History(connection))
+            yield from _waiting(wire(settings, Registry(()), connection))
             yield from _elsewhere(Index(connection), settings)
             yield from _guessed(GuessStorage(connection), settings)
     except NoLedger as error:
@@ -131,39 +141,23 @@ def _forgiven(check: Check) -> Check:
     return replace(check, ok=None, remedy=f"{check.remedy}; {variable('redis_allow_unsafe')} accepts it")
 
 
-def _ledger(index: Index) -> Iterator[Check]:
-    overdue = index.overdue()
-    if overdue > LONGEST_OVERDUE:
-        problem = f"the oldest unfinished transaction has been due for {_span(overdue)}"
-        remedy = "see that giftbridge serve runs, and what its log says was left for later; giftbridge sweep looks once"
-        yield Check("unfinished transactions", False, problem, remedy)
-    else:
-        yield Check("unfinished transactions", True, found="none waits for long")
-    look = "for each: giftbridge transactions show ID"
-    yield _none_of(
-        "parked transactions",
-        index.parked(),
-        "of unknown outcome",
-        f"{look}, look at the backend, then giftbridge transactions resolve ID",
-    )
-    yield _none_of(
-        "refused settlements and cancellations",
-        index.refused(),
-        "with one that is missing",
-        f"{look}, which says what works; giftbridge transactions list --state refused has all",
-    )
-
-
-def _none_of(name: str, ids: Sequence[str], what: str, remedy: str) -> Check:
-    if not ids:
-        return Check(name, True, found="none")
-    return Check(name, False, f"{len(ids)} {what}: {_some(ids)}", remedy)
-
-
-def _doubts(history: History) -> Iterator[Check]:
-    if found := history.doubts():
-        remedy = "giftbridge ledger doubts lists the orders to compare with VTEX; giftbridge ledger trust ends it"
-        yield Check("what Redis knows", False, "; ".join(doubt.reason for doubt in found), remedy)
+def _waiting(parts: Parts) -> Iterator[Check]:
+    """Find what waits for a person. A hold that runs out soon is no fault of the installation."""
+    for kind, name in WAITING.items():
+        found = attention.page(parts, attention.COUNTED, kinds=(kind,))
+        if not found.items:
+            yield Check(name, True, found="none")
+            continue
+        more = " or more" if found.after else ""
+        ids = [item.transaction for item in found.items if item.transaction]
+        told = f"{len(ids)}{more}: {_some(ids)}" if ids else " ".join(item.what for item in found.items).rstrip(".")
+        remedy = "giftbridge attention says what each means and what mends it"
+        if not ids:
+            remedy = f"{found.items[0].remedy.rstrip('.')}: {found.items[0].command}"
+        if kind is Kind.EXPIRING:
+            yield Check(name, True, found=f"{told}: {remedy}")
+        else:
+            yield Check(name, False, told, remedy)
 
 
 def _elsewhere(index: Index, settings: Settings) -> Iterator[Check]:
@@ -280,8 +274,3 @@ def _plain_secrets(document: Mapping[str, Any]) -> Iterable[str]:
             secret = Secret in (hints.get(option), *typing.get_args(hints.get(option)))
             if secret and not re.search(r"\$\{", value):
                 yield f"[{provider_id}.options] {option}"
-
-
-def _span(duration: timedelta) -> str:
-    minutes = int(duration.total_seconds() // 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

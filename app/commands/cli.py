@@ -19,6 +19,7 @@ class Command:
 
 
 COMMANDS = {
+    "attention": Command("attention:attention_command", "List what waits for a person, and what mends it."),
     "cards": Command("cards:cards", "Look at a gift card."),
     "certify": Command(
         "certify:certify_command", "Check any gift card provider for VTEX, as the Gift Card Hub calls it."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import redis
 
 from app import open_files
-from app.admin import doctor
+from app.admin import attention
+from app.admin.attention import Attention, Kind, Page
 from app.admin.doctor import examine
 from app.admin.providers.checks import Check
 from app.commands.installation import opened_redis
@@ -165,10 +167,16 @@ def test_transactions_that_nobody_looks_at_are_told(monkeypatch: pytest.MonkeyPa
 
 
 def test_parked_transactions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Index, "parked", lambda _: [f"tx-{number}" for number in range(7)])
+    when = datetime(2030, 1, 31, tzinfo=UTC)
+    seven = [Attention(Kind.PARKED, "", when, "", "", "", "", transaction=f"tx-{number}") for number in range(7)]
+
+    def page(*_: object, kinds: Sequence[Kind]) -> Page:
+        return Page(tuple(seven) if kinds == (Kind.PARKED,) else (), None)
+
+    monkeypatch.setattr(attention, "page", page)
     found = only("parked transactions")
-    assert found.problem == "7 of unknown outcome: tx-0, tx-1, tx-2, tx-3, tx-4 ..."
-    assert "transactions resolve" in found.remedy
+    assert found.problem == "7: tx-0, tx-1, tx-2, tx-3, tx-4 ..."
+    assert found.remedy.startswith("giftbridge attention")
 
 
 def test_a_flood_of_guesses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +269,7 @@ def test_every_provider_is_asked_for_what_needs_no_secret(service: Service, monk
 
 def test_every_failure_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTBRIDGE_COLOR", "red")
-    monkeypatch.setattr(doctor, "LONGEST_OVERDUE", timedelta(seconds=-1))
+    monkeypatch.setattr(attention, "LONGEST_OVERDUE", timedelta(seconds=-1))
     assert all(check.problem and check.remedy for check in wrong())
 
 

@@ -48,7 +48,7 @@ def test_it_is_listed(installation: Installation, refused: str) -> None:
 def test_the_doctor_counts_and_names_it(installation: Installation, refused: str) -> None:
     checks = installation.json("doctor", exit_code=1)["checks"]
     (check,) = [check for check in checks if check["name"] == "refused settlements and cancellations"]
-    assert (check["ok"], check["problem"]) == (False, f"1 with one that is missing: {refused}")
+    assert (check["ok"], check["problem"]) == (False, f"1: {refused}")
 
 
 def test_what_is_shown_works(installation: Installation, refused: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,6 +85,42 @@ class Index:
         until = self._connection.now_milliseconds() + milliseconds(duration)
         found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
         return [transaction_id for rows in found for transaction_id in rows]
+
+    def unresolved_within(self, duration: timedelta) -> list[str]:
+        """Return those of `due_within` of which an act is unresolved."""
+        rows = self._fields(self.due_within(duration), "provider", "unresolved")
+        return [transaction_id for transaction_id, _, unresolved in rows if unresolved]
+
+    def soonest(self, after: Row, until: int, limit: int) -> list[Row]:
+        """Return a page of what somebody must look at by `until`, soonest first: what comes after the row `after`."""
+        count = limit
+        while True:
+            size = count
+
+            def ask(pipeline: Pipeline, key: str, size: int = size) -> object:
+                return pipeline.zrangebyscore(key, after.date, until, 0, size, withscores=True)
+
+            pages = self._ask_all(ask, "due")
+            found = [[row for row in (Row(int(score), name) for name, score in page) if row > after] for page in pages]
+            if all(len(page) < size or len(rows) >= limit for page, rows in zip(pages, found, strict=True)):
+                return heapq.nsmallest(limit, (row for rows in found for row in rows))
+            count *= 4  # so many are due in one millisecond
+
+    def dated(self, transaction_ids: Iterable[str]) -> list[Row]:
+        """Return transactions with their dates, oldest first, in one round trip; without those that are forgotten."""
+        of_bucket: dict[int, list[str]] = defaultdict(list)
+        for name in transaction_ids:
+            if (bucket := names.bucket_of_transaction(name)) is not None:
+                of_bucket[bucket].append(name)
+
+        def fill(pipeline: Pipeline) -> None:
+            for bucket, found in of_bucket.items():
+                pipeline.zmscore(keys.in_bucket(bucket, "all"), found)
+
+        answers = self._connection.pipeline(fill) if of_bucket else []
+        found = zip(of_bucket.values(), answers, strict=True)
+        dates = ((name, date) for rows, scores in found for name, date in zip(rows, scores, strict=True))
+        return sorted(Row(int(date), name) for name, date in dates if date is not None)
 
     def open(self) -> Iterator[Opened]:
         """Yield every transaction that is not over, bucket by bucket, in bounded memory."""
