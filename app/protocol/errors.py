@@ -56,7 +56,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     mapper.OutcomeUnknown: (504, "OutcomeUnknown"),
 }
 
-_HTTP_CODES = {400: "InvalidRequest", 413: "BodyTooLarge"}
+HTTP_CODES = {400: "InvalidRequest", 413: "BodyTooLarge"}
 
 
 def status_of(error: Exception) -> tuple[int, str] | None:
@@ -102,7 +102,7 @@ def _refused(error: CredentialsRefused) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    code = _HTTP_CODES.get(status, error.name.replace(" ", ""))
+    code = HTTP_CODES.get(status, error.name.replace(" ", ""))
     if isinstance(error, PathNotFound):
         message = "there is nothing at this path: the calls are under /<provider-id>/giftcards"
     elif isinstance(error, MethodNotAllowed):

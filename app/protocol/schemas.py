@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime, time, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -48,7 +48,15 @@ class Amount(fields.Field[int]):
 
     def __init__(self, currency: Currency) -> None:
         self._advice = f"send a JSON number greater than 0 in {currency.code}, like {currency.to_decimal(1530)}"
-        super().__init__(required=True, error_messages={"required": self._advice, "null": self._advice})
+        super().__init__(
+            required=True,
+            error_messages={"required": self._advice, "null": self._advice},
+            metadata={
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "description": "An amount in the provider's currency, no finer than that.",
+            },
+        )
         self._currency = currency
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
@@ -67,7 +75,16 @@ class RequestId(fields.Field[str]):
     _advice = f"send the same non-empty string of at most {REQUEST_ID_MAXIMUM_LENGTH} characters with every repeat"
 
     def __init__(self) -> None:
-        super().__init__(required=True, error_messages={"required": self._advice, "null": self._advice})
+        super().__init__(
+            required=True,
+            error_messages={"required": self._advice, "null": self._advice},
+            metadata={
+                "type": ["string", "integer"],
+                "minLength": 1,
+                "maxLength": REQUEST_ID_MAXIMUM_LENGTH,
+                "description": "The sender's name for this request. Every repeat carries the same one.",
+            },
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = str(value) if lenient.is_integer(value) else value
@@ -84,7 +101,11 @@ class OperationName(fields.Field[Operation]):
     _advice = f"send {' or '.join(Operation)}"
 
     def __init__(self) -> None:
-        super().__init__(required=True, error_messages={"required": self._advice, "null": self._advice})
+        super().__init__(
+            required=True,
+            error_messages={"required": self._advice, "null": self._advice},
+            metadata={"type": "string", "enum": list(map(str, Operation)), "description": "In any case."},
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Operation:
         operation = _OPERATIONS.get(value.lower()) if isinstance(value, str) else None
@@ -100,7 +121,11 @@ class Moment(fields.Field[datetime | None]):
     """
 
     def __init__(self, zone: tzinfo, of_day: time) -> None:
-        super().__init__(load_default=None, allow_none=True)
+        description = (
+            "ISO 8601. Without a zone it is in the provider's; null, an empty text and the year 1 say that there is "
+            f"none. A date alone means {of_day} of that day."
+        )
+        super().__init__(load_default=None, allow_none=True, metadata={"type": "string", "description": description})
         self._zone = zone
         self._of_day = of_day
 
@@ -117,7 +142,17 @@ class Label(fields.Field[str]):
     """A text that must be sent; null is an empty one. What names a card is never cut: it would name another."""
 
     def __init__(self, advice: str, *, may_be_empty: bool) -> None:
-        super().__init__(required=True, allow_none=True, error_messages={"required": advice})
+        super().__init__(
+            required=True,
+            allow_none=may_be_empty,
+            error_messages={"required": advice, "null": advice},
+            metadata={
+                "type": "string",
+                "minLength": 0 if may_be_empty else 1,
+                "maxLength": lenient.TEXT_MAXIMUM_LENGTH,
+                "description": f"{advice[0].upper()}{advice[1:]}.",
+            },
+        )
         self._advice = advice
         self._may_be_empty = may_be_empty
 
@@ -136,6 +171,9 @@ class Label(fields.Field[str]):
 class Flag(fields.Field[bool]):
     """true or false; null leaves it to the default."""
 
+    def __init__(self, description: str) -> None:
+        super().__init__(load_default=None, metadata={"type": "boolean", "description": description})
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
             raise ValidationError("send true or false")
@@ -146,7 +184,8 @@ class CurrencyCode(fields.Field[str]):
     """The provider's own currency, in any case; null means the same."""
 
     def __init__(self, currency: Currency) -> None:
-        super().__init__(load_default=None, allow_none=True)
+        description = "The provider's own currency, in any case; null means the same."
+        super().__init__(load_default=None, allow_none=True, metadata={"type": "string", "description": description})
         self._code = currency.code
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -174,11 +213,21 @@ def _new_card(currency: Currency, zone: tzinfo) -> Schema:
         caption=Label(NAME_ADVICE, may_be_empty=True),
         emissionDate=Moment(zone, time.min),
         expiringDate=Moment(zone, END_OF_DAY),
-        restrictedToOwner=Flag(load_default=None),
-        multipleRedemptions=Flag(load_default=None),
-        multipleCredits=Flag(load_default=None),
+        restrictedToOwner=Flag("Whether the card pays for its owner alone."),
+        multipleRedemptions=Flag("Whether the card makes more than one payment."),
+        multipleCredits=Flag("Whether the card gets more than one credit."),
         currencyCode=CurrencyCode(currency),
     )
+
+
+def requests() -> dict[str, Schema]:
+    """Return the schema of each request that is refused where it is wrong, by name: to describe them."""
+    currency = Currency.of("USD")
+    return {
+        "NewCard": _new_card(currency, UTC),
+        "Authorization": _authorization(currency),
+        "Change": _change(currency),
+    }
 
 
 def _schema(**members: fields.Field[Any]) -> Schema:

@@ -1,4 +1,4 @@
-"""The WSGI application: the protocol at /, the probes below /-/, and the parts behind both."""
+"""The WSGI application: the protocol at /, the probes and its description below /-/, and the parts behind both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.protocol.routes import create_blueprint
 from app.server import health
 from app.server.embedded import redis_url
 from app.server.mounts import mount
+from app.server.reference import routes as reference
 from app.server.request_log import log_requests
 from app.settings import Settings
 from providers.registry import Registry
@@ -30,6 +31,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     app.register_blueprint(
         health.create_blueprint(parts.connection, parts.clock, redis_allow_unsafe=settings.redis_allow_unsafe)
     )
+    app.register_blueprint(reference.create_blueprint())
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
     mount(app, {})
     return app

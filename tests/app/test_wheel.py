@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sysconfig import get_path
+from zipfile import ZipFile
 
 import pytest
 
@@ -117,6 +118,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 def test_it_brings_one_package_and_a_path_for_type_checkers(installed: Installed) -> None:
     brought = {path.name for path in installed.packages.iterdir() if path.suffix != ".dist-info"}
     assert brought == {"giftbridge", "giftbridge.pth", "dependencies.pth"}
+
+
+def test_it_has_every_file_of_the_packages(installed: Installed) -> None:
+    with ZipFile(installed.wheel) as wheel:
+        shipped = {name.removeprefix("giftbridge/_packages/") for name in wheel.namelist()}
+    for top in ("app", "mappers", "providers"):
+        files = {path for path in (ROOT / top).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+        assert {str(path.relative_to(ROOT)) for path in files} <= shipped
 
 
 def test_the_author_of_a_mapper_has_its_types(installed: Installed, tmp_path: Path) -> None:

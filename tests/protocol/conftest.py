@@ -16,6 +16,7 @@ from app.ledger.service import LedgerService
 from app.protocol.paths import CollapsedSlashes
 from app.protocol.routes import create_blueprint
 from providers.registry import Registry
+from tests.protocol.described import DescribedClient
 from tests.protocol.fakes import CREDENTIALS, FakeCards, FakeLedger, FakeRegistry, FakeSettings, HubCall
 
 
@@ -37,6 +38,7 @@ def settings() -> FakeSettings:
 @pytest.fixture
 def application(ledger: FakeLedger, cards: FakeCards, settings: FakeSettings) -> Flask:
     application = Flask("protocol-under-test", static_folder=None)
+    application.test_client_class = DescribedClient
     application.register_blueprint(
         create_blueprint(
             cast("Registry", FakeRegistry()), cast("LedgerService", ledger), cast("CardService", cards), settings

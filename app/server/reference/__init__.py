@@ -1,0 +1,1 @@
+"""The description of the protocol, for programs and for people."""
