@@ -19,6 +19,7 @@ from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
+from app.ledger.storage.totals import Totals
 from app.ledger.sweeper import TURNS_AT_A_TIME, Sweeper
 from app.ledger.threads import BackendThreads
 from app.settings import Settings
@@ -42,6 +43,7 @@ class Parts:
     index: Index
     history: History
     documents: Documents
+    totals: Totals
     ledger: LedgerService
     executor: Executor
     recovery: Recovery
@@ -86,6 +88,7 @@ def wire(settings: Settings, registry: Registry, connection: Connection) -> Part
         index=index,
         history=history,
         documents=Documents(connection),
+        totals=Totals(connection),
         ledger=LedgerService(storage, index, threads, executor, recovery),
         executor=executor,
         recovery=recovery,

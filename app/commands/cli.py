@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "providers": Command("providers:providers", "Make, check and register providers."),
     "reconcile": Command("reconcile:reconcile_command", "Compare the ledger with the backends."),
+    "report": Command("report:report", "Say what was taken, given back and held, by day and provider, for accounting."),
     "sandbox": Command(
         "running:sandbox_command",
         "Run a sandbox of the backend NAME, with gift cards to try; or, as `hub`, one for VTEX's Gift Card Hub.",

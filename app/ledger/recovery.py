@@ -107,10 +107,13 @@ class Recovery:
         for name, entries in told.items():
             address = Address(provider.id, card_id, name)
             record = None if name in kept else rebuild(provider, address, entries)
-            if record is None or (_is_over(record) and record.acts[-1].date < oldest and name != wanted):
+            if record is None:
+                continue
+            perhaps_forgotten = _is_over(record) and record.acts[-1].date < oldest
+            if perhaps_forgotten and name != wanted:
                 continue
             try:
-                restored[name] = self._storage.restore(record)
+                restored[name] = self._storage.restore(record, in_totals=not perhaps_forgotten)
             except OtherFormat:
                 continue  # it is not lost: another version of the service has it
             log.warning("a transaction was restored from the backend", transaction=name, provider=provider.id)

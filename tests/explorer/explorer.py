@@ -394,6 +394,7 @@ class Explorer:
             system.backend,
             [answer for answer in state.answers if answer.outcome != UNANSWERED],
             asked=state.answers,
+            totals={field: int(value) for field, value in picture.hashes(":totals").get("", {}).items()},
         )
 
     def _may_end(self, state: State) -> bool:

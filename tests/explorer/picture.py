@@ -17,12 +17,13 @@ import redis
 from tests.simulation.backend_model import BackendModel
 from tests.simulation.transport import Environment
 
-# A transaction's history moves no money, and is left out.
+# A transaction's history and the totals of a day move no money, and are left out.
 _DUMP = """
 local dump = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind, value = redis.call('TYPE', key).ok, nil
-  if kind == 'hash' then value = redis.call('HGETALL', key)
+  if string.find(key, ':totals:', 1, true) then value = nil
+  elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'string' then value = {redis.call('GET', key)} end

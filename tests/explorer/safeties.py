@@ -70,6 +70,7 @@ PROOFS = (
         "steps on a card that is judged by its balance do not overlap", "vauchar-silent", "settle two orders", ONE_FAULT
     ),
     Proof("what a refund puts back for a moment is set aside", "vauchar", "refund twice", NOTHING_WRONG),
+    Proof("what is done is in the totals in the same step", "v1", "settle too much", NOTHING_WRONG),
 )
 
 OUT_OF_SCOPE = {

@@ -23,6 +23,7 @@ from app.ledger.storage.history import History
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
+from app.ledger.storage.totals import Totals
 from app.ledger.sweeper import Sweeper
 from app.ledger.threads import BackendThreads
 from app.parts import Parts
@@ -80,6 +81,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             index=index,
             history=history,
             documents=Documents(connection),
+            totals=Totals(connection),
             ledger=LedgerService(storage, index, shares, executor, recovery),
             executor=executor,
             recovery=recovery,

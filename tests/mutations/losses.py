@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import LEDGER, LUA, RECOVERY, Mutation
+from tests.mutations.mutation import LEDGER, LUA, RECOVERY, TOTALS, Mutation
 
 LOST_LEDGER = "tests/ledger/test_lost_ledger.py::test_"
 DASHBOARD = "tests/ledger/test_dashboard.py::test_"
@@ -129,5 +129,33 @@ MUTATIONS = [
         "if captured and captured.reference != step.key and reversed_ and not step.gives_back:",
         "if False:",
         DASHBOARD + "it_cannot_be_settled",
+    ),
+    Mutation(
+        "the totals have what Redis lost again",
+        LUA + "restore.lua",
+        "arg.in_totals and number('acts') - 1 or -1",
+        "-1",
+        TOTALS + "a_lost_ledger_that_is_restored_has_its_totals_again",
+    ),
+    Mutation(
+        "the totals do not count again what was forgotten",
+        LEDGER + "recovery.py",
+        "in_totals=not perhaps_forgotten",
+        "in_totals=True",
+        TOTALS + "what_was_forgotten_after_its_retention_counts_once",
+    ),
+    Mutation(
+        "a late success counts in the totals",
+        LUA + "record.lua",
+        "    enter(now, kind, amount, voided, refunded)\n    if get",
+        "    if get",
+        TOTALS + "a_settlement_that_succeeds_after_it_was_refused_counts",
+    ),
+    Mutation(
+        "the totals of a day count on it",
+        LUA + "prelude.lua",
+        "  add(of_day, field, amount)\n",
+        "",
+        TOTALS + "what_is_held_is_told_of_each_day_until_it_is_not_held",
     ),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 
+from app.ledger.storage import keys
 from app.ledger.storage.records import load_transaction
 from app.ledger.transaction import Transaction
 from tests.simulation.backend_model import BackendModel
@@ -25,6 +26,7 @@ class InvariantChecker:
     def __init__(self, kind: Kind, client: redis.Redis, environment: Environment) -> None:
         self._kind = kind
         self._client = client
+        self._redis: Any = client  # its answers are typed for both kinds of decoding
         self._environment = environment
 
     def reset(self, backend: BackendModel, waived: Collection[Rule] = ()) -> None:
@@ -44,12 +46,12 @@ class InvariantChecker:
         self._due = dict(due)
         self._reserved = {key: self._standing(key)["reserved"] for key in self.standings}
 
-    def _check(self, keys: Sequence[str], answer: Sequence[Any]) -> None:
+    def _check(self, given: Sequence[str], answer: Sequence[Any]) -> None:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
         if answer[0] not in CHANGES:
             return
         _, _, row, (_, reserved, *_) = answer[:4]
-        transaction, card, due, *_, over, _, _, _ = keys
+        transaction, card, due, *_, over, _, _, _, _ = given
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
         self.standings[card] = record.card_id
@@ -60,7 +62,7 @@ class InvariantChecker:
         else:
             self._due[identity] = min(scores)
         records, cards = list(self._records.values()), self._cards(lambda key: {"reserved": self._reserved[key]})
-        snapshot = Snapshot(self._kind, records, self._due, cards, self._backend, ())
+        snapshot = Snapshot(self._kind, records, self._due, cards, self._backend, (), totals=self.totals())
         for violation in broken(ALWAYS, snapshot, self.waived):
             if violation not in self.found:
                 self._environment.scheduler.note("VIOLATES", violation)
@@ -70,9 +72,12 @@ class InvariantChecker:
         """Return what the ledger keeps of each card now: its numbers, and 1 where it is busy."""
         return self._cards(self._standing)
 
+    def totals(self) -> dict[str, int]:
+        """Return the totals of all time."""
+        return {field: int(value) for field, value in self._redis.hgetall(keys.in_bucket(0, "totals")).items()}
+
     def _standing(self, key: str) -> dict[str, int]:
-        fields: Any = self._client.hgetall(key)
-        return standing(fields)
+        return standing(self._redis.hgetall(key))
 
     def _cards(self, read: Callable[[str], Mapping[str, int]]) -> dict[str, Counter[str]]:
         """Add up what is kept of each card: several providers may have a standing each."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
 from app.ledger.names import step_key
@@ -27,6 +27,7 @@ class Snapshot:
     backend: BackendModel
     answers: Sequence[Answer]
     asked: Sequence[Answer] = ()  # with those that never had an answer
+    totals: Mapping[str, int] = field(default_factory=dict)  # where they are looked at: of all time, by field
 
 
 Rule = Callable[[Snapshot], Iterator[str]]
@@ -74,12 +75,20 @@ def what_is_reserved_is_the_sum_of_open_holds(snapshot: Snapshot) -> Iterator[st
             yield f"{reserved} of {card_id} are reserved, its open holds are {holds}"
 
 
+def totals_are_the_sums_of_what_was_done(snapshot: Snapshot) -> Iterator[str]:
+    sums = sums_of_what_was_done(snapshot.records)
+    for what in sorted({*sums, *snapshot.totals}):
+        if sums[what] != snapshot.totals.get(what, 0):
+            yield f"{snapshot.totals.get(what, 0)} in total are {what}, the transactions have {sums[what]}"
+
+
 ALWAYS: Sequence[Rule] = (
     a_step_has_at_most_one_effect,
     every_effect_was_written_down_before,
     caps_hold,
     whatever_is_not_over_is_in_the_due_queue,
     what_is_reserved_is_the_sum_of_open_holds,
+    totals_are_the_sums_of_what_was_done,
 )
 
 # Once everything is resolved.
@@ -359,6 +368,25 @@ def taken_by_the_ledger(record: Transaction) -> int:
     if any(step.receipt.data.get(INSTEAD) == NOTHING for act in record.acts for step in done_steps(act)):
         return 0  # the backend had ended the hold
     return record.amount - record.voided - record.refunded
+
+
+def sums_of_what_was_done(records: Iterable[Transaction]) -> Counter[str]:
+    """Return what the totals of all time should be, by field."""
+    sums: Counter[str] = Counter()
+    for record in records:
+        currency, credit = record.backend.currency, record.operation is Operation.CREDIT
+        for act in (one for one in record.acts if one.state is ActState.DONE):
+            moved = {"voided": act.voided, "refunded": act.refunded}
+            if credit:
+                moved = {"taken_back": act.voided + act.refunded}
+            if act.opens or (act.kind is ActKind.CAPTURE and not credit):
+                moved = {WORDS[act.kind]: act.amount}
+            for kind, amount in moved.items():
+                sums[f"{record.provider_id}/{currency.code}/{currency.digits}/{kind}"] += amount
+    return +sums
+
+
+WORDS = {ActKind.DEBIT: "authorized", ActKind.CREDIT: "credited", ActKind.CAPTURE: "captured"}
 
 
 def _reserved(record: Transaction) -> int:

@@ -141,4 +141,9 @@ SAFETIES = (
         "vauchar",
         (Edit(PRELUDE, "  add(card, 'reserved', kept)\n", ""),),
     ),
+    Safety(
+        "what is done is in the totals in the same step",
+        "v1",
+        (Edit(PRELUDE, "  add(totals, field, amount)\n", ""),),
+    ),
 )

@@ -212,8 +212,9 @@ class System:
 
     def snapshot(self) -> Snapshot:
         """Take everything there is to compare, at this moment."""
-        workload, cards = self.workload, self.checker.cards()
-        return Snapshot(self.kind, self.records(), self.due(), cards, self.backend, workload.answers, workload.asked)
+        workload, cards, totals = self.workload, self.checker.cards(), self.checker.totals()
+        told, asked = workload.answers, workload.asked
+        return Snapshot(self.kind, self.records(), self.due(), cards, self.backend, told, asked, totals)
 
     def events(self) -> set[str]:
         """Return what happened to the transactions on record."""

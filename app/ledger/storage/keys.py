@@ -7,7 +7,7 @@ from app.ledger.transaction import Address
 
 
 def in_bucket(bucket: int, name: str) -> str:
-    """Return a key of one bucket: `due`, `over`, `all`, `parked`, `index`, or `tx:` and an id."""
+    """Return a key of one bucket: `due`, `over`, `all`, `parked`, `index`, `totals`, or `tx:` and an id."""
     return f"gb:{{b{bucket:03d}}}:{name}"
 
 
@@ -72,6 +72,7 @@ def for_scripts(address: Address, account: str) -> list[str]:
         just_given(account, address.card_id),
         terms(address.provider_id, address.card_id),
         only(account, address.card_id),
+        in_bucket(bucket, "totals"),
     ]
 
 

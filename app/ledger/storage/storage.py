@@ -384,12 +384,14 @@ class Storage:
         result = self._run(ForgetAnswer, "forget", record.address, record.backend, due_by=due_by, index=_index(record))
         return result.answer is ForgetAnswer.FORGOTTEN
 
-    def restore(self, record: Transaction) -> Transaction:
-        """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself."""
-        fields = dump_transaction(record)
-        index = _index(record)
+    def restore(self, record: Transaction, *, in_totals: bool) -> Transaction:
+        """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself.
+
+        `in_totals`: the totals have lost it, too. Those of what was forgotten after the retention have it still.
+        """
+        fields, index = dump_transaction(record), _index(record)
         return self._run(
-            RestoreAnswer, "restore", record.address, record.backend, fields=fields, index=index
+            RestoreAnswer, "restore", record.address, record.backend, fields=fields, index=index, in_totals=in_totals
         ).transaction
 
     def list_is_complete(self, provider_id: str, card_id: str) -> None:

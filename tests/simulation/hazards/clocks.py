@@ -84,6 +84,7 @@ class Forgets(Reconciles):
         invariants.what_vtex_was_told_of_a_payment_is_true,
         invariants.what_vtex_was_told_of_a_change_is_true,
         invariants.no_list_ever_missed_or_made_up_anything,
+        invariants.totals_are_the_sums_of_what_was_done,  # they outlive the transactions
     )
 
     def aftermath(self) -> None:

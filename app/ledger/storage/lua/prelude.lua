@@ -1,13 +1,14 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
--- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only. All carry the hash tag of
---   one card's bucket, so they live in one cluster slot. FORMAT.md, beside this folder, lists every key and field.
+-- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals. All carry the hash
+--   tag of one card's bucket, so they live in one cluster slot, and so do the totals of each day, which begin with
+--   `totals`. FORMAT.md, beside this folder, lists every key and field.
 -- Argument: one JSON object. Always in it: id, provider, card, backend, lease, abandon_after, retention (milliseconds).
 -- Answer: {answer, now, the transaction's fields, the card's standing, busy}; with a lease also in_flight_until and
 --   nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
@@ -33,9 +34,9 @@ local function set(...)
   redis.call('HSET', transaction, ...)
 end
 
--- Adds to a number. Nothing is added as 0: what Lua makes of -0, older servers take for no integer.
+-- Adds to a number, and returns it. Nothing is added as 0: what Lua makes of -0, older servers take for no integer.
 local function add(key, field, amount)
-  if amount ~= 0 then redis.call('HINCRBY', key, field, amount) end
+  if amount ~= 0 then return redis.call('HINCRBY', key, field, amount) end
 end
 
 local function on_card(field)
@@ -220,6 +221,37 @@ local function count(kind, amount, voided, refunded, sign)
   add(transaction, 'voided', sign * voided)
   add(transaction, 'refunded', sign * refunded)
   if kind == 'capture' and reserved_here() then add(card, 'taking', sign * amount) end
+end
+
+-- Seconds of a day, and for how many days its totals are kept after it.
+local day_seconds, days_kept = 86400, 400
+
+local function add_to_totals(day, what, amount)
+  if amount == 0 then return end
+  local of_day, field = totals .. ':' .. day, arg.provider .. '/' .. string.match(arg.backend, '/.-/(.+)') .. '/' .. what
+  add(totals, field, amount)
+  add(of_day, field, amount)
+  if add(of_day, field .. '.acts', 1) == 1 then
+    redis.call('EXPIRE', of_day, (day + 1 + days_kept) * day_seconds - clock[1])
+  end
+end
+
+-- Adds an act that was done at a time to the totals: of its day (UTC), and of all time. What a settlement takes was held;
+-- one of a credit moves nothing.
+local function enter(at, kind, amount, voided, refunded)
+  local day = math.floor(at / 1000 / day_seconds)
+  if kind == 'debit' then
+    add_to_totals(day, 'authorized', amount)
+  elseif kind == 'credit' then
+    add_to_totals(day, 'credited', amount)
+  elseif get('operation') == 'Credit' then
+    add_to_totals(day, 'taken_back', voided + refunded)
+  elseif kind == 'capture' then
+    add_to_totals(day, 'captured', amount)
+  else
+    add_to_totals(day, 'voided', voided)
+    add_to_totals(day, 'refunded', refunded)
+  end
 end
 
 local function change_aside(act, kind, kept)

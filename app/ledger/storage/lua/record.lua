@@ -79,7 +79,8 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
       note('late, not counted')
       return answer('late')
     end
-    set(act_field(act, 'state'), 'done')
+    set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
+    enter(now, kind, amount, voided, refunded)
     if get('unresolved') == '' then set('retry_at', 0) end
     note('late')
     count(kind, amount, voided, refunded, 1)
@@ -101,6 +102,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
 
   keep_steps()
   set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
+  enter(now, kind, amount, voided, refunded)
   if state == 'parked' then no_longer_parked() end
   no_longer_aside(act, kind)
   convert(kind, amount, voided, refunded)
