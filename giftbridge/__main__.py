@@ -9,7 +9,7 @@ from giftbridge import _own_packages
 # `python -m` lets the working folder stand before everything else that can be imported.
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]
-for _name in ("app", "providers"):
+for _name in ("mappers", "app", "providers"):
     _own_packages.load(_name)
 
 from app.commands.cli import main  # noqa: E402 - ours, whatever else is called app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from giftbridge import _mappers  # noqa: F401 - first, so that the next is ours
 from mappers.base import (
     Act,
     ActKind,

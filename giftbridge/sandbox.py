@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from giftbridge import _mappers  # noqa: F401 - first, so that the next is ours
 from mappers.sandbox import CONTROL, Sandbox, create_sandbox, running, shared
 from mappers.sandbox.faults import Fault
 

@@ -6,20 +6,18 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from types import FrameType
 from typing import IO, NoReturn
 
 import click
 
 from app.commands.output import Column, json_option, note, print_json, print_table, progress, read_secret
-from mappers.base import InvalidOptions, Secret
-from mappers.http.addresses import checked_base_url
 from providers.certify.check import CHAPTERS, Severity
 from providers.certify.plan import HEAD, PLAN, as_csv, rows, selected
-from providers.certify.reports import as_fields, as_junit, is_ok
+from providers.certify.reports import as_fields, as_junit
 from providers.certify.runner import Report, Verdict, certify
-from providers.certify.session import Target
+from providers.certify.suite import address, amount, target_of
 
 # Where the token comes from, unless it is typed or on standard input.
 TOKEN_VARIABLE = "CERTIFY_APP_TOKEN"  # noqa: S105 - the name of a variable
@@ -32,17 +30,21 @@ SUMMARY = (
     Column("failed", right=True),
     Column("not tried", right=True),
 )
+TIMINGS = (
+    Column("check"),
+    Column("calls", right=True, rank=1),
+    Column("p50", right=True),
+    Column("p99", right=True),
+    Column("limit", right=True),
+)
 FAILURES = (Column("check"), Column("severity", rank=1), Column("seen"), Column("otherwise", rank=2))
 
 
 def _amount(ctx: click.Context, param: click.Parameter, text: str) -> Decimal:
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(0)
-    if not amount.is_finite() or amount <= 0:
-        raise click.BadParameter(f"{text} is no amount: give one like 1.00", ctx, param)
-    return amount
+        return amount(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.command("certify")
@@ -120,18 +122,18 @@ def certify_command(
     if url is None or app_key is None:
         raise click.UsageError("give the serviceUrl and --app-key, or --list")
     try:
-        checked = checked_base_url(url)
-    except InvalidOptions as error:
-        raise click.UsageError(str(error).replace("base_url", "URL")) from error
+        address(url)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     token = None if app_token_stdin else os.environ.get(TOKEN_VARIABLE)
     token = token or read_secret("App token", "--app-token-stdin", from_stdin=app_token_stdin)
     code = read_secret("Gift card code", "--code-stdin", from_stdin=True) if code_stdin else None
-    target = Target(
-        url=checked,
+    target = target_of(
+        url,
         app_key=app_key,
-        app_token=Secret(token),
-        code=Secret(code) if code else None,
-        email=customer,
+        app_token=token,
+        code=code,
+        customer=customer,
         loyalty=loyalty,
         issue=issue,
         spend=spend,
@@ -150,7 +152,7 @@ def certify_command(
         print_json(as_fields(report, SEVERITIES[fail_on]))
     else:
         _show(report)
-    if not is_ok(report, SEVERITIES[fail_on]):
+    if not report.ok(SEVERITIES[fail_on]):
         raise click.exceptions.Exit(1)
 
 
@@ -170,6 +172,16 @@ def _show(report: Report) -> None:
         if verdicts:
             counts.append((chapter, *(verdicts.count(verdict) for verdict in Verdict)))
     print_table(SUMMARY, counts)
+    if timings := [(one.check.number, one.timing) for one in report.results if one.timing]:
+        click.echo()
+        seconds = "{:.3f} s".format
+        print_table(
+            TIMINGS,
+            [
+                (number, one.calls, seconds(one.p50_seconds), seconds(one.p99_seconds), seconds(one.limit_seconds))
+                for number, one in timings
+            ],
+        )
     if failed := report.failed():
         click.echo()
         print_table(

@@ -122,7 +122,8 @@ class Connections:
         request.method, request.url, request.body = method, url, content
         request.headers = CaseInsensitiveDict(self._headers)
         request.headers.update(headers)
-        if content is not None or method not in ("GET", "HEAD"):
+        chunked = "Transfer-Encoding" in request.headers
+        if not chunked and (content is not None or method not in ("GET", "HEAD")):
             request.headers["Content-Length"] = str(len(content or b""))
         return request
 

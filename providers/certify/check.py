@@ -56,6 +56,16 @@ class NotTried(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the calls of a check took, and how long they may."""
+
+    calls: int
+    p50_seconds: float
+    p99_seconds: float
+    limit_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One check: `asks` is what the provider must do, `consequence` what VTEX does with one that does not."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from providers.certify.check import Severity
+from providers.certify.check import Severity, Timing
 from providers.certify.runner import Report, Result, Verdict
 from providers.certify.session import Exchange
 
@@ -13,7 +14,7 @@ from providers.certify.session import Exchange
 def as_fields(report: Report, fail_on: Severity) -> dict[str, Any]:
     """Return a report as JSON's own terms; `ok` says whether nothing so bad failed and nothing is left over."""
     return {
-        "ok": is_ok(report, fail_on),
+        "ok": report.ok(fail_on),
         "url": report.url,
         "interrupted": report.interrupted,
         "balance_before": report.balance_before,
@@ -23,10 +24,27 @@ def as_fields(report: Report, fail_on: Severity) -> dict[str, Any]:
     }
 
 
-def is_ok(report: Report, fail_on: Severity) -> bool:
-    """Tell whether a provider is certified: nothing so bad failed, nothing is left over, and nothing ended the run."""
-    moved = report.balance_before != report.balance_after
-    return not (report.failed(fail_on) or report.left or moved or report.interrupted)
+def explained(report: Report, fail_on: Severity) -> str:
+    """Return in lines what keeps a provider from being certified."""
+    lines = [failure(one) for one in report.failed(fail_on)]
+    lines += [f"not given back: {one}" for one in report.left]
+    if report.balance_before != report.balance_after:
+        lines.append(_moved(report))
+    if report.interrupted:
+        lines.append("interrupted: the other checks were not made")
+    return "\n\n".join(lines)
+
+
+def failure(result: Result) -> str:
+    """Return in lines what a check asks, what was seen instead, what VTEX does then, and the calls."""
+    check = result.check
+    return "\n".join(
+        [f"{check.number} {check.asks}", f"Seen: {result.seen}.", check.consequence, *map(_line, result.evidence)]
+    )
+
+
+def _moved(report: Report) -> str:
+    return f"the card had {report.balance_before}, and has {report.balance_after}"
 
 
 def as_junit(report: Report, fail_on: Severity) -> str:
@@ -44,9 +62,8 @@ def as_junit(report: Report, fail_on: Severity) -> str:
         elif one.verdict is not Verdict.PASSED:
             ET.SubElement(case, "skipped", message=_xml(one.seen))
     back = ET.SubElement(suite, "testcase", classname="Money", name="Everything is given back")
-    if not is_ok(Report(report.url, [], report.left, report.balance_before, report.balance_after), fail_on):
-        found = [*report.left, f"the card had {report.balance_before}, and has {report.balance_after}"]
-        ET.SubElement(back, "failure", message=_xml("; ".join(found)))
+    if not report.given_back:
+        ET.SubElement(back, "failure", message=_xml("; ".join([*report.left, _moved(report)])))
     if report.interrupted:
         ET.SubElement(suite, "testcase", classname="Run", name="The run").append(
             ET.Element("error", message="interrupted: the other checks were not made")
@@ -78,8 +95,16 @@ def _fields(result: Result) -> dict[str, Any]:
         "consequence": check.consequence,
         "source": check.source,
         "seen": result.seen,
+        "timing": None if (timing := result.timing) is None else _timing(timing),
         "evidence": [
             {"request": one.request, "sent": one.sent, "status": one.status, "answer": one.answer}
             for one in result.evidence
         ],
+    }
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    return {
+        "calls": timing.calls,
+        **{name: Decimal(f"{getattr(timing, name):.4f}") for name in ("p50_seconds", "p99_seconds", "limit_seconds")},
     }

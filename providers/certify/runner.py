@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 
 from mappers.money import InvalidAmount
-from providers.certify.check import Check, Failed, NotTried, Severity
+from providers.certify.check import Check, Failed, NotTried, Severity, Timing
 from providers.certify.plan import PLAN
 from providers.certify.session import Exchange, Session, Target
 from providers.hub.calls import HttpClient
@@ -28,12 +28,16 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one check: `seen` says why it failed or was not tried, `evidence` has the calls."""
+    """What became of one check: `seen` says why it failed or was not tried, `evidence` has the calls.
+
+    `timing` says how long calls took, where the check measures that.
+    """
 
     check: Check
     verdict: Verdict
     seen: str = ""
     evidence: Sequence[Exchange] = ()
+    timing: Timing | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +55,15 @@ class Report:
         """Return what failed and is at least so bad."""
         return [one for one in self.results if one.verdict is Verdict.FAILED and one.check.severity.at_least(severity)]
 
+    @property
+    def given_back(self) -> bool:
+        """Whether the card has what it had, and nothing stays open."""
+        return not self.left and self.balance_before == self.balance_after
+
+    def ok(self, fail_on: Severity = Severity.COSMETIC) -> bool:
+        """Tell whether a provider is certified: nothing so bad failed, all is given back, nothing ended the run."""
+        return not self.failed(fail_on) and self.given_back and not self.interrupted
+
 
 def certify(
     target: Target,
@@ -64,24 +77,38 @@ def certify(
 
     Money that a check moved is given back after it, also when KeyboardInterrupt ends the run.
     """
-    hub = session or Session(target, http or HttpClient())
+    hub = session or opened(target, http)
     report = Report(target.url)
     report.balance_before = _balance(hub)
     hub.evidence()
     try:
         for check in checks:
             told(check)
-            report.results.append(_result(hub, check))
+            report.results.append(run_check(hub, check))
     except KeyboardInterrupt:
         report.interrupted = True
-        hub.give_back()
     report.balance_after = _balance(hub) if report.balance_before is not None else None
     report.left = hub.left
     return report
 
 
+def opened(target: Target, http: Http | None = None) -> Session:
+    """Return a session with a provider."""
+    return Session(target, http or HttpClient())
+
+
+def run_check(hub: Session, check: Check) -> Result:
+    """Make one check, and give back what it moved, also when KeyboardInterrupt ends it."""
+    try:
+        return _result(hub, check)
+    finally:
+        hub.give_back()
+        hub.evidence()
+
+
 def _result(hub: Session, check: Check) -> Result:
     verdict, seen = Verdict.PASSED, ""
+    hub.timing = None
     try:
         check.run(hub)
     except NotTried as reason:
@@ -92,9 +119,7 @@ def _result(hub: Session, check: Check) -> Result:
         # What the provider sent has another form than the check reads.
         verdict, seen = Verdict.FAILED, f"an answer has another form than the protocol's ({type(error).__name__})"
     evidence = hub.evidence()[-SHOWN_EXCHANGES:]
-    hub.give_back()
-    hub.evidence()
-    return Result(check, verdict, hub.masked(seen), evidence if verdict is Verdict.FAILED else ())
+    return Result(check, verdict, hub.masked(seen), evidence if verdict is Verdict.FAILED else (), hub.timing)
 
 
 def _balance(hub: Session) -> Decimal | None:

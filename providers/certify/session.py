@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -17,8 +18,8 @@ from mappers.base import Secret, mask_code
 from mappers.deadline import Deadline
 from mappers.exact_json import encode
 from mappers.money import Currency, UnknownCurrency
-from providers.certify.check import Failed, NotTried, expect
-from providers.hub.calls import NoReply, Reply
+from providers.certify.check import Failed, NotTried, Timing, expect
+from providers.hub.calls import HangingUp, NoReply, Reply
 from providers.hub.service_url import HUB_SECONDS, Http, ServiceCaller, card_path
 
 SETTLEMENTS = "settlements"
@@ -133,10 +134,15 @@ class Opened:
 class Session:
     """Plays the Hub against one provider. Shared by the threads of a race."""
 
-    def __init__(self, target: Target, http: Http, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, target: Target, http: Http, clock: Callable[[], float] = time.monotonic, cut: Http | None = None
+    ) -> None:
+        """`cut` sends requests and loses their answers."""
         self.target = target
         self.left: list[str] = []
+        self.timing: Timing | None = None
         self._http = http
+        self._cut = cut or HangingUp()
         self._clock = clock
         self._exchanges: list[Exchange] = []
         self._opened: list[Opened] = []
@@ -156,10 +162,14 @@ class Session:
         headers: Mapping[str, str | None] | None = None,
         content: bytes | None = None,
         slash: str = "",
+        url: str | None = None,
+        http: Http | None = None,
         seconds: float = HUB_SECONDS,
     ) -> Answer:
-        """Make one call and keep it as evidence. Raises Failed where nothing answers in time."""
-        caller = ServiceCaller(self._http, self.target.url, self.target.app_key, str(self.target.app_token))
+        """Make one call and keep it as evidence; `url` replaces the serviceUrl. Raises Failed where nothing answers."""
+        caller = ServiceCaller(
+            http or self._http, url or self.target.url, self.target.app_key, str(self.target.app_token)
+        )
         shown, begun = f"{method} {slash}{path}", self._clock()
         sent = encode(body) if body is not None else (content or b"").decode("utf-8", "replace")
         try:
@@ -171,6 +181,11 @@ class Session:
             raise Failed(f"{self.masked(shown)} had no answer: {error}") from error
         seconds = self._keep(shown, sent, reply.status, reply.content.decode("utf-8", "replace"), begun)
         return Answer(self.masked(shown), reply, seconds)
+
+    def lost(self, call: Callable[..., Answer]) -> None:
+        """Make a call whose answer is lost: `call` takes `http`."""
+        with suppress(Failed):
+            call(http=self._cut)
 
     def get(self, path: str, **options: Any) -> Answer:
         return self.call("GET", path, **options)
@@ -313,10 +328,10 @@ class Session:
             raise NotTried(f"a debit answered {answer.status}, or has no id")
         return next(one for one in self._opened if one.id == found)
 
-    def post(self, opened: Opened, kind: str, value: Json, request_id: str | None = None) -> Answer:
+    def post(self, opened: Opened, kind: str, value: Json, request_id: str | None = None, **options: Any) -> Answer:
         """Settle or cancel."""
         body = {"value": value, "requestId": request_id or new_request_id()}
-        return self.call("POST", f"{opened.path}/{kind}", body)
+        return self.call("POST", f"{opened.path}/{kind}", body, **options)
 
     def done(self, opened: Opened, kind: str, value: Decimal) -> None:
         """Settle or cancel, for a check of what comes after. Raises NotTried where it does not work."""
@@ -333,6 +348,18 @@ class Session:
             return sum((Decimal(str(one["value"])) for one in self.get(f"{opened.path}/{kind}").array()), Decimal())
         except (Failed, LookupError, TypeError, ArithmeticError) as error:
             raise NotTried(f"the list of {kind} cannot be summed") from error
+
+    def issue(self, name: str | None = None) -> Answer:
+        """Have a card made, of this relationName or a new one. Raises NotTried where the provider issues none."""
+        if not self.target.issue:
+            raise NotTried("give --issue to have new cards made, which stay at the provider without money")
+        relation = {"relationName": name or new_relation_name(), "profileId": "certify@example.com"}
+        answer = self.call("POST", "/giftcards", {**relation, "caption": "Certify", "currencyCode": None})
+        if 400 <= answer.status < 500:
+            raise NotTried("the provider issues no cards")
+        issued = answer.object()
+        self.hide(issued.get("redemptionCode"), issued.get("redemptionToken"))
+        return answer
 
     def at_once(self, *calls: Callable[[], Answer]) -> list[Answer]:
         """Make several calls at the same moment; return their answers in order. Raises Failed."""
@@ -434,6 +461,11 @@ class Session:
 def new_request_id() -> str:
     """Return a requestId as the Hub makes them."""
     return secrets.token_hex(16).upper()
+
+
+def new_relation_name() -> str:
+    """Return a relationName that no card has."""
+    return f"certify-{secrets.token_hex(8)}"
 
 
 def _id(answer: Answer) -> str | None:

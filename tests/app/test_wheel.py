@@ -172,3 +172,21 @@ def test_it_serves_in_a_folder_that_has_other_packages_of_the_same_names(install
     with installed.demo(tmp_path) as port:
         status, text = ask(port, "GET", "/demo-memory/giftcards/a-card")
         assert (status, text) == (403, "")
+
+
+def test_another_project_certifies_its_provider_with_pytest(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_own():\n    pass\n")
+    for name in ("app", "mappers", "providers"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('a stranger in this folder was imported')")
+    with installed.demo(tmp_path) as port:
+        arguments = ["-m", "pytest", "-p", "no:cacheprovider", "--certify-url", f"http://127.0.0.1:{port}/demo-memory"]
+        ran = subprocess.run(
+            [installed.python, *arguments, "--certify-app-key", "demo-key", "--certify-only", "AUTH,MONEY-1"],
+            cwd=tmp_path,
+            env={**installed.environment, "CERTIFY_APP_TOKEN": "demo-token", "CERTIFY_CODE": "MEMORY-ACTIVE-10"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert (ran.returncode, "27 passed" in ran.stdout) == (0, True), ran.stdout

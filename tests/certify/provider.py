@@ -56,6 +56,8 @@ class Transaction:
         return sum(cents(move["value"]) for move in self.moves[kind])
 
 
+MOVES = {"settle": "settlements", "cancel": "cancellations"}
+
 # What each answer is spoiled with: the fault, the answers it is in, and how.
 SPOILED: dict[str, tuple[str, Callable[[Json], Json]]] = {
     "search_without_links": ("search", lambda rows: [without(row, "_self", "transaction") for row in rows]),
@@ -79,6 +81,17 @@ SPOILED: dict[str, tuple[str, Callable[[Json], Json]]] = {
     "first_settlement_listed": ("settlements", lambda moves: moves[:1]),
     "first_cancellation_listed": ("cancellations", lambda moves: moves[:1]),
     "another_settlement_value": ("settle", lambda move: move | {"value": move["value"] + 1}),
+    "search_provider_is_a_number": ("search", lambda rows: [row | {"provider": 5} for row in rows]),
+    "card_currency_is_a_number": ("card", lambda card: card | {"currencyCode": 986}),
+    "new_card_has_a_text_for_a_flag": ("issue", lambda card: card | {"multipleCredits": "true"}),
+    "debit_link_is_text": ("debit", lambda answer: answer | {"_self": "/acme"}),
+    "listed_without_card": ("transactions", lambda rows: [without(row, "cardId") for row in rows]),
+    "description_is_a_number": ("transaction", lambda shown: shown | {"description": 5}),
+    "authorization_oid_is_a_number": ("authorization", lambda shown: shown | {"oid": 5}),
+    "settlement_oid_is_a_number": ("settle", lambda move: move | {"oid": 5}),
+    "cancellation_oid_is_a_number": ("cancel", lambda move: move | {"oid": 5}),
+    "settlements_dates_are_numbers": ("settlements", lambda moves: [move | {"date": 5} for move in moves]),
+    "cancellations_without_oid": ("cancellations", lambda moves: [without(move, "oid") for move in moves]),
     "card_without_code": ("issue", lambda card: without(card, "redemptionCode")),
     "new_cards_have_money": ("issue", lambda card: card | {"balance": 1}),
     "two_cards_of_a_code": ("search", lambda rows: rows * 2),
@@ -97,6 +110,9 @@ STUMBLES: dict[str, Callable[[WSGIEnvironment, bytes], object]] = {
     "refuses_new_fields": lambda _, body: b"certifyNewField" in body,
     "refuses_null_clients": lambda _, body: b'"corporateDocument":null' in body,
     "wants_integers": lambda _, body: b"-7.5" in body,
+    "ignores_chunks": lambda environ, _: "HTTP_TRANSFER_ENCODING" in environ,
+    "refuses_companies": lambda _, body: b'"corporateDocument":"1' in body,
+    "digits_alone": lambda _, body: b"123.456" in body,
     "small_bodies_alone": lambda _, body: len(body) > 20_000,
     "ascii_alone": lambda _, body: b"\\ud83c" in body or not body.isascii(),
     "long_code_fails": lambda _, body: b"CCCCCC" in body,
@@ -134,7 +150,9 @@ class Provider:
         self.issued: dict[tuple[str, str], Json] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        raw = self.answer(environ, environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+        # A body in chunks has no length, and an end of its own.
+        length = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+        raw = self.answer(environ, environ["wsgi.input"].read(length))
         start_response(f"{raw.status} -", list(raw.headers.items()))
         return [raw.content]
 
@@ -146,11 +164,19 @@ class Provider:
         self.calls.append(f"{method} {path}")
         if "//" in path and self.has("redirects_double_slash"):
             return Raw(308, headers={"Location": path.replace("//", "/")})
-        path = re.sub("/+", "/", path).removeprefix("/acme")
+        path = re.sub("/+", "/", path)
+        if not path.startswith("/acme/"):
+            return Raw(
+                404 if self.has("unknown_provider_is_404") else 401 if self.has("always_401") else 403,
+                b"{}" if self.has("body_on_403") else b"",
+            )
+        path = path.removeprefix("/acme")
         name = name_of(method, path)
         if refused := self.refused(environ, name, path):
             return refused
         headers = self.headers(name)
+        if method == "GET" and not environ.get("CONTENT_TYPE") and self.has("wants_type_on_get"):
+            return self.error(415, headers)
         try:
             stumbles = name == "search" and any(STUMBLES[one](environ, body) for one in self.faults & set(STUMBLES))
             if stumbles or (environ.get("QUERY_STRING") and self.has("refuses_queries")):
@@ -161,6 +187,8 @@ class Provider:
             return self.error(error.status, headers)
         except ValueError:
             return self.error(500 if self.has("broken_json_is_500") else 400, headers)
+        if environ.get("certify.cut") and self.has(f"forgets_lost_{name}"):
+            self.forget(name, path, json_of(body))
         if name == "debit" and self.has("loses_debit_answers"):
             self.faults.discard("loses_debit_answers")
             return Raw(0)
@@ -168,6 +196,13 @@ class Provider:
             if self.has(fault) and where == name:
                 answered = spoil(answered)
         return Raw(200, encode(answered).encode(), headers)
+
+    def forget(self, name: str, path: str, body: Json) -> None:
+        """Forget what was answered to somebody who is gone, and keep the money where it went."""
+        if name == "debit":
+            del self.by_request[body["operation"], body["requestId"]]
+            return
+        self.transactions[path.split("/")[4]].moves[MOVES[name]].pop()
 
     def headers(self, name: str) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
@@ -242,7 +277,7 @@ class Provider:
             case "settlements" | "cancellations":
                 moves = transaction.moves[name]
                 return {} if not moves and self.has(f"no_{name}_is_an_object") else moves
-        return self.move(transaction, "settlements" if name == "settle" else "cancellations", body)
+        return self.move(transaction, MOVES[name], body)
 
     @property
     def card_id(self) -> str:
@@ -252,7 +287,9 @@ class Provider:
         if self.has("reading_costs") and self.cents > 1:
             self.cents -= 1
         code = (body.get("cart") or {}).get("redemptionCode")
-        mine = not code and (body["client"] or {}).get("email") == CUSTOMER and not self.has("no_loyalty")
+        email = (body["client"] or {}).get("email") or ""
+        email = email if self.has("capitals_differ") else email.lower()
+        mine = not code and (email == CUSTOMER or self.has("shows_everybody")) and not self.has("no_loyalty")
         if code == "CERTIFY-UNKNOWN-0000" and self.has("unknown_code_is_404"):
             raise Refused(404)
         if (code != CODE and not mine) or (self.cents <= 0 and not self.has("shows_zero")):
@@ -425,6 +462,11 @@ class InProcess:
     def call(
         self, method: str, url: str, *, headers: Mapping[str, str], deadline: Deadline, content: bytes | None = None
     ) -> Reply:
+        return self.sent(method, url, headers, content)
+
+    def sent(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, cut: bool = False
+    ) -> Reply:
         parts = urlsplit(url)
         environ: WSGIEnvironment = {
             "REQUEST_METHOD": method,
@@ -433,6 +475,7 @@ class InProcess:
             "CONTENT_LENGTH": str(len(content or b"")),
             "CONTENT_TYPE": headers.get("Content-Type", ""),
             "wsgi.input": BytesIO(content or b""),
+            "certify.cut": cut,
             **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()},
         }
         raw = self.app.answer(environ, content or b"")
@@ -441,3 +484,16 @@ class InProcess:
         if raw.status == 0:
             raise NoReply("no answer in time", sent=True)
         return Reply(raw.status, raw.headers, raw.content)
+
+
+class Cut:
+    """Makes calls as InProcess does, and loses their answers."""
+
+    def __init__(self, http: InProcess) -> None:
+        self.http = http
+
+    def call(
+        self, method: str, url: str, *, headers: Mapping[str, str], deadline: Deadline, content: bytes | None = None
+    ) -> Reply:
+        self.http.sent(method, url, headers, content, cut=True)
+        raise NoReply("the connection was cut", sent=True)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from mappers.base import Secret
 from providers.certify.check import Check, Failed, NotTried, Severity
-from providers.certify.reports import as_fields, is_ok
+from providers.certify.reports import as_fields
 from providers.certify.runner import Report, Verdict, certify
 from providers.certify.session import SETTLEMENTS, Session, Target
 from tests.certify.provider import CODE, KEY, TOKEN, URL, InProcess, Provider
@@ -54,7 +54,7 @@ def test_an_interruption_gives_back_and_makes_no_further_check() -> None:
 
     report = run(provider, interrupted, lambda hub: hub.search())
     assert (provider.cents, report.left, report.interrupted, report.results) == (100, [], True, [])
-    assert not is_ok(report, Severity.MONEY)
+    assert not report.ok(Severity.MONEY)
 
 
 def test_a_debit_whose_answer_is_lost_is_asked_for_again_and_given_back() -> None:
@@ -68,7 +68,7 @@ def test_what_cannot_be_given_back_is_said() -> None:
     report = run(Provider("refuses_cancellations"), lambda hub: hub.debit(hub.share()))
     assert len(report.left) == 1
     assert "a cancellation of 1.00" in report.left[0]
-    assert not is_ok(report, Severity.MONEY)
+    assert not report.ok(Severity.MONEY)
 
 
 def test_a_debit_without_an_id_is_said_to_be_left() -> None:

@@ -33,7 +33,7 @@ SURFACE = {
         understood whole written
     """,
     "giftbridge.sandbox": "CONTROL Fault Sandbox create_sandbox running shared",
-    "giftbridge.testing": "MapperConformance",
+    "giftbridge.testing": "MapperConformance Report Result Severity Uncertified Verdict certify",
 }
 
 OURS = {"app", "mappers", "providers", "wsgi"}

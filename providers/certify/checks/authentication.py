@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urljoin
 
 from providers.certify.check import GUIDE, Chapter, NotTried, Severity, expect
 from providers.certify.session import Answer, Session
@@ -152,3 +153,12 @@ def unknown_like_known(hub: Session) -> None:
     known, unknown = (hub.get(path, headers=WRONG) for path in (hub.path, "/giftcards/certify-unknown"))
     same = (known.status, known.reply.content) == (unknown.status, unknown.reply.content)
     expect(same, f"a known card answered {known.status}, an unknown one {unknown.status}, or the bodies differ")
+
+
+@check(24, Severity.COSMETIC, GUIDE, "Strangers can try which provider ids there are.")
+def unknown_provider(hub: Session) -> None:
+    """Answer an unknown provider id like wrong credentials: with the same status and body."""
+    known = hub.search({"redemptionCode": None}, headers=WRONG)
+    unknown = hub.search({"redemptionCode": None}, url=urljoin(hub.target.url, "certify-unknown"))
+    same = (known.status, known.reply.content) == (unknown.status, unknown.reply.content)
+    expect(same, f"wrong credentials got {known.status}, an unknown provider id {unknown.status}, or the bodies differ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from providers.certify.check import GUIDE, KNOWN_ISSUES, OPENAPI, Chapter, Severity, expect
-from providers.certify.checks.settlements import conflicting, halves, once
+from providers.certify.checks.settlements import conflicting, halves, once, total_after_lost
 from providers.certify.session import CANCELLATIONS, SETTLEMENTS, Opened, Session
 
 CHAPTER = Chapter("CANCEL")
@@ -140,3 +140,11 @@ def settlements_stay(hub: Session) -> None:
     hub.done(opened, CANCELLATIONS, opened.value)
     found = hub.total(opened, SETTLEMENTS)
     expect(found == before, f"the settlements were {before}, and are {found} after a refund")
+
+
+@check(16, Severity.MONEY, GUIDE, SUMS)
+def lost_answer(hub: Session) -> None:
+    """List a cancellation once whose connection was cut before the answer, and whose requestId comes again."""
+    opened, half = halves(hub)
+    found = total_after_lost(hub, opened, CANCELLATIONS, half)
+    expect(found == half, f"the list sums up to {found} instead of {half}")

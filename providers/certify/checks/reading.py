@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from providers.certify.check import FIELD, GUIDE, OPENAPI, Chapter, NotTried, Severity, expect
-from providers.certify.session import Session
+from providers.certify.session import Json, Session
 
 CHAPTER = Chapter("READ")
 check = CHAPTER.check
@@ -127,8 +127,53 @@ def reading_moves_nothing(hub: Session) -> None:
 @check(15, Severity.CHECKOUT, GUIDE, "A signed-in shopper does not see their own cards.")
 def loyalty(hub: Session) -> None:
     """List the customer's own cards where a search has no code."""
-    if not hub.target.loyalty or not hub.target.email:
-        raise NotTried("give --loyalty and the --customer who has cards")
+    _customer(hub)
     rows = hub.search({"redemptionCode": None}).array()
     expect(rows, "the customer's cards are not found")
     expect(all(Decimal(str(one["balance"])) > 0 for one in rows), "a card with a balance of 0 is shown")
+
+
+@check(16, Severity.CHECKOUT, GUIDE, "Companies cannot pay with a card.")
+def company(hub: Session) -> None:
+    """Answer a search of a company, with the document of a person beside it and without."""
+    names = {"corporateName": "Certify Ltda", "tradeName": "Certify", "documentType": "cnpj"}
+    for document in (None, "12345678909"):
+        hub.search(client={**names, "corporateDocument": "12.345.678/0001-95", "document": document}).array()
+
+
+@check(17, Severity.CHECKOUT, GUIDE, "Some shoppers cannot pay with a card.")
+def person(hub: Session) -> None:
+    """Answer a search of a person whose document is digits alone, has signs, or is of another country."""
+    for document, kind in (("12345678909", "cpf"), ("123.456.789-09", "cpf"), ("AB-123456", "passport")):
+        hub.search(client={"document": document, "documentType": kind}).array()
+
+
+@check(18, Severity.CHECKOUT, GUIDE, "A shopper who types their e-mail another way does not see their own cards.")
+def email_in_capitals(hub: Session) -> None:
+    """List the customer's own cards also where the e-mail is in capitals."""
+    email = _customer(hub)
+    usual, capitals = (len(_own(hub, {"email": one})) for one in (email, email.upper()))
+    expect(usual == capitals, f"the e-mail finds {usual} cards, and in capitals {capitals}")
+
+
+@check(19, Severity.SECURITY, GUIDE, "A shopper sees and spends the cards of somebody else.")
+def nobody_else(hub: Session) -> None:
+    """Show the customer's own cards to no other customer, and not to somebody who has not said who they are."""
+    own = _own(hub, {"email": _customer(hub)})
+    for email in ("certify-stranger@example.com", None):
+        expect(not own & _own(hub, {"email": email}), f"a search of {email or 'nobody'} shows cards of the customer")
+
+
+def _customer(hub: Session) -> str:
+    """Return the e-mail of who has cards. Raises NotTried."""
+    if not hub.target.loyalty or not hub.target.email:
+        raise NotTried("give --loyalty and the --customer who has cards")
+    return hub.target.email
+
+
+def _own(hub: Session, client: Json) -> set[str]:
+    """Return the ids of the cards that a search without a code lists."""
+    answer = hub.search({"redemptionCode": None}, client)
+    if not answer.success:
+        raise NotTried(f"a search without a code answered {answer.status}")
+    return {str(one["id"]) for one in answer.array()}

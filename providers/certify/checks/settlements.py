@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 from providers.certify.check import GUIDE, OPENAPI, Chapter, NotTried, Severity, expect
 from providers.certify.session import CANCELLATIONS, SETTLEMENTS, Answer, Opened, Session, new_request_id
@@ -116,6 +117,23 @@ def after_cancellation(hub: Session) -> None:
     opened = hub.opened(hub.share())
     hub.done(opened, CANCELLATIONS, opened.value)
     hub.post(opened, SETTLEMENTS, opened.value).refused()
+
+
+@check(14, Severity.MONEY, GUIDE, SUMS)
+def lost_answer(hub: Session) -> None:
+    """List a settlement once whose connection was cut before the answer, and whose requestId comes again."""
+    opened, half = halves(hub)
+    found = total_after_lost(hub, opened, SETTLEMENTS, half)
+    expect(found == half, f"the list sums up to {found} instead of {half}")
+
+
+def total_after_lost(hub: Session, opened: Opened, kind: str, value: Decimal) -> Decimal:
+    """Settle or cancel, lose the answer, send the same again, and return the sum of the list."""
+    request_id = new_request_id()
+    hub.lost(partial(hub.post, opened, kind, value, request_id))
+    again = hub.post(opened, kind, value, request_id)
+    expect(again.success, f"the same requestId answered {again.status} after its first answer was lost")
+    return hub.total(opened, kind)
 
 
 def once(hub: Session, opened: Opened, kind: str, value: Decimal) -> None:

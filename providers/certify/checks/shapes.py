@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from urllib.parse import urljoin, urlsplit
 
 from providers.certify.check import GUIDE, OPENAPI, Chapter, NotTried, Severity, expect
-from providers.certify.session import CANCELLATIONS, SETTLEMENTS, Json, Session
+from providers.certify.openapi import deviation
+from providers.certify.session import CANCELLATIONS, SETTLEMENTS, Answer, Json, Session, new_request_id
 
 CHAPTER = Chapter("SHAPE")
 check = CHAPTER.check
@@ -105,7 +107,7 @@ def card_masks_code(hub: Session) -> None:
 @check(10, Severity.CHECKOUT, OPENAPI, "VTEX follows the link to the card, and finds nothing.")
 def card_link(hub: Session) -> None:
     """Link to the card so that the link, below the host, leads to it."""
-    row = _row(hub)
+    row, _ = _row(hub), hub.card
     href, base = str(row["_self"]["href"]), hub.target.url
     there = urlsplit(urljoin(base, href)).path
     below = urlsplit(base).path
@@ -164,6 +166,67 @@ def no_discount(hub: Session) -> None:
 def transaction_id(hub: Session) -> None:
     """Give a transaction an id of letters, digits and - . _ ~ alone."""
     expect(SAFE.fullmatch(str(hub.opened(hub.share()).id)), "the transaction's id has other signs")
+
+
+def _documented(number: int, call: str, severity: Severity, otherwise: str) -> None:
+    def run(hub: Session) -> None:
+        for answer in DOCUMENTED[call](hub):
+            if not answer.success:
+                raise NotTried(f"{answer.call} answered {answer.status}")
+            found = deviation(call, answer.reply.content)
+            expect(found is None, f"in the answer to {answer.call}: {found}")
+
+    run.__doc__ = f"Answer `{call}` as VTEX's OpenAPI document says, each field of its type."
+    check(number, severity, OPENAPI, otherwise)(run)
+
+
+def _moved(kind: str) -> Callable[[Session], Sequence[Answer]]:
+    def call(hub: Session) -> Sequence[Answer]:
+        opened = hub.opened(hub.share())
+        return (hub.post(opened, kind, opened.value),)
+
+    return call
+
+
+def _listed(kind: str) -> Callable[[Session], Sequence[Answer]]:
+    def call(hub: Session) -> Sequence[Answer]:
+        opened = hub.opened(hub.share())
+        hub.done(opened, kind, opened.value)
+        return (hub.get(f"{opened.path}/{kind}"),)
+
+    return call
+
+
+def _debited(hub: Session) -> Sequence[Answer]:
+    value, request_id = hub.share(2), new_request_id()
+    return [hub.debit(value, request_id) for _ in range(2)]
+
+
+def _transactions(hub: Session) -> Sequence[Answer]:
+    hub.opened(hub.share())
+    return (hub.get(f"{hub.path}/transactions"),)
+
+
+# How to have each call answered whose answer the document describes.
+DOCUMENTED: Mapping[str, Callable[[Session], Sequence[Answer]]] = {
+    "POST /giftcards/_search": lambda hub: (hub.search_code(),),
+    "GET /giftcards/{id}": lambda hub: (hub.get(hub.path),),
+    "POST /giftcards": lambda hub: (hub.issue(),),
+    "POST /giftcards/{id}/transactions": _debited,
+    "GET /giftcards/{id}/transactions": _transactions,
+    "GET /giftcards/{id}/transactions/{tid}": lambda hub: (hub.get(hub.opened(hub.share()).path),),
+    "GET /giftcards/{id}/transactions/{tid}/authorization": lambda hub: (
+        hub.get(f"{hub.opened(hub.share()).path}/authorization"),
+    ),
+    "POST /giftcards/{id}/transactions/{tid}/settlements": _moved(SETTLEMENTS),
+    "GET /giftcards/{id}/transactions/{tid}/settlements": _listed(SETTLEMENTS),
+    "POST /giftcards/{id}/transactions/{tid}/cancellations": _moved(CANCELLATIONS),
+    "GET /giftcards/{id}/transactions/{tid}/cancellations": _listed(CANCELLATIONS),
+}
+
+for _number, _call in enumerate(DOCUMENTED, 18):
+    _reads = "{tid}" not in _call and "transactions" not in _call
+    _documented(_number, _call, Severity.CHECKOUT if _reads else Severity.ORDERS, UNREADABLE if _reads else STUCK)
 
 
 def _move(hub: Session, move: Json) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 from providers.certify.check import FIELD, GUIDE, OPENAPI, Chapter, NotTried, Severity, expect
 from providers.certify.session import Answer, Session, new_request_id
@@ -183,6 +184,15 @@ def credit_once(hub: Session) -> None:
     before = hub.balance()
     hub.transaction("Credit", value, request_id)
     _is(hub.balance(), before)
+
+
+@check(21, Severity.MONEY, GUIDE, TWICE)
+def lost_answer(hub: Session) -> None:
+    """Debit once where the connection was cut before the answer, and the same requestId comes again."""
+    value, request_id, before = hub.share(2), new_request_id(), hub.balance()
+    hub.lost(partial(hub.debit, value, request_id))
+    _id(hub.debit(value, request_id))
+    _is(hub.balance(), before - value)
 
 
 def _credited(hub: Session, value: Decimal, request_id: str) -> None:

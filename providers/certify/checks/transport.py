@@ -140,6 +140,22 @@ def error_says_why(hub: Session) -> None:
     expect(error.get("code") and error.get("message"), "the error has no code or no message")
 
 
+@check(20, Severity.CHECKOUT, HTTP, "Proxies send on in chunks what they read: every POST through one fails.")
+def chunked(hub: Session) -> None:
+    """Accept a body that comes in chunks, without a Content-Length."""
+    whole, in_chunks = hub.search(), hub.search(headers={"Transfer-Encoding": "chunked"})
+    expect(len(in_chunks.array()) == len(whole.array()), "a search in chunks finds another number of cards")
+
+
+@check(21, Severity.CHECKOUT, GUIDE, PAYS_NOT)
+def get_without_type(hub: Session) -> None:
+    """Answer a GET without a Content-Type like one with it."""
+    types = (None, "application/json")
+    without, typed = (hub.get("/giftcards/certify-unknown", headers={"Content-Type": one}) for one in types)
+    same = (without.status, without.reply.content) == (typed.status, typed.reply.content)
+    expect(same, f"without a Content-Type it answers {without.status}, with one {typed.status}, or the bodies differ")
+
+
 def _explained(answer: Answer) -> None:
     answer.refused()
     expect(answer.status not in (401, 403), f"{answer.call} answered {answer.status} with the right credentials")
