@@ -11,9 +11,12 @@ import json
 import sys
 from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 PLENTY = 1_000_000_000
+
+# A card's code is this and its id, so that a search finds each of the cards that are paid with.
+CODE = "CODE-"
 
 Answer = tuple[int, Any]
 
@@ -54,7 +57,7 @@ def answer(method: str, target: str, body: bytes) -> Answer:
         case "POST", ["bare"]:
             return 201, {"id": json.loads(body)["id"], "balance": PLENTY}
         case "GET", ["v2", "values"]:
-            return 200, [_value("card-1")]
+            return 200, [_value(parse_qs(url.query)["code"][0].removeprefix(CODE))]
         case "GET", ["v2", "values", card_id]:
             return 200, _value(card_id)
         case "POST", ["v2", "transactions", *action]:
@@ -82,7 +85,7 @@ def _value(card_id: str) -> dict[str, Any]:
         "id": card_id,
         "currency": "BRL",
         "balance": PLENTY,
-        "code": "…9876",
+        "code": f"…{card_id[-4:]}",
         "isGenericCode": False,
         "active": True,
         "frozen": False,

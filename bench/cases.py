@@ -14,7 +14,7 @@ SEARCH = {
     "cart": {
         "grandTotal": 182,
         "relationName": None,
-        "redemptionCode": "GIFT-WXYZ-9876",
+        "redemptionCode": "CODE-CARD",
         "discounts": -20,
         "shipping": 2,
         "taxes": 0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 import sys
 from collections.abc import Callable, Mapping
@@ -14,23 +13,14 @@ import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError
 
 from mappers import exact_json
 from mappers.deadline import Deadline
-from mappers.http.sockets import HttpPool, HttpsPool, exchange, tls_context
+from mappers.http.origin import Incoming, Origin
+from mappers.http.sockets import exchange, tls_context
 
 # The largest answer of a gift card system is a list of some hundred entries; more is an error page or an attack.
 MAXIMUM_ANSWER_BYTES = 1024 * 1024
-
-# Never less than the threads of a worker, or connections are thrown away after each call.
-POOL_SIZE = 256
-
-# The hosts that connections are kept to at the same time.
-HOSTS = 10
-
-# A timeout of 0 would be refused; after the deadline the sockets themselves give up.
-SHORTEST_TIMEOUT_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +60,6 @@ class Connections:
     """
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
-        # urllib3 logs paths and queries at DEBUG, at WARNING when an answer's headers are malformed; they hold codes.
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "giftbridge", **(headers or {})}
 
     def attempt(
@@ -89,14 +77,12 @@ class Connections:
         handled = sys.exception()
         with exchange(deadline) as progress:
             try:
-                timeout = max(deadline.remaining_seconds(), SHORTEST_TIMEOUT_SECONDS)
-                with adapter.send(request, stream=True, timeout=timeout) as response:
+                with adapter.send(request, stream=True) as response:
                     status = response.status_code
                     return Reply(status, response.headers, _content(response) if wants_body(status) else b"")
-            except (HTTPError, OSError) as error:
-                unsent = progress.certainly_unsent or isinstance(error, requests.ConnectTimeout)
+            except OSError as error:
                 cause = _innermost(error, handled)
-                raise NoReply(_reason(cause), sent=not unsent) from cause
+                raise NoReply(_reason(cause), sent=not progress.certainly_unsent) from cause
 
     def adapter(self, url: str) -> HTTPAdapter:
         """Return what calls `url`, made when it is first needed: loading the authorities for https takes its time."""
@@ -129,15 +115,19 @@ class Connections:
 
 
 class _Adapter(HTTPAdapter):
-    """Connects through sockets that keep the deadline, and verifies against authorities that were loaded once."""
+    """Sends over connections that keep the deadline. What fakes a backend in tests stands in place of its `send`."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
+        super().__init__()
         self._context = context
-        super().__init__(pool_connections=HOSTS, pool_maxsize=POOL_SIZE, max_retries=0, pool_block=False)
+        self._origins: dict[str, Origin] = {}
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+    def get_connection_with_tls_context(  # type: ignore[override]
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Origin:
+        url = request.url or ""
+        name = "/".join(url.split("/", 3)[:3])
+        return self._origins.get(name) or self._origins.setdefault(name, Origin(url, self._context))
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Leave it to the context: by default the authorities would be loaded again for each connection."""
@@ -145,6 +135,19 @@ class _Adapter(HTTPAdapter):
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         """Keep the path as it is: by default several slashes at its start become one."""
         return request.path_url
+
+    def build_response(self, request: requests.PreparedRequest, incoming: Incoming) -> requests.Response:  # type: ignore[override]
+        return _Response(request, incoming)
+
+
+class _Response(requests.Response):
+    """An answer without what nobody asks for: cookies, history, the encoding."""
+
+    def __init__(self, request: requests.PreparedRequest, incoming: Incoming) -> None:
+        self.request, self.raw = request, incoming
+        self.status_code, self.headers = incoming.status, incoming.headers
+        self._content = False  # type: ignore[assignment]
+        self._content_consumed = False
 
 
 def _content(response: requests.Response) -> bytes:

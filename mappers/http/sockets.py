@@ -1,6 +1,6 @@
 """Sockets that keep the deadline of a call: a slow or silent backend cannot exceed it.
 
-A timeout of `requests` or urllib3 bounds one read of a socket, not the call, so a backend that sends a byte now and
+A timeout of a socket bounds one read of it, not the call, so a backend that sends a byte now and
 then holds a thread for minutes. These sockets set their timeout, before each operation, to what the call has left.
 """
 
@@ -15,12 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from mappers.deadline import Deadline
 
@@ -77,29 +72,35 @@ class _WithinDeadline(_Base):
             raise TimeoutError("the deadline of the call has passed")
         self.settimeout(left)
 
-    @contextmanager
-    def _cut_off_where_it_fails(self) -> Iterator[None]:
+    def _cut_off(self) -> None:
+        with suppress(OSError):
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CUT_OFF)
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
         try:
             self._limit()
-            yield
+            return super().recv(*args, **kwargs)
         except OSError:
-            with suppress(OSError):
-                self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CUT_OFF)
+            self._cut_off()
             raise
 
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        with self._cut_off_where_it_fails():
-            return super().recv_into(*args, **kwargs)
-
     def send(self, *args: Any, **kwargs: Any) -> int:
-        with self._cut_off_where_it_fails():
+        try:
+            self._limit()
             return super().send(*args, **kwargs)
+        except OSError:
+            self._cut_off()
+            raise
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        with self._cut_off_where_it_fails():
+        try:
+            self._limit()
             if _current.exchange is not None:
                 _current.exchange.sent = True
             super().sendall(*args, **kwargs)
+        except OSError:
+            self._cut_off()
+            raise
 
 
 class _Socket(_WithinDeadline, socket.socket):
@@ -129,61 +130,33 @@ def _tls_context(authorities: str, _private: str | None) -> ssl.SSLContext:
     return context
 
 
-class _Connecting(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        if _current.exchange is not None:
-            _current.exchange.connecting = True
+def connect(host: str, port: int, context: ssl.SSLContext | None) -> socket.socket:
+    """Return a new connection; with `context` over TLS, to a server that proves to be `host`. Raises OSError."""
+    if _current.exchange is not None:
+        _current.exchange.connecting = True
+    connection = _first_that_accepts(host, port)
+    if context is None:
+        return connection
+    try:
+        return context.wrap_socket(connection, server_hostname=host.rstrip("."))
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _first_that_accepts(host: str, port: int) -> socket.socket:
+    """Try the host's addresses in turn. Looking its name up is the system's; its time cannot be limited here."""
+    failure = OSError("the host has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = _Socket(family, kind, protocol)
         try:
-            return self._first_that_accepts()
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, "the host did not accept the connection in time") from error
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection._limit()
+            connection.settimeout(min(CONNECT_SECONDS, connection.gettimeout() or CONNECT_SECONDS))
+            connection.connect(address)
         except OSError as error:
-            raise NewConnectionError(self, f"no connection: {error}") from error
-
-    def _first_that_accepts(self) -> socket.socket:
-        """Try the host's addresses in turn. Looking its name up is the system's; its time cannot be limited here."""
-        failure = OSError("the host has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self._dns_host, self.port, type=socket.SOCK_STREAM
-        ):
-            connection = _Socket(family, kind, protocol)
-            try:
-                for option in self.socket_options or ():
-                    connection.setsockopt(*option)
-                connection._limit()
-                connection.settimeout(min(CONNECT_SECONDS, connection.gettimeout() or CONNECT_SECONDS))
-                connection.connect(address)
-            except OSError as error:
-                connection.close()
-                failure = error
-            else:
-                return connection
-        raise failure
-
-
-class _HttpConnection(_Connecting, HTTPConnection):
-    pass
-
-
-class _HttpsConnection(_Connecting, HTTPSConnection):
-    pass
-
-
-class _Idle(LifoQueue[Any]):
-    """The idle connections of a pool that never blocks, which needs none of the placeholders it is filled with."""
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        if item is not None:
-            super().put(item, block, timeout)
-
-
-class HttpPool(HTTPConnectionPool):
-    QueueCls = _Idle
-    ConnectionCls = _HttpConnection
-
-
-class HttpsPool(HTTPSConnectionPool):
-    QueueCls = _Idle
-    ConnectionCls = _HttpsConnection
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure

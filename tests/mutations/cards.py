@@ -256,11 +256,18 @@ MUTATIONS = [
         HTTP + "a_write_reset_after_it_was_sent_is_unknown_and_sent_once",
     ),
     Mutation(
-        "the adapter repeats nothing by itself",
-        "mappers/http/attempt.py",
-        "max_retries=0",
-        'max_retries=__import__("urllib3").Retry(3, allowed_methods=None, status_forcelist=[500])',
-        HTTP + "a_write_answered_without_a_result_is_unknown_but_answered_and_sent_once",
+        "a connection that the server has closed is not used again",
+        "mappers/http/origin.py",
+        "            if line.idle:",
+        "            if True:",
+        "tests/mappers/test_http.py::test_a_kept_connection_that_the_server_closed_does_not_make_a_write_unknown",
+    ),
+    Mutation(
+        "what comes after an answer answers nothing",
+        "mappers/http/origin.py",
+        "    def on_message_begin(self) -> None:\n        self._keep_alive = False",
+        "    def on_message_begin(self) -> None:\n        pass",
+        "tests/mappers/test_http_answers.py::test_what_comes_after_an_answer_answers_nothing",
     ),
     Mutation(
         "Lightrail's 409 is looked up before it counts",
