@@ -39,6 +39,7 @@ class Parts:
     settings: Settings
     registry: Registry
     connection: Connection
+    fleet: Fleet
     storage: Storage
     index: Index
     history: History
@@ -84,6 +85,7 @@ def wire(settings: Settings, registry: Registry, connection: Connection) -> Part
         settings=settings,
         registry=registry,
         connection=connection,
+        fleet=fleet,
         storage=storage,
         index=index,
         history=history,

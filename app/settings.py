@@ -6,13 +6,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, cast
 
-from environs import Env, EnvValidationError, validate
+from environs import Env, EnvValidationError, ValidationError, validate
 
 from app.ledger.storage.clients import SCHEMES
+from providers.provider import parse_duration
 
 PREFIX = "GIFTBRIDGE_"
 
@@ -192,6 +194,21 @@ class Settings:
             "How long before a hold runs out unsettled it needs attention. 0: never.", at_least=0, at_most=365
         ),
     )
+    reconcile_every: timedelta | None = field(
+        default=None,
+        metadata=_because(
+            "How often the service compares the ledger with the backends by itself, such as 24h. Without it, only "
+            "`giftbridge reconcile` does."
+        ),
+    )
+    reconcile_calls_per_second: float = field(
+        default=5,
+        metadata=_because(
+            "Questions to the backends in such a comparison; a card is one. Shoppers come first.",
+            at_least=0.01,
+            at_most=1000,
+        ),
+    )
     code_misses_per_customer: int = field(
         default=20,
         metadata=_because(
@@ -318,8 +335,23 @@ def _read(environment: Env, setting: Field[Any]) -> Any:
             return getattr(environment, kind)(name, validate=rules, error_messages=messages)
         case "Path":
             return environment.path(name)
+        case "timedelta | None":
+            return _duration(environment, name)
         case _:
             return environment.str(name, validate=rules)
+
+
+def _duration(environment: Env, name: str) -> timedelta | None:
+    found: list[timedelta] = []
+
+    def is_one(text: str) -> None:
+        try:
+            found.append(parse_duration(text))
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+    environment.str(name, validate=is_one)
+    return found[0] if found else None
 
 
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:

@@ -11,8 +11,9 @@ from enum import StrEnum
 from itertools import islice
 from typing import Self
 
-from app.admin.reconciliation import results
+from app.admin.reconciliation import results, schedule
 from app.admin.transactions.views import WORDS
+from app.ledger import names
 from app.ledger.milliseconds import milliseconds, moment
 from app.ledger.storage.index import Row
 from app.ledger.transaction import ActRecord, ActState, Operation, State, Transaction
@@ -295,25 +296,24 @@ class _Look:
 
     def _differences(self, after: Row) -> Found:
         number = 0
+        again: Counter[str] = Counter()
         for result in results.last(self.parts.documents):
-            again: Counter[str] = Counter()
             for found in result.listed:
                 if found.kind == "unresolved":
                     continue  # it is listed by itself
                 number += 1
-                name = f"{found.provider}:{found.kind}:{found.transaction or found.key or found.card}"
-                again[name] += 1
+                # What the backend calls it may say too much.
+                name = found.transaction or names.digest("difference", found.card or "", found.key or "")
+                key = f"difference:{found.provider}:{found.kind}:{name}"
+                again[key] += 1
                 if number <= after.date:
                     continue
                 about = f" of transaction {found.transaction}" if found.transaction else ""
                 item = Attention(
                     kind=Kind.DIFFERENCE,
-                    # By its transaction; else by its place, as what the backend calls it may be a code.
-                    key=f"difference:{found.provider}:{found.kind}:{found.transaction}:{again[name]}"
-                    if found.transaction
-                    else f"difference:{found.provider}:{found.kind}:{milliseconds(result.began)}:{number}",
+                    key=f"{key}:{again[key]}",
                     since=result.finished,
-                    what=f"{found.provider} and the ledger disagree{about} ({found.kind}).",
+                    what=f"{found.provider} and the ledger disagree{about}: {found.kind}.",
                     money=_sentence(found.meaning),
                     remedy=_sentence(found.remedy),
                     command=f"giftbridge reconcile {found.provider} --last",
@@ -323,18 +323,35 @@ class _Look:
                 yield Row(number, ""), (item,)
 
     def _not_reconciled(self, after: Row) -> Found:
-        for number, result in enumerate(results.last(self.parts.documents), start=1):
-            if result.error is not None and number > after.date:
-                item = Attention(
+        unknown = "Whether ledger and backend agree on the money there is not known."
+        items = [
+            Attention(
+                kind=Kind.NOT_RECONCILED,
+                key=f"not reconciled:{result.provider}",
+                since=result.finished,
+                what=f"{result.provider} could not be asked about everything that the ledger has: {result.error}.",
+                money=unknown,
+                remedy="Mend that, and compare again.",
+                command=f"giftbridge reconcile {result.provider}",
+                provider=result.provider,
+            )
+            for result in results.last(self.parts.documents)
+            if result.error is not None
+        ]
+        if (late := schedule.late_since(self.parts, self.now)) is not None:
+            items.append(
+                Attention(
                     kind=Kind.NOT_RECONCILED,
-                    key=f"not reconciled:{result.provider}",
-                    since=result.finished,
-                    what=f"{result.provider} could not be compared with the ledger: {result.error}.",
-                    money="Whether ledger and backend agree on the money there is not known.",
-                    remedy="Mend that, and compare again.",
-                    command=f"giftbridge reconcile {result.provider}",
-                    provider=result.provider,
+                    key="not reconciled",
+                    since=late,
+                    what=f"No scheduled comparison has finished since {late:%Y-%m-%d %H:%M} UTC.",
+                    money=unknown,
+                    remedy="See what the service's log says of reconciliations; this compares now.",
+                    command="giftbridge reconcile",
                 )
+            )
+        for number, item in enumerate(items, start=1):
+            if number > after.date:
                 yield Row(number, ""), (item,)
 
 

@@ -48,20 +48,23 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start this worker's sweeper. Among all of them, one leads."""
-    sweeper = _sweeper(worker)
-    if sweeper is not None:
-        sweeper.start()
+    """Start what this worker does beside its calls. Among all of them, one leads."""
+    from app.server.background import Background  # noqa: PLC0415 - in a worker, so that a hangup reads it anew
+
+    if parts := _parts(worker):
+        parts.sweeper.start()
+        worker.background = Background(parts)
+        worker.background.start()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """Let the sweeper finish the transaction at hand."""
-    sweeper = _sweeper(worker)
-    if sweeper is not None:
-        sweeper.stop()
+    if parts := _parts(worker):
+        if background := getattr(worker, "background", None):
+            background.stop()
+        parts.sweeper.stop()
 
 
-def _sweeper(worker: Any) -> Any:
-    # A worker that could not load the application ends as well, without one.
-    extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
-    return getattr(extensions.get("giftbridge"), "sweeper", None)
+def _parts(worker: Any) -> Any:
+    # A worker that could not load the application ends as well, without any.
+    return getattr(getattr(worker, "wsgi", None), "extensions", {}).get("giftbridge")

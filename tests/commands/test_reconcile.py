@@ -201,3 +201,30 @@ def test_on_a_terminal_the_second_part_is_seen_too(installation: Installation) -
     waited = Terminal(installation, "reconcile", "acme")
     assert waited.end() == 0
     assert "Looking for what the ledger has lost" in waited.output
+
+
+def test_what_was_found_is_kept(installation: Installation) -> None:
+    assert installation.json("reconcile", "--last") == {"results": []}
+    transaction = installation.pay("60.00", settled="40.00")
+    lose_at_the_backend(installation, transaction)
+    installation.run("reconcile", "acme", "--json")
+    (kept,) = installation.json("reconcile", "--last", exit_code=1)["results"]
+    assert (kept["provider"], kept["trigger"], kept["transactions"]) == ("acme", "by hand", 1)
+    assert kept["differences"] == {"missing": len(kept["listed"])}
+    shown = installation.run("reconcile", "acme", "--last").stdout
+    assert transaction in shown
+    assert "To mend it:" in shown
+    assert installation.json("reconcile", "vouch", "--last") == {"results": []}
+    (before,) = installation.json("reconcile", "--history")["results"]
+    assert (before["differences"], before["listed"]) == (kept["differences"], [])
+
+
+def test_what_was_found_waits_for_a_person(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    lose_at_the_backend(installation, transaction)
+    installation.run("reconcile", "acme")
+    (item,) = installation.json("attention", exit_code=1)["items"]
+    assert (item["kind"], item["transaction"]) == ("difference", transaction)
+    assert installation.run(*item["command"].split()[1:]).exit_code == 1
+    checks = {check["name"]: check for check in installation.json("doctor", exit_code=1)["checks"]}
+    assert transaction in checks["differences from the backends"]["problem"]

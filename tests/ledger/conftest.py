@@ -77,6 +77,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             settings=Settings(),
             registry=registry,
             connection=connection,
+            fleet=fleet,
             storage=storage,
             index=index,
             history=history,

@@ -9,6 +9,7 @@ from itertools import chain, groupby
 from typing import TypeVar
 
 from app.admin.reconciliation.card import CardComparison
+from app.admin.reconciliation.pace import Pace
 from app.admin.reconciliation.run import LOST, REMEMBERED, Difference, Run
 from app.ledger import names
 from app.ledger.milliseconds import milliseconds
@@ -47,16 +48,34 @@ class Reconciliation:
         *,
         repair: bool = False,
         every_card: bool = False,
+        pace: Pace | None = None,
     ) -> None:
-        """Of one provider, or of all; of the transactions opened `since`, or of all."""
+        """Of one provider, or of all; of the transactions opened `since`, or of all. `pace`: how fast backends are
+        asked; without it, one question after the other.
+        """
         self._run = Run(parts, since, repair, began=parts.connection.now_milliseconds())
-        self._provider_id = provider_id
+        self.provider_id = provider_id
         self._every_card = every_card
-        self.compared = 0  # transactions
+        self.began = self._run.began
+        self.since = since
+        self._pace = pace or Pace(None)
+        self.compared_of: Counter[str] = Counter()  # how many transactions of each provider were compared
+        self.cards_of: Counter[str] = Counter()  # of how many of its cards the statement was there
+        self.failed: dict[str, str] = {}  # which provider's backend did not answer, and why
         self._known: Counter[str] = Counter()  # how many transactions of each provider the ledger has
         self._left_out: Counter[tuple[str, str]] = Counter()  # of which provider, why, how many
         self._failures: Counter[str] = Counter()  # in a row, of each provider
         self._searched: set[tuple[str, str]] = set()  # cards whose statement was looked through for what was lost
+
+    @property
+    def providers(self) -> list[str]:
+        """The ids of the providers that it is about."""
+        return [one.id for one in self._run.parts.registry.all() if self.provider_id in (None, one.id)]
+
+    @property
+    def compared(self) -> int:
+        """How many transactions were compared."""
+        return self.compared_of.total()
 
     def count(self) -> int:
         """Return how many transactions `cards` will look at, other providers' among them."""
@@ -65,7 +84,7 @@ class Reconciliation:
     def cards(self, progress: Callable[[int], None]) -> Iterator[Difference]:
         """Yield what differs on the cards that the ledger knows. `progress` is told how many transactions were seen."""
         for (provider_id, card_id), ids in self._cards():
-            if self._provider_id in (None, provider_id):
+            if self.provider_id in (None, provider_id):
                 self._known[provider_id] += len(ids)
                 yield from self._card(provider_id, card_id, ids)
             progress(len(ids))
@@ -78,12 +97,17 @@ class Reconciliation:
         `progress` is told of which provider how many "entries" or "cards" were read.
         """
         for provider in self._run.parts.registry.all():
-            if self._provider_id not in (None, provider.id):
+            if self.provider_id not in (None, provider.id):
                 continue
             if self._gave_up(provider):
                 yield _not_compared(provider.id, LOST, GAVE_UP)
             else:
                 yield from self._account(provider, progress)
+
+    def everything(self) -> Iterator[Difference]:
+        """Yield all of it, while nobody watches."""
+        yield from self.cards(lambda _count: None)
+        yield from self.accounts(lambda _provider, _count, _what: None)
 
     # Cards.
 
@@ -111,19 +135,22 @@ class Reconciliation:
         elif reason := self._asked(provider, card):
             yield card.not_compared(reason)
         else:
-            self.compared += len(ids)
+            self.compared_of[provider_id] += len(ids)
             yield from card.differences()
 
     def _asked(self, provider: Provider, card: CardComparison) -> str | None:
         """Ask for a card's statement; return why it is not there, None where it is."""
+        self._pace.wait()
         try:
             card.ask()
         except (BackendUnavailable, OutcomeUnknown) as error:
             self._failures[provider.id] += 1
+            self.failed[provider.id] = str(error)
             return str(error)
         except MapperError as error:
             return str(error)
         self._failures[provider.id] = 0
+        self.cards_of[provider.id] += 1
         return None
 
     def _gave_up(self, provider: Provider) -> bool:
@@ -134,7 +161,7 @@ class Reconciliation:
     def _account(self, provider: Provider, progress: Callable[[str, int, str], None]) -> Iterator[Difference]:
         run = self._run
         try:
-            for entries in _pages(provider.mapper.statement(run.seconds, since=run.since)):
+            for entries in self._pages(provider.mapper.statement(run.seconds, since=run.since)):
                 yield from self._lost(provider, entries)
                 progress(provider.id, len(entries), "entries")
         except Unsupported as error:
@@ -144,6 +171,7 @@ class Reconciliation:
             elif run.since is None and not self._known[provider.id]:
                 yield _not_compared(provider.id, "no transaction", str(error))
         except MapperError as error:
+            self.failed[provider.id] = str(error)
             yield _not_compared(provider.id, LOST, str(error))
 
     def _lost(self, provider: Provider, entries: Iterable[StatementLine]) -> Iterator[Difference]:
@@ -177,7 +205,7 @@ class Reconciliation:
         run = self._run
         left_out: Counter[str] = Counter()
         try:
-            for page in _pages(provider.mapper.cards(run.seconds)):
+            for page in self._pages(provider.mapper.cards(run.seconds)):
                 known = run.parts.index.cards_with_transactions(provider.id, page, run.since)
                 for card_id in dict.fromkeys(page):
                     if card_id in known or self._gave_up(provider):
@@ -192,26 +220,28 @@ class Reconciliation:
                     yield _not_compared(provider.id, LOST, GAVE_UP)
                     break
         except MapperError as error:
+            self.failed[provider.id] = str(error)
             yield _not_compared(provider.id, LOST, str(error))
         for reason, number in left_out.items():
             yield _not_compared(provider.id, f"cards: {number}", reason)
 
-
-def _pages(found: Iterable[T]) -> Iterator[list[T]]:
-    """Yield what is found page by page; what came before an error, before it is raised."""
-    page: list[T] = []
-    try:
-        for one in found:
-            page.append(one)
-            if len(page) == ENTRIES:
+    def _pages(self, found: Iterable[T]) -> Iterator[list[T]]:
+        """Yield what is found page by page; what came before an error, before it is raised."""
+        page: list[T] = []
+        self._pace.wait()
+        try:
+            for one in found:
+                page.append(one)
+                if len(page) == ENTRIES:
+                    yield page
+                    self._pace.wait()
+                    page = []
+        except MapperError:
+            if page:
                 yield page
-                page = []
-    except MapperError:
+            raise
         if page:
             yield page
-        raise
-    if page:
-        yield page
 
 
 def _not_compared(provider_id: str, ledger: str, reason: str) -> Difference:

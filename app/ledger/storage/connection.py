@@ -247,6 +247,12 @@ return 1
 """
 
 
+_LEAVE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+
 class Fleet:
     """What the processes on one Redis share and that holds no money: who leads."""
 
@@ -255,5 +261,17 @@ class Fleet:
 
     def lead(self, name: str, token: str, duration: timedelta) -> bool:
         """Become, or stay, the only process of the fleet that does `name`, for a while."""
-        key, lasts = f"gb:lead:{name}", milliseconds(duration)
+        key, lasts = _lead(name), milliseconds(duration)
         return bool(self._connection.call(lambda client: client.eval(_LEAD, 1, key, token, str(lasts))))
+
+    def leave(self, name: str, token: str) -> None:
+        """Do not do `name` any more: another process may, at once."""
+        self._connection.call(lambda client: client.eval(_LEAVE, 1, _lead(name), token))
+
+    def is_led(self, name: str) -> bool:
+        """Tell whether some process does `name` now."""
+        return bool(self._connection.call(lambda client: client.exists(_lead(name))))
+
+
+def _lead(name: str) -> str:
+    return f"gb:lead:{name}"
