@@ -16,15 +16,17 @@ SBOM := build/sbom
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-dev demo test-fast test test-long bench lint docs tables sbom lock clean
+.PHONY: help install install-dev demo browser test-fast test test-long screenshots bench lint docs tables sbom lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
 	@echo "make install-dev  the same, and the tools that test, lint and document"
 	@echo "make demo      run the service before the sandboxes (PORT=$(PORT))"
+	@echo "make browser   install Chromium, for the tests of the console that need one (as root, Debian or Ubuntu)"
 	@echo "make test-fast run the tests that need no long set-up: after each edit"
 	@echo "make test      run all tests"
 	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
+	@echo "make screenshots  write the pictures of the console in the documents"
 	@echo "make bench     measure the service beside a bare handler; needs wrk"
 	@echo "make lint      check style and types"
 	@echo "make docs      build the documentation into build/docs"
@@ -52,6 +54,11 @@ $(INSTALLED_DEV): requirements/ci.txt $(INSTALLED)
 demo: install
 	@$(VENV)/bin/giftbridge demo --port $(PORT)
 
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  [ "$$(id -u)" = 0 ] || { echo "install Chromium as root: apt-get install chromium" >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
 test-fast: install-dev
 	@$(VENV)/bin/python -m pytest -n auto $(FAST)
 
@@ -64,6 +71,9 @@ test-long: install-dev
 	@$(VENV)/bin/python -m tests.explorer
 	@$(VENV)/bin/python -m tests.mutations
 	@$(VENV)/bin/python -m tests.mutations.every_guard
+
+screenshots: install-dev
+	@SCREENSHOTS=1 $(VENV)/bin/python -m pytest tests/console -n 2
 
 bench: install-dev
 	@$(VENV)/bin/python -m bench

@@ -227,6 +227,29 @@ class Settings:
             "Above so many for a provider in an hour it is a flood: each address may try two codes then.", at_least=1
         ),
     )
+    console_bind: str | None = field(
+        default=None,
+        metadata=_because(
+            "HOST:PORT where the console is served alone, so that the public address need not have it. Without it: at "
+            "/-/console of the service's own address."
+        ),
+    )
+    console_idle_seconds: int = field(
+        default=1800,
+        metadata=_because("A session of the console is over after so long without a request.", at_least=60),
+    )
+    console_session_seconds: int = field(
+        default=43200,
+        metadata=_because("A session of the console is over after so long in any case.", at_least=60, at_most=604800),
+    )
+    console_password_above: int = field(
+        default=1000,
+        metadata=_because(
+            "The console asks for the password again before it moves more than this, in whole units of the provider's "
+            "currency.",
+            at_least=0,
+        ),
+    )
     log_level: str = field(
         default="INFO",
         metadata=_because("The least important line that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -256,8 +279,12 @@ class Settings:
     @property
     def address(self) -> tuple[str, int]:
         """`bind` as host and port."""
-        host, _, port = self.bind.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.bind)
+
+    @property
+    def console_address(self) -> tuple[str, int] | None:
+        """`console_bind` as host and port; None where the console has no address of its own."""
+        return _address(self.console_bind) if self.console_bind else None
 
     @property
     def threads_for_a_backend(self) -> int:
@@ -269,9 +296,12 @@ class Settings:
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
         if self.redis_replicas and (self.redis_url or "unix://").startswith("unix://"):
             yield f"{variable('redis_replicas')} needs a {variable('redis_url')} on other machines: set it to 0"
-        match = _BIND.fullmatch(self.bind)
-        if match is None or int(match["port"]) > 65535:
+        if not _is_address(self.bind):
             yield f"{variable('bind')} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+        if self.console_bind and not _is_address(self.console_bind):
+            yield f"{variable('console_bind')} must be HOST:PORT, such as 127.0.0.1:8081 or [::1]:8081"
+        if self.console_bind == self.bind:
+            yield f"{variable('console_bind')} must not be {variable('bind')}: choose another port, or unset it"
         money = variable("money_deadline_seconds")
         if self.money_deadline_seconds >= HUB_TIMEOUT_SECONDS:
             yield f"{money} must be below {HUB_TIMEOUT_SECONDS}, after which VTEX's Hub gives up: lower it"
@@ -292,6 +322,16 @@ class Settings:
                 f"{variable('abandon_after_seconds')} must be above {variable('lease_seconds')}, "
                 "or what is still worked on is given up: raise it"
             )
+
+
+def _is_address(text: str) -> bool:
+    match = _BIND.fullmatch(text)
+    return match is not None and int(match["port"]) <= 65535
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def variable(name: str) -> str:

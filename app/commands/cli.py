@@ -44,6 +44,7 @@ COMMANDS = {
     "sweep": Command("sweep:sweep_command", "Look once at everything that is due, and say what was done."),
     "where": Command("where:where", "Say which ledger the commands work on, and where everything is."),
     "transactions": Command("transactions:transactions", "Find, show and repair transactions."),
+    "users": Command("users:users_command", "Say who may use the console, and what they may do there."),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.admin.people.users import UserError
 from app.admin.providers.credentials import InUse
 from app.admin.providers.files import EditRefused
 from app.admin.providers.plans import RegistrationFailed
@@ -41,6 +42,7 @@ REFUSED = (
     MapperError,
     NotAccepted,
     RegistrationFailed,
+    UserError,
 )
 
 

@@ -1,15 +1,17 @@
-"""The WSGI application: the protocol at /, the probes and its description below /-/, and the parts behind both."""
+"""The WSGI application: the protocol at /; probes, its description and the console below /-/; the parts behind all."""
 
 from __future__ import annotations
 
 from flask import Flask
 
 from app import telemetry
+from app.console import NAME as CONSOLE
+from app.console import create_console
 from app.parts import build
 from app.protocol.routes import create_blueprint
 from app.server import health
 from app.server.embedded import redis_url
-from app.server.mounts import mount
+from app.server.mounts import mount, mount_apart
 from app.server.reference import routes as reference
 from app.server.request_log import log_requests
 from app.settings import Settings
@@ -33,5 +35,11 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     )
     app.register_blueprint(reference.create_blueprint())
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
-    mount(app, {})
+    console = create_console(parts)
+    log_requests(console)
+    if settings.console_address is None:
+        mount(app, {CONSOLE: console})
+    else:
+        mount(app, {})
+        mount_apart(app, CONSOLE, console, settings.console_address)
     return app

@@ -10,7 +10,8 @@ from app.settings import Settings
 
 _settings = Settings.from_environment()
 
-bind = _settings.bind
+# Which of them a request came in by decides whether it may see the console, see app/server/mounts.py.
+bind = [_settings.bind, *filter(None, [_settings.console_bind])]
 workers = _settings.workers
 
 # A call mostly waits for a backend, and threads are cheap. One backend has a share of them, see app/ledger/threads.py.

@@ -47,12 +47,18 @@ def check(settings: Settings) -> None:
     """Find what would stop the service before anything is started. Raises InvalidProviders, CannotServe."""
     Registry.load(settings.providers)
     _refuse_to_leave_a_ledger(settings)
+    _expect_free(settings.bind, settings.address, f"--bind or {variable('bind')}")
+    if settings.console_bind is not None and settings.console_address is not None:
+        _expect_free(settings.console_bind, settings.console_address, variable("console_bind"))
+
+
+def _expect_free(bind: str, address: tuple[str, int], setting: str) -> None:
     try:
-        probe_address(*settings.address)
+        probe_address(*address)
     except OSError as error:
         raise CannotServe(
-            f"cannot listen on {settings.bind} ({error.strerror}): stop what listens there, "
-            f"or choose another address with --bind or {variable('bind')}"
+            f"cannot listen on {bind} ({error.strerror}): stop what listens there, or choose another address with "
+            f"{setting}"
         ) from error
 
 

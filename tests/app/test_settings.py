@@ -73,6 +73,8 @@ def test_an_address_has_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch, bind:
         ("REDIS_ALLOW_UNSAFE", "perhaps", "GIFTBRIDGE_REDIS_ALLOW_UNSAFE must be true or false"),
         ("LOG_LEVEL", "LOUD", "GIFTBRIDGE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
         ("REDIS_URL", "http://Redis", "GIFTBRIDGE_REDIS_URL must start with one of redis://"),
+        ("CONSOLE_BIND", "8081", "GIFTBRIDGE_CONSOLE_BIND must be HOST:PORT"),
+        ("CONSOLE_BIND", "127.0.0.1:8080", "GIFTBRIDGE_CONSOLE_BIND must not be GIFTBRIDGE_BIND"),
         ("BIND", "8080", "GIFTBRIDGE_BIND must be HOST:PORT"),
         ("BIND", "127.0.0.1:99999", "GIFTBRIDGE_BIND must be HOST:PORT"),
         ("MONEY_DEADLINE_SECONDS", "inf", "GIFTBRIDGE_MONEY_DEADLINE_SECONDS must be a number"),

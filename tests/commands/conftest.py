@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -129,26 +130,33 @@ class Installation:
         return found
 
 
+@contextmanager
+def installed(folder: Path, redis_url: str) -> Iterator[Installation]:
+    """An installation with its files in `folder` and its ledger at `redis_url`."""
+    with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:
+        file = folder / "providers.toml"
+        options = "\n".join(f'{name} = "{value}"' for name, value in vauchar.DEMO_OPTIONS(vouchers.url).items())
+        file.write_text(PROVIDERS.format(lightrail=backend.url, vauchar=options))
+        file.chmod(0o600)
+        environment = {
+            "GIFTBRIDGE_PROVIDERS": str(file),
+            "GIFTBRIDGE_REDIS_URL": redis_url,
+            "GIFTBRIDGE_DATA": str(folder / "data"),
+            "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
+            "ACME_API_KEY": BACKEND_KEY,
+            "COLUMNS": "200",
+        }
+        settings = Settings(providers=file, redis_timeout_seconds=1)
+        parts = build(settings, Registry.load(file, environment=environment), redis_url)
+        yield Installation(folder, environment, backend, vouchers, parts)
+        parts.connection.close()
+
+
 @pytest.fixture
 def installation(
     tmp_path: Path, empty_redis_url: str, ledger_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
     # Whoever asks again does so soon: a backend that is down here stays so.
     monkeypatch.setattr("app.ledger.lost_answers.PAUSES_SECONDS", (0.01,) * len(PAUSES_SECONDS))
-    with running(lightrail.create_app()) as backend, running(vauchar.create_app()) as vouchers:
-        file = tmp_path / "providers.toml"
-        options = "\n".join(f'{name} = "{value}"' for name, value in vauchar.DEMO_OPTIONS(vouchers.url).items())
-        file.write_text(PROVIDERS.format(lightrail=backend.url, vauchar=options))
-        file.chmod(0o600)
-        environment = {
-            "GIFTBRIDGE_PROVIDERS": str(file),
-            "GIFTBRIDGE_REDIS_URL": empty_redis_url,
-            "GIFTBRIDGE_DATA": str(tmp_path / "data"),
-            "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
-            "ACME_API_KEY": BACKEND_KEY,
-            "COLUMNS": "200",
-        }
-        settings = Settings(providers=file, redis_timeout_seconds=1)
-        parts = build(settings, Registry.load(file, environment=environment), empty_redis_url)
-        yield Installation(tmp_path, environment, backend, vouchers, parts)
-        parts.connection.close()
+    with installed(tmp_path, empty_redis_url) as found:
+        yield found

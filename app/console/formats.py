@@ -1,0 +1,64 @@
+"""How amounts, dates and names are shown and typed, in the language and the time zone of whoever reads."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from datetime import datetime
+from decimal import Decimal
+
+from babel.dates import format_datetime, get_timezone_name
+from babel.numbers import NumberFormatError, parse_decimal
+from flask import Flask
+from flask_babel import get_locale, get_timezone
+from markupsafe import Markup
+
+from app.console.guard import may
+from app.console.texts import _
+from app.console.words import word
+
+
+class WrongAmount(ValueError):
+    """What was typed is no amount; the message says in the user's language how to type one."""
+
+
+def add_filters(app: Flask) -> None:
+    """Give templates the filters `money`, `when`, `word`, and `may` and `new_request_id`."""
+    app.jinja_env.filters.update(money=money, when=when, word=word)
+    app.jinja_env.globals.update(may=may, new_request_id=new_request_id)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount in major units with its currency; it has the digits it came with."""
+    locale = get_locale()
+    pattern = copy.copy(locale.currency_formats["standard"])
+    exponent = amount.as_tuple().exponent
+    digits = max(0, -exponent) if isinstance(exponent, int) else 0
+    pattern.frac_prec = (digits, digits)
+    return str(pattern.apply(amount, locale, currency=currency, currency_digits=False))
+
+
+def when(date: datetime) -> Markup:
+    """Return a moment as an element that programs can read as well."""
+    zone, locale = get_timezone(), get_locale()
+    shown = format_datetime(date, "medium", tzinfo=zone, locale=locale)
+    name = get_timezone_name(date.astimezone(zone), width="short", locale=locale)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(date.isoformat(), f"{shown} {name}", shown)
+
+
+def amount_typed(text: str) -> Decimal:
+    """Return the amount above zero that somebody typed in their language. Raises WrongAmount."""
+    locale = get_locale()
+    example = money(Decimal("19.90"), "XXX").replace("¤", "").replace("XXX", "").strip()
+    try:
+        amount = parse_decimal(text.strip(), locale=locale, strict=True)
+    except NumberFormatError as error:
+        raise WrongAmount(_("This is no amount. Type it like %(example)s.", example=example)) from error
+    if not amount.is_finite() or amount <= 0:
+        raise WrongAmount(_("The amount must be above zero."))
+    return amount
+
+
+def new_request_id() -> str:
+    """Return a name for what a form will do once: sent again, the form finds what it did."""
+    return f"console-{secrets.token_hex(12)}"
