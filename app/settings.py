@@ -254,6 +254,15 @@ class Settings:
         default="INFO",
         metadata=_because("The least important line that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
     )
+    log_reads: float = field(
+        default=1,
+        metadata=_because(
+            "Which share of the calls that only read has lines in the log: 1 all of them, 0.01 one in a hundred. Calls "
+            "that move money, and calls that fail, always have theirs.",
+            at_least=0,
+            at_most=1,
+        ),
+    )
     log_format: str = field(
         default="json", metadata=_because("json for machines, console for people.", choices=("json", "console"))
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import assert_never
+
+from structlog.contextvars import bound_contextvars
 
 from app.ledger.attempt import Attempt, call
 from app.ledger.caller import Caller
@@ -15,6 +17,7 @@ from app.ledger.storage.answers import Lease, LeaseAnswer
 from app.ledger.storage.storage import Storage, other_backend
 from app.ledger.threads import BackendThreads
 from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, planned, something_moved, wanted
+from mappers import confidential
 from mappers.base import BackendUnavailable, Mapper, MapperError, Unsupported, Verb
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -79,7 +82,9 @@ class Executor:
             if lease is not None:
                 attempt = Attempt(self._storage, provider, record, act, lease, self._sleep)
                 # Half the lease is for sending, the other half for what was sent to arrive and to show.
-                record = attempt.run(deadline.sooner(self._storage.lease_seconds / 2))
+                confidential.keep_fields(_customer_of(record))
+                with bound_contextvars(**names_in_the_log(record)):
+                    record = attempt.run(deadline.sooner(self._storage.lease_seconds / 2))
                 lease = None
                 continue
             if act.state is ActState.PARKED and caller.may_wait:
@@ -156,6 +161,17 @@ class Executor:
         if deadline.passed():
             raise Unresolved("another attempt is still under way; repeat the request")
         self._sleep(min(seconds, deadline.remaining_seconds()))
+
+
+def _customer_of(record: Transaction) -> Iterator[str]:
+    """Yield what a fault's text must not tell of the customer."""
+    return filter(None, astuple(record.memo.customer)) if record.memo.customer else iter(())
+
+
+def names_in_the_log(record: Transaction) -> dict[str, str]:
+    """Return what lines of the log about a transaction are found by."""
+    order = {"order": record.memo.order_id} if record.memo.order_id else {}
+    return {"provider": record.provider_id, "transaction": record.id, **order}
 
 
 def expect_same_backend(provider: Provider, record: Transaction) -> None:

@@ -8,9 +8,11 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar, assert_never
 
+from structlog.contextvars import bind_contextvars
+
 from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
-from app.ledger.executor import Executor, expect_same_backend
+from app.ledger.executor import Executor, expect_same_backend, names_in_the_log
 from app.ledger.milliseconds import moment
 from app.ledger.recovery import Recovery
 from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
@@ -129,6 +131,7 @@ class LedgerService:
             payers=payers(provider, request.customer),
             caller=request.caller,
         )
+        bind_contextvars(transaction=new.id, **({"order": request.order_id} if request.order_id else {}))
         for _ in _tries(deadline):
             result = self._with_card(provider, lambda: self._storage.open(new), OpenAnswer.CARD_BUSY, deadline)
             match result.answer:
@@ -312,6 +315,8 @@ class LedgerService:
     def _with_card(self, provider: Provider, write: Callable[[], Result[A]], busy: A, deadline: Deadline) -> Result[A]:
         """Return what `write` answers; while another transaction's step is under way on the card, help that first."""
         result = write()
+        if result.found is not None:
+            bind_contextvars(**names_in_the_log(result.found))
         if result.answer is busy:
             self._executor.help(provider, result.card_taken_by, deadline)
         return result
@@ -322,6 +327,7 @@ class LedgerService:
             record = self._recovery.transaction(provider, address, deadline)
         if record is None or record.address != address:
             raise TransactionNotFound("this card has no such transaction")
+        bind_contextvars(**names_in_the_log(record))
         expect_same_backend(provider, record)
         return record
 

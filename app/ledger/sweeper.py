@@ -24,6 +24,7 @@ from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActState, Operation, Part, Reason, State, Transaction
+from mappers import confidential
 from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -231,6 +232,7 @@ class Sweeper:
         return lost or self._stopping.is_set()
 
     def _sweep_one(self, due: Due, endings: Endings) -> str:
+        confidential.forget()
         try:
             record = self._storage.load(due.id)
         except OtherFormat as error:

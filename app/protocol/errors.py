@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import traceback
-from urllib.parse import quote
 
 import structlog
 from flask import Response, g, request
@@ -14,13 +13,10 @@ from werkzeug.exceptions import NotFound as PathNotFound
 from app.ledger import errors as ledger
 from app.protocol import json_body
 from mappers import base as mapper
-from mappers.base import mask_code
+from mappers import confidential
 from mappers.money import InvalidAmount
 
 log = structlog.get_logger(__name__)
-
-# Shorter strings are no codes (the protocol says 6 to 255) and would blot out ordinary words.
-SHORTEST_SECRET = 6
 
 
 class InvalidRequest(Exception):
@@ -77,7 +73,7 @@ def answer(error: Exception) -> Response:
     if known is None:
         return _unexpected(error)
     status, code = known
-    reason = without_secrets(str(error))
+    reason = confidential.masked(str(error))
     # Why is for the log: that a card is somebody else's must look like no card at all.
     message = "there is no such card" if isinstance(error, mapper.CardNotFound) else reason
     response = _respond(status, code, message, reason)
@@ -129,13 +125,4 @@ def _unexpected(error: Exception) -> Response:
 
 def log_unexpected(error: Exception) -> None:
     """Log a fault of our own, with its traceback."""
-    log.error("unexpected error", exception=without_secrets("".join(traceback.format_exception(error))))
-
-
-def without_secrets(text: str) -> str:
-    """Return `text` with the codes and tokens of this request masked, however they may have been escaped."""
-    for secret in g.get("secrets", ()):
-        if len(secret) >= SHORTEST_SECRET:
-            for written in (secret, repr(secret)[1:-1], quote(secret), quote(secret, safe="")):
-                text = text.replace(written, mask_code(secret))
-    return text
+    log.error("unexpected error", exception=confidential.masked("".join(traceback.format_exception(error))))

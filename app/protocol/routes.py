@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 import structlog
 from flask import Blueprint, Response, g, request
-from structlog.contextvars import bind_contextvars, clear_contextvars
+from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.ledger.cards import CardService, SpendableCard
 from app.ledger.service import LedgerService
 from app.protocol import answers, auth, errors, ids, json_body, lenient, paging, schemas
+from mappers import confidential
 from mappers.base import Query
 from mappers.deadline import Deadline
 from providers.registry import Registry
@@ -84,7 +85,6 @@ class Entrance:
         self._maximum_body_bytes = settings.maximum_body_bytes
 
     def __call__(self) -> None:
-        clear_contextvars()
         g.correlation_id = auth.correlation_id(request.headers)
         bind_contextvars(correlation_id=g.correlation_id)
         provider_id = _provider_id()
@@ -118,7 +118,7 @@ class Views:
             cards: Sequence[SpendableCard] = []
         else:
             query = schemas.load_query(body, g.provider.currency, g.provider.codes)
-            g.secrets += [secret for secret in (query.code, query.pin) if secret]
+            confidential.keep_codes(filter(None, (query.code, query.pin)))
             cards = self._find(query)
         found, content_range = paging.page(cards, request.headers.get(paging.REQUEST_HEADER))
         response = _answer([answers.found_card(g.provider, card) for card in found])
@@ -180,7 +180,7 @@ class Views:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody asked for a card
             if errors.status_of(error) is None:
                 errors.log_unexpected(error)
-            reason = errors.without_secrets(str(error))
+            reason = confidential.masked(str(error))
             log.warning("search without a code answered empty", error=type(error).__name__, reason=reason)
             return []
 
@@ -188,16 +188,19 @@ class Views:
 def _body() -> dict[str, Any]:
     """Return the JSON object of the request, whatever its Content-Type says: older hubs say other things, or nothing.
 
-    Its codes are noted in `g.secrets`, so that an error nobody foresaw can be logged without them.
+    Its codes and its customer are kept from the log, also where nobody foresaw the error that has them in its text.
     """
     raw = _raw_body()
     # Of a body sent in chunks, without a length, Werkzeug gives the first part up to the limit and no error.
     if request.content_length is None and len(raw) == request.max_content_length:
         raise RequestEntityTooLarge
     body = json_body.parse(raw)
-    cart = lenient.members(body.get("cart"))
-    candidates = (cart.get("redemptionCode"), body.get("redemptionCode"), body.get("redemptionToken"))
-    g.secrets = [secret for secret in (lenient.text(value, None) for value in candidates) if secret]
+    cart, order = lenient.members(body.get("cart")), lenient.members(body.get("orderInfo"))
+    codes = (cart.get("redemptionCode"), body.get("redemptionCode"), body.get("redemptionToken"))
+    confidential.keep_codes(filter(None, (lenient.text(code, None) for code in codes)))
+    of_the_customer = (body.get("client"), order.get("clientProfile"), order.get("shipping"))
+    fields = [body.get("profileId"), *(field for one in of_the_customer for field in lenient.members(one).values())]
+    confidential.keep_fields(filter(None, (lenient.text(field, None) for field in fields)))
     return body
 
 

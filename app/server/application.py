@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     parts = build(settings, registry or ProvidersFile(settings.providers), redis_url(settings))
     app = Flask(__name__, static_folder=None)
     app.extensions["giftbridge"] = parts
-    log_requests(app)
+    log_requests(app, reads_share=settings.log_reads)
     app.register_blueprint(
         health.create_blueprint(parts.connection, parts.clock, redis_allow_unsafe=settings.redis_allow_unsafe)
     )

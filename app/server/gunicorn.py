@@ -35,7 +35,8 @@ forwarder_headers = ""
 
 # Paths hold card ids; what is worth logging of a call, the service logs itself.
 accesslog = None
-loglevel = _settings.log_level.lower()
+# Below INFO gunicorn writes them, too.
+loglevel = "info" if _settings.log_level == "DEBUG" else _settings.log_level.lower()
 
 # Its own lines look like the service's.
 telemetry.configure(_settings)

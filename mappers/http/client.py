@@ -10,14 +10,14 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import structlog
-
 from mappers.base import BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.exact_json import encode
+from mappers.http import calls
 from mappers.http.addresses import checked_base_url
 from mappers.http.attempt import Connections, NoReply, Reply
 from mappers.http.breaker import Breaker
+from mappers.http.calls import CallOut, Outcome
 from mappers.http.headers import checked_headers, retry_after_seconds
 
 # With less time left than this a write would mostly end unknown, and cost a resolution later; better not to start it.
@@ -29,8 +29,6 @@ MINIMUM_READ_SECONDS = 0.02
 # A restarting backend refuses for a moment; more attempts than this only hold a thread.
 CONNECT_RETRIES = 2
 RETRY_PAUSE_SECONDS = 0.05
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,19 @@ class _Request:
     url: str
     content: bytes | None
     deadline: Deadline
-    operation: str
-    moves_money: bool
+    told: CallOut
+
+    @property
+    def operation(self) -> str:
+        return self.told.operation
+
+    @property
+    def moves_money(self) -> bool:
+        return self.told.moves_money
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.told.headers if self.content is None else {"Content-Type": "application/json", **self.told.headers}
 
     @property
     def least_seconds(self) -> float:
@@ -140,28 +149,40 @@ class HttpBackend:
         """
         parameters = "?" + urlencode(query, quote_via=quote, errors="surrogatepass") if query else ""
         content = None if body is None else encode(body).encode()
-        request = _Request(method, self._base_url + path + parameters, content, deadline, operation, moves_money)
+        told = calls.begun(CallOut(self.name, operation, method, moves_money))
+        request = _Request(method, self._base_url + path + parameters, content, deadline, told)
         guard = self._breakers.setdefault(operation, Breaker()) if breaker else None
-        self._admit(request, guard)
-        started = time.monotonic()
+        try:
+            self._admit(request, guard)
+            answer = self._guarded(request, guard)
+            told.status = answer.status
+            told.outcome = Outcome.REFUSED if answer.status >= 400 else Outcome.DONE
+        except OutcomeUnknown:
+            told.outcome = Outcome.UNKNOWN
+            raise
+        finally:
+            calls.ended(told)
+        return answer
+
+    def _guarded(self, request: _Request, guard: Breaker | None) -> Answer:
+        """Make the call, and tell the breaker how healthy the backend is."""
         try:
             answer = self._persist(request)
         except _Failed as failed:
             if guard:
                 guard.record(healthy=not failed.ailing)
-            self._log(request, started, failed.status, failed.reason)
+            request.told.status, request.told.failure = failed.status, failed.reason
             raise self._error(request, failed) from failed.__cause__
         if guard:
             guard.record(healthy=True)
-        self._log(request, started, answer.status)
         return answer
 
     def _admit(self, request: _Request, guard: Breaker | None) -> None:
         if request.deadline.remaining_seconds() < request.least_seconds:
-            self._log(request, time.monotonic(), None, "too little time left")
+            request.told.failure = "too little time left"
             raise BackendUnavailable(f"{self.name} was not asked: too little time was left, repeat the request")
         if guard and (wait_seconds := guard.wait_seconds()):
-            self._log(request, time.monotonic(), None, "breaker open")
+            request.told.failure = "breaker open"
             raise BackendUnavailable(
                 f"{self.name} was not asked: failed {guard.failures} times in a row, next try in {wait_seconds:.0f} s",
                 retry_after_seconds=wait_seconds,
@@ -187,7 +208,7 @@ class HttpBackend:
             reply = self._connections.attempt(
                 request.method,
                 request.url,
-                headers={} if request.content is None else {"Content-Type": "application/json"},
+                headers=request.headers,
                 content=request.content,
                 deadline=request.deadline,
                 wants_body=_is_result,
@@ -202,18 +223,6 @@ class HttpBackend:
             return BackendUnavailable(message, failed.retry_after_seconds)
         message = f"{self.name} may or may not have done it ({request.operation or request.method}): {failed.reason}"
         return OutcomeUnknown(message, answered=failed.stage is _Stage.ANSWERED)
-
-    def _log(self, request: _Request, started: float, status: int | None, failure: str | None = None) -> None:
-        # Never the path, the query, a header or a body: each may hold a code or a key.
-        log.info(
-            "backend call",
-            backend=self.name,
-            operation=request.operation,
-            method=request.method,
-            status=status,
-            milliseconds=round((time.monotonic() - started) * 1000),
-            failure=failure,
-        )
 
 
 def _is_result(status: int) -> bool:

@@ -13,6 +13,7 @@ import click
 
 from app.commands.cli import main
 from app.settings import documentation
+from app.telemetry import FIELDS
 from mappers.capabilities import describe, markdown
 from providers.certify import plan
 from tests.docs.documents import ROOT, document
@@ -23,6 +24,11 @@ def settings() -> str:
     """Return every setting of the service."""
     rows = [(f"`{name}`", f"`{default}`" if default else "", reason) for name, default, reason in documentation()]
     return _table(("variable", "default", "what for"), rows)
+
+
+def log_fields() -> str:
+    """Return the members of a line of the log."""
+    return _table(("member", "says"), [(f"`{name}`", meaning) for name, meaning in FIELDS.items()])
 
 
 def mappers() -> str:
@@ -75,6 +81,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/certify.md", "certify"): plan.as_markdown,
     ("docs/commands.md", "commands"): commands,
     ("docs/operating.md", "settings"): settings,
+    ("docs/operating.md", "log_fields"): log_fields,
     ("docs/reliability.md", "faults"): faults,
 }
 

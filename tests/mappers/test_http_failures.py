@@ -12,8 +12,9 @@ import pytest
 
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
-from mappers.http import Answer, HttpBackend, client
+from mappers.http import Answer, HttpBackend, calls, client
 from mappers.http.breaker import FAILURES_TO_OPEN
+from mappers.http.calls import CallOut
 from tests.mappers.servers import Line, Server, answering, closed_port, read, serving, write
 
 
@@ -261,7 +262,11 @@ def test_no_path_query_body_or_credential_reaches_a_log_or_an_error(
         else:
             broken(kind)(line)
 
+    def tell(call: CallOut) -> None:
+        logging.getLogger("test").info("%r", call)
+
     caplog.set_level(logging.DEBUG)
+    calls.watch(after=tell)
     with serving(behave) as server:
         url = closed_port() if kind == "refused connection" else server.url
         backend = HttpBackend("acme", url, headers={"X-Key": "CANARY-1"}, basic_auth=("user", "CANARY-2"))
@@ -277,6 +282,7 @@ def test_no_path_query_body_or_credential_reaches_a_log_or_an_error(
             )
         except (BackendUnavailable, OutcomeUnknown):
             logging.getLogger("test").exception("the whole chain of causes")
+    calls.unwatch(tell)
     captured = capfd.readouterr()
     logged = caplog.text + captured.out + captured.err
     assert "acme" in logged

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from structlog.contextvars import clear_contextvars
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
@@ -15,6 +16,7 @@ from app.ledger.cards import CardService
 from app.ledger.service import LedgerService
 from app.protocol.paths import CollapsedSlashes
 from app.protocol.routes import create_blueprint
+from mappers import confidential
 from providers.registry import Registry
 from tests.protocol.described import DescribedClient
 from tests.protocol.fakes import CREDENTIALS, FakeCards, FakeLedger, FakeRegistry, FakeSettings, HubCall
@@ -39,6 +41,8 @@ def settings() -> FakeSettings:
 def application(ledger: FakeLedger, cards: FakeCards, settings: FakeSettings) -> Flask:
     application = Flask("protocol-under-test", static_folder=None)
     application.test_client_class = DescribedClient
+    application.before_request(clear_contextvars)
+    application.before_request(confidential.forget)
     application.register_blueprint(
         create_blueprint(
             cast("Registry", FakeRegistry()), cast("LedgerService", ledger), cast("CardService", cards), settings
