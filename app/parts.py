@@ -22,6 +22,7 @@ from app.ledger.storage.storage import Storage
 from app.ledger.storage.totals import Totals
 from app.ledger.sweeper import TURNS_AT_A_TIME, Sweeper
 from app.ledger.threads import BackendThreads
+from app.ledger.watch import Watch
 from app.settings import Settings
 from providers.provider import Provider
 from providers.registry import Registry
@@ -53,19 +54,19 @@ class Parts:
     sweeper: Sweeper
 
 
-def build(settings: Settings, registry: Registry, redis_url: str) -> Parts:
-    """Wire the use cases to the Redis at `redis_url`."""
+def build(settings: Settings, registry: Registry, redis_url: str, watch: Watch | None = None) -> Parts:
+    """Wire the use cases to the Redis at `redis_url`; `watch` is told of their work."""
     connection = Connection.to(
         redis_url,
         timeout_seconds=settings.redis_timeout_seconds,
         connections=settings.threads + SPARE_CONNECTIONS,
         replicas=settings.redis_replicas,
     )
-    return wire(settings, registry, connection)
+    return wire(settings, registry, connection, watch)
 
 
-def wire(settings: Settings, registry: Registry, connection: Connection) -> Parts:
-    """Wire the use cases to a Redis that somebody has connected to."""
+def wire(settings: Settings, registry: Registry, connection: Connection, watch: Watch | None = None) -> Parts:
+    """Wire the use cases to a Redis that somebody has connected to; `watch` is told of their work."""
     fleet = Fleet(connection)
     times = LedgerTimes(
         lease=timedelta(seconds=settings.lease_seconds),
@@ -75,7 +76,7 @@ def wire(settings: Settings, registry: Registry, connection: Connection) -> Part
     storage = Storage(connection, times)
     index = Index(connection)
     history = History(connection)
-    threads = BackendThreads(settings.threads_for_a_backend)
+    threads = BackendThreads(settings.threads_for_a_backend, watch)
     executor = Executor(storage, threads, find_provider=registry.get)
     recovery = Recovery(storage, threads)
     clock = ClockWatch(connection)
@@ -106,6 +107,7 @@ def wire(settings: Settings, registry: Registry, connection: Connection) -> Part
             history,
             interval_seconds=settings.sweep_interval_seconds,
             deadline_seconds=settings.money_deadline_seconds,
+            watch=watch,
         ),
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -20,6 +21,9 @@ PREFIX = "GIFTBRIDGE_"
 
 # The Hub cuts every call here and tells the merchant that the credentials were wrong.
 HUB_TIMEOUT_SECONDS = 15
+
+# Of a token that guards something, in characters.
+LEAST_TOKEN = 16
 
 # What settings were called before.
 RENAMED = {
@@ -250,6 +254,20 @@ class Settings:
             at_least=0,
         ),
     )
+    metrics_bind: str | None = field(
+        default=None,
+        metadata=_because(
+            "HOST:PORT where Prometheus finds /-/metrics, and nothing else is: an address that shoppers do not reach."
+        ),
+    )
+    metrics_token: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_because(
+            "What Prometheus must send as a bearer token. Without an address of their own, metrics are at /-/metrics "
+            "of the service's for whoever has it. With neither there are none."
+        ),
+    )
     log_level: str = field(
         default="INFO",
         metadata=_because("The least important line that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -296,6 +314,15 @@ class Settings:
         return _address(self.console_bind) if self.console_bind else None
 
     @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """`metrics_bind` as host and port; None where metrics have no address of their own."""
+        return _address(self.metrics_bind) if self.metrics_bind else None
+
+    @property
+    def has_metrics(self) -> bool:
+        return bool(self.metrics_bind or self.metrics_token)
+
+    @property
     def threads_for_a_backend(self) -> int:
         """`threads_per_backend` as a number of threads."""
         return self.threads_per_backend or max(1, self.threads // 2)
@@ -305,12 +332,17 @@ class Settings:
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
         if self.redis_replicas and (self.redis_url or "unix://").startswith("unix://"):
             yield f"{variable('redis_replicas')} needs a {variable('redis_url')} on other machines: set it to 0"
-        if not _is_address(self.bind):
-            yield f"{variable('bind')} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
-        if self.console_bind and not _is_address(self.console_bind):
-            yield f"{variable('console_bind')} must be HOST:PORT, such as 127.0.0.1:8081 or [::1]:8081"
-        if self.console_bind == self.bind:
-            yield f"{variable('console_bind')} must not be {variable('bind')}: choose another port, or unset it"
+        binds = {"bind": self.bind, "console_bind": self.console_bind, "metrics_bind": self.metrics_bind}
+        for name, address in binds.items():
+            if address and not _is_address(address):
+                yield f"{variable(name)} must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+        # By its port a request is known to have come in there.
+        ports = [(name, _address(address)[1]) for name, address in binds.items() if address and _is_address(address)]
+        for (one, port), (other, other_port) in combinations(ports, 2):
+            if port == other_port:
+                yield f"{variable(other)} must have another port than {variable(one)}: change one of them"
+        if self.metrics_token is not None and len(self.metrics_token) < LEAST_TOKEN:
+            yield f"{variable('metrics_token')} can be guessed: take at least {LEAST_TOKEN} random characters"
         money = variable("money_deadline_seconds")
         if self.money_deadline_seconds >= HUB_TIMEOUT_SECONDS:
             yield f"{money} must be below {HUB_TIMEOUT_SECONDS}, after which VTEX's Hub gives up: lower it"

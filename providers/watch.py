@@ -23,6 +23,9 @@ REFUSED_INTERVAL_SECONDS = 60.0
 # Says which transaction of this provider is not over; None where none is.
 StillOpen = Callable[[Provider], str | None]
 
+# Is told each time that a changed file was looked at: whether it counts now.
+Looked = Callable[[bool], object]
+
 log = structlog.get_logger()
 
 # What changes when a file is written: its modification time, size and inode; None while there is no file.
@@ -48,6 +51,11 @@ class ProvidersFile(Registry):
         self._current = Registry.load(path, environment=environment)
         self._refused_until = math.inf
         self._still_open: StillOpen = lambda _: None
+        self._looked: Looked = lambda _: None
+
+    def tell(self, looked: Looked) -> None:
+        """Tell of each look at a changed file."""
+        self._looked = looked
 
     def keep_backends_of(self, still_open: StillOpen) -> None:
         """Refuse a file that moves a provider to another backend while `still_open` says what is open there."""
@@ -74,6 +82,10 @@ class ProvidersFile(Registry):
         if signature == self._signature and self._clock() < self._refused_until:
             return
         self._signature, self._refused_until = signature, math.inf
+        self._looked(self._take_over())
+
+    def _take_over(self) -> bool:
+        """Let the changed file count, where it is right; tell whether."""
         try:
             changed = Registry.load(self._path, environment=self._environment, known=self._current)
         except InvalidProviders as error:
@@ -81,14 +93,15 @@ class ProvidersFile(Registry):
             log.error(  # noqa: TRY400
                 "the changed providers file is wrong, so the old one counts", problems=error.problems
             )
-            return
+            return False
         if problems := list(self._moved(changed)):
             log.error("the changed providers file is refused, so the old one counts", problems=problems)
             # Its transactions may be over before the file changes again.
             self._refused_until = self._clock() + REFUSED_INTERVAL_SECONDS
-        else:
-            self._current = changed
-            log.info("the providers file was read again", providers=[provider.id for provider in self._current.all()])
+            return False
+        self._current = changed
+        log.info("the providers file was read again", providers=[provider.id for provider in self._current.all()])
+        return True
 
     def _moved(self, changed: Registry) -> Iterator[str]:
         for before in self._current.all():

@@ -24,6 +24,7 @@ from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import ActState, Operation, Part, Reason, State, Transaction
+from app.ledger.watch import Watch
 from mappers import confidential
 from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown
 from mappers.deadline import Deadline
@@ -112,6 +113,7 @@ class Sweeper:
         interval_seconds: float,
         deadline_seconds: float,
         make_pool: MakePool = futures.ThreadPoolExecutor,
+        watch: Watch | None = None,
     ) -> None:
         self._storage = storage
         self._index = index
@@ -120,6 +122,7 @@ class Sweeper:
         self._executor = executor
         self._registry = registry
         self._history = history
+        self._watch = watch or Watch()
         self._interval_seconds = interval_seconds
         self._deadline_seconds = deadline_seconds
         self._lead_lasts = timedelta(seconds=LEAD_PASSES * interval_seconds + deadline_seconds)
@@ -154,11 +157,18 @@ class Sweeper:
                 reading = self._clock.look()
                 if self._leads():
                     for turn in self._begin(reading):
-                        turn.add_done_callback(_log_failure)
+                        turn.add_done_callback(self._turn_ended)
+                    self._watch.pass_began()
             except LedgerUnavailable as error:
                 log.warning("sweep failed", reason=str(error))
             except Exception:
                 log.exception("sweep failed")
+
+    def _turn_ended(self, turn: futures.Future[Counter[str]]) -> None:
+        if (error := turn.exception()) is not None:
+            log.warning("sweep failed", reason=str(error))
+        else:
+            self._watch.turn_ended(turn.result())
 
     def _leads(self) -> bool:
         """Become the leader, or stay it."""
@@ -308,8 +318,3 @@ def _why_voided(record: Transaction) -> Reason | None:
 def _is_silence(error: MapperError | LedgerError) -> bool:
     """Tell whether the next question would most likely wait in vain, too."""
     return isinstance(error, BackendUnavailable) or (isinstance(error, OutcomeUnknown) and not error.answered)
-
-
-def _log_failure(turn: futures.Future[Counter[str]]) -> None:
-    if (error := turn.exception()) is not None:
-        log.warning("sweep failed", reason=str(error))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from app.ledger.watch import Watch
 from mappers.base import BackendUnavailable
 from providers.provider import Backend
 
@@ -25,9 +26,10 @@ class BackendThreads:
     look-up, holds a thread as well. Providers on one account share its bound.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, watch: Watch | None = None) -> None:
         """`most` is the number of threads for each account."""
         self._most = most
+        self._watch = watch or Watch()
         self._lock = threading.Lock()
         self._busy: Counter[tuple[str, str]] = Counter()
 
@@ -40,14 +42,17 @@ class BackendThreads:
             if not enough:
                 self._busy[account] += 1
         if enough:
+            self._watch.thread_refused(backend)
             log.warning("backend not asked: its share of the threads is at work", backend=str(backend))
             raise BackendUnavailable(
                 f"the backend was not asked: {self._most} requests already wait for it, repeat the request",
                 RETRY_AFTER_SECONDS,
             )
+        self._watch.thread_begins(backend)
         try:
             yield
         finally:
+            self._watch.thread_ends(backend)
             with self._lock:
                 self._busy[account] -= 1
                 if not self._busy[account]:

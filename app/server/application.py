@@ -11,6 +11,10 @@ from app.parts import build
 from app.protocol.routes import create_blueprint
 from app.server import health
 from app.server.embedded import redis_url
+from app.server.metrics import endpoint
+from app.server.metrics.endpoint import Endpoint
+from app.server.metrics.figures import Figures
+from app.server.metrics.meters import Meters
 from app.server.mounts import mount, mount_apart
 from app.server.reference import routes as reference
 from app.server.request_log import log_requests
@@ -26,9 +30,13 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     """
     settings = settings or Settings.from_environment()
     telemetry.configure(settings)
-    parts = build(settings, registry or ProvidersFile(settings.providers), redis_url(settings))
+    registry = registry or ProvidersFile(settings.providers)
+    meters = Meters(threads_for_a_backend=settings.threads_for_a_backend) if settings.has_metrics else None
+    parts = build(settings, registry, redis_url(settings), meters)
     app = Flask(__name__, static_folder=None)
     app.extensions["giftbridge"] = parts
+    if meters is not None:
+        meters.watch(app, registry)
     log_requests(app, reads_share=settings.log_reads)
     app.register_blueprint(
         health.create_blueprint(parts.connection, parts.clock, redis_allow_unsafe=settings.redis_allow_unsafe)
@@ -37,9 +45,13 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     app.register_blueprint(create_blueprint(parts.registry, parts.ledger, parts.cards, settings))
     console = create_console(parts)
     log_requests(console)
-    if settings.console_address is None:
-        mount(app, {CONSOLE: console})
-    else:
-        mount(app, {})
-        mount_apart(app, CONSOLE, console, settings.console_address)
+    metrics = Endpoint(meters, Figures(parts), settings.metrics_token) if meters else None
+    beside = {
+        CONSOLE: (console, settings.console_address),
+        endpoint.NAME: (metrics, settings.metrics_address),
+    }
+    mount(app, {name: one for name, (one, address) in beside.items() if one and not address})
+    for name, (one, address) in beside.items():
+        if one and address:
+            mount_apart(app, name, one, address)
     return app

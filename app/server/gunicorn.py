@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from app import open_files, telemetry
+from app.server.metrics.meters import forget_process
 from app.settings import Settings
 
 _settings = Settings.from_environment()
 
-# Which of them a request came in by decides whether it may see the console, see app/server/mounts.py.
-bind = [_settings.bind, *filter(None, [_settings.console_bind])]
+# Which of them a request came in by decides what it may see, see app/server/mounts.py.
+bind = [_settings.bind, *filter(None, [_settings.console_bind, _settings.metrics_bind])]
 workers = _settings.workers
 
 # A call mostly waits for a backend, and threads are cheap. One backend has a share of them, see app/ledger/threads.py.
@@ -65,6 +66,11 @@ def worker_exit(_server: Any, worker: Any) -> None:
         if background := getattr(worker, "background", None):
             background.stop()
         parts.sweeper.stop()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Let what a worker said of itself end with it, however it ended."""
+    forget_process(worker.pid)
 
 
 def _parts(worker: Any) -> Any:

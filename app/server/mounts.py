@@ -32,8 +32,8 @@ def mount_apart(app: Flask, name: str, application: WSGIApplication, address: tu
     beside, apart = app.wsgi_app, CollapsedSlashes(DispatcherMiddleware(_leads_to(f"{path}/"), {path: application}))
 
     def at_the_address(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        # The server's own word on which of its sockets the request came in by.
-        here = (environ["SERVER_NAME"], int(environ["SERVER_PORT"])) == address
+        # The server's own word on which of its sockets the request came in by; each has a port of its own.
+        here = int(environ["SERVER_PORT"]) == address[1]
         return (apart if here else beside)(environ, start_response)
 
     app.wsgi_app = at_the_address  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 import structlog
@@ -23,6 +24,7 @@ from app.ledger.storage.connection import Connection
 from app.ledger.storage.identity import Identity
 from app.server import processes
 from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
+from app.server.metrics import FOLDER
 from app.server.services import Service, announced
 from app.settings import Settings, variable
 from providers.registry import Registry
@@ -35,6 +37,9 @@ REDIS_RETRY_SECONDS = 5.0
 
 # gunicorn gives its workers 20 s to finish; then it needs a moment itself.
 GUNICORN_GRACE_SECONDS = 25.0
+
+# Workers write what they count to files: in memory, where there is such a place.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 log = structlog.get_logger()
 
@@ -50,6 +55,8 @@ def check(settings: Settings) -> None:
     _expect_free(settings.bind, settings.address, f"--bind or {variable('bind')}")
     if settings.console_bind is not None and settings.console_address is not None:
         _expect_free(settings.console_bind, settings.console_address, variable("console_bind"))
+    if settings.metrics_bind is not None and settings.metrics_address is not None:
+        _expect_free(settings.metrics_bind, settings.metrics_address, variable("metrics_bind"))
 
 
 def _expect_free(bind: str, address: tuple[str, int], setting: str) -> None:
@@ -108,6 +115,8 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
         redis_url = environment[variable("redis_url")]
         _name_ledger(redis_url, settings)
         running.enter_context(announced(Service.of(settings, redis_url)))
+        if settings.has_metrics:
+            environment[FOLDER] = running.enter_context(TemporaryDirectory(prefix="giftbridge-metrics-", dir=MEMORY))
         environment["PYTHONPATH"] = _import_path(environment.get("PYTHONPATH", ""))
         gunicorn = processes.spawn([sys.executable, "-P", "-m", "app.server.workers"], environment=environment)
         running.callback(processes.stop, gunicorn, GUNICORN_GRACE_SECONDS)

@@ -148,8 +148,8 @@ def serving(
 ) -> Iterator[tuple[Command, int]]:
     (directory / "providers.toml").write_text(providers)
     port = free_port()
-    arguments = ("serve", "--bind", f"127.0.0.1:{port}", "--workers", "1")
-    with running(*arguments, cwd=directory, program=program, **settings) as command:
+    settings = {"BIND": f"127.0.0.1:{port}", "WORKERS": "1", **settings}
+    with running("serve", cwd=directory, program=program, **settings) as command:
         wait_for(lambda: command.process.poll() is not None or ready(port))
         assert command.process.poll() is None, command.output
         yield command, port

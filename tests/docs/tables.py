@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from app.commands.cli import main
+from app.server.metrics.catalog import CATALOG
 from app.settings import documentation
 from app.telemetry import FIELDS
 from mappers.capabilities import describe, markdown
@@ -39,6 +40,14 @@ def mappers() -> str:
 def commands() -> str:
     """Return every command with its arguments and the first sentence of its help."""
     return _table(("command", "does"), [(f"`{usage(ctx)}`", summary(ctx.command)) for ctx in every_command()])
+
+
+def metrics() -> str:
+    """Return every metric."""
+    rows = [
+        (f"`{one.name}`", one.kind.value, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in CATALOG
+    ]
+    return _table(("metric", "type", "labels", "what it says"), rows)
 
 
 def every_command() -> Iterator[click.Context]:
@@ -80,6 +89,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/backends.md", "mappers"): mappers,
     ("docs/certify.md", "certify"): plan.as_markdown,
     ("docs/commands.md", "commands"): commands,
+    ("docs/metrics.md", "metrics"): metrics,
     ("docs/operating.md", "settings"): settings,
     ("docs/operating.md", "log_fields"): log_fields,
     ("docs/reliability.md", "faults"): faults,

@@ -41,6 +41,20 @@ class Server:
     uptime_milliseconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What all servers that take writes say of themselves.
+
+    `memory_share` is that of the fullest one, of the memory it may use: 0 where it has no limit. `file_is_written`:
+    each keeps an append-only file, and has written and rewritten it without an error.
+    """
+
+    memory_bytes: int
+    memory_share: float
+    file_is_written: bool
+    complaints: int
+
+
 class Connection:
     """One client with a pool, shared by all threads. Methods raise LedgerUnavailable when no answer comes in time.
 
@@ -183,6 +197,15 @@ class Connection:
         """Return what could be safer about this Redis: it loses nothing by itself, but more than it must in a crash."""
         return list(dict.fromkeys(caution for server in self._states() for caution in _cautions(server)))
 
+    def health(self) -> Health:
+        states = self._states()
+        return Health(
+            memory_bytes=sum(int(server.get("used_memory", 0)) for server in states),
+            memory_share=max(map(_memory_share, states)),
+            file_is_written=all(map(_file_is_written, states)),
+            complaints=sum(1 for server in states for _ in _complaints(server)),
+        )
+
     def _states(self) -> list[dict[str, Any]]:
         """Return what each server that takes writes says of its persistence, its memory and its configuration."""
 
@@ -220,6 +243,11 @@ def _memory_share(server: dict[str, Any]) -> float:
     # Redis does not count what is on its way to replicas and into the file.
     used = int(server.get("used_memory", 0)) - int(server.get("mem_not_counted_for_evict", 0))
     return used / most if most else 0.0
+
+
+def _file_is_written(server: dict[str, Any]) -> bool:
+    ended_well = (server.get(f"aof_last_{what}_status", "ok") == "ok" for what in ("write", "bgrewrite"))
+    return bool(int(server.get("aof_enabled", 0))) and all(ended_well)
 
 
 def _complaints(server: dict[str, Any]) -> Iterator[str]:
