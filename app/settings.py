@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
+from email.utils import parseaddr
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Self, cast
@@ -15,6 +17,8 @@ from typing import Any, Self, cast
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from app.ledger.storage.clients import SCHEMES
+from mappers.base import InvalidOptions
+from mappers.http.addresses import checked_base_url
 from providers.provider import parse_duration
 
 PREFIX = "GIFTBRIDGE_"
@@ -213,6 +217,42 @@ class Settings:
             at_most=1000,
         ),
     )
+    notices_webhook_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_because("Where what waits for a person is told, each with a signed POST."),
+    )
+    notices_webhook_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_because(
+            "What those are signed with: `whsec_` and 24 to 64 random bytes in Base64. Needed with the URL."
+        ),
+    )
+    notices_mail_to: str | None = field(
+        default=None,
+        metadata=_because("Who is told by e-mail: one address, or several with commas between them."),
+    )
+    notices_mail_from: str | None = field(
+        default=None, metadata=_because("The sender of these mails. Needed with the recipients.")
+    )
+    notices_smtp_host: str | None = field(
+        default=None, metadata=_because("The mail server that sends them. Needed with the recipients.")
+    )
+    notices_smtp_port: int = field(
+        default=587, metadata=_because("Its port: 587 for starttls, 465 for tls.", at_least=1, at_most=65535)
+    )
+    notices_smtp_tls: str = field(
+        default="starttls",
+        metadata=_because(
+            "How it is spoken to: starttls, tls from the first byte on, or none (only where the network is yours).",
+            choices=("starttls", "tls", "none"),
+        ),
+    )
+    notices_smtp_user: str | None = field(
+        default=None, metadata=_because("The user name there. Without it nobody signs in.")
+    )
+    notices_smtp_password: str | None = field(default=None, repr=False, metadata=_because("The password of that user."))
     code_misses_per_customer: int = field(
         default=20,
         metadata=_because(
@@ -327,7 +367,13 @@ class Settings:
         """`threads_per_backend` as a number of threads."""
         return self.threads_per_backend or max(1, self.threads // 2)
 
+    @property
+    def notice_recipients(self) -> list[str]:
+        """`notices_mail_to` as addresses."""
+        return [address.strip() for address in (self.notices_mail_to or "").split(",") if address.strip()]
+
     def _contradictions(self) -> Iterator[str]:
+        yield from self._about_notices()
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
         if self.redis_replicas and (self.redis_url or "unix://").startswith("unix://"):
@@ -363,6 +409,45 @@ class Settings:
                 f"{variable('abandon_after_seconds')} must be above {variable('lease_seconds')}, "
                 "or what is still worked on is given up: raise it"
             )
+
+    def _about_notices(self) -> Iterator[str]:
+        url, secret = variable("notices_webhook_url"), variable("notices_webhook_secret")
+        if self.notices_webhook_url:
+            try:
+                checked_base_url(self.notices_webhook_url.partition("?")[0])
+            except InvalidOptions as error:
+                yield str(error).replace("base_url", url)
+            if self.notices_webhook_secret is None:
+                yield f"{url} needs {secret}: set it to whsec_$(openssl rand -base64 32)"
+        if self.notices_webhook_secret is not None and not _is_secret(self.notices_webhook_secret):
+            yield f"{secret} must be whsec_ and 24 to 64 bytes in Base64: make one, whsec_$(openssl rand -base64 32)"
+        if self.notices_mail_to is not None:
+            for name in ("notices_mail_from", "notices_smtp_host"):
+                if getattr(self, name) is None:
+                    yield f"{variable('notices_mail_to')} needs {variable(name)}: set it"
+        for name in ("notices_mail_to", "notices_mail_from"):
+            text = getattr(self, name)
+            addresses = self.notice_recipients if name == "notices_mail_to" else [text]
+            if text is not None and not (addresses and all(map(_is_mailbox, addresses))):
+                yield f"{variable(name)} must be an address such as ana@store.example: correct it"
+        if self.notices_smtp_user is not None and self.notices_smtp_tls == "none":
+            yield (
+                f"{variable('notices_smtp_user')} with {variable('notices_smtp_tls')}=none would send the password in "
+                "plain: use starttls or tls"
+            )
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and 24 <= len(key) <= 64
+
+
+def _is_mailbox(text: str) -> bool:
+    name, _, domain = parseaddr(text)[1].rpartition("@")
+    return bool(name and domain) and text.isprintable()
 
 
 def _is_address(text: str) -> bool:

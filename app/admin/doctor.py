@@ -19,6 +19,7 @@ import mappers.registry
 from app import open_files
 from app.admin import attention
 from app.admin.attention import Kind
+from app.admin.notices.outbox import Outbox, targets
 from app.admin.providers.checks import Check, check_backend, check_redis, check_service
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
@@ -122,7 +123,9 @@ def _redis(settings: Settings, open_redis: OpenRedis) -> Generator[Check, None, 
                 yield _forgiven(check) if settings.redis_allow_unsafe else check
             ledger_id = Identity(connection).read()
             yield Check("ledger", bool(ledger_id) or None, "none yet: giftbridge serve makes it", found=str(ledger_id))
-            yield from _waiting(wire(settings, Registry(()), connection))
+            parts = wire(settings, Registry(()), connection)
+            yield from _waiting(parts)
+            yield from _notices(parts)
             yield from _elsewhere(Index(connection), settings)
             yield from _guessed(GuessStorage(connection), settings)
     except NoLedger as error:
@@ -158,6 +161,20 @@ def _waiting(parts: Parts) -> Iterator[Check]:
             yield Check(name, True, found=f"{told}: {remedy}")
         else:
             yield Check(name, False, told, remedy)
+
+
+def _notices(parts: Parts) -> Iterator[Check]:
+    """Find targets that do not get what people should be told."""
+    standings = Outbox(parts, targets(parts.settings)).standings()
+    if not standings:
+        yield Check("notices", True, found="off: nobody is told of what waits; giftbridge notices test says how")
+    for one in standings:
+        name = f"notices by {one.target}"
+        if one.error:
+            problem = f"{one.waiting} wait to be sent and {one.given_up} were given up: {one.error}"
+            yield Check(name, False, problem, "mend that; giftbridge notices test sends a sample")
+        else:
+            yield Check(name, True, found=f"{one.waiting} wait to be sent")
 
 
 def _elsewhere(index: Index, settings: Settings) -> Iterator[Check]:

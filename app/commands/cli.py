@@ -33,6 +33,7 @@ COMMANDS = {
     "mappers": Command(
         "mappers:mappers_command", "List the mappers, built in and from packages, and what each can do."
     ),
+    "notices": Command("notices:notices", "See whether people are told of what waits for them."),
     "providers": Command("providers:providers", "Make, check and register providers."),
     "reconcile": Command("reconcile:reconcile_command", "Compare the ledger with the backends."),
     "report": Command("report:report", "Say what was taken, given back and held, by day and provider, for accounting."),

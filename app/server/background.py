@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.admin.notices.outbox import Outbox, targets
 from app.admin.reconciliation import schedule
 from app.ledger.errors import LedgerUnavailable
 from app.parts import Parts
@@ -26,7 +27,7 @@ LEAD = "background"
 LOOK_SECONDS = 15.0
 
 # Renewed with each look. A look may take a while: notices go to servers that may be slow.
-LEAD_LASTS = timedelta(minutes=3)
+LEAD_LASTS = timedelta(minutes=5)
 
 # What is interrupted is begun anew later; nothing is lost.
 GRACE_SECONDS = 2.0
@@ -44,6 +45,7 @@ class Background:
 
     def __init__(self, parts: Parts, spawn: Spawn = reconciling) -> None:
         self._parts = parts
+        self._outbox = Outbox(parts, targets(parts.settings))
         self._spawn = spawn
         self._token = secrets.token_hex(8)
         self._stopping = threading.Event()
@@ -66,6 +68,7 @@ class Background:
         """Do what is to be done now, where no other process does. Raises LedgerUnavailable."""
         if self._parts.fleet.lead(LEAD, self._token, LEAD_LASTS):
             self._compare()
+            self._outbox.look()
 
     def _keep_looking(self) -> None:
         # The child process ends with this thread.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,58 @@ def test_a_user_without_a_home_needs_none(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     assert Settings.from_environment().data == Path("/.local/share/giftbridge")
     assert folders()[0] == Path("/.local/state/giftbridge")
+
+
+WEBHOOK = {
+    "NOTICES_WEBHOOK_URL": "https://hooks.store.example/giftbridge?key=value",
+    "NOTICES_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
+MAIL = {
+    "NOTICES_MAIL_TO": "ana@store.example, Orders <orders@store.example>",
+    "NOTICES_MAIL_FROM": "giftbridge <giftbridge@store.example>",
+    "NOTICES_SMTP_HOST": "smtp.store.example",
+}
+
+
+def test_notices_need_no_more_than_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**WEBHOOK, **MAIL}.items():
+        monkeypatch.setenv(f"GIFTBRIDGE_{name}", value)
+    settings = Settings.from_environment()
+    assert settings.notice_recipients == ["ana@store.example", "Orders <orders@store.example>"]
+    assert "whsec_" not in repr(settings)
+    assert "hooks.store.example" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ({**WEBHOOK, "NOTICES_WEBHOOK_SECRET": ""}, "needs GIFTBRIDGE_NOTICES_WEBHOOK_SECRET: set it to whsec_$("),
+        ({**WEBHOOK, "NOTICES_WEBHOOK_SECRET": "whsec_c2hvcnQ="}, "24 to 64 bytes"),
+        ({**WEBHOOK, "NOTICES_WEBHOOK_SECRET": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, "must be whsec_ and"),
+        ({**WEBHOOK, "NOTICES_WEBHOOK_URL": "http://hooks.store.example"}, "NOTICES_WEBHOOK_URL must start with https"),
+        ({**MAIL, "NOTICES_MAIL_FROM": ""}, "needs GIFTBRIDGE_NOTICES_MAIL_FROM: set it"),
+        ({**MAIL, "NOTICES_SMTP_HOST": ""}, "needs GIFTBRIDGE_NOTICES_SMTP_HOST: set it"),
+        ({**MAIL, "NOTICES_MAIL_TO": "ana"}, "NOTICES_MAIL_TO must be an address such as"),
+        ({**MAIL, "NOTICES_MAIL_FROM": "giftbridge"}, "NOTICES_MAIL_FROM must be an address such as"),
+        ({**MAIL, "NOTICES_SMTP_USER": "giftbridge", "NOTICES_SMTP_TLS": "none"}, "would send the password in plain"),
+    ],
+)
+def test_notices_that_could_not_be_sent_stop_the_boot(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], part: str
+) -> None:
+    (problem,) = problems(monkeypatch, **changed)
+    assert part in problem
+    for secret in ("c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
+        assert secret not in problem
+
+
+@pytest.mark.parametrize(("text", "hours"), [("24h", 24), ("7d", 168), ("90m", 1.5)])
+def test_how_often_is_a_number_and_a_unit(monkeypatch: pytest.MonkeyPatch, text: str, hours: float) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_RECONCILE_EVERY", text)
+    assert Settings.from_environment().reconcile_every == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["24", "daily", "0h", "-1h"])
+def test_how_often_is_nothing_else(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (problem,) = problems(monkeypatch, RECONCILE_EVERY=text)
+    assert problem.startswith("GIFTBRIDGE_RECONCILE_EVERY must be a whole number and a unit")

@@ -1,0 +1,1 @@
+"""Notices to people: what waits for a person is told once, by webhook and by e-mail."""
