@@ -73,6 +73,21 @@ def empty_redis_url(redis_url: str) -> str:
     return redis_url
 
 
+@pytest.fixture(scope="session")
+def _another_redis_url() -> Iterator[str]:
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with TemporaryDirectory(dir=memory) as folder, EmbeddedRedis(Path(folder)) as storage:
+        yield storage.url
+
+
+@pytest.fixture
+def another_redis_url(_another_redis_url: str) -> str:
+    """The address of a second Redis, with nothing stored there: for what goes from one to another."""
+    with redis.Redis.from_url(_another_redis_url) as client:
+        client.flushall()
+    return _another_redis_url
+
+
 @pytest.fixture
 def ledger_id(empty_redis_url: str) -> str:
     """The id of the ledger there, as a service has given it one."""

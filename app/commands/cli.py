@@ -20,6 +20,7 @@ class Command:
 
 COMMANDS = {
     "attention": Command("attention:attention_command", "List what waits for a person, and what mends it."),
+    "backup": Command("backups:backup_command", "Copy the ledger into FILE, while the service works on it."),
     "cards": Command("cards:cards", "Look at a gift card."),
     "certify": Command(
         "certify:certify_command", "Check any gift card provider for VTEX, as the Gift Card Hub calls it."
@@ -29,7 +30,9 @@ COMMANDS = {
         "Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service.",
     ),
     "doctor": Command("doctor:doctor", "Find what is wrong with this installation."),
-    "ledger": Command("ledger:ledger", "See and end doubts about what Redis still knows."),
+    "ledger": Command(
+        "ledger:ledger", "Move the ledger to another Redis; see and end doubts about what Redis still knows."
+    ),
     "mappers": Command(
         "mappers:mappers_command", "List the mappers, built in and from packages, and what each can do."
     ),
@@ -37,6 +40,9 @@ COMMANDS = {
     "providers": Command("providers:providers", "Make, check and register providers."),
     "reconcile": Command("reconcile:reconcile_command", "Compare the ledger with the backends."),
     "report": Command("report:report", "Say what was taken, given back and held, by day and provider, for accounting."),
+    "restore": Command(
+        "backups:restore_command", "Put the backup FILE into the Redis that the settings name, which is empty."
+    ),
     "sandbox": Command(
         "running:sandbox_command",
         "Run a sandbox of the backend NAME, with gift cards to try; or, as `hub`, one for VTEX's Gift Card Hub.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.admin.backups.file import BackupRefused
 from app.admin.people.users import UserError
 from app.admin.providers.credentials import InUse
 from app.admin.providers.files import EditRefused
@@ -33,6 +34,7 @@ WRONG_SETUP = (
 
 # It was understood, and refused.
 REFUSED = (
+    BackupRefused,
     BrokenMapper,
     EditRefused,
     HubError,

@@ -8,7 +8,7 @@ import pwd
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # A person waits longer than a checkout does, and a hung Redis is worth a try more.
 REDIS_TIMEOUT_SECONDS = 5.0
+
+# Of the keys that are read or written at a time, the longest ones may take a moment.
+COPY_TIMEOUT_SECONDS = 60.0
 
 # A command makes one call after the other.
 CONNECTIONS = 4
@@ -192,12 +195,50 @@ def connected(found: Located) -> closing[Connection]:
     return closing(Connection.to(found.redis_url, timeout_seconds=found.settings.redis_timeout_seconds, connections=1))
 
 
+def connection_for_all(redis_url: str) -> closing[Connection]:
+    """Return a connection to read or write a whole ledger with, for a `with` statement."""
+    return closing(Connection.to(redis_url, timeout_seconds=COPY_TIMEOUT_SECONDS, connections=CONNECTIONS))
+
+
+@contextmanager
+def idle(settings: Settings) -> Iterator[Connection]:
+    """Connect to the ledger of this installation, which no service of this machine works on, to read all of it.
+
+    Raises NoLedger, OtherLedger, EmbeddedRedisFailed.
+    """
+    with located(settings) as found:
+        for service in running():
+            if service.redis_url == found.redis_url:
+                raise OtherLedger(f"{service} works on the ledger in {_place(service)}: stop it first")
+        with connection_for_all(found.redis_url) as connection:
+            yield connection
+
+
+@contextmanager
+def destination(settings: Settings) -> Iterator[Connection]:
+    """Connect to the Redis that the settings name, for a ledger to be put there; the embedded one is made.
+
+    Raises EmbeddedRedisFailed, and OtherLedger where a service of this machine works there.
+    """
+    data = str(settings.data.absolute())
+    for service in running():
+        if service.redis_url == settings.redis_url if settings.redis_url else service.data == data:
+            raise OtherLedger(f"{service} works on the ledger in {_place(service)}: stop it first")
+    with ExitStack() as stack:
+        url = settings.redis_url or stack.enter_context(EmbeddedRedis(settings.data)).url
+        yield stack.enter_context(connection_for_all(url))
+
+
 def check_ledger(connection: Connection, found: Located) -> str:
     """Return the id of the ledger that was found.
 
-    Raises NoLedger where no service has worked, OtherLedger where it is not that of the running service.
+    Raises NoLedger where no service has worked, or none may any more, OtherLedger where it is not that of the running
+    service.
     """
-    ledger_id = Identity(connection).read()
+    identity = Identity(connection)
+    if why := identity.closed():
+        raise NoLedger(f"{shown_url(found.redis_url)} is not to be worked on: {why}")
+    ledger_id = identity.read()
     if ledger_id is None:
         raise NoLedger(
             f"no service has worked on {shown_url(found.redis_url)} yet, and a command makes no ledger: start "

@@ -1,13 +1,22 @@
-"""The commands `giftbridge ledger ...`: what to do when Redis may have forgotten changes."""
+"""The commands `giftbridge ledger ...`: to move it, and what to do when Redis may have forgotten changes."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from app.admin import doubts
-from app.commands.installation import logs_to_stderr, opened
+from app.admin.backups.move import move
+from app.commands.backups import replace_option
+from app.commands.installation import connection_for_all, idle, logs_to_stderr, opened, shown_url
 from app.commands.output import Column, json_option, note, print_json, print_table
 from app.commands.transaction_tables import print_summaries
+from app.ledger.storage.clients import SCHEMES
+from app.settings import Settings, variable
+
+# Where an address may stand that has a password: other users of the machine see what a command is called with.
+FROM_FILE = "@"
 
 COLUMNS = (Column("may lack what was written after (UTC)"), Column("noticed (UTC)"), Column("why"))
 
@@ -15,7 +24,7 @@ COLUMNS = (Column("may lack what was written after (UTC)"), Column("noticed (UTC
 @click.group("ledger")
 @click.pass_context
 def ledger(ctx: click.Context) -> None:
-    """See and end doubts about what Redis still knows.
+    """Move the ledger to another Redis; see and end doubts about what Redis still knows.
 
     After a failover, or a start from older data, Redis may have forgotten settlements. Then giftbridge does not give
     back by itself what cards have paid for orders of before: first a person compares them with VTEX.
@@ -73,3 +82,50 @@ def doubt_command(reason: str, as_json: bool) -> None:
         print_json(found)
     else:
         click.echo("Noted. Open orders of before are not given back until: giftbridge ledger trust.")
+
+
+@ledger.command("move")
+@click.option(
+    "--to",
+    "address",
+    metavar="URL",
+    required=True,
+    help="The new Redis, as in GIFTBRIDGE_REDIS_URL; @FILE reads the address from a file, for one with a password.",
+)
+@replace_option
+@json_option
+def move_command(address: str, replace: str | None, as_json: bool) -> None:
+    """Move the ledger to another Redis, such as from the embedded one to a server.
+
+    Every service must be stopped. All is copied and compared; then no service starts on the old Redis any more. Where
+    that fails, the ledger stays where it was.
+
+    \b
+    Example:
+      giftbridge ledger move --to redis://redis.example.com:6379/0
+    """
+    settings = Settings.from_environment()
+    url = _address(address)
+    with idle(settings) as old, connection_for_all(url) as new:
+        moved = move(old, new, shown_url(url), replace=replace, allow_unsafe=settings.redis_allow_unsafe)
+    if as_json:
+        print_json(moved)
+        return
+    click.echo(f"Ledger {moved.ledger} is in {shown_url(url)}: {moved.keys} keys copied, and compared.")
+    note(
+        f"Now set {variable('redis_url')} to that address, for the service and for the commands, and start the service."
+    )
+
+
+def _address(given: str) -> str:
+    """Return the address that was given, or that is in the file that was named."""
+    url = given
+    if given.startswith(FROM_FILE):
+        path = Path(given.removeprefix(FROM_FILE))
+        try:
+            url = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"{path} cannot be read ({getattr(error, 'strerror', 'no text')})") from error
+    if not url.startswith(SCHEMES):
+        raise click.UsageError(f"--to must start with one of {', '.join(SCHEMES)}")
+    return url

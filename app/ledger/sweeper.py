@@ -44,6 +44,9 @@ DOUBT_DELAY = timedelta(hours=1)
 # The lead is renewed each pass and lost after this many missed ones.
 LEAD_PASSES = 4
 
+# What of a fleet one process does at a time.
+LEAD = "sweeper"
+
 # Providers that are worked off at a time. Each mostly waits for its backend, and shares the processor with shoppers.
 TURNS_AT_A_TIME = 4
 
@@ -149,6 +152,7 @@ class Sweeper:
         if self._history is not None:
             with suppress(LedgerUnavailable):
                 self._history.stop()
+                self._fleet.leave(LEAD, self._token)
 
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -173,7 +177,7 @@ class Sweeper:
     def _leads(self) -> bool:
         """Become the leader, or stay it."""
         lead = Deadline.after(self._lead_lasts.total_seconds())
-        leads = self._fleet.lead("sweeper", self._token, self._lead_lasts)
+        leads = self._fleet.lead(LEAD, self._token, self._lead_lasts)
         self._lead = lead if leads else Deadline.after(0)
         return leads
 

@@ -21,7 +21,7 @@ import structlog
 from app import open_files, telemetry
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
-from app.ledger.storage.identity import Identity
+from app.ledger.storage.identity import ClosedLedger, Identity
 from app.server import processes
 from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 from app.server.metrics import FOLDER
@@ -81,10 +81,16 @@ def _refuse_to_leave_a_ledger(settings: Settings) -> None:
 
 
 def _name_ledger(redis_url: str, settings: Settings) -> None:
-    """Give a new ledger its id. A Redis that cannot be reached yet gets it with the first look at /-/ready."""
+    """Give a new ledger its id. A Redis that cannot be reached yet gets it with the first look at /-/ready.
+
+    Raises CannotServe where no service may work on the ledger.
+    """
     connection = Connection.to(redis_url, timeout_seconds=settings.redis_timeout_seconds, connections=1)
     with suppress(LedgerUnavailable), closing(connection):
-        Identity(connection).ensure()
+        try:
+            Identity(connection).ensure()
+        except ClosedLedger as error:
+            raise CannotServe(str(error)) from error
 
 
 def probe_address(host: str, port: int) -> int:

@@ -32,7 +32,9 @@ def connector(url: str, *, timeout_seconds: float, connections: int) -> Callable
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
     }
-    options = {"decode_responses": True, "max_connections": connections, **timeouts}
+    # What is no text comes back as it was given.
+    text = {"decode_responses": True, "encoding_errors": "surrogateescape"}
+    options = {**text, "max_connections": connections, **timeouts}
     parts = urlsplit(url)
     if parts.scheme == "redis+cluster":
         hosts = _hosts(parts, CLUSTER_PORT)

@@ -185,6 +185,16 @@ class Connection:
 
         return self.call(ask)
 
+    def sockets(self) -> list[Any]:
+        """Return a new connection of redis-py to each server that takes writes, for who needs one to itself."""
+
+        def open_them(client: redis.Redis) -> list[Any]:
+            nodes = client.get_primaries() if isinstance(client, RedisCluster) else [None]
+            clients = [client.get_redis_connection(node) if node else client for node in nodes]
+            return [one.connection_pool.make_connection() for one in clients]
+
+        return self.call(open_them)
+
     def stoppages(self) -> list[str]:
         """Return why this Redis refuses to write now, each with its remedy; that mended, it recovers by itself."""
         return list(dict.fromkeys(stoppage for server in self._states() for stoppage in _stoppages(server)))
@@ -273,7 +283,6 @@ if leader and leader ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-
 
 _LEAVE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end

@@ -99,6 +99,32 @@ class History:
         self._add(doubt)
         return doubt
 
+    def seen_at(self) -> int:
+        """Return when a service worked on this ledger last; 0: none has. Raises LedgerUnavailable."""
+        found = self._connection.call(lambda client: client.hget(HISTORY, "seen_at"))
+        return int(found or 0)
+
+    def servers_before(self) -> dict[str, str]:
+        """Return what was noted of the servers that held the ledger, as it is stored. Raises LedgerUnavailable."""
+        return cast("dict[str, str]", self._connection.call(lambda client: client.hgetall(HISTORY)))
+
+    def restored(self, taken_at: int, read_until: int) -> Doubt:
+        """Doubt what was written after a backup, which was taken at a moment and read until another.
+
+        The servers from now on are known: they are no reason for another doubt. Raises LedgerUnavailable.
+        """
+        noticed_at = max(self._connection.now_milliseconds(), read_until) + 1
+        doubt = Doubt(taken_at, noticed_at, "a backup was restored")
+        self._add(doubt)
+        self.moved()
+        return doubt
+
+    def moved(self) -> None:
+        """Note that this Redis has all that the ledger had where it was stopped. Raises LedgerUnavailable."""
+        replids = json.dumps([server.replid for server in self._connection.servers()])
+        seen = ["replids", replids, "seen_at", str(self._connection.now_milliseconds()), "stopped", "1"]
+        self._connection.call(lambda client: client.hset(HISTORY, items=seen))
+
     def trust(self, doubts: Iterable[Doubt]) -> None:
         """End these doubts, by a person's word. Raises LedgerUnavailable."""
         rows = [json.dumps(asdict(doubt)) for doubt in doubts]
