@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,9 +12,12 @@ from functools import partial
 import pytest
 import redis
 
+from app.admin.backups.move import move
 from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.names import bucket_of_card
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.copies import Copies
+from app.ledger.storage.identity import CLOSED, LEDGER, Identity
 from app.ledger.storage.keys import in_bucket
 from mappers.base import Holds, Receipt, Step
 from tests.ledger.faults import Run
@@ -313,3 +317,29 @@ def test_a_cluster_that_is_down_stops_no_boot(servers: Servers) -> None:
     with pytest.raises(LedgerUnavailable):
         connection.complaints()
     connection.close()
+
+
+def test_a_ledger_moves_from_a_cluster_to_a_server_and_back(
+    cluster: Cluster, another_redis_url: str, make_system: MakeSystem
+) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect())
+    Identity(system.connection).ensure()
+    [transaction, *_] = [pay(system, f"order-{number}") for number in range(5)]
+    with closing(Connection.to(another_redis_url, timeout_seconds=5, connections=4)) as server:
+        there = move(system.connection, server, "a server", replace=None, allow_unsafe=False)
+        assert there.keys == len(system.stored()) - len([LEDGER, CLOSED])
+        move(server, system.connection, "the cluster", replace=there.ledger, allow_unsafe=False)
+    assert system.settlements(transaction) == [Decimal("6.00")]
+    pay(system, "order-5")
+
+
+def test_while_a_slot_moves_nothing_is_copied(cluster: Cluster, make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, connection=cluster.connect())
+    pay(system, "order-1")
+    entries = Copies(system.connection).entries()
+    read = [next(entries)]
+    slot = Move(cluster, due_queue(system))
+    slot.begin()
+    slot.take(slot.left())
+    with pytest.raises(LedgerUnavailable, match="moves a slot"):
+        read.extend(entries)

@@ -185,15 +185,15 @@ class Connection:
 
         return self.call(ask)
 
-    def sockets(self) -> list[Any]:
-        """Return a new connection of redis-py to each server that takes writes, for who needs one to itself."""
+    def pools(self) -> list[Any]:
+        """Return redis-py's connections to each server that takes writes, for who needs one of them to itself."""
 
-        def open_them(client: redis.Redis) -> list[Any]:
+        def find(client: redis.Redis) -> list[Any]:
             nodes = client.get_primaries() if isinstance(client, RedisCluster) else [None]
             clients = [client.get_redis_connection(node) if node else client for node in nodes]
-            return [one.connection_pool.make_connection() for one in clients]
+            return [one.connection_pool for one in clients]
 
-        return self.call(open_them)
+        return self.call(find)
 
     def stoppages(self) -> list[str]:
         """Return why this Redis refuses to write now, each with its remedy; that mended, it recovers by itself."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from redis.client import Pipeline
 from redis.exceptions import AskError, MovedError, TryAgainError
@@ -133,24 +133,26 @@ class Copies:
 class _Reader:
     """Reads all keys of one server, through a connection of its own that is told of every change."""
 
-    def __init__(self, connection: Connection, server: Any) -> None:
+    def __init__(self, connection: Connection, pool: Any) -> None:
         self._connection = connection
-        self._server = server
+        self._pool = pool
+        self._server: Any = None
         self._script = ""
         self._changed: defaultdict[str, set[str]] = defaultdict(set)  # by their tags
         self._emptied = False
 
-    def __enter__(self) -> _Reader:
+    def __enter__(self) -> Self:
+        self._server = self._connection.call(lambda _: self._pool.get_connection())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.disconnect()
+        self._server.disconnect()  # whoever has it next is told of no change
+        self._pool.release(self._server)
 
     def entries(self) -> Iterator[Entry]:
         self._be_told_of_changes()
         for keys in self.pages():
-            for group in _by_tag(keys).values():
-                yield from self._read(group)
+            yield from self._read(list(_by_tag(keys).values()))
             self._hear()
         for tag in list(self._changed):
             yield from self._catch_up(tag)
@@ -161,7 +163,7 @@ class _Reader:
             if not (changed := sorted(self._changed.pop(tag, ()))):
                 return
             for some in _batches(changed, KEYS_AT_A_TIME):
-                yield from self._read(some)
+                yield from self._read([some])
             self._hear()
         raise LedgerUnavailable("it changes faster than it can be copied: try again when less is paid")
 
@@ -175,13 +177,15 @@ class _Reader:
                 return
 
     def _be_told_of_changes(self) -> None:
-        self._connection.call(lambda _: self._server.connect())
         self._server._parser.set_invalidation_push_handler(self._note_changes)
         self._ask("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", EVERYTHING)
         self._script = self._ask("SCRIPT", "LOAD", _READ)
 
-    def _read(self, keys: Sequence[str]) -> list[Entry]:
-        return _entries(keys, self._ask("EVALSHA", self._script, len(keys), *keys))
+    def _read(self, groups: Sequence[Sequence[str]]) -> Iterator[Entry]:
+        """Yield what keys hold, each group as of one moment."""
+        answers = self._ask_all([("EVALSHA", self._script, len(keys), *keys) for keys in groups])
+        for keys, answer in zip(groups, answers, strict=True):
+            yield from _entries(keys, answer)
 
     def _hear(self) -> None:
         """Note all that changed until now: Redis tells of a change before it answers what was asked later."""
@@ -190,12 +194,13 @@ class _Reader:
             raise LedgerUnavailable("somebody has emptied this Redis meanwhile")
 
     def _ask(self, *words: Any) -> Any:
-        def ask(_: object) -> Any:
-            self._server.send_command(*words)
-            # What Redis tells by itself comes in between.
-            while (answer := self._server.read_response(push_request=True)) is _TOLD:
-                pass
-            return answer
+        [answer] = self._ask_all([words])
+        return answer
+
+    def _ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        def ask(_: object) -> list[Any]:
+            self._server.send_packed_command(self._server.pack_commands(commands))
+            return [self._answer() for _ in commands]
 
         try:
             return self._connection.call(ask)
@@ -203,6 +208,12 @@ class _Reader:
             if isinstance(error.__cause__, AskError | MovedError | TryAgainError):
                 raise LedgerUnavailable("the cluster moves a slot: try again when it has") from error
             raise
+
+    def _answer(self) -> Any:
+        # What Redis tells by itself comes in between.
+        while (answer := self._server.read_response(push_request=True)) is _TOLD:
+            pass
+        return answer
 
     def _note_changes(self, told: Sequence[Any]) -> object:
         if told[0] in ("invalidate", b"invalidate"):
@@ -217,7 +228,7 @@ _TOLD = object()
 
 
 def _readers(connection: Connection) -> list[_Reader]:
-    return [_Reader(connection, server) for server in connection.sockets()]
+    return [_Reader(connection, pool) for pool in connection.pools()]
 
 
 def _entries(keys: Sequence[str], answers: Sequence[Any]) -> list[Entry]:
