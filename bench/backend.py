@@ -1,7 +1,7 @@
 """A backend that answers after a set time, and does nothing else: `python -m bench.backend PORT LATENCY_SECONDS`.
 
-It answers as Lightrail V2 and as Vauchar do, and keeps nothing: every card has money, every step is done. So it costs
-next to nothing beside the service in front of it.
+It answers as Lightrail V1, Lightrail V2 and Vauchar do, and keeps nothing: every card has money, every step is done.
+So it costs next to nothing beside the service in front of it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ PLENTY = 1_000_000_000
 CODE = "CODE-"
 
 Answer = tuple[int, Any]
+
+NOT_FOUND: Answer = 404, {}
 
 
 class Backend(asyncio.Protocol):
@@ -53,31 +55,61 @@ class Backend(asyncio.Protocol):
 def answer(method: str, target: str, body: bytes) -> Answer:
     """Return the status and the JSON that a request is answered with."""
     url = urlsplit(target)
-    match method, url.path.strip("/").split("/"):
-        case "POST", ["bare"]:
+    api, *path = url.path.strip("/").split("/")
+    match api:
+        case "bare":
             return 201, {"id": json.loads(body)["id"], "balance": PLENTY}
-        case "GET", ["v2", "values"]:
-            return 200, [_value(parse_qs(url.query)["code"][0].removeprefix(CODE))]
-        case "GET", ["v2", "values", card_id]:
+        case "v1":
+            return _lightrail_v1(method, path, body)
+        case "v2":
+            return _lightrail_v2(method, path, parse_qs(url.query), body)
+        case "2.0":
+            return _vauchar(method, path, body)
+    return NOT_FOUND
+
+
+def _lightrail_v1(method: str, path: list[str], body: bytes) -> Answer:
+    match method, path:
+        case "GET", ["codes", code, "details"]:
+            return 200, {"details": _details(code.removeprefix(CODE))}
+        case "GET", ["cards", card_id, "details"]:
+            return 200, {"details": _details(card_id)}
+        case "GET", ["cards", card_id]:
+            return 200, {"card": _details(card_id)}
+        case "GET", ["cards", _, "transactions"]:
+            return 200, {"transactions": []}
+        case "POST", ["cards", _, "transactions", *action]:
+            return 200, {"transaction": _transaction(action, json.loads(body))}
+    return NOT_FOUND
+
+
+def _lightrail_v2(method: str, path: list[str], query: dict[str, list[str]], body: bytes) -> Answer:
+    match method, path:
+        case "GET", ["values"]:
+            return 200, [_value(query["code"][0].removeprefix(CODE))]
+        case "GET", ["values", card_id]:
             return 200, _value(card_id)
-        case "POST", ["v2", "transactions", *action]:
+        case "POST", ["transactions", *action]:
             return 201, _posting(action, json.loads(body))
-        case "GET", ["v2", "transactions", _, "chain"]:
+        case "GET", ["transactions", _, "chain"]:
             return 200, []
-        case "GET", ["v2", "transactions", _]:
-            return 404, {"statusCode": 404, "messageCode": "TransactionNotFound", "message": "none"}
-        case "GET", ["2.0", "gift-cards", "validate"]:
+    return 404, {"statusCode": 404, "messageCode": "TransactionNotFound", "message": "none"}
+
+
+def _vauchar(method: str, path: list[str], body: bytes) -> Answer:
+    match method, path:
+        case "GET", ["gift-cards", "validate"]:
             return 200, {"data": _gift_card("card-1"), "validation_status": {"status": 1000}}
-        case "GET", ["2.0", "gift-cards", card_id]:
+        case "GET", ["gift-cards", card_id]:
             return 200, _gift_card(card_id)
-        case "GET", ["2.0", "gift-cards", _, "redemptions"]:
+        case "GET", ["gift-cards", _, "redemptions"]:
             return 200, {"data": []}
-        case "POST", ["2.0", "gift-cards", _, "redemptions"]:
+        case "POST", ["gift-cards", _, "redemptions"]:
             redeemed = json.loads(body)
             return 201, {"data": redeemed | {"id": redeemed["transaction_id"], "created": "1800000000"}}
-        case "DELETE", ["2.0", "gift-cards", _, "redemptions", _]:
+        case "DELETE", ["gift-cards", _, "redemptions", _]:
             return 200, {}
-    return 404, {}
+    return NOT_FOUND
 
 
 def _value(card_id: str) -> dict[str, Any]:
@@ -113,6 +145,31 @@ def _posting(action: list[str], body: dict[str, Any]) -> dict[str, Any]:
         "steps": [] if kind == "capture" else [step],
         "createdDate": "2026-01-01T00:00:00.000Z",
         "metadata": body.get("metadata"),
+    }
+
+
+def _details(card_id: str) -> dict[str, Any]:
+    store = {"valueStoreType": "PRINCIPAL", "value": PLENTY, "state": "ACTIVE", "restrictions": None}
+    about = {"cardId": card_id, "cardType": "GIFT_CARD", "currency": "BRL", "dateCreated": "2026-01-01T00:00:00.000Z"}
+    return about | {"codeLastFour": card_id[-4:], "categories": [], "valueStores": [store]}
+
+
+def _transaction(action: list[str], body: dict[str, Any]) -> dict[str, Any]:
+    match action:
+        case [parent, ending]:
+            amount = body["metadata"]["giftbridge"]["origin"]["act_amount"]
+            kind, value = ("DRAWDOWN", -amount) if ending == "capture" else ("PENDING_VOID", amount)
+        case _:
+            kind, value, parent = "PENDING_CREATE" if body.get("pending") else "DRAWDOWN", body["value"], ""
+    return {
+        "transactionId": f"transaction-of-{body['userSuppliedId']}",
+        "userSuppliedId": body["userSuppliedId"],
+        "parentTransactionId": parent or None,
+        "transactionType": kind,
+        "value": value,
+        "currency": "BRL",
+        "dateCreated": "2026-01-01T00:00:00.000Z",
+        "metadata": body["metadata"],
     }
 
 

@@ -95,7 +95,7 @@ def authorize(provider: str = "bench") -> Request:
 
 SEARCHES = Request("POST", "/bench/giftcards/_search", json.dumps(SEARCH))
 GETS = Request("GET", "/bench/giftcards/CARD")
-REPLAYS = Request("POST", "/bench/giftcards/card-1/transactions", json.dumps(transaction("replayed")))
+REPLAYS = Request("POST", "/native/giftcards/card-1/transactions", json.dumps(transaction("replayed")))
 DENIED = Request("POST", "/bench/giftcards/CARD/transactions", json.dumps(transaction()), token="wrong")
 
 AMOUNT = 1.5

@@ -20,36 +20,30 @@ from app.server.embedded import EmbeddedRedis
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
 
-PROVIDERS = """
-[bench]
-caption = "Bench"
-currency = "BRL"
-mapper = "lightrail_v2"
-options = {{ api_key = "key", base_url = "http://127.0.0.1:{port}/v2" }}
-[[bench.credentials]]
-app_key = "key"
-app_token = "token"
+# Each provider by its id, its mapper, and where that calls the backend.
+PROVIDERS = (
+    ("bench", "lightrail_v2", 'api_key = "key"', "/v2", ""),
+    ("native", "lightrail_v1", 'api_key = "key"', "/v1", ""),
+    ("upfront", "lightrail_v1", 'api_key = "key"', "/v1", 'account = "upfront"\npolicy.holds = "upfront"'),
+    ("ledger", "vauchar", 'merchant_id = "merchant", api_key = "key"', "/2.0", ""),
+)
 
-[upfront]
-caption = "Bench"
-currency = "BRL"
-mapper = "lightrail_v2"
-account = "upfront"
-options = {{ api_key = "key", base_url = "http://127.0.0.1:{port}/v2" }}
-policy.holds = "upfront"
-[[upfront.credentials]]
-app_key = "key"
-app_token = "token"
 
-[ledger]
+def providers_file(port: int) -> str:
+    """Return a providers.toml with all of them, before the backend on a port of this machine."""
+    return "\n".join(
+        f'''[{provider_id}]
 caption = "Bench"
 currency = "BRL"
-mapper = "vauchar"
-options = {{ merchant_id = "merchant", api_key = "key", base_url = "http://127.0.0.1:{port}/2.0" }}
-[[ledger.credentials]]
+mapper = "{mapper}"
+options = {{ {options}, base_url = "http://127.0.0.1:{port}{path}" }}
+{more}
+[[{provider_id}.credentials]]
 app_key = "key"
 app_token = "token"
-"""
+'''
+        for provider_id, mapper, options, path, more in PROVIDERS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +82,7 @@ def machine(folder: Path, latency_seconds: float, *, workers: int = 2, threads: 
         client = redis.Redis.from_url(storage.url)
         backend = running.enter_context(_python(["-m", "bench.backend"], (str(latency_seconds),), {}))
         providers = folder / "providers.toml"
-        providers.write_text(PROVIDERS.format(port=backend.port))
+        providers.write_text(providers_file(backend.port))
         shape = {"GIFTBRIDGE_WORKERS": str(workers), "GIFTBRIDGE_THREADS": str(threads)}
         shape["GIFTBRIDGE_THREADS_PER_BACKEND"] = str(threads)  # all connections are for one
         service = running.enter_context(

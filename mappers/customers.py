@@ -89,7 +89,7 @@ def _email(text: str | None) -> str | None:
 
 def _document(text: str | None) -> str | None:
     signs = unicodedata.normalize("NFKC", text or "")
-    document = "".join(character for character in signs if character.isalnum()).casefold()
+    document = "".join(filter(str.isalnum, signs)).casefold()
     return f"document:{document}" if document else None
 
 
@@ -99,4 +99,6 @@ def _id(text: str | None) -> str | None:
 
 
 def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text  # as almost always
     return "".join(character for character in text if unicodedata.category(character)[0] not in "CZ")

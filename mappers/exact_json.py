@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
 
@@ -37,10 +38,12 @@ def encode(value: Any, number: Callable[[Decimal], str] = "{:f}".format) -> str:
     The standard encoder writes Decimals only as floats. Raises TypeError for a float, ValueError for NaN or infinity.
     """
     match value:
+        case str():
+            return _text(value)
         case dict():
-            return "{" + ",".join(f"{json.dumps(name)}:{encode(item, number)}" for name, item in value.items()) + "}"
+            return "{" + ",".join([f"{_text(name)}:{encode(item, number)}" for name, item in value.items()]) + "}"
         case list() | tuple():
-            return "[" + ",".join(encode(item, number) for item in value) + "]"
+            return "[" + ",".join([encode(item, number) for item in value]) + "]"
         case Decimal():
             if not value.is_finite():
                 raise ValueError("only finite numbers can be sent")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -267,7 +267,7 @@ def step_metadata(memo: Memo, origin: Origin | None, **more: Any) -> dict[str, A
     told = {
         "orderId": memo.order_id,
         "description": memo.description and memo.description[:LONGEST_DESCRIPTION],
-        "origin": origin and asdict(origin),
+        "origin": origin and origin.written(),
         **more,
     }
     return {OURS: {name: item for name, item in told.items() if item}}

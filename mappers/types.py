@@ -199,6 +199,10 @@ class Origin:
     captured: int | None = None  # older notes do not say
     settlements: tuple[Settlement, ...] = ()
 
+    def written(self) -> dict[str, Any]:
+        """Return it as notes keep it, in values of JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @classmethod
     def read(cls, kept: Any) -> Self | None:
         """Return what a backend kept of one, as JSON reads it; None for what strangers may have written there."""

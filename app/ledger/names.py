@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 
 # Cards are spread over this many buckets; all keys of a card share its bucket's hash tag and so one cluster slot.
@@ -14,14 +15,12 @@ _TRANSACTION_ID = re.compile(r"gb-([0-7][0-9a-f])[0-9a-f]{32}")
 
 def digest(*parts: str) -> str:
     """Return 32 hexadecimal characters that stand for exactly these parts (length-prefixed: no two lists collide)."""
-    hasher = blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode()
-        hasher.update(len(data).to_bytes(4, "big"))
-        hasher.update(data)
-    return hasher.hexdigest()
+    written = [part.encode() for part in parts]
+    named = b"".join([len(part).to_bytes(4, "big") + part for part in written])
+    return blake2b(named, digest_size=16).hexdigest()
 
 
+@lru_cache(256)
 def bucket_of_card(card_id: str) -> int:
     """Return the bucket of a card, for all providers: several may share it."""
     return int(digest("card", card_id)[:8], 16) % BUCKETS

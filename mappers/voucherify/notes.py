@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mappers.base import Origin, Step, Verb
@@ -31,7 +31,7 @@ def write(step: Step) -> str:
     """Return the text that is sent with a step: flat, because a metadata field may be declared as text."""
     words = [OURS, step.verb.value, step.key]
     if step.origin:
-        words.append(json.dumps(asdict(step.origin), ensure_ascii=False, separators=(",", ":")))
+        words.append(json.dumps(step.origin.written(), ensure_ascii=False, separators=(",", ":")))
     return " ".join(words)
 
 

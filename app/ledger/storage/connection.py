@@ -127,7 +127,7 @@ class Connection:
     def _evaluate(self, client: redis.Redis, key: str, script: Script) -> Any:
         if isinstance(client, RedisCluster):
             return self._evaluate_at_owner(client, key, script)
-        return self._evaluate_at(client, script)
+        return self._evaluate_at(client, script) if self._replicas else script(client)
 
     def _evaluate_at(self, server: redis.Redis, script: Script, *, asking: bool = False) -> Any:
         """Return the script's answer once enough replicas of `server` have what it wrote.

@@ -37,10 +37,11 @@ class NewTransaction:
     one_step_at_a_time: bool
     payers: tuple[str, ...] = ()  # digests of the names of who pays
     caller: Caller = field(default_factory=Caller.vtex)
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        return names.transaction_id(self.provider_id, self.card_id, self.operation, self.request_id)
+    def __post_init__(self) -> None:
+        own_id = names.transaction_id(self.provider_id, self.card_id, self.operation, self.request_id)
+        object.__setattr__(self, "id", own_id)
 
     @property
     def kind(self) -> ActKind:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from app.ledger import names
 from app.ledger.transaction import Address
 
@@ -56,10 +58,11 @@ def _list_of_card(provider_id: str, card_id: str) -> str:
     return names.digest("of", provider_id, card_id)
 
 
-def for_scripts(address: Address, account: str) -> list[str]:
-    """Return the keys of a transaction in the order the scripts unpack them."""
+@lru_cache(256)
+def for_scripts(address: Address, account: str) -> tuple[str, ...]:
+    """Return the keys of a transaction in the order the scripts unpack them: one call runs two scripts or more."""
     bucket = names.bucket_of_card(address.card_id)
-    return [
+    return (
         in_bucket(bucket, f"tx:{address.id}"),
         standing_of_card(account, address.card_id),
         in_bucket(bucket, "due"),
@@ -73,7 +76,7 @@ def for_scripts(address: Address, account: str) -> list[str]:
         terms(address.provider_id, address.card_id),
         only(account, address.card_id),
         in_bucket(bucket, "totals"),
-    ]
+    )
 
 
 def index_entries(transaction_id: str, request_id: str, order_id: str | None) -> list[str]:
