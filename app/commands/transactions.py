@@ -15,13 +15,8 @@ from app.admin.transactions.views import show, summary
 from app.commands.installation import actor_option, logs_to_stderr, opened
 from app.commands.output import json_option, note, print_json, progress, read_secret
 from app.commands.transaction_tables import print_done, print_story, print_summaries
-from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.transaction import Decision, Transaction
 from app.parts import Parts
-from mappers.base import BackendUnavailable, OutcomeUnknown
-
-# After these, a part of what was wanted may be on record already.
-MAYBE = (OutcomeUnknown, BackendUnavailable, Unresolved, LedgerUnavailable)
 
 
 def _amount(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Decimal | None:
@@ -176,7 +171,7 @@ def _by_hand(name: str, use_case: Callable[[Parts, Transaction, Decimal | None, 
             try:
                 with progress("Asking the backend"):
                     done = by_hand.carry_out(parts, intent)
-            except MAYBE as error:
+            except by_hand.MAYBE as error:
                 raise click.ClickException(
                     f"{error}\nIt may be on record already, and is finished then without you. To see, repeat it with "
                     f"--request-id {order.request_id}: nothing moves twice."
@@ -285,7 +280,7 @@ def resolve_command(
                     give_up = found == "give up"
                     decision = Decision(actor, found == "happened", reference, act, step, give_up=give_up)
                     record = by_hand.decide(parts, record, decision)
-        except MAYBE as error:
+        except by_hand.MAYBE as error:
             note(f"See its evidence with: giftbridge transactions show {record.id}")
             raise click.ClickException(f"{error}\nStill unresolved.") from error
         after = summary(record)

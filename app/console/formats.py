@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 import secrets
 from datetime import datetime
 from decimal import Decimal
 
-from babel.dates import format_datetime, get_timezone_name
+from babel.dates import format_date, format_datetime, get_timezone_name
 from babel.numbers import NumberFormatError, parse_decimal
 from flask import Flask
 from flask_babel import get_locale, get_timezone
@@ -16,6 +17,10 @@ from markupsafe import Markup
 from app.console.guard import may
 from app.console.texts import _
 from app.console.words import word
+from app.ledger.milliseconds import moment
+
+# Digits and what may stand between them: no sign, no 1e2, no NaN.
+TYPED = re.compile(r"[0-9][0-9.,\u00a0\u202f ]*")
 
 
 class WrongAmount(ValueError):
@@ -29,13 +34,13 @@ def add_filters(app: Flask) -> None:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """Return an amount in major units with its currency; it has the digits it came with."""
+    """Return an amount in major units with its currency, if any; it has the digits it came with."""
     locale = get_locale()
-    pattern = copy.copy(locale.currency_formats["standard"])
+    pattern = copy.copy(locale.currency_formats["standard"] if currency else locale.decimal_formats[None])
     exponent = amount.as_tuple().exponent
     digits = max(0, -exponent) if isinstance(exponent, int) else 0
     pattern.frac_prec = (digits, digits)
-    return str(pattern.apply(amount, locale, currency=currency, currency_digits=False))
+    return str(pattern.apply(amount, locale, currency=currency or None, currency_digits=False))
 
 
 def when(date: datetime) -> Markup:
@@ -46,15 +51,22 @@ def when(date: datetime) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(date.isoformat(), f"{shown} {name}", shown)
 
 
+def day(milliseconds: int) -> str:
+    """Return the day of a moment, given in milliseconds since 1970."""
+    return str(format_date(moment(milliseconds).astimezone(get_timezone()), "medium", locale=get_locale()))
+
+
 def amount_typed(text: str) -> Decimal:
     """Return the amount above zero that somebody typed in their language. Raises WrongAmount."""
     locale = get_locale()
-    example = money(Decimal("19.90"), "XXX").replace("¤", "").replace("XXX", "").strip()
+    example = money(Decimal("19.90"), "")
     try:
+        if TYPED.fullmatch(text.strip()) is None:
+            raise NumberFormatError(text)
         amount = parse_decimal(text.strip(), locale=locale, strict=True)
     except NumberFormatError as error:
         raise WrongAmount(_("This is no amount. Type it like %(example)s.", example=example)) from error
-    if not amount.is_finite() or amount <= 0:
+    if amount == 0:
         raise WrongAmount(_("The amount must be above zero."))
     return amount
 

@@ -6,10 +6,11 @@ nothing is compiled, so nothing can be stale.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -69,9 +70,11 @@ def _language() -> str:
     return tags[best] if best else "en"
 
 
-def _zone() -> str:
+def _zone() -> ZoneInfo:
     user = signed_in()
-    return user.zone if user is not None and user.zone in available_timezones() else "UTC"
+    with suppress(ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo(user.zone if user is not None and user.zone else "UTC")
+    return ZoneInfo("UTC")
 
 
 def _theme() -> str:

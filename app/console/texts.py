@@ -10,7 +10,7 @@ import flask_babel
 LazyText: TypeAlias = Any
 
 
-def _(text: str, **values: object) -> str:
+def _(text: str, /, **values: object) -> str:
     return str(flask_babel.gettext(text, **values))
 
 
@@ -18,6 +18,6 @@ def _l(text: str) -> LazyText:
     return flask_babel.lazy_gettext(text)
 
 
-def _n(one: str, many: str, number: int, **values: object) -> str:
+def _n(one: str, many: str, number: int, /, **values: object) -> str:
     """`%(num)s` is the number."""
     return str(flask_babel.ngettext(one, many, number, **values))

@@ -131,8 +131,8 @@ class Browsing:
         self.expect_no_problems()
 
     def picture(self, name: str) -> None:
-        """Write a screenshot for the documents, where `make screenshots` asks for it."""
-        if os.environ.get("SCREENSHOTS"):
+        """Write a screenshot of the English page for the documents, where `make screenshots` asks for it."""
+        if os.environ.get("SCREENSHOTS") and self.page.locator("html").get_attribute("lang") == "en":
             PICTURES.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 

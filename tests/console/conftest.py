@@ -35,7 +35,7 @@ class Visitor:
     name: str
 
     def get(self, path: str, **query: Any) -> TestResponse:
-        return self.client.get(path, query_string=query)
+        return self.client.get(path, query_string=query or None)
 
     def post(self, path: str, **form: Any) -> TestResponse:
         return self.client.post(path, data={"csrf_token": self._token(), **form})

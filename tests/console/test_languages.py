@@ -101,7 +101,17 @@ def test_an_amount_is_typed_as_the_reader_writes_it(console: Console, language: 
 
 @pytest.mark.parametrize(
     ("language", "typed"),
-    [("pt_BR", "40.00"), ("en", "40,00"), ("en", ""), ("en", "0"), ("en", "-4"), ("en", "NaN"), ("en", "forty")],
+    [
+        ("pt_BR", "40.00"),
+        ("en", "40,00"),
+        ("en", ""),
+        ("en", "0"),
+        ("en", "-4"),
+        ("en", "NaN"),
+        ("en", "1e2"),
+        ("en", "٤٠"),
+        ("en", "forty"),
+    ],
 )
 def test_what_could_be_another_amount_is_none(console: Console, language: str, typed: str) -> None:
     with console.app.test_request_context(), force_locale(language), pytest.raises(WrongAmount):

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Self
 
 from app.admin.transactions.views import ActView, Summary, act_view, patience, provider_named, summary
 from app.ledger import names
 from app.ledger.caller import Caller
-from app.ledger.errors import AmountExceeded, LedgerError, TransactionNotFound
+from app.ledger.errors import AmountExceeded, LedgerError, LedgerUnavailable, TransactionNotFound, Unresolved
 from app.ledger.milliseconds import milliseconds, moment
 from app.ledger.service import ChangeRequest
-from app.ledger.transaction import KNOWN_TO_VTEX, ActRecord, ActState, Decision, Part, Reason, State, Transaction
+from app.ledger.transaction import (
+    KNOWN_TO_VTEX,
+    ActRecord,
+    ActState,
+    Decision,
+    Operation,
+    Part,
+    Reason,
+    State,
+    Transaction,
+)
 from app.parts import Parts
-from mappers.base import ActKind, Verb
-from mappers.money import Currency
+from mappers.base import ActKind, BackendUnavailable, MapperError, OutcomeUnknown, Verb
+from mappers.money import Currency, InvalidAmount
 
 # The same by hand within this time may have been typed twice.
 SAME_AGAIN = timedelta(hours=1)
@@ -26,6 +38,25 @@ SAME_AGAIN = timedelta(hours=1)
 
 class NotPossible(LedgerError):
     """Nothing was done; the message says why, and what can be done instead."""
+
+
+class Repeated(NotPossible):
+    """The same was done by hand a short while ago, by `actor` at `date`."""
+
+    def __init__(self, actor: str, date: datetime, request_id: str) -> None:
+        super().__init__(
+            f"{actor} did the same at {date:%H:%M:%S} UTC, under --request-id {request_id}: to do it once more, add "
+            "--again"
+        )
+        self.actor = actor
+        self.date = date
+
+
+# After these, a part of what was wanted may be on record already, and is finished then by itself.
+MAYBE = (OutcomeUnknown, BackendUnavailable, Unresolved, LedgerUnavailable)
+
+# After these, nothing new is on record.
+REFUSED = (LedgerError, MapperError, InvalidAmount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +96,35 @@ class Intent:
     only: Part | None
     effect: str
     came_before: bool
+
+    @property
+    def voided(self) -> int:
+        """What of the amount is given back of what is reserved; the rest of a reversal is of what was settled."""
+        return min(self.amount, self.record.rest) if self.kind is ActKind.REVERSAL else 0
+
+
+class Action(StrEnum):
+    """What can be done by hand to what is reserved or settled."""
+
+    SETTLE = "settle"
+    VOID = "void"
+    REFUND = "refund"
+
+
+def possible(record: Transaction) -> dict[Action, Decimal]:
+    """Return what can be done to a transaction now, and up to which amount (major units)."""
+    found = {}
+    available = {Action.SETTLE: _reserved, Action.VOID: _reserved, Action.REFUND: _refundable}
+    for action, most in available.items():
+        with suppress(NotPossible):
+            _expect_open(record)
+            found[action] = record.backend.currency.to_decimal(most(record))
+    return found if record.operation is Operation.DEBIT else {}
+
+
+def intend(parts: Parts, action: Action, record: Transaction, value: Decimal, order: Order) -> Intent:
+    """Return what an action would do. Raises what `settle` raises."""
+    return {Action.SETTLE: settle, Action.VOID: void, Action.REFUND: refund}[action](parts, record, value, order)
 
 
 def settle(parts: Parts, record: Transaction, value: Decimal | None, order: Order) -> Intent:
@@ -191,10 +251,7 @@ def _expect_first(parts: Parts, record: Transaction, kind: ActKind, amount: int)
     for act in record.acts:
         same = (act.kind, act.amount, act.reason) == (kind, amount, Reason.BY_HAND)
         if same and act.state is not ActState.REFUSED and act.date >= since:
-            raise NotPossible(
-                f"{act.actor} did the same at {moment(act.date):%H:%M:%S} UTC, under --request-id {act.request_id}: to "
-                "do it once more, add --again"
-            )
+            raise Repeated(str(act.actor), moment(act.date), act.request_id)
 
 
 def _effect(record: Transaction, kind: ActKind, amount: int, currency: Currency) -> str:

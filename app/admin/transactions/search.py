@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
 from app.admin.transactions.views import Summary, patience, provider_named, summary
 from app.ledger.errors import LedgerError, TransactionNotFound
+from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.index import Row
 from app.ledger.transaction import State, Transaction
@@ -51,17 +52,23 @@ class Ambiguous(LedgerError):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which transactions are looked for; everything given must fit. `name`: an order's id or its group's, a
-    transaction's id or its beginning, or the requestId that opened it. A card belongs to its provider."""
+    transaction's id or its beginning, or the requestId that opened it. A card belongs to its provider. Opened at
+    `since` or later, and before `before`."""
 
     name: str | None = None
     provider_id: str | None = None
     card_id: str | None = None
     standing: Filter | None = None
+    since: datetime | None = None
+    before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Transactions, newest first, and where the next page begins; None when there is none."""
+    """Transactions, newest first, and where the next page begins; None when there is none.
+
+    With a limit on how many are looked at, a page may have few or none and still be followed by another.
+    """
 
     transactions: tuple[Summary, ...]
     after: Cursor | None
@@ -92,22 +99,41 @@ def find(
     limit: int,
     after: Cursor | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    looked_at: int | None = None,
 ) -> Page:
-    """Return a page of transactions. `progress` is told how many were looked at.
+    """Return a page of transactions. `progress` is told how many were looked at; `looked_at`: about so many at most.
 
     By name, by card and by what needs somebody an index answers; a state or a provider alone is looked for one
     transaction after the other, newest first. Raises LedgerUnavailable; for a card TransactionNotFound (there is no
     such provider) and what asking its backend may raise.
     """
     found: list[Transaction] = []
-    for records in _candidates(parts, wanted, after, limit + 1 if wanted == Wanted() else ROWS):
+    ids = _indexed(parts, wanted)
+    if ids is not None:
+        candidates, left = _of_index(parts, ids, after), None
+    else:
+        candidates, left = _one_after_the_other(parts, wanted, after, limit), looked_at
+    for records in candidates:
         progress(len(records))
         found += [record for record in records if _fits(record, wanted)]
         if len(found) > limit:
             break
+        left = None if left is None else left - len(records)
+        if left is not None and left <= 0:
+            return Page(tuple(summary(record) for record in found), Cursor(*_place(records[-1])))
     shown = found[:limit]
     more = len(found) > limit
     return Page(tuple(summary(record) for record in shown), Cursor(*_place(shown[-1])) if more else None)
+
+
+def every(parts: Parts, wanted: Wanted) -> Iterator[Summary]:
+    """Yield all transactions that fit, newest first, in bounded memory. Raises what `find` raises."""
+    page = Page((), None)
+    while page.after or not page.transactions:
+        page = find(parts, wanted, ROWS, page.after)
+        yield from page.transactions
+        if page.after is None:
+            return
 
 
 def one(parts: Parts, name: str) -> Transaction:
@@ -136,16 +162,21 @@ def find_card(parts: Parts, provider_id: str, code: str) -> Card:
 # Where they are looked for.
 
 
-def _candidates(parts: Parts, wanted: Wanted, after: Cursor | None, size: int) -> Iterator[list[Transaction]]:
-    ids = _indexed(parts, wanted)
-    row = Row(after.date, after.id) if after else None
-    if ids is not None:
-        records = sorted(_loaded(parts, ids), key=_place, reverse=True)
-        yield [record for record in records if after is None or _place(record) < (after.date, after.id)]
-        return
+def _of_index(parts: Parts, ids: Sequence[str], after: Cursor | None) -> Iterator[list[Transaction]]:
+    records = sorted(_loaded(parts, ids), key=_place, reverse=True)
+    yield [record for record in records if after is None or _place(record) < (after.date, after.id)]
+
+
+def _one_after_the_other(parts: Parts, wanted: Wanted, after: Cursor | None, limit: int) -> Iterator[list[Transaction]]:
+    size = limit + 1 if wanted == Wanted() else ROWS
+    row = Row(after.date, after.id) if after else Row(milliseconds(wanted.before), "") if wanted.before else None
+    first = milliseconds(wanted.since) if wanted.since else 0
     while rows := parts.index.newest(size, row):
-        yield parts.storage.load_many([found.id for found in rows])
+        if records := parts.storage.load_many([found.id for found in rows]):
+            yield records
         row = rows[-1]
+        if row.date < first:
+            return
 
 
 def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
@@ -191,6 +222,8 @@ def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Transaction]:
 def _fits(record: Transaction, wanted: Wanted) -> bool:
     if wanted.name is not None and not _is_called(record, wanted.name):
         return False
+    if not _is_within(record, wanted):
+        return False
     if wanted.provider_id not in (None, record.provider_id) or wanted.card_id not in (None, record.card_id):
         return False
     match wanted.standing:
@@ -201,6 +234,12 @@ def _fits(record: Transaction, wanted: Wanted) -> bool:
         case Filter.UNRESOLVED:
             return record.unresolved is not None
     return str(record.state) == str(wanted.standing)
+
+
+def _is_within(record: Transaction, wanted: Wanted) -> bool:
+    if wanted.since is not None and record.date < milliseconds(wanted.since):
+        return False
+    return wanted.before is None or record.date < milliseconds(wanted.before)
 
 
 def _is_called(record: Transaction, name: str) -> bool:
