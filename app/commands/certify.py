@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import FrameType
 from typing import IO, NoReturn
@@ -13,7 +14,10 @@ from typing import IO, NoReturn
 import click
 
 from app.commands.output import Column, json_option, note, print_json, print_table, progress, read_secret
+from providers.certify import languages
 from providers.certify.check import CHAPTERS, Severity
+from providers.certify.languages import NAMES
+from providers.certify.page import as_html
 from providers.certify.plan import HEAD, PLAN, as_csv, rows, selected
 from providers.certify.reports import as_fields, as_junit
 from providers.certify.runner import Report, Verdict, certify
@@ -80,6 +84,8 @@ def _amount(ctx: click.Context, param: click.Parameter, text: str) -> Decimal:
     help="Exit with 1 when a check fails that is so bad or worse.",
 )
 @click.option("--junit", type=click.File("w", encoding="utf-8", lazy=False), help="Write JUnit's XML there, for CI.")
+@click.option("--html", type=click.File("w", encoding="utf-8", lazy=False), help="Write a page there, for people.")
+@click.option("--language", type=click.Choice(NAMES), default="en", show_default=True, help="The language of --html.")
 @click.option("--list", "as_list", is_flag=True, help="List the checks and make none.")
 @click.option("--csv", "as_table", is_flag=True, help="With --list: as CSV.")
 @json_option
@@ -96,6 +102,8 @@ def certify_command(
     only: str | None,
     fail_on: str,
     junit: IO[str] | None,
+    html: IO[str] | None,
+    language: str,
     as_list: bool,
     as_table: bool,
     as_json: bool,
@@ -148,6 +156,8 @@ def certify_command(
         report = certify(target, checks, told=lambda check: told(check.number))
     if junit is not None:
         junit.write(as_junit(report, SEVERITIES[fail_on]))
+    if html is not None:
+        html.write(as_html(report, SEVERITIES[fail_on], languages.language(language), datetime.now(UTC)))
     if as_json:
         print_json(as_fields(report, SEVERITIES[fail_on]))
     else:
@@ -178,7 +188,7 @@ def _show(report: Report) -> None:
         print_table(
             TIMINGS,
             [
-                (number, one.calls, seconds(one.p50_seconds), seconds(one.p99_seconds), seconds(one.limit_seconds))
+                (number, one.calls, seconds(one.p50_seconds), seconds(one.p99_seconds), f"{one.limit_seconds:g} s")
                 for number, one in timings
             ],
         )
