@@ -108,8 +108,9 @@ class Connections:
         request.method, request.url, request.body = method, url, content
         request.headers = CaseInsensitiveDict(self._headers)
         request.headers.update(headers)
-        chunked = "Transfer-Encoding" in request.headers
-        if not chunked and (content is not None or method not in ("GET", "HEAD")):
+        if request.headers.get("Transfer-Encoding") == "chunked":
+            request.body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
+        elif content is not None or method not in ("GET", "HEAD"):
             request.headers["Content-Length"] = str(len(content or b""))
         return request
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from mappers import customers
 from mappers.base import BackendUnavailable, Card, CardStatus, Cart, Customer, NewCard, Query, mask_code
 from mappers.money import Currency, InvalidAmount
 from mappers.parsing import written
@@ -98,7 +99,7 @@ def new_card(new: NewCard, currency: Currency) -> Json:
         "relationName": new.relation_name or new.key,
         "caption": new.caption or "",
         # VTEX wants one; of a card without a customer the code alone is known.
-        "profileId": (customer.email or customer.id or customer.key) if customer else new.key,
+        "profileId": (customers.email(customer.email) or customer.id or customer.key) if customer else new.key,
         "expiringDate": written(new.expiring_date).rstrip("Z") if new.expiring_date else ENDLESS,
         "currencyCode": currency.code,
         "restrictedToOwner": new.restricted_to_owner,
@@ -108,7 +109,7 @@ def new_card(new: NewCard, currency: Currency) -> Json:
 
 
 def _client(customer: Customer) -> Json:
-    client = {"id": customer.id or "", "email": customer.email or "", "document": customer.document or ""}
+    client = {"id": customer.id or "", "email": customers.email(customer.email), "document": customer.document or ""}
     return client | ({"corporateDocument": customer.corporate_document} if customer.corporate_document else {})
 
 
