@@ -16,7 +16,7 @@ from app.admin.transactions.views import WORDS
 from app.ledger import names
 from app.ledger.milliseconds import milliseconds, moment
 from app.ledger.storage.index import Row
-from app.ledger.transaction import ActRecord, ActState, Operation, State, Transaction
+from app.ledger.transaction import ActRecord, ActState, State, Transaction
 from app.parts import Parts
 from mappers.base import ActKind
 
@@ -124,8 +124,7 @@ def page(parts: Parts, limit: int, after: Cursor | None = None, kinds: Collectio
 def counts(parts: Parts) -> dict[Kind, int]:
     """Return how much of each kind waits, at most COUNTED. Raises LedgerUnavailable."""
     look = _Look(parts)
-    found = {kind: (item for _, items in look.at(kind, Row(0, "")) for item in items) for kind in Kind}
-    return {kind: sum(1 for _ in islice(items, COUNTED)) for kind, items in found.items()}
+    return {kind: sum(1 for _ in islice(look.each(kind), COUNTED)) for kind in Kind}
 
 
 Found = Iterator[tuple[Row, Sequence[Attention]]]
@@ -158,6 +157,13 @@ class _Look:
             Kind.EXPIRING: self._expiring,
         }
         return kinds[kind](after)
+
+    def each(self, kind: Kind) -> Iterator[object]:
+        """Yield something for each thing that waits: of holds, which may be many, only what the index has."""
+        start = Row(0, "")
+        if kind is Kind.EXPIRING:
+            return self.expiring_rows(start)
+        return (item for _, items in self.at(kind, start) for item in items)
 
     # Of transactions.
 
@@ -238,25 +244,19 @@ class _Look:
         )
 
     def _expiring(self, after: Row) -> Found:
-        within = milliseconds(timedelta(days=self.parts.settings.hold_notice_days))
-        row = max(after, Row(self.now, ""))
-        while rows := self.parts.index.soonest(row, self.now + within, ROWS):
-            for found, record in self._loaded(rows):
-                if self._expires(record, found.date, within):
-                    yield found, (_expiring(record),)
-            row = rows[-1]
+        rows = self.expiring_rows(after)
+        while some := list(islice(rows, ROWS)):
+            for row, record in self._loaded(some):
+                if record.unresolved is None and record.state is State.AUTHORIZED and record.rest:
+                    yield row, (_expiring(record),)
 
-    def _expires(self, record: Transaction, due: int, within: int) -> bool:
-        """Tell whether what is due then is the end of a hold. Of one for less than twice the time, its second half."""
-        if (
-            record.unresolved is not None
-            or record.state is not State.AUTHORIZED
-            or record.operation is Operation.CREDIT
-        ):
-            return False
-        if record.authorization_ttl:
-            within = min(within, milliseconds(record.authorization_ttl) // 2)
-        return record.acknowledged and record.expires_at == due <= self.now + within
+    def expiring_rows(self, after: Row) -> Iterator[Row]:
+        """Yield which holds run out soon. One for less than twice the time is told in its second half."""
+        within = timedelta(days=self.parts.settings.hold_notice_days)
+        after = max(after, Row(self.now, ""))
+        for row, authorized_for in self.parts.index.holds_ending(after, self.now + milliseconds(within)):
+            if not authorized_for or row.date <= self.now + milliseconds(authorized_for / 2):
+                yield row
 
     # Of the whole ledger.
 

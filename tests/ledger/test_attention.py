@@ -74,9 +74,12 @@ def unresolved(system: System) -> str:
 
 def runs_out(system: System, transaction: str, within: timedelta) -> None:
     """Let the hold of a transaction end within this time."""
+    ends_at(system, transaction, system.connection.now_milliseconds() + int(within / timedelta(milliseconds=1)))
+
+
+def ends_at(system: System, transaction: str, at: int) -> None:
     client, key = system.connection._client, str(keys.of_transaction(transaction))
     (due,) = (str(found) for found in client.keys("gb:*:due") if client.zscore(found, transaction) is not None)
-    at = system.connection.now_milliseconds() + int(within / timedelta(milliseconds=1))
     client.hset(key, "expires_at", at)
     client.zadd(due, {transaction: at})
 
@@ -235,16 +238,17 @@ def test_counts_are_of_what_is_listed(crowd: System) -> None:
     assert COUNTED >= 1000
 
 
-def test_holds_that_end_in_one_millisecond_are_all_found(system: System) -> None:
+def test_holds_that_end_in_one_millisecond_are_all_found(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them in one bucket than a page reads."""
-    client, at = system.connection._client, system.connection.now_milliseconds() + DAY
-    names = sorted(f"gb-0{number:031x}" for number in range(30))
-    client.zadd(keys.in_bucket(0, "due"), dict.fromkeys(names, at))
-    found, row = [], Row(0, "")
-    while rows := system.index.soonest(row, at, 4):
-        found += [one.id for one in rows]
-        row = rows[-1]
-    assert found == names
+    monkeypatch.setattr("app.ledger.storage.index.FIRST_ROWS", 2)
+    monkeypatch.setattr("app.ledger.storage.index.ROWS", 3)
+    holds = [system.authorize("1.00", f"order-{number}") for number in range(25)]
+    at = system.connection.now_milliseconds() + DAY
+    for transaction in holds:
+        ends_at(system, transaction, at)
+    found = [row for row, _ in system.index.holds_ending(Row(0, ""), at)]
+    assert found == [Row(at, transaction) for transaction in sorted(holds)]
+    assert [row for row, _ in system.index.holds_ending(found[9], at)] == found[10:]
 
 
 @pytest.mark.parametrize("text", ["", "parked", "parked~", "nothing~1~gb", "parked~x~gb"])

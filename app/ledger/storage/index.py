@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, cast
 
 import redis
@@ -21,6 +22,9 @@ from providers.provider import Backend
 
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
+
+# Read at first from each bucket where only the soonest is wanted.
+FIRST_ROWS = 20
 
 # Read at a time from a bucket of what is due, and from all of them: of a provider that is down very much may wait, and
 # a pass must not use up the processor to find it again.
@@ -91,20 +95,44 @@ class Index:
         rows = self._fields(self.due_within(duration), "provider", "unresolved")
         return [transaction_id for transaction_id, _, unresolved in rows if unresolved]
 
-    def soonest(self, after: Row, until: int, limit: int) -> list[Row]:
-        """Return a page of what somebody must look at by `until`, soonest first: what comes after the row `after`."""
-        count = limit
+    def holds_ending(self, after: Row, until: int) -> Iterator[tuple[Row, timedelta]]:
+        """Yield the holds that end by `until`, soonest first: what comes after the row `after`, and for how long each
+        was authorized. A row's date is when the hold ends."""
+        rows = self._due_in_order(after, until)
+        while some := list(islice(rows, ROWS)):
+            found = self._fields([row.id for row in some], "provider", "expires_at", "authorization_ttl")
+            ends = {name: (int(end or 0), int(ttl or 0)) for name, _, end, ttl in found}
+            for row in some:
+                end, ttl = ends.get(row.id, (0, 0))
+                if end == row.date:
+                    yield row, timedelta(milliseconds=ttl)
+
+    def _due_in_order(self, after: Row, until: int) -> Iterator[Row]:
+        """Yield what somebody must look at by `until`, soonest first, after the row `after`; read as it is wanted."""
+
+        def ask(pipeline: Pipeline, key: str) -> object:
+            return pipeline.zrangebyscore(key, after.date, until, 0, FIRST_ROWS, withscores=True)
+
+        pages = enumerate(self._ask_all(ask, "due"))
+        return heapq.merge(*(self._due_in(bucket, page, after, until) for bucket, page in pages))
+
+    def _due_in(self, bucket: int, page: Sequence[tuple[str, float]], last: Row, until: int) -> Iterator[Row]:
+        """Yield a bucket's rows of `page` and what follows it, without those up to `last`."""
+        key, size = keys.in_bucket(bucket, "due"), FIRST_ROWS
         while True:
-            size = count
+            rows = [row for row in (Row(int(score), name) for name, score in page) if row > last]
+            yield from rows
+            if len(page) < size:
+                return
+            # More than a page may be due in one millisecond.
+            last, size = rows[-1] if rows else last, ROWS if rows else 4 * size
+            page = self._page(key, last.date, until, size)
 
-            def ask(pipeline: Pipeline, key: str, size: int = size) -> object:
-                return pipeline.zrangebyscore(key, after.date, until, 0, size, withscores=True)
-
-            pages = self._ask_all(ask, "due")
-            found = [[row for row in (Row(int(score), name) for name, score in page) if row > after] for page in pages]
-            if all(len(page) < size or len(rows) >= limit for page, rows in zip(pages, found, strict=True)):
-                return heapq.nsmallest(limit, (row for rows in found for row in rows))
-            count *= 4  # so many are due in one millisecond
+    def _page(self, key: str, lowest: int, highest: int, size: int) -> list[tuple[str, float]]:
+        answer = self._connection.call(
+            lambda client: client.zrangebyscore(key, lowest, highest, 0, size, withscores=True)
+        )
+        return cast("list[tuple[str, float]]", answer)
 
     def dated(self, transaction_ids: Iterable[str]) -> list[Row]:
         """Return transactions with their dates, oldest first, in one round trip; without those that are forgotten."""
@@ -290,8 +318,8 @@ class Index:
             yield [Address(provider, card, name) for name, provider, card in found]
             last = rows[-1]
 
-    def _fields(self, transaction_ids: Sequence[str], first: str, second: str) -> Iterator[tuple[str, str, str]]:
-        """Yield two fields of each transaction in one round trip, without those that were forgotten meanwhile.
+    def _fields(self, transaction_ids: Sequence[str], *wanted: str) -> Iterator[tuple[str, ...]]:
+        """Yield fields of each transaction in one round trip, without those that were forgotten meanwhile.
 
         Every transaction has the first one.
         """
@@ -299,12 +327,12 @@ class Index:
 
         def fill(pipeline: Pipeline) -> None:
             for _, key in found:
-                pipeline.hmget(key, first, second)
+                pipeline.hmget(key, *wanted)
 
         rows = self._connection.pipeline(fill) if found else []
-        for (name, _), (one, other) in zip(found, rows, strict=True):
-            if one is not None:
-                yield name, one, other
+        for (name, _), row in zip(found, rows, strict=True):
+            if row[0] is not None:
+                yield name, *row
 
     def _named(self, prefixes: Sequence[str]) -> list[str]:
         def ask(pipeline: Pipeline, key: str) -> None:
