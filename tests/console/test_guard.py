@@ -17,8 +17,15 @@ from .conftest import Console, Visitor
 
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
-# What every user may change: nothing but their own session.
-OWN = {"sign_in.leave"}
+# What every user may change: nothing but their own account and session.
+OWN = {
+    "sign_in.leave",
+    "account.look",
+    "account.password",
+    "account.codes",
+    "account.no_codes",
+    "account.end_sessions",
+}
 
 
 def rules(console: Console) -> Iterator[tuple[Rule, str]]:

@@ -30,6 +30,7 @@ TRIES = 10
 DEVICES = 10
 
 TOTP_SECONDS = 30
+TOTP_SECRET = re.compile(r"[A-Z2-7]{32}")
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
 
@@ -192,15 +193,19 @@ def prefer(parts: Parts, name: str, *, language: str, theme: str, zone: str) -> 
     change(parts, name, lambda document: document | {"language": language, "theme": theme, "zone": zone})
 
 
-def new_totp(name: str) -> tuple[str, str]:
-    """Return a new secret for a code generator, and the address that such programs read."""
-    secret = pyotp.random_base32()
-    return secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="giftbridge")
+def new_totp() -> str:
+    """Return a new secret for a program that makes codes."""
+    return pyotp.random_base32()
+
+
+def totp_address(name: str, secret: str) -> str:
+    """Return the address of a secret that such programs read."""
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="giftbridge")
 
 
 def enroll_totp(parts: Parts, name: str, secret: str, code: str) -> bool:
     """Want a code of this generator at each sign-in, if this is one of it; tell whether it was. Raises UserError."""
-    step = totp_step(secret, code)
+    step = totp_step(secret, code) if TOTP_SECRET.fullmatch(secret) else None
     if step is not None:
         change(parts, name, lambda document: document | {"totp": secret, "totp_last": step})
     return step is not None

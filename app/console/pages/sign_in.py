@@ -60,7 +60,7 @@ def accept(name: str, secret: str) -> str | tuple[str, int] | Response:
     try:
         users.accept(parts(), name, secret, request.form.get("password", ""))
     except WeakPassword as weak:
-        return _invitation(name, _why_weak(weak)), 422
+        return _invitation(name, why_weak(weak)), 422
     except UserError:
         return render_template("sign_in_link_over.html"), 404
     sessions.end_all(parts(), name)
@@ -95,7 +95,8 @@ def _invitation(name: str, error: str | None = None) -> str:
     return render_template("sign_in_invitation.html", name=name, error=error, least=passwords.LEAST_CHARACTERS)
 
 
-def _why_weak(weak: WeakPassword) -> str:
+def why_weak(weak: WeakPassword) -> str:
+    """Return in the user's language why a password will not do, and what will."""
     match weak.why:
         case "too short":
             return _("Too short: take at least %(least)d characters.", least=passwords.LEAST_CHARACTERS)
