@@ -20,8 +20,12 @@ from app.ledger.storage.clients import SCHEMES
 from mappers.base import InvalidOptions
 from mappers.http.addresses import checked_base_url
 from providers.provider import parse_duration
+from providers.secret_files import UnusableSecret, read_secret
 
 PREFIX = "GIFTBRIDGE_"
+
+# After the name of a setting that is a secret: the variable names the file that the secret stands in.
+FILE = "_FILE"
 
 # The Hub cuts every call here and tells the merchant that the credentials were wrong.
 HUB_TIMEOUT_SECONDS = 15
@@ -492,6 +496,8 @@ _KINDS = {
 def _read(environment: Env, setting: Field[Any]) -> Any:
     """Read a setting; `environment` keeps what is wrong with it. An empty variable is one that is not set."""
     name, kind = variable(setting.name), str(setting.type)
+    if is_secret(setting) and (file := os.environ.get(name + FILE)):
+        return _secret(environment, name, file)
     if not os.environ.get(name):
         return _default(setting)
     rules = setting.metadata["rules"]
@@ -505,6 +511,25 @@ def _read(environment: Env, setting: Field[Any]) -> Any:
             return _duration(environment, name)
         case _:
             return environment.str(name, validate=rules)
+
+
+def is_secret(setting: Field[Any]) -> bool:
+    """Tell whether a setting may also stand in a file, which a variable with `_FILE` at its end names."""
+    return not setting.repr
+
+
+def _secret(environment: Env, name: str, file: str) -> Any:
+    def is_one(_: str) -> None:
+        if os.environ.get(name):
+            raise ValidationError(f"is set, and {name} too: unset one of them")
+        try:
+            found.append(read_secret(file))
+        except UnusableSecret as error:
+            raise ValidationError(f"names a file without a secret: {error}") from error
+
+    found: list[str] = []
+    environment.str(name + FILE, validate=is_one)
+    return found[0] if found else None
 
 
 def _duration(environment: Env, name: str) -> timedelta | None:
@@ -523,11 +548,14 @@ def _duration(environment: Env, name: str) -> timedelta | None:
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
     """Say which variables look like a setting and are none: what they were meant to do would not be done."""
     known = [setting.name for setting in fields(Settings)]
+    known += [f"{setting.name}{FILE.lower()}" for setting in fields(Settings) if is_secret(setting)]
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name in ELSEWHERE:
             continue
         setting = name.removeprefix(PREFIX).lower()
-        if setting in RENAMED:
+        if setting.removesuffix(FILE.lower()) in known and setting not in known:
+            yield f"{name} is read from no file, since it is no secret: set {variable(setting.removesuffix('_file'))}"
+        elif setting in RENAMED:
             yield f"{name} is now {variable(RENAMED[setting])}: rename it"
         elif setting not in known and (close := get_close_matches(setting, known, n=1, cutoff=NEAR_MISS)):
             yield f"{name} is not a setting: did you mean {variable(close[0])}?"

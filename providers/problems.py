@@ -8,8 +8,13 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from providers.secret_files import UnusableSecret, read_secret
+
 # Where something stands in the file: table names, keys, and positions in arrays.
 Place = tuple[str | int, ...]
+
+# Before the path of a secret's file, in a reference.
+FILE = "file:"
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
@@ -75,7 +80,10 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def substitute(value: Any, environment: Mapping[str, str], problems: Problems, place: Place = ()) -> Any:
-    """Return `value` with every ${NAME} in its strings replaced from the environment, at any depth."""
+    """Return `value` with every reference in its strings replaced, at any depth.
+
+    ${NAME} is a variable of the environment, ${file:/PATH} the secret in a file.
+    """
     match value:
         case dict():
             return {key: substitute(inner, environment, problems, (*place, key)) for key, inner in value.items()}
@@ -85,6 +93,12 @@ def substitute(value: Any, environment: Mapping[str, str], problems: Problems, p
 
             def replacement(match: re.Match[str]) -> str:
                 name = match[1]
+                if name.startswith(FILE):
+                    try:
+                        return read_secret(name.removeprefix(FILE))
+                    except UnusableSecret as error:
+                        problems.add(place, f"the file {error}")
+                        return ""
                 if not environment.get(name):
                     problems.add(place, f"the environment variable {name or '(no name)'} is not set or empty: set it")
                 return environment.get(name, "")

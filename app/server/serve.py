@@ -118,7 +118,7 @@ def serve(settings: Settings, when_ready: Callable[[], None] | None = None) -> i
         if settings.redis_url is None:
             embedded = running.enter_context(EmbeddedRedis(settings.data))
             environment[variable("redis_url")] = embedded.url
-        redis_url = environment[variable("redis_url")]
+        redis_url = embedded.url if embedded is not None else str(settings.redis_url)
         _name_ledger(redis_url, settings)
         running.enter_context(announced(Service.of(settings, redis_url)))
         if settings.has_metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from app.server.services import folders
-from app.settings import InvalidSettings, Settings, documentation
+from app.settings import InvalidSettings, Settings, documentation, is_secret, variable
+from tests.docs.documents import document
 
 
 @pytest.fixture(autouse=True)
@@ -146,9 +148,9 @@ def test_the_address_of_redis_may_hold_a_password_and_is_not_shown(monkeypatch: 
 
 def test_every_setting_has_a_name_a_default_and_a_reason() -> None:
     unset = {setting.name for setting in fields(Settings) if setting.default is None}
-    for variable, default, reason in documentation():
-        assert variable.startswith("GIFTBRIDGE_")
-        assert default or variable.removeprefix("GIFTBRIDGE_").lower() in unset
+    for name, default, reason in documentation():
+        assert name.startswith("GIFTBRIDGE_")
+        assert default or name.removeprefix("GIFTBRIDGE_").lower() in unset
         assert reason.endswith(".")
 
 
@@ -235,3 +237,34 @@ def test_how_often_is_a_number_and_a_unit(monkeypatch: pytest.MonkeyPatch, text:
 def test_how_often_is_nothing_else(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     (problem,) = problems(monkeypatch, RECONCILE_EVERY=text)
     assert problem.startswith("GIFTBRIDGE_RECONCILE_EVERY must be a whole number and a unit")
+
+
+SECRETS = [f"{variable(setting.name)}_FILE" for setting in fields(Settings) if is_secret(setting)]
+
+
+def test_secrets_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://:S3cret@redis:6379/0\n")
+    monkeypatch.setenv("GIFTBRIDGE_REDIS_URL_FILE", str(tmp_path / "url"))
+    assert Settings.from_environment().redis_url == "redis://:S3cret@redis:6379/0"
+
+
+def test_the_secrets_that_may_are_documented() -> None:
+    assert len(SECRETS) > 3
+    assert set(SECRETS) <= set(re.findall(r"`(\w+_FILE)`", document("docs/operating.md").text))
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_file_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    setting = name.removeprefix("GIFTBRIDGE_")
+    (problem,) = problems(monkeypatch, **{setting: str(tmp_path / "missing")})
+    assert problem.startswith(f"{name} names a file without a secret: {tmp_path}/missing cannot be read")
+
+
+def test_a_secret_stands_in_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://:S3cret@redis:6379/0\n")
+    told = problems(monkeypatch, REDIS_URL="redis://:S3cret@other", REDIS_URL_FILE=str(tmp_path / "url"))
+    assert told == ["GIFTBRIDGE_REDIS_URL_FILE is set, and GIFTBRIDGE_REDIS_URL too: unset one of them"]
+
+
+def test_what_is_no_secret_is_not_read_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "set GIFTBRIDGE_WORKERS" in problems(monkeypatch, WORKERS_FILE="/run/secrets/workers")[0]
