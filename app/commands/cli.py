@@ -30,6 +30,9 @@ COMMANDS = {
         "Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service.",
     ),
     "doctor": Command("doctor:doctor", "Find what is wrong with this installation."),
+    "health": Command(
+        "health:health", "Ask the service at GIFTBRIDGE_BIND whether it lives; exit with 1 when it does not."
+    ),
     "ledger": Command(
         "ledger:ledger", "Move the ledger to another Redis; see and end doubts about what Redis still knows."
     ),

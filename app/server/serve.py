@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import queue
 import signal
@@ -25,6 +24,7 @@ from app.ledger.storage.identity import ClosedLedger, Identity
 from app.server import processes
 from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 from app.server.metrics import FOLDER
+from app.server.probe import ask
 from app.server.services import Service, announced
 from app.settings import Settings, variable
 from providers.registry import Registry
@@ -197,26 +197,9 @@ class _Watch:
             except EmbeddedRedisFailed as error:
                 self._redis_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
                 log.error("Redis does not come back", reason=str(error))  # noqa: TRY400
-        if self._when_ready is not None and _ready(self._settings.address):
+        if self._when_ready is not None and ask(self._settings.address, "/-/ready", TICK_SECONDS)[0] == 200:
             self._when_ready()
             self._when_ready = None
-
-
-def _ready(address: tuple[str, int]) -> bool:
-    host, port = address
-    connection = http.client.HTTPConnection(_reachable(host), port, timeout=TICK_SECONDS)
-    try:
-        connection.request("GET", "/-/ready")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _reachable(host: str) -> str:
-    """Return where a server bound to `host` can be called from here."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 @contextmanager

@@ -242,7 +242,7 @@ def test_how_often_is_nothing_else(monkeypatch: pytest.MonkeyPatch, text: str) -
 SECRETS = [f"{variable(setting.name)}_FILE" for setting in fields(Settings) if is_secret(setting)]
 
 
-def test_secrets_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "url").write_text("redis://:S3cret@redis:6379/0\n")
     monkeypatch.setenv("GIFTBRIDGE_REDIS_URL_FILE", str(tmp_path / "url"))
     assert Settings.from_environment().redis_url == "redis://:S3cret@redis:6379/0"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
 from flask import Flask
 
 from app.protocol import errors
 from app.protocol.routes import create_blueprint
-from app.settings import Settings, variable
+from app.settings import FILE, Settings, is_secret, variable
 from mappers.capabilities import BUILT_IN, describe
 from providers.registry import KEYS, Registry
 from tests.docs.documents import document, documents
@@ -29,6 +30,7 @@ def test_every_mark_belongs_to_a_table() -> None:
 
 def test_every_setting_that_a_document_names_exists() -> None:
     known = {variable(name) for name in Settings.__dataclass_fields__} | {"GIFTBRIDGE_HUB_URL"}
+    known |= {f"{variable(setting.name)}{FILE}" for setting in fields(Settings) if is_secret(setting)}
     for page in documents():
         if page.name != "CHANGELOG.md":
             assert set(re.findall(r"\bGIFTBRIDGE_[A-Z_]*[A-Z]\b", page.text)) <= known, page.name
