@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
 from email.utils import parseaddr
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Self, cast
@@ -316,6 +317,13 @@ class Settings:
         default="INFO",
         metadata=_because("The least important line that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
     )
+    traces: bool = field(
+        default=False,
+        metadata=_because(
+            "Send traces by OpenTelemetry, to where its own variables say (OTEL_EXPORTER_OTLP_ENDPOINT). Needs the "
+            "extra otel."
+        ),
+    )
     log_reads: float = field(
         default=1,
         metadata=_because(
@@ -376,8 +384,16 @@ class Settings:
         """`notices_mail_to` as addresses."""
         return [address.strip() for address in (self.notices_mail_to or "").split(",") if address.strip()]
 
+    def _about_traces(self) -> Iterator[str]:
+        if self.traces and not _installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+            yield (
+                f"{variable('traces')} needs packages that are not installed: install giftbridge[otel], "
+                "such as with pip install 'giftbridge[otel]', or set it to false"
+            )
+
     def _contradictions(self) -> Iterator[str]:
         yield from self._about_notices()
+        yield from self._about_traces()
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
         if self.redis_replicas and (self.redis_url or "unix://").startswith("unix://"):
@@ -462,6 +478,14 @@ def _is_address(text: str) -> bool:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _installed(*modules: str) -> bool:
+    """Tell whether all these modules are there, without running them."""
+    try:
+        return all(find_spec(module) is not None for module in modules)
+    except ModuleNotFoundError:
+        return False
 
 
 def variable(name: str) -> str:

@@ -31,6 +31,7 @@ FIELDS = {
     "level": "`debug`, `info`, `warning` or `error`.",
     "timestamp": "When, in UTC.",
     "correlation_id": "Of which call in: VTEX's operation id, or a new one.",
+    "trace_id": "Of which trace, where traces are sent.",
     "provider": "Of which provider.",
     "transaction": "Of which transaction.",
     "order": "Of which order of VTEX.",

@@ -55,17 +55,24 @@ def post_worker_init(worker: Any) -> None:
     from app.server.background import Background  # noqa: PLC0415 - in a worker, so that a hangup reads it anew
 
     if parts := _parts(worker):
+        if _settings.traces:
+            from app.server import tracing  # noqa: PLC0415 - the packages it needs may not be there
+
+            worker.tracing = tracing.start()
+            worker.tracing.watch(worker.wsgi)
         parts.sweeper.start()
         worker.background = Background(parts)
         worker.background.start()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Let the sweeper finish the transaction at hand."""
+    """Let the sweeper finish the transaction at hand, and send the last traces."""
     if parts := _parts(worker):
         if background := getattr(worker, "background", None):
             background.stop()
         parts.sweeper.stop()
+        if traces := getattr(worker, "tracing", None):
+            traces.stop()
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -85,7 +85,7 @@ class SimulatedConnection(Connection):
         self._environment = environment
         self._edit = edit
 
-    def script(self, text: str) -> Callable[[Sequence[str], str], list[Any]]:
+    def script(self, text: str, name: str = "script") -> Callable[[Sequence[str], str], list[Any]]:
         if CLOCK not in text:
             return super().script(text)
         text = self._edit(text).replace(CLOCK, "{tonumber(ARGV[2]), tonumber(ARGV[3])}")
@@ -102,10 +102,10 @@ class SimulatedConnection(Connection):
 
         return run
 
-    def call(self, command: Callable[[redis.Redis], T]) -> T:
+    def call(self, command: Callable[[redis.Redis], T], name: str = "commands") -> T:
         environment = self._environment
         if environment.actor is None:
-            return super().call(command)
+            return super().call(command, name)
         environment.pass_time(environment.faults.latency() % 200)
         fault = environment.faults.redis_command()
         if fault is RedisFault.DOWN:

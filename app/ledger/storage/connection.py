@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha1
@@ -24,6 +25,9 @@ Command = tuple[str | int, ...]
 
 # Puts commands into a pipeline, to be sent with those of others.
 Fill = Callable[[Pipeline], None]
+
+# What happens around each round trip to Redis; it is given its name, a short constant word.
+Around = Callable[[str], AbstractContextManager[None]]
 
 # From here on an admin should act: a full Redis takes no payment.
 NEARLY_FULL = 0.9
@@ -66,6 +70,7 @@ class Connection:
     ) -> None:
         self._connect = connect
         self._connected: redis.Redis | None = None
+        self.around: Around | None = None
         self._replicas = replicas
         self._replication = replication
 
@@ -90,8 +95,14 @@ class Connection:
             self._connected = self._connect()
         return self._connected
 
-    def call(self, command: Callable[[redis.Redis], T]) -> T:
-        """Run `command` with the client. Raises LedgerUnavailable."""
+    def call(self, command: Callable[[redis.Redis], T], name: str = "commands") -> T:
+        """Run `command` with the client. Raises LedgerUnavailable. `name` is for who watches."""
+        if self.around is None:
+            return self._call(command)
+        with self.around(name):
+            return self._call(command)
+
+    def _call(self, command: Callable[[redis.Redis], T]) -> T:
         try:
             return command(self._client)
         except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -109,8 +120,8 @@ class Connection:
 
         return self.call(run)
 
-    def script(self, text: str) -> Callable[..., list[Any]]:
-        """Return a function that runs the Lua script `text` with keys and arguments."""
+    def script(self, text: str, name: str = "script") -> Callable[..., list[Any]]:
+        """Return a function that runs the Lua script `text` with keys and arguments. `name` is for who watches."""
         digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
         def run(keys: Sequence[str], *arguments: str) -> list[Any]:
@@ -120,7 +131,7 @@ class Connection:
                 except NoScriptError:
                     return self._evaluate(client, keys[0], ("EVAL", text, len(keys), *keys, *arguments))
 
-            return cast("list[Any]", self.call(command))
+            return cast("list[Any]", self.call(command, name))
 
         return run
 

@@ -93,7 +93,9 @@ class Storage:
         self.terms = TermsStorage(connection)
         folder = resources.files("app.ledger.storage") / "lua"
         prelude = (folder / "prelude.lua").read_text()
-        self._scripts = {name: connection.script(prelude + (folder / f"{name}.lua").read_text()) for name in ANSWERS}
+        self._scripts = {
+            name: connection.script(prelude + (folder / f"{name}.lua").read_text(), name) for name in ANSWERS
+        }
 
     @property
     def lease_seconds(self) -> float:

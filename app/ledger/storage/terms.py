@@ -42,7 +42,9 @@ class TermsStorage:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._claim = connection.script(_CLAIM)  # it counts only once the replicas have it, as all that moves money
+        self._claim = connection.script(
+            _CLAIM, "claim"
+        )  # it counts only once the replicas have it, as all that moves money
 
     @staticmethod
     def note(provider_id: str, seen: Sequence[tuple[str, Seen]]) -> Fill:
