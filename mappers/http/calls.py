@@ -37,6 +37,9 @@ class CallOut:
     seconds: float = 0.0
 
 
+# The `failure` of a call that was not made, since others had failed in a row.
+BREAKER_OPEN = "breaker open"
+
 Watcher = Callable[[CallOut], None]
 
 _before: list[Watcher] = []

@@ -17,7 +17,7 @@ from mappers.http import calls
 from mappers.http.addresses import checked_base_url
 from mappers.http.attempt import Connections, NoReply, Reply
 from mappers.http.breaker import Breaker
-from mappers.http.calls import CallOut, Outcome
+from mappers.http.calls import BREAKER_OPEN, CallOut, Outcome
 from mappers.http.headers import checked_headers, retry_after_seconds
 
 # With less time left than this a write would mostly end unknown, and cost a resolution later; better not to start it.
@@ -182,7 +182,7 @@ class HttpBackend:
             request.told.failure = "too little time left"
             raise BackendUnavailable(f"{self.name} was not asked: too little time was left, repeat the request")
         if guard and (wait_seconds := guard.wait_seconds()):
-            request.told.failure = "breaker open"
+            request.told.failure = BREAKER_OPEN
             raise BackendUnavailable(
                 f"{self.name} was not asked: failed {guard.failures} times in a row, next try in {wait_seconds:.0f} s",
                 retry_after_seconds=wait_seconds,

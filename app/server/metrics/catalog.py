@@ -52,6 +52,24 @@ CALLS_IN = _metric(
     "route",
     "status",
 )
+CALLS_OUT = _metric(
+    Kind.HISTOGRAM,
+    "backend_call_seconds",
+    "Calls to backends, with their repeats. `outcome`: done, refused (answered with a 4xx), unknown (it may have moved "
+    "money) or unavailable (it certainly moved none).",
+    "provider",
+    "mapper",
+    "operation",
+    "outcome",
+)
+BREAKERS_OPEN = _metric(
+    Kind.GAUGE,
+    "backend_breakers_open",
+    "Processes that hold back this operation of a backend, since it failed too often in a row.",
+    "provider",
+    "mapper",
+    "operation",
+)
 THREADS_BUSY = _metric(
     Kind.GAUGE, "backend_threads_busy", "Threads at work for a backend account now.", "mapper", "account"
 )

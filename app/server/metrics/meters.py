@@ -14,9 +14,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from app.ledger.watch import Watch
 from app.server.metrics import FOLDER, catalog
 from app.server.metrics.catalog import Metric
+from mappers.http import calls
+from mappers.http.calls import BREAKER_OPEN, CallOut, Outcome
 from providers.provider import Backend
 from providers.registry import Registry
 from providers.watch import ProvidersFile
+
+ANSWERED = (Outcome.DONE, Outcome.REFUSED)
 
 # Several processes have no such times, so that one has none either.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -29,6 +33,9 @@ class Meters(Watch):
         # With a folder the files are read when somebody asks; without one it is this process only.
         self._registry = None if os.environ.get(FOLDER) else CollectorRegistry()
         self._calls_in = self._histogram(catalog.CALLS_IN)
+        self._calls_out = self._histogram(catalog.CALLS_OUT)
+        self._breakers_open = self._gauge(catalog.BREAKERS_OPEN, "livesum")
+        self._open: set[tuple[str, str]] = set()
         self._threads_busy = self._gauge(catalog.THREADS_BUSY, "livesum")
         self._threads_refused = self._counter(catalog.THREADS_REFUSED)
         self._last_pass = self._gauge(catalog.SWEEPER_PASS, "max")
@@ -40,6 +47,7 @@ class Meters(Watch):
         self._gauge(catalog.THREADS_SHARE, "livesum").set(threads_for_a_backend)
         # Looking up the child of some labels costs more than counting: each is kept.
         self._call_in = cache(self._calls_in.labels)
+        self._call_out = cache(self._calls_out.labels)
         self._busy = cache(self._threads_busy.labels)
 
     def registry(self) -> CollectorRegistry:
@@ -51,7 +59,8 @@ class Meters(Watch):
         return registry
 
     def watch(self, app: Flask, registry: Registry) -> None:
-        """Measure every call that `app` answers, and note how the providers file is read."""
+        """Measure every call that `app` answers and those to backends, and note how the providers file is read."""
+        calls.watch(after=self.call_out)
         if isinstance(registry, ProvidersFile):
             registry.tell(self.providers_file_read)
 
@@ -67,7 +76,20 @@ class Meters(Watch):
             self._call_in(provider.id if provider else "", route, str(response.status_code)).observe(seconds)
             return response
 
-    # Threads.
+    # Calls out.
+
+    def call_out(self, call: CallOut) -> None:
+        """Measure a call to a backend."""
+        provider, _, mapper = call.backend.partition(" ")
+        where = provider, mapper.strip("()"), call.operation
+        self._call_out(*where, call.outcome.value).observe(call.seconds)
+        key = call.backend, call.operation
+        if call.failure == BREAKER_OPEN:
+            self._open.add(key)
+            self._breakers_open.labels(*where).set(1)
+        elif key in self._open and call.outcome in ANSWERED:
+            self._open.discard(key)
+            self._breakers_open.labels(*where).set(0)
 
     def thread_begins(self, backend: Backend) -> None:
         self._busy(backend.mapper, backend.account).inc()
