@@ -271,18 +271,27 @@ def test_of_very_many_the_first_are_told_once(
     system: System, target: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "TOLD", 2)
-    holds = [system.authorize("1.00", f"order-{number}") for number in range(4)]
-    for number, transaction in enumerate(holds):
-        runs_out(system, transaction, timedelta(hours=number + 1))
     box = Outbox(system.parts, [target])
-    for _ in range(3):
-        box.look()
-    assert {notice.data["transaction"] for (notice,) in target.messages} == {*holds[:2]}
-    system.cancel(holds[0], "1.00", "cancel-0")
-    for _ in range(3):
-        box.look()
-    assert {notice.data["transaction"] for (notice,) in target.messages} == {*holds[:3]}
-    assert len({*target.ids}) == 3
+
+    def told_after(*orders: str) -> list[str]:
+        for _ in range(2):
+            box.look()
+        found = [notice.data["transaction"] for (notice,) in target.messages]
+        assert len(found) == len({*found})
+        return [order for order in orders if holds[order] in found]
+
+    holds = {order: system.authorize("1.00", order) for order in ("second", "third", "fourth", "fifth")}
+    for hours, transaction in enumerate(holds.values(), start=2):
+        runs_out(system, transaction, timedelta(hours=hours))
+    assert told_after(*holds) == ["second", "third"]
+    holds["first"] = system.authorize("1.00", "first")
+    runs_out(system, holds["first"], timedelta(hours=1))
+    assert told_after(*holds) == ["second", "third", "first"]
+    # The third is among the first two again, and was told before.
+    system.cancel(holds["first"], "1.00")
+    assert told_after(*holds) == ["second", "third", "first"]
+    system.cancel(holds["second"], "1.00")
+    assert told_after(*holds) == ["second", "third", "fourth", "first"]
 
 
 def test_what_was_sent_is_listed_newest_first(system: System, target: Recorder) -> None:
