@@ -149,10 +149,10 @@ class Sweeper:
             self._thread.join(self._deadline_seconds)
         for pool in (self._pool, self._pool_of_silent):
             pool.shutdown()
-        if self._history is not None:
-            with suppress(LedgerUnavailable):
+        with suppress(LedgerUnavailable):
+            if self._history is not None:
                 self._history.stop()
-                self._fleet.leave(LEAD, self._token)
+            self._fleet.leave(LEAD, self._token)
 
     def _keep_sweeping(self) -> None:
         while not self._stopping.wait(self._interval_seconds):

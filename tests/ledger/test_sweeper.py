@@ -12,7 +12,7 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage import index, keys
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.index import Due
-from app.ledger.sweeper import Sweeper
+from app.ledger.sweeper import LEAD, Sweeper
 from app.ledger.transaction import ActState
 from mappers.base import (
     BackendUnavailable,
@@ -40,6 +40,12 @@ def test_one_of_a_fleet_leads_until_it_stops_renewing(system: System) -> None:
     while not fleet.lead("sweeper", "second", timedelta(seconds=60)):
         pass
     assert not fleet.lead("sweeper", "first", timedelta(seconds=60))
+
+
+def test_who_stops_leaves_the_lead_to_the_next_at_once(system: System) -> None:
+    with sweeping(system):
+        until(lambda: system.parts.fleet.is_led(LEAD))
+    assert not system.parts.fleet.is_led(LEAD)
 
 
 def test_a_dead_backend_is_asked_once_a_pass(system: System) -> None:
