@@ -30,6 +30,7 @@ from tests.ledger.faults import (
 )
 from tests.ledger.sweeping import PATIENCE_SECONDS, Hanging, WatchedFleet, interrupted, is_settled, sweeping, until
 from tests.ledger.system import ChangeableRegistry, MakeSystem, System
+from tests.one_bucket import one_bucket
 
 
 def test_one_of_a_fleet_leads_until_it_stops_renewing(system: System) -> None:
@@ -148,11 +149,11 @@ def test_more_hanging_backends_than_threads_hold_up_no_other(
             one.released.set()
 
 
+@one_bucket()
 def test_what_is_due_of_a_silent_backend_hides_no_others(
     make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many there are in the same bucket, and however long they have been due."""
-    monkeypatch.setattr(names, "BUCKETS", 1)
     monkeypatch.setattr(index, "DUE_PAGE", 7)
     system, silent = make_system(), make_system()
     system.registry.serve(system.provider, silent.provider)

@@ -33,6 +33,7 @@ from mappers.base import Holds, Mapper
 from mappers.money import Currency
 from providers.provider import Policy, Provider
 from providers.registry import Registry
+from tests.one_bucket import one_bucket
 from tests.simulation.backend_model import BRL, BackendModel
 from tests.simulation.invariant_checker import InvariantChecker
 from tests.simulation.invariants import Snapshot
@@ -326,7 +327,7 @@ def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[Non
     with (
         mock.patch.object(deadline, "time", clock),
         mock.patch("mappers.vauchar.cards.time", clock),
-        mock.patch.object(names, "BUCKETS", 1),
+        one_bucket(),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
     ):
