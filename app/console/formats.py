@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import secrets
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from babel.dates import format_date, format_datetime, get_timezone_name
@@ -17,7 +17,6 @@ from markupsafe import Markup
 from app.console.guard import may
 from app.console.texts import _
 from app.console.words import word
-from app.ledger.milliseconds import moment
 
 # Digits and what may stand between them: no sign, no 1e2, no NaN.
 TYPED = re.compile(r"[0-9][0-9.,\u00a0\u202f ]*")
@@ -28,8 +27,8 @@ class WrongAmount(ValueError):
 
 
 def add_filters(app: Flask) -> None:
-    """Give templates the filters `money`, `when`, `word`, and `may` and `new_request_id`."""
-    app.jinja_env.filters.update(money=money, when=when, word=word)
+    """Give templates the filters `day`, `money`, `when`, `word`, and `may` and `new_request_id`."""
+    app.jinja_env.filters.update(day=day, money=money, when=when, word=word)
     app.jinja_env.globals.update(may=may, new_request_id=new_request_id)
 
 
@@ -51,9 +50,11 @@ def when(date: datetime) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(date.isoformat(), f"{shown} {name}", shown)
 
 
-def day(milliseconds: int) -> str:
-    """Return the day of a moment, given in milliseconds since 1970."""
-    return str(format_date(moment(milliseconds).astimezone(get_timezone()), "medium", locale=get_locale()))
+def day(date: date | datetime) -> str:
+    """Return a day; of a moment, the day it is in the reader's time zone."""
+    if isinstance(date, datetime):
+        date = date.astimezone(get_timezone())
+    return str(format_date(date, "medium", locale=get_locale()))
 
 
 def amount_typed(text: str) -> Decimal:

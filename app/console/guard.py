@@ -103,7 +103,7 @@ def is_loopback(host: str) -> bool:
 
 def _admit() -> BaseResponse | None:
     secret = session.get(SECRET)
-    g.user = sessions.user_of(parts(), secret) if secret else None
+    g.user = sessions.user_of(parts(), secret, present=not _asks_by_itself()) if secret else None
     if g.user is None and not users.exist(parts()):
         abort(404)
     if request.endpoint is None:
@@ -120,12 +120,19 @@ def _admit() -> BaseResponse | None:
 
 def _to_sign_in(*, ended: bool) -> BaseResponse:
     session.clear()
+    if _asks_by_itself():
+        # In place of a piece of a page; htmx goes there with the whole of it.
+        return Response(status=204, headers={"HX-Redirect": url_for("sign_in.form")})
     if ended and request.method == "POST":
         flash(_("You were signed out before this came. Nothing was done: sign in and do it again."), "problem")
     elif ended:
         flash(_("You were signed out after a while without a request, or by somebody else."), "note")
     wanted = request.full_path if request.query_string else request.path
     return redirect(url_for("sign_in.form", next=f"{request.script_root}{wanted}"), 303)
+
+
+def _asks_by_itself() -> bool:
+    return "X-Background" in request.headers
 
 
 class _Sessions(SecureCookieSessionInterface):

@@ -42,8 +42,11 @@ def begin(parts: Parts, user: str, address: str, browser: str) -> str:
     return secret
 
 
-def user_of(parts: Parts, secret: str) -> User | None:
-    """Return whose session this is, while it lasts and the user may come in."""
+def user_of(parts: Parts, secret: str, *, present: bool = True) -> User | None:
+    """Return whose session this is, while it lasts and the user may come in.
+
+    Not `present`: a page asks by itself, which keeps no session alive.
+    """
     name = secret_digest(secret)
     document = parts.documents.read(SESSIONS, name)
     if document is None or not _lasts(parts, document):
@@ -52,7 +55,7 @@ def user_of(parts: Parts, secret: str) -> User | None:
     if user is None or user.disabled:
         return None
     now = datetime.now(UTC)
-    if now - moment(document["seen"]) > SEEN_AGAIN:
+    if present and now - moment(document["seen"]) > SEEN_AGAIN:
         # Only what is still there: one that was ended meanwhile stays so.
         parts.documents.replace(SESSIONS, name, document, document | {"seen": milliseconds(now)})
     return user

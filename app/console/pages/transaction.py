@@ -23,6 +23,7 @@ from app.console.formats import WrongAmount, amount_typed, day, money, new_reque
 from app.console.guard import allowed
 from app.console.pages._page import Page
 from app.console.texts import _, _l
+from app.ledger.milliseconds import moment
 from app.ledger.transaction import Operation, State, Transaction
 
 page = Page("transaction", _l("Transaction"))
@@ -223,7 +224,7 @@ def _effect(intent: Intent, action: Action) -> str:
     if not rest:
         return effect + " " + _("Nothing stays reserved.")
     if record.expires_at:
-        until = day(record.expires_at)
+        until = day(moment(record.expires_at))
         return effect + " " + _("%(rest)s stay reserved until %(until)s.", rest=shown(rest), until=until)
     return effect + " " + _("%(rest)s stay reserved.", rest=shown(rest))
 
