@@ -159,6 +159,20 @@ def test_another_distribution_s_package_of_the_same_name_stays_and_is_not_run(
         subprocess.run([installed.python, "-c", f"from {name} import Theirs"], cwd=tmp_path, check=True)
 
 
+def test_it_has_the_pages_of_the_console_with_their_texts_and_styles(installed: Installed) -> None:
+    console = installed.packages / "giftbridge" / "_packages" / "app" / "console"
+    for folder, suffix in (
+        ("templates", "html"),
+        ("static", "css"),
+        ("static/vendor/htmx", "js"),
+        ("translations", "po"),
+    ):
+        here = sorted((ROOT / "app" / "console" / folder).rglob(f"*.{suffix}"))
+        there = [console / path.relative_to(ROOT / "app" / "console") for path in here]
+        assert here
+        assert [path.read_bytes() for path in there] == [path.read_bytes() for path in here]
+
+
 def test_its_commands_work_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
     assert "Usage: giftbridge" in installed.run(tmp_path, "--help")
     assert "lightrail_v2" in installed.run(tmp_path, "mappers")

@@ -12,6 +12,7 @@ from werkzeug.routing import Rule
 from app.admin.people.users import Role
 from app.console import create_console, guard
 from app.console.guard import allowed, declared, says_it_changes_nothing
+from app.parts import build
 
 from .conftest import Console, Visitor
 
@@ -141,6 +142,16 @@ def test_a_page_loads_nothing_from_elsewhere_and_is_kept_nowhere(console: Consol
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert page.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if "static" in path else "no-store")
     assert "Strict-Transport-Security" not in page.headers
+
+
+def test_without_redis_every_page_says_what_to_do(console: Console) -> None:
+    settings = console.installation.parts.settings
+    parts = build(settings, console.installation.parts.registry, "redis://127.0.0.1:1")
+    lost = Console(console.installation, create_console(parts))
+    for path in ("/", "/sign-in", "/transactions"):
+        page = lost.stranger().get(path)
+        assert (page.status_code, "Redis cannot be reached" in page.text) == (503, True), path
+    parts.connection.close()
 
 
 def test_the_key_that_signs_cookies_is_one_for_all_processes(console: Console) -> None:
