@@ -168,6 +168,15 @@ def test_a_session_ends_when_idle_when_old_and_when_the_user_may_not_come_in(con
     assert not is_in(ana)
 
 
+def test_a_sign_in_leaves_nothing_of_the_session_before(ana: Visitor) -> None:
+    ana._token()
+    with ana.client.session_transaction() as session:
+        session["left"] = "by somebody else"
+    enter(ana)
+    with ana.client.session_transaction() as session:
+        assert set(session) == {"session"}
+
+
 def test_redis_tells_nobody_how_to_become_a_user(console: Console, parts: Parts, ana: Visitor) -> None:
     enter(ana)
     with ana.client.session_transaction() as session:
