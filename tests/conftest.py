@@ -38,6 +38,15 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     return (yield) + 1
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say plainly which tests were not run for want of a browser."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if "no browser" in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line(
+            f"{len(skipped)} browser tests were skipped: make browser installs one", yellow=True
+        )
+
+
 def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect" and isinstance(arguments[1], tuple):
         host = arguments[1][0]

@@ -107,11 +107,3 @@ def browsing(browser: Any, site: Site) -> Iterator[Browsing]:
     with Browsing.of(browser, site) as found:
         yield found
         found.expect_no_problems()
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if "no browser" in str(report.longrepr)]
-    if skipped:
-        terminalreporter.write_line(
-            f"{len(skipped)} browser tests were skipped: make browser installs one", yellow=True
-        )
