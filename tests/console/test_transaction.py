@@ -12,10 +12,9 @@ from werkzeug.test import TestResponse
 from app.admin import activity
 from app.admin.people import users
 from app.admin.people.users import Role
+from app.admin.transactions.by_hand import NotPossible
 from app.admin.transactions.views import ActView, summary
 from app.admin.transactions.views import show as story_of
-from app.ledger.errors import Unresolved
-from mappers.base import BackendUnavailable
 
 from .conftest import PASSWORD, Console, Visitor
 
@@ -67,10 +66,11 @@ def test_a_stuck_order_is_settled_and_partly_refunded(console: Console, operator
     assert {one.by for one in acts(console, order)[1:]} == {"operator"}
     page = operator.get(f"/transactions/{order}")
     assert "the shopper called" in page.text
-    assert [(one.what, one.about) for one in activity.newest(console.installation.parts, 9)] == [
-        ("refund", order),
-        ("void", order),
-        ("settle", order),
+    found = activity.newest(console.installation.parts, 9)
+    assert [(one.what, one.about, one.details["amount"], one.details["outcome"]) for one in found] == [
+        ("refund", order, "R$15.00", "done"),
+        ("void", order, "R$20.00", "done"),
+        ("settle", order, "R$40.00", "done"),
     ]
 
 
@@ -226,18 +226,36 @@ def offered(visitor: Visitor, transaction: str) -> list[str]:
     return re.findall(rf'class="button[^"]*" href="/-/console/transactions/{transaction}/(\w+)"', page)
 
 
-def test_a_lost_answer_is_told_as_what_it_is(
+def test_a_lost_answer_is_told_as_what_it_is_and_found_out_later(console: Console, operator: Visitor) -> None:
+    order, faults = console.installation.pay("60.00"), console.installation.backend.faults
+    faults.add("status_after", method="POST", path="capture", status=500, times=1)
+    faults.add("status", method="GET", path="transactions", status=503, times=50)
+    act(operator, order, "settle", "40.00")
+    page = operator.get(f"/transactions/{order}").text
+    assert "The answer was lost: it may have happened" in page
+    assert "What became of the last of it is not known yet." in page
+    assert activity.newest(console.installation.parts, 1)[0].details["outcome"] == "unknown"
+    assert amounts(console, order)["settled"] == Decimal("0.00")
+    operator.post(f"/transactions/{order}/resolve")
+    assert "It is still not known" in operator.get(f"/transactions/{order}").text
+    faults.clear()
+    operator.post(f"/transactions/{order}/resolve")
+    assert "It is known now." in operator.get(f"/transactions/{order}").text
+    assert amounts(console, order)["settled"] == Decimal("40.00")
+
+
+def test_a_refusal_says_that_no_money_moved(
     console: Console, operator: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = console.installation.pay("60.00")
-    for error in (BackendUnavailable("no answer"), Unresolved("still open")):
 
-        def lost(*_arguments: object, error: Exception = error) -> None:
-            raise error
+    def refuse(*_arguments: object) -> None:
+        raise NotPossible("the hold is gone")
 
-        monkeypatch.setattr("app.ledger.service.LedgerService.settle", lost)
-        act(operator, order, "settle", "10.00")
-        assert "The answer was lost: it may have happened" in operator.get(f"/transactions/{order}").text
+    monkeypatch.setattr("app.ledger.service.LedgerService.settle", refuse)
+    act(operator, order, "settle", "10.00")
+    assert "It was refused, and no money moved. (the hold is gone)" in operator.get(f"/transactions/{order}").text
+    assert activity.newest(console.installation.parts, 1)[0].details["outcome"] == "refused"
 
 
 def test_a_transaction_is_found_by_its_order_and_several_are_listed(console: Console, operator: Visitor) -> None:
@@ -249,13 +267,7 @@ def test_a_transaction_is_found_by_its_order_and_several_are_listed(console: Con
     assert (missing.status_code, "There is no such transaction" in missing.text) == (404, True)
 
 
-def test_what_is_not_known_is_asked_for_again_at_once(
-    console: Console, operator: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_asked_where_all_is_known(console: Console, operator: Visitor) -> None:
     order = console.installation.pay("60.00")
-    nothing = operator.post(f"/transactions/{order}/resolve")
-    assert nothing.status_code == 303
-    assert "nothing of it is unresolved" in operator.get(f"/transactions/{order}").text
-    monkeypatch.setattr("app.admin.transactions.by_hand.retry", lambda _parts, record, _actor: record)
     operator.post(f"/transactions/{order}/resolve")
-    assert "It is known now." in operator.get(f"/transactions/{order}").text
+    assert "nothing of it is unresolved" in operator.get(f"/transactions/{order}").text

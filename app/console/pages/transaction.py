@@ -140,26 +140,28 @@ def _carry_out(intent: Intent, action: Action, sent: Form, amount: Decimal) -> R
     record, shown = intent.record, money(amount, intent.record.backend.currency.code)
     if not intent.came_before:
         activity.explain(parts(), sent.request_id, sent.reason)
-        activity.note(parts(), user().name, action, record.id, amount=shown, reason=sent.reason)
+    outcome = "unknown"
     try:
         done = by_hand.carry_out(parts(), intent)
     except MAYBE as error:
-        flash(
-            _(
-                "The answer was lost: it may have happened, and the service finds out by itself. (%(detail)s)",
-                detail=error,
-            ),
-            "problem",
+        text = _(
+            "The answer was lost: it may have happened, and the service finds out by itself. (%(detail)s)", detail=error
         )
+        flash(text, "problem")
     except REFUSED as refused:
-        flash(_("It was refused, and no money moved. (%(detail)s)", detail=str(refused)), "problem")
+        outcome = "refused"
+        flash(_("It was refused, and no money moved. (%(detail)s)", detail=refused), "problem")
     else:
+        outcome = done.act.state
         if intent.came_before:
             flash(_("This form was sent before: nothing moved twice."), "note")
-        elif done.act.state == "done":
+        elif outcome == "done":
             flash(_("Done: %(amount)s.", amount=shown), "good")
         else:
             flash(_("It is on record, and the service finishes it by itself: %(amount)s.", amount=shown), "note")
+    if not intent.came_before:
+        details = {"amount": shown, "reason": sent.reason, "outcome": outcome}
+        activity.note(parts(), user().name, action, record.id, **details)
     return redirect(url_for(".index", transaction=record.id), 303)
 
 
