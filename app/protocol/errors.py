@@ -7,6 +7,7 @@ import traceback
 
 import structlog
 from flask import Response, g, request
+from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as PathNotFound
 
@@ -83,8 +84,9 @@ def answer(error: Exception) -> Response:
 
 
 def _respond(status: int, code: str, message: str, reason: str | None = None) -> Response:
+    bind_contextvars(code=code)
     write = log.warning if status >= 500 else log.info
-    write("request failed", status=status, code=code, reason=reason or message)
+    write("request failed", status=status, reason=reason or message)
     body = {"error": {"code": code, "message": message, "exception": None}}
     return Response(json_body.render(body), status, mimetype="application/json")
 

@@ -214,6 +214,8 @@ def test_a_backend_that_is_down_and_a_redis_that_is_down_are_errors(
         assert down.call("GET", "/acme/giftcards/a/transactions").status_code == 503
     finally:
         tracing.stop()
+    codes = {told(span)["giftbridge.code"] for span in down.spans if "giftbridge.code" in told(span)}
+    assert codes == {"BackendUnavailable", "LedgerUnavailable"}
     errors = {span.name: told(span).get("error.type") for span in down.spans if not span.status.is_ok}
     assert "connection refused" in errors.values()
     assert "LedgerUnavailable" in errors.values()
