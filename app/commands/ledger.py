@@ -1,4 +1,4 @@
-"""The commands `giftbridge ledger ...`: to move it, and what to do when Redis may have forgotten changes."""
+"""The commands `giftbridge ledger ...`: to move it, to doubt what Redis still knows, to write old transactions anew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from app.admin import doubts
+from app.admin import doubts, migration
 from app.admin.backups.move import move
 from app.commands.backups import replace_option
 from app.commands.installation import connection_for_all, idle, logs_to_stderr, opened, shown_url
@@ -24,7 +24,7 @@ COLUMNS = (Column("may lack what was written after (UTC)"), Column("noticed (UTC
 @click.group("ledger")
 @click.pass_context
 def ledger(ctx: click.Context) -> None:
-    """Move the ledger to another Redis; see and end doubts about what Redis still knows.
+    """Move the ledger to another Redis; see and end doubts about what Redis still knows; migrate it.
 
     After a failover, or a start from older data, Redis may have forgotten settlements. Then giftbridge does not give
     back by itself what cards have paid for orders of before: first a person compares them with VTEX.
@@ -129,3 +129,24 @@ def _address(given: str) -> str:
     if not url.startswith(SCHEMES):
         raise click.UsageError(f"--to must start with one of {', '.join(SCHEMES)}")
     return url
+
+
+@ledger.command("migrate")
+@click.option("--per-second", type=click.IntRange(1), default=500, show_default=True, help="Write at most so many.")
+@json_option
+def migrate_command(per_second: int, as_json: bool) -> None:
+    """Write transactions of the version before in the format of this one.
+
+    The service reads both, and writes a transaction in the new format when it next changes. This does it for all, which
+    takes less memory. It may run while the service works, be ended at any time, and be started again.
+    """
+
+    def tell(progress: migration.Progress) -> None:
+        click.echo(f"{progress.share:.0%}: {progress.migrated} of {progress.seen} written anew", err=True)
+
+    with opened(providers_needed=False) as parts:
+        done = migration.migrate(parts, per_second, tell)
+    if as_json:
+        print_json({"transactions": done.seen, "migrated": done.migrated})
+    else:
+        click.echo(f"Transactions: {done.seen}. Written in the new format: {done.migrated}.")

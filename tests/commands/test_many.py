@@ -10,6 +10,7 @@ import redis
 from app.ledger import names
 from app.ledger.storage import keys
 from app.ledger.storage.identity import Identity
+from tests.stored import with_fields
 
 from .conftest import Installation
 
@@ -22,7 +23,7 @@ def many(installation: Installation) -> list[str]:
     original = installation.pay("1.00")
     made: list[tuple[int, str]] = []
     with redis.Redis.from_url(installation.environment["GIFTBRIDGE_REDIS_URL"], decode_responses=True) as client:
-        fields = client.hgetall(str(keys.of_transaction(original)))
+        fields = str(client.get(str(keys.of_transaction(original))))
         client.flushall()
         Identity(installation.parts.connection).ensure()
         with client.pipeline(transaction=False) as pipeline:
@@ -31,7 +32,8 @@ def many(installation: Installation) -> list[str]:
                 name = f"gb-{bucket:02x}{secrets.token_hex(16)}"
                 date = 1_700_000_000_000 + number // 100
                 state = "refused" if number % 1000 == 7 else "authorized"
-                pipeline.hset(str(keys.of_transaction(name)), mapping=fields | {"date": date, "state": state})
+                text = with_fields(fields, {"date": date, "state": state})
+                pipeline.set(str(keys.of_transaction(name)), text)
                 pipeline.zadd(keys.in_bucket(bucket, "all"), {name: date})
                 made.append((date, name))
             pipeline.execute()

@@ -439,7 +439,7 @@ class Explorer:
 
 
 def _records(picture: RedisPicture) -> list[Transaction]:
-    return [load_transaction(name, fields) for name, fields in picture.hashes(":tx:").items()]
+    return [load_transaction(name, text) for name, text in picture.texts(":tx:").items()]
 
 
 def _unfinished(record: Transaction) -> bool:

@@ -102,6 +102,10 @@ class RedisPicture:
             if kind == "hash" and part in key
         }
 
+    def texts(self, part: str) -> dict[str, str]:
+        """Return the texts whose keys hold `part`, by what follows it."""
+        return {key.rpartition(part)[2]: value[0] for key, kind, value in self.rows if kind == "string" and part in key}
+
     def queue(self, *names: str) -> dict[str, int]:
         """Return when each transaction in queues of these names must be looked at."""
         queues = (value for key, _, value in self.rows if key.rpartition(":")[2] in names)
@@ -175,9 +179,9 @@ class Around:
                 pipeline.evalsha(*self._first)
             execute = pipeline.execute
 
-            def execute_all() -> list[Any]:
+            def execute_all(**options: Any) -> list[Any]:
                 pipeline.evalsha(*self._last)
-                answers: list[Any] = execute()
+                answers: list[Any] = execute(**options)
                 dump = answers.pop()
                 self.picture = _redis_picture(dump)
                 return answers if self._first is None else answers[1:]
@@ -194,7 +198,15 @@ def _redis_picture(dump: Sequence[tuple[str, str, list[str]]]) -> RedisPicture:
 def _ordered(kind: str, value: Sequence[str]) -> list[str]:
     if kind == "hash":
         return [part for pair in sorted(zip(value[::2], value[1::2], strict=True)) for part in pair]
+    if kind == "string":
+        return [_in_order(text) for text in value]
     return sorted(value) if kind == "set" else list(value)
+
+
+def _in_order(text: str) -> str:
+    """Return a transaction's text with its fields in one order: Lua has none."""
+    head, line, memo = text.partition("\n")
+    return json.dumps(json.loads(head), sort_keys=True) + line + memo if line else text
 
 
 class _Pickler(pickle.Pickler):

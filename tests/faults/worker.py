@@ -36,6 +36,7 @@ from tests.faults.service_driver import (
     summarize,
     unfinished,
 )
+from tests.stored import rewrite
 
 # What is left of a call's time where it is to run out: long enough to send.
 NEARLY_UP_SECONDS = 0.4
@@ -231,7 +232,7 @@ def let_time_pass(driver: ServiceDriver, record: Transaction, *, all_of_it: bool
     client: Any = driver.parts.connection._client
     tag = f"gb:{{b{names.bucket_of_transaction(record.id):03d}}}"
     if all_of_it:
-        client.hset(f"{tag}:tx:{record.id}", mapping={"lease_until": 1, "in_flight_until": 0, "retry_at": 0})
+        rewrite(client, record.id, lease_until=1, in_flight_until=0, retry_at=0)
     client.zadd(f"{tag}:due", {record.id: 0})
 
 

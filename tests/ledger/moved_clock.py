@@ -28,14 +28,14 @@ class MovedClock(Connection):
         assert self.stands_at is not None
         self.stands_at += duration
 
-    def script(self, text: str, name: str = "script") -> Callable[[Sequence[str], str], list[Any]]:
+    def script(self, text: str, name: str = "script") -> Callable[..., list[Any]]:
         if CLOCK not in text:
             return super().script(text, name)
 
-        def run(keys: Sequence[str], argument: str) -> list[Any]:
+        def run(keys: Sequence[str], *arguments: str) -> list[Any]:
             seconds, milliseconds = divmod(self.now_milliseconds(), 1000)
             set_to = f"local clock = {{{seconds}, {milliseconds * 1000}}}"
-            return super(MovedClock, self).script(text.replace(CLOCK, set_to), name)(keys, argument)
+            return super(MovedClock, self).script(text.replace(CLOCK, set_to), name)(keys, *arguments)
 
         return run
 

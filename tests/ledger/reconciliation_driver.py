@@ -18,6 +18,7 @@ from mappers.base import OutcomeUnknown, StatementLine
 from tests.ledger.faults import lost_after
 from tests.ledger.system import System
 from tests.money import minor
+from tests.stored import rewrite
 
 
 def reconciliation(
@@ -79,8 +80,8 @@ def lose(system: System, transaction: str) -> None:
 
 def opened_long_ago(system: System, transaction: str, act: int) -> None:
     """Let one act of a transaction have been opened a day ago."""
-    client, key = system.connection._client, str(keys.of_transaction(transaction))
-    client.hset(key, f"a{act}.date", system.record(transaction).acts[act].date - 86_400_000)
+    earlier = system.record(transaction).acts[act].date - 86_400_000
+    rewrite(system.connection._client, transaction, **{f"a{act}__date": earlier})
 
 
 def meanwhile(system: System, happens: Callable[[], object]) -> None:

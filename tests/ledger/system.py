@@ -23,6 +23,7 @@ from providers.provider import Provider
 from providers.registry import Registry
 from tests.ledger.reference_model import CARD, ReferenceBackend, ReferenceMapper
 from tests.money import major, minor
+from tests.stored import rewrite
 
 
 class ChangeableRegistry(Registry):
@@ -126,11 +127,8 @@ class System:
 
     def lose_lease(self, transaction_id: str, *, quiet_over: bool = True) -> None:
         """Let the lease of a transaction's attempt be over, and what it sent have arrived (or not yet)."""
-        client = self.connection._client
-        (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"lease_until": 1, "retry_at": 0})
-        if quiet_over:
-            client.hset(key, "in_flight_until", 0)
+        quiet = {"in_flight_until": 0} if quiet_over else {}
+        rewrite(self.connection._client, transaction_id, lease_until=1, retry_at=0, **quiet)
 
     def look_before_capturing(self) -> None:
         """Let the mapper plan as those do that must know the balance before they take money."""
@@ -143,9 +141,7 @@ class System:
 
     def let_it_be_quiet(self, transaction_id: str) -> None:
         """Let what an attempt sent, that gave its lease back, have arrived."""
-        client = self.connection._client
-        (key,) = client.keys(f"gb:*:tx:{transaction_id}")
-        client.hset(key, mapping={"in_flight_until": 0, "retry_at": 0})
+        rewrite(self.connection._client, transaction_id, in_flight_until=0, retry_at=0)
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:

@@ -12,7 +12,6 @@ from app.admin import attention
 from app.admin.attention import COUNTED, Attention, Cursor, Kind
 from app.admin.transactions import by_hand
 from app.ledger.milliseconds import moment
-from app.ledger.storage import keys
 from app.ledger.storage.index import Index, Row
 from app.ledger.transaction import Decision, Reason
 from mappers.base import CardUnusable, MapperError, Receipt, Step
@@ -20,6 +19,7 @@ from tests.ledger.driver import decide, left_for_a_person
 from tests.ledger.faults import Run, lost_before
 from tests.ledger.reconciliation_driver import opened_long_ago, pay_with
 from tests.ledger.system import MakeSystem, System
+from tests.stored import rewrite
 
 DAY = 86_400_000
 
@@ -78,9 +78,9 @@ def runs_out(system: System, transaction: str, within: timedelta) -> None:
 
 
 def ends_at(system: System, transaction: str, at: int) -> None:
-    client, key = system.connection._client, str(keys.of_transaction(transaction))
+    client = system.connection._client
     (due,) = (str(found) for found in client.keys("gb:*:due") if client.zscore(found, transaction) is not None)
-    client.hset(key, "expires_at", at)
+    rewrite(client, transaction, expires_at=at)
     client.zadd(due, {transaction: at})
 
 
@@ -177,8 +177,7 @@ def test_a_hold_is_listed_three_days_before_it_runs_out(system: System, days: fl
 
 def test_a_short_hold_is_listed_in_its_second_half(system: System) -> None:
     transaction = system.authorize("40.00")
-    key = str(keys.of_transaction(transaction))
-    system.connection._client.hset(key, "authorization_ttl", 2 * DAY)
+    rewrite(system.connection._client, transaction, authorization_ttl=2 * DAY)
     runs_out(system, transaction, timedelta(days=1.5))
     assert waiting(system) == []
     runs_out(system, transaction, timedelta(days=0.9))

@@ -26,6 +26,7 @@ from app.ledger.transaction import Operation
 from mappers.base import Holds, MapperError
 from tests.ledger.system import MakeSystem, System
 from tests.money import minor
+from tests.stored import rewrite
 
 CARDS = [f"card-{number}" for number in range(4)]
 
@@ -229,9 +230,7 @@ def test_a_settlement_after_the_backup_is_not_undone_by_the_restored_ledger(
 
 def let_run_out(system: System, transaction: str) -> None:
     """Let the time of an authorization be over."""
-    client = system.connection._client
-    (key,) = client.keys(f"gb:*:tx:{transaction}")
-    client.hset(key, "expires_at", 1)
+    rewrite(system.connection._client, transaction, expires_at=1)
 
 
 class TestFile:

@@ -12,6 +12,7 @@ from tests.ledger.driver import change_within, decide, half_settled, runs
 from tests.ledger.faults import Killed, Run, dies, error_after, lost_before
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_stated_times import LEASE_SECONDS, due_in_seconds, stated
+from tests.stored import rewrite
 
 
 def does_it_and_dies(step: Step, run: Run) -> Receipt:
@@ -142,7 +143,7 @@ def test_a_word_about_an_act_is_not_taken_for_a_late_success(system: System) -> 
     """What came too late to count is not seen to by a word that was meant for something else."""
     transaction = system.authorize("40.00")
     key = str(keys.of_transaction(transaction))
-    system.connection.call(lambda client: client.hset(key, "late", "1"))
+    rewrite(system.connection._client, transaction, late="1")
     system.connection.call(lambda client: client.sadd(f"{key.partition(':tx:')[0]}:parked", transaction))
     record = system.record(transaction)
     with pytest.raises(Unresolved, match="nothing to decide"):

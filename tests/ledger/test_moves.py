@@ -16,6 +16,7 @@ from app.ledger.storage.identity import ClosedLedger, Identity
 from app.ledger.sweeper import LEAD
 from mappers.base import Holds
 from tests.ledger.system import MakeSystem, System
+from tests.stored import rewrite
 
 ELSEWHERE = "redis://redis.example.com:6379/0"
 
@@ -133,9 +134,7 @@ def test_where_both_are_not_the_same_in_the_end_it_stays_where_it_was(
         yield from write(copies, kept)
         for connection, where in ((system.connection, "at the old one"), (elsewhere, "at the new one")):
             if changed == where:
-                client = connection._client
-                [key] = client.keys(f"gb:*:tx:{transaction}")
-                client.hset(key, "captured", "4000")
+                rewrite(connection._client, transaction, captured=4000)
 
     monkeypatch.setattr(Copies, "write", disturbed)
     with pytest.raises(BackupRefused, match="Nothing was moved"):

@@ -12,6 +12,7 @@ from app.ledger.transaction import Decision
 from mappers.base import CardUnusable, InsufficientFunds, Receipt, Step
 from tests.ledger.faults import Run, refuses
 from tests.ledger.system import System
+from tests.stored import rewrite
 
 Change = Callable[[System, str, str, str], None]
 
@@ -110,10 +111,7 @@ def test_what_the_ledger_wants_by_itself_is_found_while_it_is_to_be_tried_again(
 
 def test_what_the_ledger_could_not_abandon_is_not_told_once_vtex_comes_back(system: System) -> None:
     transaction = system.authorize("60.00")
-    key = f"gb:*:tx:{transaction}"
-    client = system.connection._client
-    (name,) = client.keys(key)
-    client.hset(name, "acknowledged", "")
+    rewrite(system.connection._client, transaction, acknowledged="")
     system.mapper.faults = [refuses]
     system.sweep()
     assert system.index.refused() == [transaction]

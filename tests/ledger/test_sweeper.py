@@ -31,6 +31,7 @@ from tests.ledger.faults import (
 from tests.ledger.sweeping import PATIENCE_SECONDS, Hanging, WatchedFleet, interrupted, is_settled, sweeping, until
 from tests.ledger.system import ChangeableRegistry, MakeSystem, System
 from tests.one_bucket import one_bucket
+from tests.stored import rewrite
 
 
 def test_one_of_a_fleet_leads_until_it_stops_renewing(system: System) -> None:
@@ -76,9 +77,8 @@ def test_a_backend_that_answers_is_asked_for_all(make_system: MakeSystem) -> Non
     system = make_system(repeatable=False)
     transactions = [interrupted(system, f"order-{number}") for number in range(3)]
     for transaction in transactions:
-        client = system.connection._client
-        (key,) = client.keys(f"gb:*:tx:{transaction}")
-        client.hset(str(key), "in_flight_until", system.connection.now_milliseconds() + 60_000)
+        arrives = system.connection.now_milliseconds() + 60_000
+        rewrite(system.connection._client, transaction, in_flight_until=arrives)
     assert system.sweep() == {"left for later": 3}
 
 

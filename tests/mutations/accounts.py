@@ -50,7 +50,7 @@ MUTATIONS = [
     Mutation(
         "no script touches what was opened at another backend",
         LUA + "prelude.lua",
-        "if version and backend ~= arg.backend then return {'other backend', backend} end\n",
+        "  if fields.backend ~= arg.backend then return {'other backend', fields.backend} end\n",
         "",
         CHANGED_BACKEND + "nothing_is_done_at_another_backend",
     ),

@@ -51,7 +51,7 @@ MUTATIONS = [
     Mutation(
         "the only transaction of a card gives its place up only as long as nobody attempts it again",
         STORAGE + "terms.py",
-        " and redis.call('HGET', KEYS[2], 'attempt') == attempt",
+        " and attempt_of(KEYS[2]) == attempt",
         "",
         TERMS + "a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one",
     ),
@@ -187,15 +187,15 @@ MUTATIONS = [
     Mutation(
         "money that is taken begins a new epoch",
         LUA + "prelude.lua",
-        "  if kind == 'capture' or refunded > 0 then add(card, 'epoch', 1) end\n",
+        "  if kind == 'capture' or refunded > 0 then add_on_card('epoch', 1) end\n",
         "",
         SHARED_CARDS + "a_balance_read_before_a_settlement_is_read_again",
     ),
     Mutation(
         "money on its way from reserved to taken is not counted twice",
         LUA + "record.lua",
-        "local moving = amount <= free + on_card('taking') or redis",
-        "local moving = redis",
+        "local moving = amount <= free + on_card('taking') or standing",
+        "local moving = standing",
         SHARED_CARDS + "money_being_captured_is_not_counted_twice",
     ),
     Mutation(
@@ -243,8 +243,8 @@ MUTATIONS = [
     Mutation(
         "a card is freed by who made it busy only",
         LUA + "prelude.lua",
-        "  if redis.call('HGET', card, 'busy') == transaction then redis.call('HDEL', card, 'busy') end",
-        "  redis.call('HDEL', card, 'busy')",
+        "  if standing.busy ~= transaction then return end\n",
+        "",
         BUSY_CARD + "a_card_is_freed_only_by_the_transaction_that_keeps_it_busy",
     ),
     # Mappers.

@@ -154,7 +154,7 @@ MUTATIONS = [
     Mutation(
         "the totals of a day count on it",
         LUA + "prelude.lua",
-        "  add(of_day, field, amount)\n",
+        "  redis.call('HINCRBY', of_day, field, amount)\n",
         "",
         TOTALS + "what_is_held_is_told_of_each_day_until_it_is_not_held",
     ),

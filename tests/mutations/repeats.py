@@ -119,7 +119,7 @@ MUTATIONS = [
     Mutation(
         "a credit that is taken back moves the card's epoch, or is set aside",
         LUA + "prelude.lua",
-        "    add(card, 'epoch', 1)\n    not_shown_yet(voided + refunded)\n",
+        "    add_on_card('epoch', 1)\n    not_shown_yet(voided + refunded)\n",
         "",
         CREDITS + "a_balance_read_before_a_credit_was_taken_back_is_read_again",
     ),

@@ -116,15 +116,15 @@ MUTATIONS = [
     Mutation(
         "failures of an act are counted",
         LUA + "record.lua",
-        "  add(transaction, act_field(act, 'failures'), 1)\n",
+        "  add(act_field(act, 'failures'), 1)\n",
         "",
         STATED_TIMES + "a_backend_that_is_down_is_asked_again_soon_and_then_at_most_every_ten_minutes",
     ),
     Mutation(
         "failures of a refused act are forgotten",
         LUA + "prelude.lua",
-        "    act_field(act, 'failures'), 0, 'oid:' .. arg.oid, act)",
-        "    'oid:' .. arg.oid, act)",
+        " act_field(act, 'nothing_sent'), '',\n    act_field(act, 'failures'), 0)",
+        " act_field(act, 'nothing_sent'), '')",
         STATED_TIMES + "an_act_that_was_refused_and_is_asked_for_again_counts_its_failures_anew",
     ),
     Mutation(

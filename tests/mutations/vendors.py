@@ -161,7 +161,7 @@ MUTATIONS = [
     Mutation(
         "a card on which a step is under way is not short of money yet",
         LUA + "record.lua",
-        " or redis.call('HGET', card, 'busy')\n",
+        " or standing.busy\n",
         "\n",
         REFUNDS_IN_PART + "a_shopper_who_pays_in_between_waits_and_is_not_declined",
     ),
@@ -189,7 +189,7 @@ MUTATIONS = [
     Mutation(
         "nothing is taken at once while a step on the card is under way",
         LUA + "record.lua",
-        "      if arg.one_step_at_a_time and redis.call('HGET', card, 'busy') then return answer('moved') end\n",
+        "      if arg.one_step_at_a_time and standing.busy then return answer('moved') end\n",
         "",
         OUTLIVED + "it_is_not_taken_while_a_step_on_the_card_is_under_way",
     ),

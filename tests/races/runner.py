@@ -152,7 +152,9 @@ _MAKE_DUE = """
 for _, due in ipairs(redis.call('KEYS', 'gb:*:due')) do
   for _, id in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     local transaction = string.gsub(due, 'due$', 'tx:') .. id
-    local open, acknowledged, state = unpack(redis.call('HMGET', transaction, 'unresolved', 'acknowledged', 'state'))
+    local stored = string.match(redis.call('GET', transaction), '[^\\n]*')
+    local fields = cjson.decode(stored)
+    local open, acknowledged, state = fields.unresolved or '', fields.acknowledged or '', fields.state
     local over = state == 'authorized' and (acknowledged == '' or ARGV[1] == 'expired')
     if open ~= '' or over then redis.call('ZADD', due, 'XX', 0, id) end
   end

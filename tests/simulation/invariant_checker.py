@@ -50,10 +50,10 @@ class InvariantChecker:
         """Check what a script did: its answer has the transaction after it, and what of its card is reserved."""
         if answer[0] not in CHANGES:
             return
-        _, _, row, (_, reserved, *_) = answer[:4]
+        _, _, head, memo, (_, reserved, *_) = answer[:5]
         transaction, card, due, *_, over, _, _, _, _ = given
         identity = transaction.rpartition(":")[2]
-        record = self._records[identity] = load_transaction(identity, dict(zip(row[::2], row[1::2], strict=True)))
+        record = self._records[identity] = load_transaction(identity, f"{head}\n{memo}")
         self.standings[card] = record.card_id
         self._reserved[card] = int(reserved)
         scores = [score for queue in (due, over) if (score := self._client.zscore(queue, identity)) is not None]

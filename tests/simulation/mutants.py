@@ -15,7 +15,7 @@ from app.ledger.storage import keys
 from app.ledger.storage.answers import Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Address
-from mappers.base import Mapper
+from mappers.base import Mapper, Memo
 from providers.provider import Backend
 from tests.simulation.safeties import ATTEMPT, Safety
 
@@ -84,7 +84,7 @@ class StorageWithoutIntents(Storage):
     def __init__(self, client: redis.Redis, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._client: Any = client  # its answers are typed for both kinds of decoding
-        self._unwritten: dict[str, tuple[dict[str, str], float]] = {}
+        self._unwritten: dict[str, tuple[str, float]] = {}
 
     def _run(
         self,
@@ -93,21 +93,22 @@ class StorageWithoutIntents(Storage):
         address: Address,
         backend: Backend,
         caller: Caller | None = None,
+        memo: Memo | None = None,
         **arguments: Any,
     ) -> Result[Any]:
         transaction, _, due, *_ = keys.for_scripts(address, backend.account)
-        before = self._client.hgetall(transaction)
+        before = self._client.get(transaction)
         if script == "record" and address.id in self._unwritten:
-            fields, score = self._unwritten.pop(address.id)
-            self._client.hset(transaction, mapping=fields)
+            text, score = self._unwritten.pop(address.id)
+            self._client.set(transaction, text)
             self._client.zadd(due, {address.id: score})
-        result = super()._run(answers, script, address, backend, caller, **arguments)
+        result = super()._run(answers, script, address, backend, caller, memo, **arguments)
         if script in ("open", "append") and result.answer == "opened":
             score = self._client.zscore(due, address.id)
-            self._unwritten[address.id] = self._client.hgetall(transaction), score or 0
+            self._unwritten[address.id] = self._client.get(transaction), score or 0
             self._client.delete(transaction)
             if before:
-                self._client.hset(transaction, mapping=before)
+                self._client.set(transaction, before)
             else:
                 self._client.zrem(due, address.id)
         return result

@@ -34,7 +34,7 @@ class Safety:
 
 _FENCE = Edit(
     RECORD,
-    "local mine = number('attempt') == arg.attempt and get('unresolved') == tostring(act)",
+    "local mine = number('attempt') == arg.attempt and get('unresolved') == act",
     "local mine = true",
 )
 
@@ -139,11 +139,11 @@ SAFETIES = (
     Safety(
         "what a refund puts back for a moment is set aside",
         "vauchar",
-        (Edit(PRELUDE, "  add(card, 'reserved', kept)\n", ""),),
+        (Edit(PRELUDE, "  add_on_card('reserved', kept)\n", ""),),
     ),
     Safety(
         "what is done is in the totals in the same step",
         "v1",
-        (Edit(PRELUDE, "  add(totals, field, amount)\n", ""),),
+        (Edit(PRELUDE, "  redis.call('HINCRBY', totals, field, amount)\n", ""),),
     ),
 )

@@ -85,16 +85,16 @@ class SimulatedConnection(Connection):
         self._environment = environment
         self._edit = edit
 
-    def script(self, text: str, name: str = "script") -> Callable[[Sequence[str], str], list[Any]]:
+    def script(self, text: str, name: str = "script") -> Callable[..., list[Any]]:
         if CLOCK not in text:
             return super().script(text)
-        text = self._edit(text).replace(CLOCK, "{tonumber(ARGV[2]), tonumber(ARGV[3])}")
+        text = self._edit(text).replace(CLOCK, "{tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])}")
         digest = self._client.script_load(text)
 
-        def run(keys: Sequence[str], argument: str) -> list[Any]:
+        def run(keys: Sequence[str], *arguments: str) -> list[Any]:
             def command(client: redis.Redis) -> Any:
                 seconds, milliseconds = divmod(self.now_milliseconds(), 1000)
-                answer = client.evalsha(digest, len(keys), *keys, argument, seconds, milliseconds * 1000)
+                answer = client.evalsha(digest, len(keys), *keys, *arguments, seconds, milliseconds * 1000)
                 self._environment.after_script(keys, answer)
                 return answer
 

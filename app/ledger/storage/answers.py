@@ -62,6 +62,11 @@ class RestoreAnswer(StrEnum):
     RESTORED = "restored"
 
 
+class MigrateAnswer(StrEnum):
+    NOTHING = "nothing"
+    MIGRATED = "migrated"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a card stands in the ledger, for all providers on its account. Amounts in minor units.

@@ -110,13 +110,16 @@ class Connection:
         except (redis.RedisError, RedisClusterException) as error:
             raise LedgerUnavailable(f"Redis refuses to work: {error}") from error
 
-    def pipeline(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what `fill` puts into a pipeline in one round trip, and return the answers."""
+    def pipeline(self, fill: Callable[[Pipeline], object], *, raise_on_error: bool = True) -> list[Any]:
+        """Send what `fill` puts into a pipeline in one round trip, and return the answers.
+
+        Without `raise_on_error` a command that was refused has its error as answer.
+        """
 
         def run(client: redis.Redis) -> list[Any]:
             with client.pipeline(transaction=False) as pipeline:
                 fill(pipeline)
-                return pipeline.execute()
+                return pipeline.execute(raise_on_error=raise_on_error)
 
         return self.call(run)
 

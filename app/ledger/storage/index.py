@@ -17,6 +17,8 @@ from app.ledger import names
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.records import fields_of
+from app.ledger.storage.stored import read_stored
 from app.ledger.transaction import Address
 from providers.provider import Backend
 
@@ -262,6 +264,11 @@ class Index:
         for bucket in range(names.BUCKETS):
             yield from self._pages(bucket, milliseconds(since) if since else 0)
 
+    def every_bucket(self) -> Iterator[Iterator[list[str]]]:
+        """Yield the ids of all transactions of each bucket, in lists of bounded length."""
+        for bucket in range(names.BUCKETS):
+            yield self._ids(bucket, 0)
+
     def every_of_card(self, card_id: str) -> Iterator[list[str]]:
         """Yield the ids of all transactions of a card, whatever their provider and state, in lists of bounded length.
 
@@ -312,27 +319,25 @@ class Index:
 
     def _pages(self, bucket: int, since: int) -> Iterator[list[Address]]:
         """Yield where a bucket's transactions lie, without those that were forgotten meanwhile."""
+        for ids in self._ids(bucket, since):
+            found = self._fields(ids, "provider", "card")
+            yield [Address(provider, card, name) for name, provider, card in found]
+
+    def _ids(self, bucket: int, since: int) -> Iterator[list[str]]:
+        """Yield the ids of a bucket's transactions, oldest first."""
         last = Row(since, "")
         while rows := self._after(bucket, last):
-            found = self._fields([row.id for row in rows], "provider", "card")
-            yield [Address(provider, card, name) for name, provider, card in found]
+            yield [row.id for row in rows]
             last = rows[-1]
 
     def _fields(self, transaction_ids: Sequence[str], *wanted: str) -> Iterator[tuple[str, ...]]:
-        """Yield fields of each transaction in one round trip, without those that were forgotten meanwhile.
-
-        Every transaction has the first one.
-        """
+        """Yield fields of each transaction as text, without those that were forgotten meanwhile."""
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
-
-        def fill(pipeline: Pipeline) -> None:
-            for _, key in found:
-                pipeline.hmget(key, *wanted)
-
-        rows = self._connection.pipeline(fill) if found else []
-        for (name, _), row in zip(found, rows, strict=True):
-            if row[0] is not None:
-                yield name, *row
+        rows = read_stored(self._connection, [key for _, key in found])
+        for (name, _), stored in zip(found, rows, strict=True):
+            if stored:
+                fields = fields_of(stored)
+                yield name, *(str(fields.get(field, "")) for field in wanted)
 
     def _named(self, prefixes: Sequence[str]) -> list[str]:
         def ask(pipeline: Pipeline, key: str) -> None:

@@ -1,4 +1,4 @@
-"""How a transaction is written as the fields of a Redis hash, and read back; FORMAT.md lists the fields."""
+"""How a transaction is written in Redis, and read back; FORMAT.md lists the fields."""
 
 from __future__ import annotations
 
@@ -6,30 +6,40 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
+from app.ledger.storage.stored import Stored
 from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
 from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
 from providers.provider import Backend
 
 # Of the format in which transactions are written. FORMAT.md says what each version had.
-VERSION = 2
+VERSION = 3
+
+# The one before, in which a transaction was a hash. It is written anew when it changes.
+FORMAT_OF_HASHES = 2
+
+# What a transaction's fields hold: text and numbers, of an act also what of it never changes.
+Fields = Mapping[str, Any]
 
 
-def other_format(transaction_id: str, version: str | None) -> OtherFormat:
+def other_format(transaction_id: str, version: object) -> OtherFormat:
     return OtherFormat(
         f"transaction {transaction_id} is stored in format {version or 'unknown'}, and this giftbridge reads format "
         f"{VERSION}: use the giftbridge that wrote it"
     )
 
 
-def load_transaction(transaction_id: str, fields: Mapping[str, str]) -> Transaction:
-    """Return a stored transaction. Raises OtherFormat."""
-    if fields.get("version") != str(VERSION):
-        raise other_format(transaction_id, fields.get("version"))
-    first = fields["unresolved"]
+def load_transaction(transaction_id: str, stored: Stored, memo: Memo | None = None) -> Transaction:
+    """Return a transaction from what Redis has: text, or a hash that format 2 wrote. Raises OtherFormat.
+
+    `memo` is there where the text has none.
+    """
+    fields, written = _read(transaction_id, stored)
+    first = fields.get("unresolved", "")
     return Transaction(
         id=transaction_id,
         provider_id=fields["provider"],
@@ -42,25 +52,49 @@ def load_transaction(transaction_id: str, fields: Mapping[str, str]) -> Transact
         state=State(fields["state"]),
         date=int(fields["date"]),
         acts=tuple(_load_act(number, fields) for number in range(int(fields["acts"]))),
-        opened_by=int(fields["opened_by"]),
-        unresolved=int(first) if first else None,
-        captured=int(fields["captured"]),
-        voided=int(fields["voided"]),
-        refunded=int(fields["refunded"]),
-        attempt=int(fields["attempt"]),
-        lease_until=int(fields["lease_until"]),
-        in_flight_until=int(fields["in_flight_until"]),
-        expires_at=int(fields.get("expires_at", "0")),
-        acknowledged=fields["acknowledged"] == "1",
-        memo=_load_memo(fields["memo"]),
-        authorization_ttl=timedelta(milliseconds=int(fields["authorization_ttl"])),
+        opened_by=int(fields.get("opened_by", 0)),
+        unresolved=None if first == "" else int(first),
+        captured=int(fields.get("captured", 0)),
+        voided=int(fields.get("voided", 0)),
+        refunded=int(fields.get("refunded", 0)),
+        attempt=int(fields.get("attempt", 0)),
+        lease_until=int(fields.get("lease_until", 0)),
+        in_flight_until=int(fields.get("in_flight_until", 0)),
+        expires_at=int(fields.get("expires_at", 0)),
+        acknowledged=fields.get("acknowledged") == "1",
+        memo=_load_memo(written) if written else memo or Memo(),
+        authorization_ttl=timedelta(milliseconds=int(fields.get("authorization_ttl", 0))),
     )
 
 
-def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
-    written = json.loads(fields[f"a{number}"])
-    own = f"a{number}."
-    steps, error = fields.get(own + "steps"), fields.get(own + "error")
+def _read(transaction_id: str, stored: Stored) -> tuple[Fields, str]:
+    """Return a transaction's fields and its memo. Raises OtherFormat."""
+    fields = fields_of(stored)
+    if str(fields.get("version")) != str(VERSION if isinstance(stored, str) else FORMAT_OF_HASHES):
+        raise other_format(transaction_id, fields.get("version"))
+    return fields, stored.partition("\n")[2] if isinstance(stored, str) else stored.get("memo", "")
+
+
+def fields_of(stored: Stored) -> Fields:
+    """Return the fields of a transaction, whatever its format."""
+    if isinstance(stored, str):
+        found: Fields = json.loads(stored.partition("\n")[0], parse_float=_whole)
+        return found
+    return stored
+
+
+def _whole(number: str) -> int:
+    """Return a number as Lua writes one of more than 14 digits: 2.53402300799e+14."""
+    return int(float(number))
+
+
+def _load_act(number: int, fields: Fields) -> ActRecord:
+    own = f"a{number}"
+    written = fields[own]
+    if isinstance(written, str):
+        written = json.loads(written)  # as format 2 wrote it
+    own += "."
+    steps, error, decision = (fields.get(own + name) for name in ("steps", "error", "decision"))
     return ActRecord(
         number=number,
         kind=ActKind(written["kind"]),
@@ -70,33 +104,40 @@ def _load_act(number: int, fields: Mapping[str, str]) -> ActRecord:
         request_id=written["request_id"],
         reason=Reason(written["reason"]),
         date=int(fields[own + "date"]),
-        voided=int(fields[own + "voided"]),
-        refunded=int(fields[own + "refunded"]),
-        failures=int(fields.get(own + "failures", "0")),
+        voided=int(fields.get(own + "voided", 0)),
+        refunded=int(fields.get(own + "refunded", 0)),
+        failures=int(fields.get(own + "failures", 0)),
         steps=tuple(_load_step(step) for step in json.loads(steps)) if steps else (),
         error=_load_error(error) if error else None,
         nothing_sent=fields.get(own + "nothing_sent") == "1",
         actor=written.get("actor"),
-        set_aside=int(fields.get(own + "set_aside", "0")),
+        set_aside=int(fields.get(own + "set_aside", 0)),
         seen_to=fields.get(own + "seen_to") == "1",
-        decision=Decision(**json.loads(decision)) if (decision := fields.get(own + "decision")) else None,
+        decision=Decision(**json.loads(decision)) if decision else None,
     )
 
 
-def dump_act(kind: ActKind, oid: str, amount: int, request_id: str, reason: Reason, actor: str | None) -> str:
+def dump_act(
+    kind: ActKind, oid: str, amount: int, request_id: str, reason: Reason, actor: str | None
+) -> dict[str, str | int]:
     """Return what of an act never changes."""
-    return json.dumps(
-        {"kind": kind, "oid": oid, "amount": amount, "request_id": request_id, "reason": reason, "actor": actor}
-    )
+    told: dict[str, str | int] = {
+        "kind": kind,
+        "oid": oid,
+        "amount": amount,
+        "request_id": request_id,
+        "reason": reason,
+    }
+    return told | {"actor": actor} if actor else told
 
 
 def dump_decision(decision: Decision) -> str:
     return json.dumps(asdict(decision))
 
 
-def dump_transaction(record: Transaction) -> dict[str, str]:
-    """Return a whole transaction as the fields that `load_transaction` reads."""
-    fields: dict[str, str | int] = {
+def dump_transaction(record: Transaction) -> dict[str, Any]:
+    """Return the fields of a whole transaction, without its memo."""
+    fields: dict[str, Any] = {
         "version": VERSION,
         "provider": record.provider_id,
         "card": record.card_id,
@@ -118,7 +159,6 @@ def dump_transaction(record: Transaction) -> dict[str, str]:
         "in_flight_until": record.in_flight_until,
         "expires_at": record.expires_at,
         "acknowledged": "1" if record.acknowledged else "",
-        "memo": dump_memo(record.memo),
         "authorization_ttl": milliseconds(record.authorization_ttl or timedelta()),
     }
     for act in record.acts:
@@ -132,13 +172,33 @@ def dump_transaction(record: Transaction) -> dict[str, str]:
             f"{own}.steps": dump_steps(act.steps),
             f"{own}.steps_done": steps_done(act.steps),
             f"{own}.nothing_sent": "1" if act.nothing_sent else "",
-            f"oid:{act.oid}": act.number,
         }
-    return {name: str(value) for name, value in fields.items()}
+    return fields
 
 
 def dump_steps(steps: Sequence[PlannedStep]) -> str:
-    return json.dumps([asdict(step) for step in steps])
+    return compact([_step(step) for step in steps])
+
+
+def compact(value: object) -> str:
+    """Return JSON without blanks."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _step(step: PlannedStep) -> dict[str, object]:
+    """Return a step without what it has not."""
+    receipt = step.receipt
+    told = {"verb": step.verb, "amount": step.amount, "reference": step.reference, "data": step.data}
+    if receipt is None:
+        return _told(told)
+    return _told(told) | {
+        "receipt": _told({"reference": receipt.reference, "balance": receipt.balance, "data": receipt.data})
+    }
+
+
+def _told(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields without those that their reader takes for empty where they are missing."""
+    return {name: value for name, value in fields.items() if value not in ("", None, {})}
 
 
 def steps_done(steps: Sequence[PlannedStep]) -> int:
@@ -146,7 +206,7 @@ def steps_done(steps: Sequence[PlannedStep]) -> int:
 
 
 def _load_step(written: dict[str, object]) -> PlannedStep:
-    receipt = written.pop("receipt")
+    receipt = written.pop("receipt", None)
     fields = written | {"verb": Verb(str(written["verb"]))}
     return PlannedStep(**fields, receipt=Receipt(**receipt) if isinstance(receipt, dict) else None)  # type: ignore[arg-type]
 
@@ -167,15 +227,19 @@ def _load_error(written: str) -> MapperError:
 
 
 def dump_memo(memo: Memo) -> str:
-    return json.dumps(asdict(memo))
+    """Return a memo as text, without what it has not."""
+    told = {name: value for name, value in asdict(memo).items() if value is not None}
+    if memo.customer:
+        told["customer"] = {name: value for name, value in told["customer"].items() if value is not None}
+    return compact(told)
 
 
 def _load_memo(written: str) -> Memo:
     fields = json.loads(written)
-    customer, cart = fields["customer"], fields["cart"]
+    customer, cart = fields.get("customer"), fields.get("cart")
     return Memo(
-        order_id=fields["order_id"],
-        description=fields["description"],
+        order_id=fields.get("order_id"),
+        description=fields.get("description"),
         customer=Customer(**customer) if customer else None,
         cart=Cart(cart["total"], tuple(CartItem(**item) for item in cart["items"])) if cart else None,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from importlib import resources
 from typing import Any, TypeVar, cast
 
 import structlog
-from redis.client import Pipeline
 
 from app.ledger import names
 from app.ledger.caller import Caller
@@ -21,6 +20,7 @@ from app.ledger.storage.answers import (
     ForgetAnswer,
     Lease,
     LeaseAnswer,
+    MigrateAnswer,
     OpenAnswer,
     RecordAnswer,
     RestoreAnswer,
@@ -30,6 +30,7 @@ from app.ledger.storage.answers import (
 from app.ledger.storage.connection import Connection, Fill
 from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
 from app.ledger.storage.records import (
+    compact,
     dump_act,
     dump_decision,
     dump_error,
@@ -40,9 +41,10 @@ from app.ledger.storage.records import (
     other_format,
     steps_done,
 )
+from app.ledger.storage.stored import Stored, is_text, read_stored
 from app.ledger.storage.terms import TermsStorage
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction
-from mappers.base import ActKind, MapperError
+from mappers.base import ActKind, MapperError, Memo
 from providers.provider import Backend
 
 log = structlog.get_logger()
@@ -55,6 +57,7 @@ ANSWERS = {
     "record": RecordAnswer,
     "forget": ForgetAnswer,
     "restore": RestoreAnswer,
+    "migrate": MigrateAnswer,
 }
 
 # Of a card; see FORMAT.md.
@@ -78,7 +81,7 @@ OTHER_FORMAT = "other format"
 # The same, where the provider speaks to another backend than the transaction was opened at.
 OTHER_BACKEND = "other backend"
 
-A = TypeVar("A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer)
+A = TypeVar("A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer, MigrateAnswer)
 
 
 class Storage:
@@ -123,17 +126,17 @@ class Storage:
             oid=oid,
             payers=new.payers,
             act=dump_act(new.kind, oid, new.amount, new.request_id, Reason.REQUEST, new.caller.name),
-            index=keys.index_entries(new.id, new.request_id, new.memo.order_id),
+            index=_with_scores(keys.index_entries(new.id, new.request_id, new.memo.order_id)),
+            memo=new.memo,
             fields={
                 "provider": new.provider_id,
                 "card": new.card_id,
                 "operation": new.operation,
                 "request_id": new.request_id,
-                "amount": str(new.amount),
+                "amount": new.amount,
                 "backend": str(new.backend),
                 "holds": new.holds,
-                "memo": dump_memo(new.memo),
-                "authorization_ttl": str(milliseconds(new.authorization_ttl)),
+                "authorization_ttl": milliseconds(new.authorization_ttl),
             },
         )
 
@@ -337,19 +340,14 @@ class Storage:
         key = keys.of_transaction(transaction_id)
         if key is None:
             return None
-        fields = self._connection.call(lambda client: client.hgetall(key))
-        return load_transaction(transaction_id, cast("Mapping[str, str]", fields)) if fields else None
+        (stored,) = read_stored(self._connection, [key])
+        return load_transaction(transaction_id, stored) if stored else None
 
     def load_many(self, transaction_ids: Sequence[str]) -> list[Transaction]:
         """Return those of the transactions that Redis has; what another version wrote is left out."""
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
-
-        def fill(pipeline: Pipeline) -> None:
-            for _, key in found:
-                pipeline.hgetall(key)
-
-        rows = self._connection.pipeline(fill) if found else []
-        return list(_readable((name, fields) for (name, _), fields in zip(found, rows, strict=True) if fields))
+        rows = read_stored(self._connection, [key for _, key in found])
+        return list(_readable((name, stored) for (name, _), stored in zip(found, rows, strict=True) if stored))
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
@@ -391,10 +389,27 @@ class Storage:
 
         `in_totals`: the totals have lost it, too. Those of what was forgotten after the retention have it still.
         """
-        fields, index = dump_transaction(record), _index(record)
         return self._run(
-            RestoreAnswer, "restore", record.address, record.backend, fields=fields, index=index, in_totals=in_totals
+            RestoreAnswer,
+            "restore",
+            record.address,
+            record.backend,
+            memo=record.memo,
+            fields=dump_transaction(record),
+            index=_with_scores(_index(record)),
+            in_totals=in_totals,
         ).transaction
+
+    def migrate(self, transaction_ids: Sequence[str]) -> int:
+        """Write those of the transactions that format 2 wrote last in this format; return how many they were."""
+        found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
+        rows = read_stored(self._connection, [key for _, key in found])
+        old = [(name, stored) for (name, _), stored in zip(found, rows, strict=True) if stored and not is_text(stored)]
+        migrated = 0
+        for record in _readable(old):
+            result = self._run(MigrateAnswer, "migrate", record.address, record.backend)
+            migrated += result.answer is MigrateAnswer.MIGRATED
+        return migrated
 
     def list_is_complete(self, provider_id: str, card_id: str) -> None:
         """Note that a card's list lacks nothing that the backend knows."""
@@ -410,8 +425,12 @@ class Storage:
         address: Address,
         backend: Backend,
         caller: Caller | None = None,
+        memo: Memo | None = None,
+        *,
+        knows_memo: bool = False,
         **arguments: Any,
     ) -> Result[A]:
+        """Run a script; `memo` is that of a new transaction, or, where it `knows_memo`, of the one at hand."""
         caller = caller or Caller.vtex()
         arguments |= {
             "id": address.id,
@@ -423,14 +442,16 @@ class Storage:
             "retention": milliseconds(self._times.retention),
             "by": caller.name,
             "correlation": caller.correlation_id,
+            "knows_memo": knows_memo or None,
         }
-        payload = json.dumps({name: value for name, value in arguments.items() if value is not None})
-        reply = self._scripts[script](keys.for_scripts(address, backend.account), payload)
+        told = compact({name: value for name, value in arguments.items() if value is not None})
+        new_memo = "" if memo is None or knows_memo else dump_memo(memo)
+        reply = self._scripts[script](keys.for_scripts(address, backend.account), told, new_memo)
         if reply[0] == OTHER_FORMAT:
             raise other_format(address.id, reply[1])
         if reply[0] == OTHER_BACKEND:
             raise other_backend(address, Backend.parse(reply[1]), backend)
-        return _result(answers(reply[0]), address.id, reply, caller)
+        return _result(answers(reply[0]), address.id, reply, caller, memo)
 
     def _record(
         self,
@@ -447,6 +468,8 @@ class Storage:
             record.address,
             record.backend,
             lease.caller,
+            record.memo,
+            knows_memo=True,
             outcome=outcome,
             number=act.number,
             oid=act.oid,
@@ -464,10 +487,10 @@ def other_backend(address: Address, opened_at: Backend, backend: Backend) -> Oth
     )
 
 
-def _readable(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Transaction]:
-    for name, fields in rows:
+def _readable(rows: Iterable[tuple[str, Stored]]) -> Iterator[Transaction]:
+    for name, stored in rows:
         try:
-            yield load_transaction(name, fields)
+            yield load_transaction(name, stored)
         except OtherFormat as error:
             log.error("left out", transaction=name, reason=str(error))  # noqa: TRY400
 
@@ -476,10 +499,14 @@ def _index(record: Transaction) -> list[str]:
     return keys.index_entries(record.id, record.request_id, record.memo.order_id)
 
 
-def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller) -> Result[A]:
-    _, now, flat, standing, busy, *given = reply
-    fields = dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else flat
-    found = load_transaction(transaction_id, fields) if fields else None
+def _with_scores(rows: Iterable[str]) -> list[str | int]:
+    return [part for row in rows for part in (0, row)]
+
+
+def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller, memo: Memo | None) -> Result[A]:
+    """Return what a reply says; `memo` is the transaction's where the reply has none."""
+    _, now, head, written, standing, busy, *given = reply
+    found = load_transaction(transaction_id, f"{head}\n{written}", memo) if head else None
     lease = None
     if found is not None and given:
         in_flight_until, nothing_sent, allowed = given

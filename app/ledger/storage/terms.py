@@ -19,10 +19,16 @@ SEEN_FOR = timedelta(days=1)
 
 # In one script: two payments may want to be the only one at the same moment. What came to nothing is no more only as
 # long as nobody attempts it again.
-_CLAIM = """
+_CLAIM = r"""
+local function attempt_of(key)
+  local stored = redis.pcall('GET', key)
+  if type(stored) == 'table' then return redis.call('HGET', key, 'attempt') end -- format 2
+  return stored and tostring(cjson.decode(string.match(stored, '[^\n]*')).attempt)
+end
+
 local kind, transaction, other, attempt = unpack(cjson.decode(ARGV[1]))
 local holder = redis.call('HGET', KEYS[1], kind)
-local is_no_more = holder == other and redis.call('HGET', KEYS[2], 'attempt') == attempt
+local is_no_more = holder == other and attempt_of(KEYS[2]) == attempt
 if holder and holder ~= transaction and not is_no_more then return holder end
 redis.call('HSET', KEYS[1], kind, transaction)
 return transaction

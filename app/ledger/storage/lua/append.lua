@@ -3,13 +3,13 @@
 -- Arguments: kind, amount, one_step_at_a_time, accept (promise it to VTEX and run it later), due_by (a time, of what is
 --   done by time alone: Redis's clock may be wrong by now), only (the one part of the money a cancellation may give
 --   back: reserved | settled), after_attempt (only where this was the latest), steps (JSON, of what happened already),
---   steps_done, by_caller, oid, act (JSON), by, correlation.
+--   steps_done, by_caller, oid, act (what of it never changes), by, correlation.
 -- Answers, nothing was written: missing | not due | changed (attempted since) | found | conflict (another amount) |
 --   busy (another act is unresolved) | closed | exceeded (over the cap) | other part | card busy.
 -- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
 local state = get('state')
 if state == '' or get('card') ~= arg.card or get('provider') ~= arg.provider then
-  return {'missing', now, {}, {0, 0, 0, 0, 0}, ''}
+  return {'missing', now, '', '', {0, 0, 0, 0, 0}, ''}
 end
 if arg.due_by then
   local score = redis.call('ZSCORE', due, arg.id)
@@ -20,10 +20,9 @@ if arg.after_attempt and (number('attempt') ~= arg.after_attempt or get('unresol
   return answer('changed')
 end
 
-local act = redis.call('HGET', transaction, 'oid:' .. arg.oid)
+local act = act_named(arg.oid)
 if act then
-  act = tonumber(act)
-  if cjson.decode(get('a' .. act)).amount ~= arg.amount then return answer('conflict') end
+  if get('a' .. act).amount ~= arg.amount then return answer('conflict') end
   -- A refused one may be tried again: the card may hold enough by now.
   if get(act_field(act, 'state')) ~= 'refused' then return answer('found') end
 end
@@ -58,7 +57,7 @@ count(arg.kind, arg.amount, voided, refunded, 1)
 local new = act or number('acts')
 -- One that was refused is planned anew, as the transaction stands now, unless a part of the old plan happened.
 if act and not something_happened(act) then
-  redis.call('HDEL', transaction, act_field(act, 'steps'), act_field(act, 'steps_done'))
+  set(act_field(act, 'steps'), '', act_field(act, 'steps_done'), 0)
 end
 -- An attempt that a refused one was taken from may have been asleep, and have sent it since.
 local nothing_sent = get(act_field(new, 'overtaken')) == '' and '1' or ''

@@ -25,13 +25,13 @@ if first == '' then
   return answer('nothing')
 end
 if number('lease_until') > now then return answer('held') end
-local act = tonumber(first)
+local act = first
 local is_parked = get(act_field(act, 'state')) == 'parked'
 if arg.unpark and not is_parked then return answer('nothing') end
 if arg.unpark and (arg.number ~= act or arg.step ~= number(act_field(act, 'steps_done')) + 1) then
   return answer('another')
 end
-local kind = cjson.decode(get('a' .. act)).kind
+local kind = get('a' .. act).kind
 local refunded = number(act_field(act, 'refunded'))
 if arg.unpark or not is_parked then
   if card_is_taken(kind, refunded) then return answer('card busy') end

@@ -1,7 +1,7 @@
 -- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
 --
--- Arguments: kind, amount, holds, one_step_at_a_time, oid, act (JSON: what of the act never changes),
---   payers (digests of who pays, by any name), fields (of a new transaction), index (rows under which it can be found), by, correlation.
+-- Arguments: kind, amount, holds, one_step_at_a_time, oid, act (what of the act never changes),
+--   payers (digests of who pays, by any name), fields (of a new transaction), index (rows under which it can be found, with scores), by, correlation.
 -- Answers: found | conflict (another amount) | card busy | opened (with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
@@ -19,18 +19,16 @@ end
 if card_is_taken(arg.kind, 0) then return answer('card busy') end
 
 if state == '' then
-  for field, value in pairs(arg.fields) do set(field, value) end
-  set('version', 2, 'date', now, 'acts', 0, 'unresolved', '')
+  fields = arg.fields
+  set('version', 3, 'date', now)
   redis.call('ZADD', all, now, arg.id)
-  for _, row in ipairs(arg.index) do redis.call('ZADD', index, 0, row) end
+  redis.call('ZADD', index, unpack(arg.index))
 end
 local act = number('acts')
 if act > 0 then
   -- Opened again after it was undone: a new name, since the backend has spent the first one.
-  local again = cjson.decode(arg.act)
   arg.oid = arg.oid .. '-r' .. act
-  again.oid = arg.oid
-  arg.act = cjson.encode(again)
+  arg.act.oid = arg.oid
 end
 set('state', 'pending', 'opened_by', act, 'acknowledged', '', 'captured', 0, 'voided', 0, 'refunded', 0)
 begin(act, 'pending', 0, 0)

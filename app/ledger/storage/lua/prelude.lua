@@ -3,9 +3,10 @@
 -- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals. All carry the hash
 --   tag of one card's bucket, so they live in one cluster slot, and so do the totals of each day, which begin with
 --   `totals`. FORMAT.md, beside this folder, lists every key and field.
--- Argument: one JSON object. Always in it: id, provider, card, backend, lease, abandon_after, retention (milliseconds).
--- Answer: {answer, now, the transaction's fields, the card's standing, busy}; with a lease also in_flight_until and
---   nothing_sent as they were before, and '1' where the card's terms are known to allow it.
+-- Arguments: one JSON object, and the memo of a new transaction. Always in the object: id, provider, card, backend, lease,
+--   abandon_after, retention (milliseconds); knows_memo where the answer needs none.
+-- Answer: {answer, now, the transaction's fields (JSON), its memo, the card's standing, busy}; with a lease also
+--   in_flight_until and nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
 local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals = unpack(KEYS)
@@ -17,30 +18,81 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 -- The last second of the year 9999: recovery.py sets it.
 local never = 253402300799000
 
+-- Of a transaction as format 2 had it, a hash, these were numbers.
+local function from_format_2(flat)
+  local numbers, found = {}, {}
+  for _, name in ipairs({'amount', 'authorization_ttl', 'date', 'acts', 'opened_by', 'unresolved', 'captured', 'voided',
+    'refunded', 'attempt', 'lease_until', 'in_flight_until', 'retry_at', 'expires_at', 'done_at', 'steps_done',
+    'failures', 'set_aside'}) do
+    numbers[name] = true
+  end
+  for at = 1, #flat, 2 do
+    local field, value = flat[at], flat[at + 1]
+    if numbers[string.match(field, '[^.]+$')] then value = tonumber(value) end
+    if string.match(field, '^a%d+$') then value = cjson.decode(value) end
+    local empty = value == '' or value == 0 and field ~= 'unresolved'
+    if not empty and string.sub(field, 1, 4) ~= 'oid:' then found[field] = value end
+  end
+  if found.version == '2' then found.version = 3 end
+  local memo = found.memo
+  found.memo = nil
+  return found, memo
+end
+
+-- A transaction is read once and written once, by `answer`: a line of JSON with its fields, then its memo, which no script
+-- looks into. What is empty or 0 is left out, but for the number of the unresolved act. Format 2 was a hash.
+local stored, head, memo, fields = redis.pcall('GET', transaction), nil, ARGV[2], {}
+if type(stored) == 'string' then
+  local line = string.find(stored, '\n', 1, true)
+  head, memo = string.sub(stored, 1, line - 1), string.sub(stored, line + 1)
+  fields = cjson.decode(head)
+elseif stored then
+  fields, memo = from_format_2(redis.call('HGETALL', transaction))
+  head = cjson.encode(fields)
+end
+
 -- What another version of the service wrote is not touched, nor what was opened at another backend.
-local version, backend = unpack(redis.call('HMGET', transaction, 'version', 'backend'))
-if version ~= '2' and redis.call('EXISTS', transaction) == 1 then return {'other format', version} end
-if version and backend ~= arg.backend then return {'other backend', backend} end
+if stored then
+  if fields.version ~= 3 then return {'other format', tostring(fields.version or '')} end
+  if fields.backend ~= arg.backend then return {'other backend', fields.backend} end
+end
 
 local function get(field)
-  return redis.call('HGET', transaction, field) or ''
+  return fields[field] or ''
 end
 
 local function number(field)
-  return tonumber(redis.call('HGET', transaction, field) or '0')
+  return fields[field] or 0
 end
 
 local function set(...)
-  redis.call('HSET', transaction, ...)
+  local told = {...}
+  for at = 1, #told, 2 do
+    local field, value = told[at], told[at + 1]
+    if value == '' or value == 0 and field ~= 'unresolved' then value = nil end
+    fields[field] = value
+  end
+  head = nil
 end
 
--- Adds to a number, and returns it. Nothing is added as 0: what Lua makes of -0, older servers take for no integer.
-local function add(key, field, amount)
-  if amount ~= 0 then return redis.call('HINCRBY', key, field, amount) end
+local function add(field, amount)
+  if amount ~= 0 then set(field, number(field) + amount) end
 end
+
+-- How the card stands is read once and written once, too.
+local standing, moved = redis.call('HGETALL', card), {}
+for at = 1, #standing, 2 do standing[standing[at]] = standing[at + 1] end
 
 local function on_card(field)
-  return tonumber(redis.call('HGET', card, field) or '0')
+  return tonumber(standing[field] or 0)
+end
+
+local function set_on_card(field, value)
+  standing[field], moved[field] = value, value
+end
+
+local function add_on_card(field, amount)
+  if amount ~= 0 then set_on_card(field, on_card(field) + amount) end
 end
 
 local function note(what)
@@ -58,10 +110,23 @@ local function unseen_for()
   return math.max(0, tonumber(redis.call('GET', given) or '0') - now)
 end
 
+-- Writes what the script has changed, whole, and answers.
 local function answer(status)
-  return {status, now, redis.call('HGETALL', transaction),
+  if not head and next(fields) then
+    head = cjson.encode(fields)
+    redis.call('SET', transaction, head .. '\n' .. memo)
+  end
+  if next(moved) then
+    local changes = {}
+    for field, value in pairs(moved) do
+      changes[#changes + 1] = field
+      changes[#changes + 1] = value
+    end
+    redis.call('HSET', card, unpack(changes))
+  end
+  return {status, now, head or '', arg.knows_memo and '' or memo,
     {on_card('epoch'), on_card('reserved'), on_card('taking'), on_card('upfront'), lagging(), unseen_for()},
-    redis.call('HGET', card, 'busy') or ''}
+    standing.busy or ''}
 end
 
 -- Whether it was seen lately that the card may be used so: for any number of such transactions, by one of arg.payers.
@@ -87,7 +152,7 @@ end
 -- (0: nothing can), and '1' where nothing was sent.
 local function answer_with_lease(status, in_flight_until, nothing_sent)
   local result = answer(status)
-  result[6], result[7], result[8] = in_flight_until, nothing_sent, allowed(arg.kind) and '1' or ''
+  result[7], result[8], result[9] = in_flight_until, nothing_sent, allowed(arg.kind) and '1' or ''
   return result
 end
 
@@ -98,6 +163,12 @@ end
 
 local function act_field(act, name)
   return 'a' .. act .. '.' .. name
+end
+
+local function act_named(oid)
+  for act = 0, number('acts') - 1 do
+    if get('a' .. act).oid == oid then return act end
+  end
 end
 
 local function unresolved(state)
@@ -117,22 +188,23 @@ local function needs_card(kind, refunded)
 end
 
 local function card_is_taken(kind, refunded)
-  local busy = redis.call('HGET', card, 'busy')
-  return busy and busy ~= transaction and needs_card(kind, refunded)
+  return standing.busy and standing.busy ~= transaction and needs_card(kind, refunded)
 end
 
 local function take_card(kind, refunded)
-  if needs_card(kind, refunded) then redis.call('HSET', card, 'busy', transaction) end
+  if needs_card(kind, refunded) then set_on_card('busy', transaction) end
 end
 
 local function free_card()
-  if redis.call('HGET', card, 'busy') == transaction then redis.call('HDEL', card, 'busy') end
+  if standing.busy ~= transaction then return end
+  set_on_card('busy', nil)
+  redis.call('HDEL', card, 'busy')
 end
 
 -- From now on only this attempt may run steps, until its lease is over; what it sends may arrive until then. Should it
 -- die, the next one comes then, however long the last failure was to be waited for.
 local function take_lease()
-  add(transaction, 'attempt', 1)
+  add('attempt', 1)
   set('lease_until', now + arg.lease, 'in_flight_until', now + arg.lease, 'retry_at', 0)
 end
 
@@ -162,7 +234,7 @@ local function something_happened(act)
   local steps = get(act_field(act, 'steps'))
   if steps == '' then return false end
   for _, step in ipairs(cjson.decode(steps)) do
-    if step.verb ~= 'look' and step.receipt ~= cjson.null then return true end
+    if step.verb ~= 'look' and (step.receipt or cjson.null) ~= cjson.null then return true end
   end
   return false
 end
@@ -174,7 +246,7 @@ local function misses_a_refused_one()
   for act = number('acts') - 1, 0, -1 do
     local state = get(act_field(act, 'state'))
     if state == 'done' or state == 'refused' and get(act_field(act, 'seen_to')) == '' then
-      local wanted = cjson.decode(get('a' .. act))
+      local wanted = get('a' .. act)
       local by_itself = wanted.reason ~= 'request' and wanted.reason ~= 'by hand'
       if state == 'done' then
         done[wanted.kind] = math.max(done[wanted.kind] or 0, wanted.amount)
@@ -206,7 +278,7 @@ end
 local function begin(act, state, voided, refunded)
   set('a' .. act, arg.act, act_field(act, 'state'), state, act_field(act, 'date'), now,
     act_field(act, 'voided'), voided, act_field(act, 'refunded'), refunded, act_field(act, 'nothing_sent'), '',
-    act_field(act, 'failures'), 0, 'oid:' .. arg.oid, act)
+    act_field(act, 'failures'), 0)
   if act >= number('acts') then set('acts', act + 1) end
   if get('unresolved') == '' then set('unresolved', act) end
 end
@@ -217,10 +289,10 @@ local function reserved_here()
 end
 
 local function count(kind, amount, voided, refunded, sign)
-  if kind == 'capture' then add(transaction, 'captured', sign * amount) end
-  add(transaction, 'voided', sign * voided)
-  add(transaction, 'refunded', sign * refunded)
-  if kind == 'capture' and reserved_here() then add(card, 'taking', sign * amount) end
+  if kind == 'capture' then add('captured', sign * amount) end
+  add('voided', sign * voided)
+  add('refunded', sign * refunded)
+  if kind == 'capture' and reserved_here() then add_on_card('taking', sign * amount) end
 end
 
 -- Seconds of a day, and for how many days its totals are kept after it.
@@ -229,9 +301,9 @@ local day_seconds, days_kept = 86400, 400
 local function add_to_totals(day, what, amount)
   if amount == 0 then return end
   local of_day, field = totals .. ':' .. day, arg.provider .. '/' .. string.match(arg.backend, '/.-/(.+)') .. '/' .. what
-  add(totals, field, amount)
-  add(of_day, field, amount)
-  if add(of_day, field .. '.acts', 1) == 1 then
+  redis.call('HINCRBY', totals, field, amount)
+  redis.call('HINCRBY', of_day, field, amount)
+  if redis.call('HINCRBY', of_day, field .. '.acts', 1) == 1 then
     redis.call('EXPIRE', of_day, (day + 1 + days_kept) * day_seconds - clock[1])
   end
 end
@@ -255,10 +327,10 @@ local function enter(at, kind, amount, voided, refunded)
 end
 
 local function change_aside(act, kind, kept)
-  add(card, 'reserved', kept)
-  add(card, 'taking', kept)
-  if kind == 'debit' then add(card, 'upfront', kept) end
-  add(transaction, act_field(act, 'set_aside'), kept)
+  add_on_card('reserved', kept)
+  add_on_card('taking', kept)
+  if kind == 'debit' then add_on_card('upfront', kept) end
+  add(act_field(act, 'set_aside'), kept)
 end
 
 -- Money of the card that an act is about to take is not to be had meanwhile: all of a debit upfront, all of a credit
@@ -297,11 +369,13 @@ end
 local function not_shown_yet(amount)
   if arg.read_lag == 0 then return end
   if on_card('lagging_since') + arg.read_lag <= now then
-    redis.call('HSET', card, 'lagging_before', on_card('lagging'), 'lagging_before_until', on_card('lagging_until'),
-      'lagging', 0, 'lagging_since', now)
+    set_on_card('lagging_before', on_card('lagging'))
+    set_on_card('lagging_before_until', on_card('lagging_until'))
+    set_on_card('lagging', 0)
+    set_on_card('lagging_since', now)
   end
-  add(card, 'lagging', amount)
-  redis.call('HSET', card, 'lagging_until', now + arg.read_lag)
+  add_on_card('lagging', amount)
+  set_on_card('lagging_until', now + arg.read_lag)
 end
 
 -- What was given to the card may not be there yet for what is to be taken from it next.
@@ -314,17 +388,17 @@ local function convert(kind, amount, voided, refunded)
   local holds = get('holds')
   if kind == 'credit' or kind == 'reversal' and get('operation') == 'Debit' then just_given() end
   if holds ~= 'native' and get('operation') == 'Credit' and voided + refunded > 0 then
-    add(card, 'epoch', 1)
+    add_on_card('epoch', 1)
     not_shown_yet(voided + refunded)
   elseif holds == 'upfront' and kind ~= 'capture' then
-    add(card, 'epoch', 1)
+    add_on_card('epoch', 1)
     if kind == 'debit' then not_shown_yet(amount) end
   end
   if not reserved_here() then return end
-  add(card, 'reserved', -(kind == 'capture' and amount or voided))
+  add_on_card('reserved', -(kind == 'capture' and amount or voided))
   if kind == 'capture' then
-    add(card, 'taking', -amount)
+    add_on_card('taking', -amount)
     not_shown_yet(amount)
   end
-  if kind == 'capture' or refunded > 0 then add(card, 'epoch', 1) end
+  if kind == 'capture' or refunded > 0 then add_on_card('epoch', 1) end
 end

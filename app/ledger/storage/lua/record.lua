@@ -14,8 +14,8 @@
 if get('state') == '' then return answer('missing') end
 local act = arg.number
 local state = get(act_field(act, 'state'))
-local mine = number('attempt') == arg.attempt and get('unresolved') == tostring(act)
-local information = cjson.decode(get('a' .. act))
+local mine = number('attempt') == arg.attempt and get('unresolved') == act
+local information = get('a' .. act)
 local kind, amount = information.kind, information.amount
 local voided, refunded = number(act_field(act, 'voided')), number(act_field(act, 'refunded'))
 local opens = kind == 'debit' or kind == 'credit'
@@ -50,12 +50,12 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     if amount > free - lagging() then
       -- Money on its way from reserved to taken may be counted twice: only certain when it would not fit anyway. Where
       -- steps do not overlap, the one under way may be the first of two, and the second put back what this one took.
-      local moving = amount <= free + on_card('taking') or redis.call('HGET', card, 'busy')
+      local moving = amount <= free + on_card('taking') or standing.busy
       return answer(moving and 'moved' or 'short')
     end
     if arg.outcome == 'upfront' then
       -- What is under way on the card must not overlap with what is about to be taken.
-      if arg.one_step_at_a_time and redis.call('HGET', card, 'busy') then return answer('moved') end
+      if arg.one_step_at_a_time and standing.busy then return answer('moved') end
       set('holds', 'upfront')
       set_aside(act, kind, 0, 0)
       take_card(kind, 0)
@@ -64,7 +64,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
       note('taken at once')
       return answer('ok')
     end
-    add(card, 'reserved', amount)
+    add_on_card('reserved', amount)
   end
 
   if state == 'refused' then
@@ -156,7 +156,7 @@ else -- unknown: whoever comes next asks, or repeats
   if arg.in_flight then in_flight_until = math.max(arg.in_flight_before, now + arg.in_flight) end
   set('lease_until', 0, 'in_flight_until', in_flight_until, 'retry_at', now + arg.retry,
     act_field(act, 'nothing_sent'), arg.nothing_sent and '1' or '')
-  add(transaction, act_field(act, 'failures'), 1)
+  add(act_field(act, 'failures'), 1)
   arm()
   note('unknown')
 end
