@@ -141,7 +141,7 @@ class Browsing:
 
     def _said(self, message: ConsoleMessage) -> None:
         # That a request was answered with an error is the page's to show.
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+        if message.type == "error" and "Failed to load resource" not in message.text:
             self.problems.append(f"console: {message.text}")
 
     def _asked(self, request: Request) -> None:

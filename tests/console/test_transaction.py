@@ -130,7 +130,7 @@ def test_no_form_takes_the_name_of_what_vtex_asks_for(console: Console, operator
         ("1e2", "x", "This is no amount."),
         ("0,00", "x", "This is no amount."),
         ("0.00", "x", "The amount must be above zero."),
-        ("0.001", "x", "at most R$60.00"),
+        ("0.001", "x", "the amount is finer than BRL allows (2 digits)"),
         ("10.00", " ", "Say why"),
     ],
 )

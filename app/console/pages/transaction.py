@@ -23,6 +23,7 @@ from app.console.formats import WrongAmount, amount_typed, day, money, new_reque
 from app.console.guard import allowed
 from app.console.pages._page import Page
 from app.console.texts import _, _l
+from app.ledger.errors import AmountExceeded
 from app.ledger.milliseconds import moment
 from app.ledger.transaction import Operation, State, Transaction
 
@@ -81,7 +82,7 @@ def form(transaction: str, action: Action) -> str | Response:
     record = search.one(parts(), transaction)
     most = by_hand.possible(record).get(action)
     if most is None:
-        flash(_("This is not possible any more: the transaction has changed."), "problem")
+        flash(_impossible(), "problem")
         return redirect(url_for(".index", transaction=record.id), 303)
     empty = Form(money(most, ""), "", new_request_id(), again=False)
     return _ask(record, action, empty)
@@ -99,8 +100,10 @@ def send(transaction: str, action: Action) -> str | tuple[str, int] | Response:
         return _ask(record, action, sent, amount_error=str(wrong)), 422
     except Repeated as repeated:
         return _ask(record, action, sent, repeated=repeated), 409
+    except AmountExceeded:
+        return _ask(record, action, sent, amount_error=_too_much(record, action)), 422
     except REFUSED as refused:
-        return _ask(record, action, sent, amount_error=_too_much(record, action), detail=str(refused)), 422
+        return _ask(record, action, sent, amount_error=_impossible(), detail=str(refused)), 422
     if not sent.reason:
         return _ask(record, action, sent, reason_error=_("Say why: who looks at this order later wants to know.")), 422
     needs_password = amount > parts().settings.console_password_above and not intent.came_before
@@ -231,10 +234,14 @@ def _effect(intent: Intent, action: Action) -> str:
     return effect + " " + _("%(rest)s stay reserved.", rest=shown(rest))
 
 
+def _impossible() -> str:
+    return _("This is not possible, or not any more: look at the transaction.")
+
+
 def _too_much(record: Transaction, action: Action) -> str:
     most = by_hand.possible(record).get(action)
     if most is None:
-        return _("This is not possible any more: the transaction has changed.")
+        return _impossible()
     return _("This is not possible: at most %(most)s.", most=money(most, _code(record)))
 
 
