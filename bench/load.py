@@ -12,6 +12,9 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("requests.lua")
 THREADS = 2
 
+# As many as requests.lua names.
+CARDS = 100
+
 
 class NoLoad(Exception):
     """The load cannot be made; the message says why."""
@@ -19,7 +22,7 @@ class NoLoad(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A kind of request. `path` and `body` may hold NUMBER (new each time) and CARD (one of a thousand).
+    """A kind of request. `path` and `body` may hold NUMBER (new each time) and CARD (one of CARDS).
 
     `paths` gives each request its own, once; then `path` is not used.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 import redis
 
 from app.server.embedded import EmbeddedRedis
+from bench.cases import SEARCHES
+from bench.load import CARDS, NoLoad
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
@@ -80,33 +83,50 @@ def machine(folder: Path, latency_seconds: float, *, workers: int = 2, threads: 
         storage = running.enter_context(EmbeddedRedis(folder / "data"))
         # Also of the bare handler, which writes to it as the service does.
         client = redis.Redis.from_url(storage.url)
-        backend = running.enter_context(_python(["-m", "bench.backend"], (str(latency_seconds),), {}))
+        answering = running.enter_context(backend(latency_seconds))
         providers = folder / "providers.toml"
-        providers.write_text(providers_file(backend.port))
-        shape = {"GIFTBRIDGE_WORKERS": str(workers), "GIFTBRIDGE_THREADS": str(threads)}
-        shape["GIFTBRIDGE_THREADS_PER_BACKEND"] = str(threads)  # all connections are for one
-        service = running.enter_context(
-            _server(
-                ["-m", "giftbridge", "serve"],
-                {
-                    **shape,
-                    "GIFTBRIDGE_PROVIDERS": str(providers),
-                    "GIFTBRIDGE_REDIS_URL": storage.url,
-                    "GIFTBRIDGE_DATA": str(folder / "data"),
-                    "GIFTBRIDGE_LOG_LEVEL": "WARNING",
-                    # A busy machine is no fault of the service.
-                    "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "3",
-                },
-                "/-/ready",
-            )
-        )
+        providers.write_text(providers_file(answering.port))
+        running_service = service(folder, storage.url, workers=workers, threads=threads)
+        process = running.enter_context(running_service)
         bare = running.enter_context(
             _gunicorn(
-                workers, threads, {"BENCH_BACKEND": f"http://127.0.0.1:{backend.port}", "BENCH_REDIS": storage.url}
+                workers, threads, {"BENCH_BACKEND": f"http://127.0.0.1:{answering.port}", "BENCH_REDIS": storage.url}
             )
         )
         pid = int(client.info("server")["process_id"])
-        yield Machine(service, bare, Process(0, pid), client, folder)
+        _find_every_card(process.port)
+        yield Machine(process, bare, Process(0, pid), client, folder)
+
+
+@contextmanager
+def service(folder: Path, redis_url: str, *, workers: int, threads: int) -> Iterator[Process]:
+    """Run the service with `providers.toml` of a folder, until it is ready."""
+    environment = {
+        "GIFTBRIDGE_WORKERS": str(workers),
+        "GIFTBRIDGE_THREADS": str(threads),
+        "GIFTBRIDGE_THREADS_PER_BACKEND": str(threads),  # all connections are for one
+        "GIFTBRIDGE_PROVIDERS": str(folder / "providers.toml"),
+        "GIFTBRIDGE_REDIS_URL": redis_url,
+        "GIFTBRIDGE_DATA": str(folder / "data"),
+        "GIFTBRIDGE_LOG_LEVEL": "WARNING",
+        # A busy machine is no fault of the service.
+        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "3",
+    }
+    with _server(["-m", "giftbridge", "serve"], environment, "/-/ready") as process:
+        yield process
+
+
+def _find_every_card(port: int) -> None:
+    """Search as each card's shopper does before paying: what the card allows is noted, and need not be asked then."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    headers = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
+    for provider_id, number in itertools.product((row[0] for row in PROVIDERS), range(CARDS)):
+        body = SEARCHES.body.replace("CARD", f"card-{number}")
+        connection.request("POST", f"/{provider_id}/giftcards/_search", body, headers)
+        answer = connection.getresponse()
+        if answer.read() == b"[]" or answer.status != 200:
+            raise NoLoad(f"{provider_id} does not find card-{number} ({answer.status})")
+    connection.close()
 
 
 @contextmanager
@@ -128,9 +148,10 @@ def _gunicorn(workers: int, threads: int, environment: dict[str, str]) -> Iterat
 
 
 @contextmanager
-def _python(arguments: list[str], rest: tuple[str, ...], environment: dict[str, str]) -> Iterator[Process]:
+def backend(latency_seconds: float) -> Iterator[Process]:
+    """Run a backend that answers after a set time."""
     port = free_port()
-    with _running([*arguments, str(port), *rest], environment) as pid:
+    with _running(["-m", "bench.backend", str(port), str(latency_seconds)], {}) as pid:
         _wait(port, "/")
         yield Process(port, pid)
 

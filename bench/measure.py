@@ -24,7 +24,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    ours: Sample
+    service: Sample
     bare: Sample
 
 
@@ -38,12 +38,12 @@ class Measurement:
     rounds: tuple[Round, ...]
 
     def ratio(self, what: Callable[[Sample], float]) -> tuple[float, float, float]:
-        """Return the least, the median and the greatest ratio, ours to bare."""
-        ratios = [what(one.ours) / max(what(one.bare), 1e-9) for one in self.rounds]
+        """Return the least, the median and the greatest ratio, service to bare."""
+        ratios = [what(one.service) / max(what(one.bare), 1e-9) for one in self.rounds]
         return min(ratios), statistics.median(ratios), max(ratios)
 
-    def ours(self, what: Callable[[Sample], float]) -> float:
-        return statistics.median(what(one.ours) for one in self.rounds)
+    def service(self, what: Callable[[Sample], float]) -> float:
+        return statistics.median(what(one.service) for one in self.rounds)
 
     def bare(self, what: Callable[[Sample], float]) -> float:
         return statistics.median(what(one.bare) for one in self.rounds)
@@ -64,9 +64,9 @@ def measure(
     for number in range(rounds):
         name = f"{run}-{number}"
         request = case.request or _authorized(machine, case, name, connections, seconds)
-        ours = _sample(machine, machine.service, request, f"{name}-ours", connections, seconds, _allowed(case))
+        service = _sample(machine, machine.service, request, f"{name}-service", connections, seconds, _allowed(case))
         bare = _sample(machine, machine.bare, case.bare, f"{name}-bare", connections, seconds, 0)
-        found.append(Round(ours, bare))
+        found.append(Round(service, bare))
     return Measurement(case.name, connections, latency_milliseconds, tuple(found))
 
 

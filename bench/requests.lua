@@ -1,6 +1,6 @@
 -- What wrk sends: arguments are the file with the template (method, path and body, each one line), the name of this
 -- run, and, where each request has a path of its own, the file that lists them.
--- NUMBER in the template is another number for each request, CARD one of a thousand cards, PATH the next of the list.
+-- NUMBER in the template is another number for each request, CARD one of a hundred cards.
 local threads = 0
 
 function setup(thread)
@@ -27,12 +27,13 @@ end
 function request()
   sent = sent + 1
   local name = run .. '-' .. number .. '-' .. sent
-  local target = path:gsub('CARD', 'card-' .. sent % 1000)
+  local card = 'card-' .. sent % 100
+  local target = path:gsub('CARD', card)
   if paths then
     -- What is beyond the list is asked of nobody, and counts as an error: the run was too long.
     target = paths[sent] or '/exhausted'
   end
-  return wrk.format(method, target, headers, body ~= '' and body:gsub('NUMBER', name) or nil)
+  return wrk.format(method, target, headers, body ~= '' and body:gsub('NUMBER', name):gsub('CARD', card) or nil)
 end
 
 function done(summary, latency)
