@@ -110,7 +110,7 @@ def service(folder: Path, redis_url: str, *, workers: int, threads: int) -> Iter
         "GIFTBRIDGE_DATA": str(folder / "data"),
         "GIFTBRIDGE_LOG_LEVEL": "WARNING",
         # A busy machine is no fault of the service.
-        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "3",
+        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",
     }
     with _server(["-m", "giftbridge", "serve"], environment, "/-/ready") as process:
         yield process

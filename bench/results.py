@@ -19,9 +19,9 @@ from bench.start import Start
 HERE = Path(__file__).parent
 PAGE, PLOT = HERE / "RESULTS.md", HERE / "ratios.svg"
 
-METHOD = """Each number is the median of its rounds; the service and the bare handler took turns. On a machine that others
-use as well, only the ratios mean something, and CPU a call more than requests/s: Redis, the backend and the load share
-the cores with both."""
+METHOD = """Each number is the median of its rounds; the service and the bare handler took turns. On a machine that
+others use as well, only the ratios mean something, and CPU a call more than requests/s: Redis, the backend and the load
+share the cores with both."""
 
 # The least requests/s and the most CPU a call that are wanted, as ratios to the bare handler's.
 GOALS = {

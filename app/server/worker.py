@@ -45,6 +45,7 @@ class Arrival:
     def __init__(self, until: float, data: bytes = b"") -> None:
         self.until = until
         self.data = bytearray(data)
+        self.watched = False  # whether the poller tells of more
         self._searched = 0
         self._wanted: int | None = None  # in bytes, once the head is there
 
@@ -119,6 +120,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         arrival = Arrival(time.monotonic() + self._timeout_seconds, buffered)
         self._arriving[conn] = arrival
         if not self._receive(conn):
+            arrival.watched = True
             self._watch(conn, self._on_more)
 
     def finish_request(self, conn: Any, fs: futures.Future[Any]) -> None:
@@ -182,7 +184,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             arrival.data.clear()
         del self._arriving[conn]
-        self._unwatch(conn)
+        if arrival.watched:  # else the poller would spell out a socket that it does not know, for nobody
+            self._unwatch(conn)
         if arrival.too_long:
             self._refuse(conn)
         elif arrival.data:
