@@ -28,6 +28,7 @@ help:
 	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
 	@echo "make screenshots  write the pictures of the console in the documents"
 	@echo "make bench     measure the service beside a bare handler; needs wrk"
+	@echo "make bench-quick  count the round trips and commands of each call: needs no wrk, and a minute at most"
 	@echo "make lint      check style and types"
 	@echo "make docs      build the documentation into build/docs"
 	@echo "make tables    write the tables in the documents that come from the code"
@@ -77,6 +78,9 @@ screenshots: install-dev
 
 bench: install-dev
 	@$(VENV)/bin/python -m bench
+
+bench-quick: install-dev
+	@$(VENV)/bin/python -m bench --quick
 
 lint: install-dev
 	@$(VENV)/bin/ruff check .

@@ -21,12 +21,31 @@ _EMAIL = re.compile(r"[^\s@\"'<>=/:,;()]+@[^\s@\"'<>=/:,;()]+")
 # What may be shown of a code within any text, a line of JSON too.
 _SHOWN = re.compile(r"[*A-Za-z0-9-]*")
 
-_kept: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("confidential", default=())
+
+class _Kept:
+    """What is kept from texts. It is worked out when a text is written: most requests write none."""
+
+    def __init__(self) -> None:
+        self._new: list[Iterable[tuple[str, str]]] = []
+        self._masks: list[tuple[str, str]] = []
+
+    def add(self, masks: Iterable[tuple[str, str]]) -> None:
+        self._new.append(masks)
+        del self._new[:-MOST]
+
+    def masks(self) -> list[tuple[str, str]]:
+        new, self._new = self._new, []
+        self._masks += [pair for masks in new for pair in masks if len(pair[0]) >= SHORTEST]
+        del self._masks[:-MOST]
+        return self._masks
+
+
+_kept: ContextVar[_Kept | None] = ContextVar("confidential", default=None)
 
 
 def forget() -> None:
     """Begin a new piece of work of this thread: what was kept from texts so far is of another one."""
-    _kept.set(())
+    _kept.set(None)
 
 
 def keep_codes(codes: Iterable[str]) -> None:
@@ -36,17 +55,21 @@ def keep_codes(codes: Iterable[str]) -> None:
 
 def keep_fields(fields: Iterable[str]) -> None:
     """Show nothing of these fields of a customer, until `forget`; nor of their letters and digits alone."""
-    for value in fields:
-        _keep((written, MASK) for written in {value, "".join(filter(str.isalnum, value))})
+    _keep((written, MASK) for value in fields for written in {value, "".join(filter(str.isalnum, value))})
 
 
 def _keep(masks: Iterable[tuple[str, str]]) -> None:
-    _kept.set((*_kept.get(), *(pair for pair in masks if len(pair[0]) >= SHORTEST))[-MOST:])
+    kept = _kept.get()
+    if kept is None:
+        kept = _Kept()
+        _kept.set(kept)
+    kept.add(masks)
 
 
 def masked(text: str) -> str:
     """Return `text` without what was kept from it, however that may be escaped there, and without e-mail addresses."""
-    for kept, mask in _kept.get():
+    own = _kept.get()
+    for kept, mask in own.masks() if own else ():
         for written in (kept, *_escaped(kept, text)):
             text = text.replace(written, mask)
     return _EMAIL.sub(MASK, text) if "@" in text else text
