@@ -11,6 +11,7 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.executor import Executor
 from app.ledger.guesses import Guesses, Rations
 from app.ledger.recovery import Recovery
+from app.ledger.refusals import Refusals
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.documents import Documents
@@ -80,6 +81,8 @@ def wire(settings: Settings, registry: Registry, connection: Connection, watch: 
     executor = Executor(storage, threads, find_provider=registry.get)
     recovery = Recovery(storage, threads)
     clock = ClockWatch(connection)
+    documents = Documents(connection)
+    refusals = Refusals(documents)
     if isinstance(registry, ProvidersFile):
         registry.keep_backends_of(lambda provider: _still_open(index, provider))
     return Parts(
@@ -90,12 +93,12 @@ def wire(settings: Settings, registry: Registry, connection: Connection, watch: 
         storage=storage,
         index=index,
         history=history,
-        documents=Documents(connection),
+        documents=documents,
         totals=Totals(connection),
-        ledger=LedgerService(storage, index, threads, executor, recovery),
+        ledger=LedgerService(storage, index, threads, executor, recovery, refusals),
         executor=executor,
         recovery=recovery,
-        cards=CardService(storage, Guesses(GuessStorage(connection), _rations(settings)), threads),
+        cards=CardService(storage, Guesses(GuessStorage(connection), _rations(settings)), threads, refusals),
         clock=clock,
         sweeper=Sweeper(
             storage,

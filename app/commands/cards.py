@@ -1,23 +1,44 @@
-"""The command `giftbridge cards show`: what a card's backend says, what is held, and what can be spent."""
+"""The commands `giftbridge cards`: what is known of a card and can be spent, and what shoppers were refused."""
 
 from __future__ import annotations
 
 import click
 
+from app.admin.transactions import refused
 from app.admin.transactions.cards import CardView, show_card
 from app.admin.transactions.search import find_card
 from app.commands.installation import logs_to_stderr, opened
-from app.commands.output import json_option, note, print_fields, print_json, progress, read_secret
+from app.commands.output import (
+    Column,
+    json_option,
+    moment,
+    note,
+    print_fields,
+    print_json,
+    print_table,
+    progress,
+    read_secret,
+)
 from app.commands.transaction_tables import print_summaries
 
 # A command has no cart that the backend could be asked about.
 _WHERE_RULES_ALLOW = ", as far as the backend's rules allow"
 
+_REFUSED = (
+    Column("date (UTC)"),
+    Column("what", rank=2),
+    Column("why"),
+    Column("code or card"),
+    Column("amount", right=True, rank=1),
+    Column("order"),
+    Column("provider", rank=3),
+)
+
 
 @click.group("cards")
 @click.pass_context
 def cards(ctx: click.Context) -> None:
-    """Look at a gift card."""
+    """Look at a gift card, and at what shoppers were refused."""
     ctx.with_resource(logs_to_stderr())
 
 
@@ -70,6 +91,41 @@ def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: 
         note(f"Transactions of this card that reserve nothing: {card.others}. To see them: {command}")
     elif not card.transactions:
         note("No transaction reserves anything of it.")
+
+
+@cards.command("refused")
+@click.option("--provider", metavar="ID", help="Only of this provider.")
+@click.option("--card", "card_id", metavar="ID", help="Only of this card of the provider.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="So many at most.")
+@json_option
+def refused_command(provider: str | None, card_id: str | None, limit: int, as_json: bool) -> None:
+    """List the last searches and payments that ended in nothing, and why.
+
+    Codes are masked. A search by a code found no card, or none that can pay; a payment was not authorized. What VTEX
+    repeats within a minute is one line, and so is who guesses codes.
+
+    \b
+    Examples:
+      giftbridge cards refused
+      giftbridge cards refused --provider acme --card value-002
+      giftbridge cards refused --json | jq -r '.[] | [.date, .reason] | @tsv'
+    """
+    if card_id and not provider:
+        raise click.UsageError("give --provider beside --card")
+    with opened() as parts:
+        found = refused.newest(parts, limit, provider_id=provider, card_id=card_id)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("Nothing was refused lately.")
+        return
+    print_table(_REFUSED, [_refused_row(one) for one in found])
+
+
+def _refused_row(one: refused.Attempt) -> tuple[object, ...]:
+    amount = f"{one.amount} {one.currency}" if one.amount is not None else None
+    return moment(one.date), one.what, one.reason, one.code_mask or one.card, amount, one.order_id, one.provider
 
 
 def _issued_for(card: CardView) -> str | None:

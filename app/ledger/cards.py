@@ -10,6 +10,7 @@ import structlog
 
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.guesses import Guesses, Refused
+from app.ledger.refusals import Reason, Refusals, why_nothing
 from app.ledger.searches import SharedSearches
 from app.ledger.storage.connection import Fill
 from app.ledger.storage.storage import Storage
@@ -33,27 +34,38 @@ class SpendableCard:
 class CardService:
     """What can be done with cards. Methods raise mapper errors and LedgerUnavailable."""
 
-    def __init__(self, storage: Storage, guesses: Guesses, threads: BackendThreads) -> None:
+    def __init__(self, storage: Storage, guesses: Guesses, threads: BackendThreads, refusals: Refusals) -> None:
         self._storage = storage
         self._guesses = guesses
+        self._refusals = refusals
         self._threads = threads
         self._searches = SharedSearches(threads)
 
     def search(self, provider: Provider, query: Query, deadline: Deadline) -> list[SpendableCard]:
         """Return the cards that can pay now; an unknown code, or one guess too many, finds none."""
         if query.code is None:
-            found = [card for card in self._find(provider, query, deadline) if _has_relation(card, query)]
-            return self._spendable(provider, found, query)
+            found = _allowed(self._searches.find(provider, query, deadline), query)
+            return self._spendable(provider, [card for card in found if _has_relation(card, query)], query)
+        if not query.code:
+            self._refusals.search(provider, query, Reason.NO_CODE)
+            return []
         try:
             admitted = self._guesses.admit(provider, query)
         except Refused:
+            self._refusals.search(provider, query, Reason.TOO_MANY)
             return []
         try:
-            found = self._find(provider, query, deadline)
+            cards = self._searches.find(provider, query, deadline)
         except BackendUnavailable:
             self._write(admitted.failed)
+            if admitted.counted:
+                self._refusals.search(provider, query, Reason.NO_ANSWER)
             raise
-        return self._spendable(provider, found, query, admitted.found if found else None)
+        allowed = _allowed(cards, query)
+        spendable = self._spendable(provider, allowed, query, admitted.found if allowed else None)
+        if not spendable and admitted.counted:
+            self._refusals.search(provider, query, why_nothing(cards, allowed), cards[0] if cards else None)
+        return spendable
 
     def get(self, provider: Provider, card_id: str, deadline: Deadline) -> SpendableCard:
         """Return one card, whatever its status. Raises CardNotFound, BackendUnavailable, LedgerUnavailable."""
@@ -85,11 +97,6 @@ class CardService:
         except LedgerUnavailable:
             log.warning("a new card was not noted: Redis cannot be reached")
 
-    def _find(self, provider: Provider, query: Query, deadline: Deadline) -> list[Card]:
-        """Return the cards that a query finds. Who may not pay with a card is told what an unknown code is told."""
-        found = self._searches.find(provider, query, deadline)
-        return [card for card in found if may_pay(query.customer, card)]
-
     def _spendable(
         self, provider: Provider, cards: Sequence[Card], query: Query, found: Fill | None = None
     ) -> list[SpendableCard]:
@@ -109,6 +116,11 @@ class CardService:
         if Holds.LEDGER not in provider.mapper.supported_holds:
             return max(0, card.balance)
         return max(0, card.balance - self._storage.standing(provider.backend.account, card.id).reserved)
+
+
+def _allowed(cards: Sequence[Card], query: Query) -> list[Card]:
+    """Return the cards that a customer may pay with. Of others they are told what an unknown code is told."""
+    return [card for card in cards if may_pay(query.customer, card)]
 
 
 def _has_relation(card: Card, query: Query) -> bool:

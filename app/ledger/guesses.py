@@ -53,6 +53,11 @@ class Admitted:
     found: Fill | None = None
     failed: Fill | None = None
 
+    @property
+    def counted(self) -> bool:
+        """Whether Redis could be reached."""
+        return self.found is not None
+
 
 class Guesses:
     """Counts the codes that shoppers try."""

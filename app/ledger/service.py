@@ -11,10 +11,11 @@ from typing import TypeVar, assert_never
 from structlog.contextvars import bind_contextvars
 
 from app.ledger.caller import Caller
-from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound, Unresolved
+from app.ledger.errors import AmountExceeded, LedgerError, RequestConflict, TransactionNotFound, Unresolved
 from app.ledger.executor import Executor, expect_same_backend, names_in_the_log
 from app.ledger.milliseconds import moment
 from app.ledger.recovery import Recovery
+from app.ledger.refusals import Refusals
 from app.ledger.storage.answers import AppendAnswer, OpenAnswer, Result
 from app.ledger.storage.index import Index
 from app.ledger.storage.intents import NewAct, NewTransaction
@@ -102,13 +103,20 @@ class LedgerService:
     """What can be done with transactions. Methods raise the errors of mappers.base and app.ledger.errors."""
 
     def __init__(
-        self, storage: Storage, index: Index, threads: BackendThreads, executor: Executor, recovery: Recovery
+        self,
+        storage: Storage,
+        index: Index,
+        threads: BackendThreads,
+        executor: Executor,
+        recovery: Recovery,
+        refusals: Refusals,
     ) -> None:
         self._storage = storage
         self._threads = threads
         self._index = index
         self._executor = executor
         self._recovery = recovery
+        self._refusals = refusals
 
     def authorize(self, provider: Provider, request: AuthorizationRequest, deadline: Deadline) -> str:
         """Reserve (Debit) or add (Credit) value once, however often the same request comes, and return its id.
@@ -132,18 +140,25 @@ class LedgerService:
             caller=request.caller,
         )
         bind_contextvars(transaction=new.id, **({"order": request.order_id} if request.order_id else {}))
+        try:
+            return self._opened(provider, new, deadline)
+        except (MapperError, LedgerError) as error:
+            self._refusals.payment(new, error)
+            raise
+
+    def _opened(self, provider: Provider, new: NewTransaction, deadline: Deadline) -> str:
         for _ in _tries(deadline):
             result = self._with_card(provider, lambda: self._storage.open(new), OpenAnswer.CARD_BUSY, deadline)
             match result.answer:
                 case OpenAnswer.CONFLICT:
-                    raise _conflict(request.request_id)
+                    raise _conflict(new.request_id)
                 case OpenAnswer.CARD_BUSY:
                     continue
                 case OpenAnswer.FOUND | OpenAnswer.OPENED:
                     pass
                 case _:
                     assert_never(result.answer)
-            record = self._executor.resolve(provider, result.transaction, deadline, request.caller, result.lease)
+            record = self._executor.resolve(provider, result.transaction, deadline, new.caller, result.lease)
             if record.state is State.REFUSED:
                 raise _refusal(record.acts[record.opened_by])
             if record.state in KNOWN_TO_VTEX and record.acknowledged:

@@ -174,7 +174,7 @@ class Views:
         break their payment page; a shopper who typed a code is told.
         """
         if query.code is not None:
-            return self._cards.search(g.provider, query, g.deadline)[:1] if query.code else []
+            return self._cards.search(g.provider, query, g.deadline)[:1]
         try:
             return self._cards.search(g.provider, query, g.deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody asked for a card

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from mappers.base import Customer, NewCard
+import pytest
+
+from mappers.base import Customer, InsufficientFunds, NewCard, Query
 from mappers.deadline import Deadline
 
 from .conftest import CODE, Installation
@@ -113,3 +115,26 @@ def test_an_empty_code_is_wrong_usage(installation: Installation) -> None:
 def test_an_unknown_provider_is_named_with_those_there_are(installation: Installation) -> None:
     refused = installation.run("cards", "show", "nobody", "--card", "value-001")
     assert (refused.exit_code, "acme, vouch" in refused.stderr) == (1, True)
+
+
+def test_what_was_refused_is_listed_with_its_reason_and_no_code(installation: Installation) -> None:
+    acme = installation.parts.registry.get("acme")
+    assert acme is not None
+    assert "Nothing was refused" in installation.run("cards", "refused").stdout
+    assert installation.parts.cards.search(acme, Query("NO-SUCH-CODE-4711"), Deadline.after(5)) == []
+    with pytest.raises(InsufficientFunds):
+        installation.pay("999.00", "1532-01")
+    payment, search = installation.json("cards", "refused", "--provider", "acme")
+    assert (search["what"], search["reason"], search["code_mask"]) == ("search", "no card has this code", "****4711")
+    assert (payment["what"], payment["order_id"], payment["amount"]) == ("payment", "1532-01", 999)
+    shown = installation.run("cards", "refused").stdout
+    for told in ("****4711", "999.00 BRL", "1532-01", "too little is left on it"):
+        assert told in shown
+    [only] = installation.json("cards", "refused", "--provider", "acme", "--card", payment["card"])
+    assert only == payment
+    assert "NO-SUCH-CODE-4711" not in "".join(installation.outputs)
+
+
+def test_a_card_belongs_to_its_provider(installation: Installation) -> None:
+    assert "--provider beside --card" in installation.run("cards", "refused", "--card", "value-002").output
+    assert "no provider other" in installation.run("cards", "refused", "--provider", "other").output

@@ -15,6 +15,7 @@ from app.ledger.clock import ClockWatch
 from app.ledger.executor import Executor
 from app.ledger.guesses import Guesses, Rations
 from app.ledger.recovery import Recovery
+from app.ledger.refusals import Refusals
 from app.ledger.service import LedgerService
 from app.ledger.storage.connection import Connection, Fleet
 from app.ledger.storage.documents import Documents
@@ -73,6 +74,8 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         recovery = Recovery(storage, shares)
         history = History(connection)
         clock = ClockWatch(connection)
+        documents = Documents(connection)
+        refusals = Refusals(documents)
         parts = Parts(
             settings=Settings(),
             registry=registry,
@@ -81,12 +84,12 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
             storage=storage,
             index=index,
             history=history,
-            documents=Documents(connection),
+            documents=documents,
             totals=Totals(connection),
-            ledger=LedgerService(storage, index, shares, executor, recovery),
+            ledger=LedgerService(storage, index, shares, executor, recovery, refusals),
             executor=executor,
             recovery=recovery,
-            cards=CardService(storage, Guesses(GuessStorage(connection), Rations()), shares),
+            cards=CardService(storage, Guesses(GuessStorage(connection), Rations()), shares, refusals),
             clock=clock,
             sweeper=Sweeper(
                 storage, index, fleet, clock, executor, registry, history, interval_seconds=1, deadline_seconds=5

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from app.ledger.cards import CardService
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.guesses import CEILING, FLOOD_TRIES, Guesses, Rations
+from app.ledger.refusals import Refusals
 from app.ledger.storage.guesses import GuessStorage, Missed
 from app.ledger.threads import BackendThreads
 from mappers.base import BackendUnavailable, Card, Customer, Holds, Query
@@ -43,7 +44,9 @@ def system(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch, asked: list
 
     monkeypatch.setattr(system.mapper, "find", note)
     guesses = Guesses(GuessStorage(system.connection), Rations(PER_CUSTOMER, PER_ADDRESS, PER_PROVIDER))
-    return replace(system, cards=CardService(system.storage, guesses, BackendThreads(200)))
+    return replace(
+        system, cards=CardService(system.storage, guesses, BackendThreads(200), Refusals(system.parts.documents))
+    )
 
 
 def search(system: System, code: str, customer: Customer | None = ANA, address: str | None = None) -> int:
@@ -173,16 +176,16 @@ def test_it_ends_within_an_hour_and_nothing_readable_is_kept(system: System) -> 
     assert all(0 < client.ttl(key) <= (7 * 24 * 3600 if ":found:" in key else 3600) for key in kept)
 
 
-def test_a_search_costs_one_round_trip_more_and_one_to_note_what_was_found(
+def test_a_search_costs_one_round_trip_more_and_one_to_note_what_came_of_it(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trips: list[int] = []
     call = system.connection.call
     monkeypatch.setattr(system.connection, "call", lambda command: trips.append(1) or call(command))  # type: ignore[func-returns-value]
     search(system, "WRONG-CODE")
-    assert len(trips) == 1
+    assert len(trips) == 2  # the ration, and that nothing was found
     search(system, RIGHT)
-    assert len(trips) == 1 + 3  # the ration, what was found, and what is reserved of the card
+    assert len(trips) == 2 + 3  # the ration, what was found, and what is reserved of the card
 
 
 def test_without_redis_no_ration_is_counted_but_reserved_money_is_not_shown(
