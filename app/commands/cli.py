@@ -33,6 +33,10 @@ COMMANDS = {
     "health": Command(
         "health:health", "Ask the service at GIFTBRIDGE_BIND whether it lives; exit with 1 when it does not."
     ),
+    "init": Command(
+        "init:init_command",
+        "Set up a service: ask what is needed, try each answer, write the files, and look at the whole.",
+    ),
     "ledger": Command(
         "ledger:ledger", "Move the ledger to another Redis; see and end doubts about what Redis still knows."
     ),

@@ -112,7 +112,7 @@ def new_command(
         --service-url https://gift.example.com/acme --option base_url=https://lightrail.example.com/v2
     """
     given = _options(provider_id, mapper, options)
-    new = NewProvider(provider_id, mapper, currency, caption, service_url, given, _pairs(more, "--set", "KEY=VALUE"))
+    new = NewProvider(provider_id, mapper, currency, caption, service_url, given, pairs(more, "--set", "KEY=VALUE"))
     file = provider_file()
     try:
         pair = file.add_provider(new)
@@ -235,7 +235,7 @@ def _described(file: ProviderFile) -> Iterator[Listed]:
 
 def _options(provider_id: str, mapper: str, given: tuple[str, ...]) -> dict[str, str]:
     """Return the mapper's options as they are to be written: a secret that is missing comes from the environment."""
-    options = _pairs(given, "--option", "NAME=VALUE")
+    options = pairs(given, "--option", "NAME=VALUE")
     try:
         wanted = mappers.registry.load(mapper).Options
     except mappers.registry.UnknownMapper as error:
@@ -246,14 +246,15 @@ def _options(provider_id: str, mapper: str, given: tuple[str, ...]) -> dict[str,
         if name in options and not REFERENCE.search(options[name]):
             note(
                 f"{name} was given as an argument, where this machine's process list and the shell's history show it: "
-                f"better leave it out, or write --option '{name}=${{{_variable(provider_id, name)}}}'"
+                f"better leave it out, or write --option '{name}=${{{variable_of(provider_id, name)}}}'"
             )
         elif name not in options and name in option_names(wanted)[0]:
-            options[name] = f"${{{_variable(provider_id, name)}}}"
+            options[name] = f"${{{variable_of(provider_id, name)}}}"
     return options
 
 
-def _pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+def pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+    """Return what was given as NAME=VALUE by its names. Raises UsageError."""
     pairs: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -264,7 +265,8 @@ def _pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:
     return pairs
 
 
-def _variable(provider_id: str, option: str) -> str:
+def variable_of(provider_id: str, option: str) -> str:
+    """Return the environment variable that a secret option of a provider comes from."""
     return f"{provider_id}_{option}".upper().replace("-", "_")
 
 
