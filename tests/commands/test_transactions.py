@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from app.admin import activity
 from app.commands.cli import main
 
 from .conftest import CODE, Installation
@@ -350,6 +351,19 @@ def test_a_backend_that_is_down_leaves_the_act_on_record_and_says_how_to_repeat_
     installation.backend.faults.clear()
     done = installation.json("transactions", "settle", "--yes", transaction, "--request-id", "mine")
     assert (done["act"]["state"], values(done["transaction"])) == ("done", (60, 0, 60, 0, 0))
+
+
+def test_what_was_done_by_hand_is_written_down_once_with_its_outcome(installation: Installation) -> None:
+    transaction = installation.pay("60.00")
+    for _ in range(2):
+        typed = ("--value", "40", "--yes", "--actor", "ana", "--request-id", "mine")
+        installation.run("transactions", "settle", transaction, *typed)
+    installation.run("transactions", "cancel", transaction, "--yes", "--actor", "rui")
+    found = activity.newest(installation.parts, 9)
+    assert [(one.who, one.what, one.about, dict(one.details)) for one in found] == [
+        ("rui", "cancel", transaction, {"amount": "60.00 BRL", "outcome": "done"}),
+        ("ana", "settle", transaction, {"amount": "40.00 BRL", "outcome": "done"}),
+    ]
 
 
 # Resolving.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -68,9 +69,9 @@ def test_a_stuck_order_is_settled_and_partly_refunded(console: Console, operator
     assert "the shopper called" in page.text
     found = activity.newest(console.installation.parts, 9)
     assert [(one.what, one.about, one.details["amount"], one.details["outcome"]) for one in found] == [
-        ("refund", order, "R$15.00", "done"),
-        ("void", order, "R$20.00", "done"),
-        ("settle", order, "R$40.00", "done"),
+        ("refund", order, "15.00 BRL", "done"),
+        ("void", order, "20.00 BRL", "done"),
+        ("settle", order, "40.00 BRL", "done"),
     ]
 
 
@@ -242,6 +243,7 @@ def test_a_lost_answer_is_told_as_what_it_is_and_found_out_later(console: Consol
     operator.post(f"/transactions/{order}/resolve")
     assert "It is known now." in operator.get(f"/transactions/{order}").text
     assert amounts(console, order)["settled"] == Decimal("40.00")
+    assert [one.what for one in activity.newest(console.installation.parts, 9)] == ["resolve", "resolve", "settle"]
 
 
 def test_a_refusal_says_that_no_money_moved(
@@ -271,3 +273,17 @@ def test_nothing_is_asked_where_all_is_known(console: Console, operator: Visitor
     order = console.installation.pay("60.00")
     operator.post(f"/transactions/{order}/resolve")
     assert "nothing of it is unresolved" in operator.get(f"/transactions/{order}").text
+
+
+def test_the_same_form_from_many_at_once_moves_money_once(console: Console) -> None:
+    order, before = console.installation.pay("60.00"), console.installation.at_the_backend()
+    ana = console.user(Role.OPERATOR, "ana")
+    path = f"/transactions/{order}/settle"
+    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(ana.get(path)), "confirmed": "yes"}
+    tabs = [console.user(Role.OPERATOR, "ana") for _ in range(8)]
+    with ThreadPoolExecutor(len(tabs)) as at_once:
+        assert {answer.status_code for answer in at_once.map(lambda tab: tab.post(path, **form), tabs)} == {303}
+    assert amounts(console, order)["settled"] == Decimal("20.00")
+    assert len(acts(console, order)) == 2
+    console.installation.run("transactions", "void", order, "--yes")
+    assert console.installation.at_the_backend() - before == 4000

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
+from app.admin import activity
 from app.admin.transactions.views import ActView, Summary, act_view, patience, provider_named, summary
 from app.ledger import names
 from app.ledger.caller import Caller
@@ -150,8 +151,30 @@ def void(parts: Parts, record: Transaction, value: Decimal | None, order: Order)
     return _intent(parts, record, ActKind.REVERSAL, value, order, _reserved, Part.RESERVED)
 
 
-def carry_out(parts: Parts, intent: Intent) -> ByHandResult:
-    """Do it. Raises what LedgerService.settle raises."""
+def carry_out(parts: Parts, intent: Intent, reason: str = "") -> ByHandResult:
+    """Do it, and write down who did it and why. Raises what LedgerService.settle raises."""
+    if intent.came_before:
+        return _do(parts, intent)
+    record, order = intent.record, intent.order
+    if reason:
+        activity.explain(parts, order.request_id, reason)
+    outcome = "unknown"
+    try:
+        done = _do(parts, intent)
+        outcome = done.act.state
+    except MAYBE:
+        raise
+    except REFUSED:
+        outcome = "refused"
+        raise
+    finally:
+        amount = f"{record.backend.currency.to_decimal(intent.amount)} {record.backend.currency.code}"
+        told = {"amount": amount, "outcome": outcome} | ({"reason": reason} if reason else {})
+        activity.note(parts, order.actor, _called(intent), record.id, **told)
+    return done
+
+
+def _do(parts: Parts, intent: Intent) -> ByHandResult:
     record, order = intent.record, intent.order
     provider = provider_named(parts, record.provider_id)
     caller = Caller.person(order.actor)
@@ -165,6 +188,12 @@ def carry_out(parts: Parts, intent: Intent) -> ByHandResult:
     return ByHandResult(order.request_id, order.actor, act_view(act, provider.currency), summary(after))
 
 
+def _called(intent: Intent) -> str:
+    if intent.kind is ActKind.CAPTURE:
+        return Action.SETTLE
+    return {None: "cancel", Part.RESERVED: Action.VOID, Part.SETTLED: Action.REFUND}[intent.only]
+
+
 def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
     """Finish or undo what is unresolved now, instead of when the sweeper next looks; return the transaction after it.
 
@@ -172,6 +201,7 @@ def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
     """
     provider = provider_named(parts, record.provider_id)
     _expect_unresolved(record)
+    activity.note(parts, actor, "resolve", record.id)
     return parts.executor.resolve(provider, record, patience(parts), Caller.background(actor))
 
 

@@ -111,7 +111,7 @@ def send(transaction: str, action: Action) -> str | tuple[str, int] | Response:
         return _confirm(intent, action, sent, needs_password=needs_password)
     if needs_password and (wrong_password := _wrong_password()):
         return _confirm(intent, action, sent, needs_password=True, error=wrong_password), 403
-    return _carry_out(intent, action, sent, amount)
+    return _carry_out(intent, sent, amount)
 
 
 for _action in Action:
@@ -131,7 +131,6 @@ def resolve(transaction: str) -> Response:
     except REFUSED as error:
         flash(_("It is still not known: the backend does not tell. (%(detail)s)", detail=str(error)), "problem")
     else:
-        activity.note(parts(), user().name, "resolve", record.id)
         if after.unresolved is None:
             flash(_("It is known now."), "good")
         else:
@@ -139,32 +138,24 @@ def resolve(transaction: str) -> Response:
     return redirect(url_for(".index", transaction=record.id), 303)
 
 
-def _carry_out(intent: Intent, action: Action, sent: Form, amount: Decimal) -> Response:
+def _carry_out(intent: Intent, sent: Form, amount: Decimal) -> Response:
     record, shown = intent.record, money(amount, intent.record.backend.currency.code)
-    if not intent.came_before:
-        activity.explain(parts(), sent.request_id, sent.reason)
-    outcome = "unknown"
     try:
-        done = by_hand.carry_out(parts(), intent)
+        done = by_hand.carry_out(parts(), intent, sent.reason)
     except MAYBE as error:
-        text = _(
+        lost = _(
             "The answer was lost: it may have happened, and the service finds out by itself. (%(detail)s)", detail=error
         )
-        flash(text, "problem")
+        flash(lost, "problem")
     except REFUSED as refused:
-        outcome = "refused"
         flash(_("It was refused, and no money moved. (%(detail)s)", detail=refused), "problem")
     else:
-        outcome = done.act.state
         if intent.came_before:
             flash(_("This form was sent before: nothing moved twice."), "note")
-        elif outcome == "done":
+        elif done.act.state == "done":
             flash(_("Done: %(amount)s.", amount=shown), "good")
         else:
             flash(_("It is on record, and the service finishes it by itself: %(amount)s.", amount=shown), "note")
-    if not intent.came_before:
-        details = {"amount": shown, "reason": sent.reason, "outcome": outcome}
-        activity.note(parts(), user().name, action, record.id, **details)
     return redirect(url_for(".index", transaction=record.id), 303)
 
 
