@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
-from mappers.base import Holds
+from app.ledger.caller import Caller
+from app.ledger.service import AuthorizationRequest, ChangeRequest
+from app.ledger.transaction import Operation
+from mappers.base import Cart, CartItem, Customer, Holds
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+from tests.one_bucket import one_bucket
 
-# Commands that a test or a connection sends by itself.
-NOT_COUNTED = {"info", "config|resetstat", "client|setinfo", "hello", "select", "eval", "scan", "memory|usage"}
+# Commands that the test or a new connection sends by itself.
+NOT_COUNTED = {"info", "config|resetstat", "client|setinfo", "hello", "select", "eval"}
 
 
 def commands(system: System, call: Callable[[], object]) -> Counter[str]:
@@ -73,3 +77,40 @@ def test_a_get_takes_one_round_trip(warm: System) -> None:
     transaction = warm.authorize("2.00", "order")
     done = commands(warm, lambda: warm.ledger.transaction(warm.provider, CARD, transaction, warm.deadline()))
     assert done == {"get": 1}
+
+
+# Bytes of Redis, as FORMAT.md says. A change that needs more must say so there.
+MOST_OF_AN_OPEN_ONE = 2300
+MOST_OF_A_SETTLED_ONE = 3100
+
+
+def pay(system: System, number: int) -> str:
+    """Pay as VTEX does: long ids, a customer and a cart of three items."""
+    card = f"{number:08}-0000-4000-8000-000000000000"
+    system.backend.balances[card] = 10_000
+    who = Customer("10617764093", card, "email@example.com", "10617764093", None, "Ana Souza")
+    cart = Cart(4477, tuple(CartItem(f"200033{item}", 1, 1500) for item in range(3)))
+    caller = Caller.vtex(f"{number:08}-5a3f-4b0b-9d54-4f9f5b2a7c11")
+    request = AuthorizationRequest(
+        card, Operation.DEBIT, 4477, f"{number:032X}", "Order v2915869org-01", f"v{number}org-01", who, cart, caller
+    )
+    return system.ledger.authorize(system.provider, request, system.deadline())
+
+
+def bytes_kept(system: System, transactions: int) -> float:
+    """Return the bytes of all keys of the ledger, by transaction."""
+    client: Any = system.connection._client
+    keys = [key for key in client.scan_iter("gb:{b*", count=10_000) if ":totals" not in key]
+    return float(sum(client.memory_usage(key, samples=0) for key in keys) / transactions)
+
+
+@one_bucket()
+def test_an_order_takes_no_more_memory_than_the_format_says(system: System) -> None:
+    """In a bucket with more than 128 of them: from there on Redis keeps rows in its larger way."""
+    paid = [pay(system, number) for number in range(150)]
+    assert bytes_kept(system, len(paid)) <= MOST_OF_AN_OPEN_ONE
+    for number, transaction in enumerate(paid):
+        card = f"{number:08}-0000-4000-8000-000000000000"
+        change = ChangeRequest(card, transaction, 4477, f"{number:032X}")
+        system.ledger.settle(system.provider, change, system.deadline())
+    assert bytes_kept(system, len(paid)) <= MOST_OF_A_SETTLED_ONE
