@@ -67,6 +67,8 @@ WORDS = {
     "enable user": _l("enable user"),
     "reset user": _l("reset user"),
     "end sessions": _l("end sessions"),
+    "compare with backends": _l("compare with backends"),
+    "repair differences": _l("repair differences"),
     "role": _l("role"),
     "before": _l("before"),
     "after": _l("after"),

@@ -6,12 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from app.admin import attention
 from app.admin.attention import Kind
-from app.admin.reconciliation import results, schedule
+from app.admin.reconciliation import asked, results, schedule
+from app.admin.reconciliation.asked import State
 from app.admin.reconciliation.pace import Pace
 from app.admin.reconciliation.reconcile import FAILURES_IN_A_ROW, Reconciliation
 from app.admin.reconciliation.results import LISTED, RUNS, Result, Trigger
@@ -59,7 +61,7 @@ def earlier(parts: Parts, duration: timedelta) -> None:
 def die(parts: Parts) -> None:
     """Let a scheduled run end half way, as a process does that is killed."""
 
-    def killed(*_: object) -> Iterator[StatementLine]:
+    def killed(*_: object, **__: object) -> Iterator[StatementLine]:
         raise KeyboardInterrupt
 
     (provider,) = parts.registry.all()
@@ -254,6 +256,76 @@ def test_of_two_services_one_begins_it_once(parts: Parts) -> None:
     assert len(children) == 2
 
 
+# What somebody asks for.
+
+
+def test_what_somebody_asks_for_is_compared_once_without_a_schedule_too(system: System) -> None:
+    pay(system)
+    assert asked.ask(system.parts, "ana")
+    assert not asked.ask(system.parts, "rui")
+    assert schedule.is_due(system.parts)
+    assert schedule.run(system.parts)
+    (result,) = results.last(system.parts.documents)
+    assert result.trigger is Trigger.HAND
+    assert not schedule.is_due(system.parts)
+    assert asked.standing(system.parts) is None
+
+
+def test_a_comparison_by_hand_does_not_take_the_place_of_the_scheduled_one(parts: Parts) -> None:
+    asked.ask(parts, "ana")
+    schedule.run(parts)
+    assert schedule.is_due(parts)
+    schedule.run(parts)
+    assert not schedule.is_due(parts)
+    assert [run[0].trigger for run in results.history(parts.documents)] == [Trigger.SCHEDULE, Trigger.HAND]
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_only_who_asks_for_a_repair_gets_one(system: System, parts: Parts, *, repair: bool) -> None:
+    wanted: list[bool] = []
+
+    class Noted(Reconciliation):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            wanted.append(options["repair"])
+            super().__init__(*arguments, **options)
+
+    asked.ask(parts, "ana", repair=repair)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(schedule, "Reconciliation", Noted)
+        schedule.run(parts)
+        schedule.run(parts)
+    assert wanted == [repair, False]
+
+
+def test_everybody_sees_how_far_it_is(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    pay(system, "order-1")
+    monkeypatch.setattr(asked, "WRITTEN_SECONDS", 0)
+    seen: list[asked.Standing | None] = []
+    told, mapper = system.mapper.statement, system.mapper
+
+    def statement(*arguments: Any, **options: Any) -> Iterator[StatementLine]:
+        seen.append(asked.standing(system.parts))
+        yield from told(*arguments, **options)
+
+    asked.ask(system.parts, "ana", repair=True)
+    assert asked.standing(system.parts) == asked.Standing(State.WAITING, "ana", repair=True)
+    monkeypatch.setattr(mapper, "statement", statement)
+    schedule.run(system.parts)
+    assert seen[0] == asked.Standing(State.RUNNING, "ana", repair=True, total=1)
+    assert seen[-1] == asked.Standing(State.RUNNING, "ana", repair=True, seen=1, total=1)
+
+
+def test_one_that_died_is_told_until_the_next_ends(parts: Parts) -> None:
+    asked.ask(parts, "ana")
+    die(parts)
+    found = asked.standing(parts)
+    assert found is not None
+    assert (found.state, found.who) == (State.ENDED, "ana")
+    asked.ask(parts, "rui")
+    schedule.run(parts)
+    assert asked.standing(parts) is None
+
+
 # The pace.
 
 
@@ -306,7 +378,7 @@ def test_each_question_to_a_backend_keeps_to_the_pace(system: System, monkeypatc
         return statement(page_seconds, card_id, since)
 
     monkeypatch.setattr(system.mapper, "statement", counted)
-    list(Reconciliation(system.parts, pace=Pace(5, clock.sleep, clock.now)).everything())
+    found_by(Reconciliation(system.parts, pace=Pace(5, clock.sleep, clock.now)))
     assert asked == 21
     assert clock.seconds == pytest.approx((asked - 1) / 5)
 

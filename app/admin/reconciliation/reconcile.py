@@ -104,11 +104,6 @@ class Reconciliation:
             else:
                 yield from self._account(provider, progress)
 
-    def everything(self) -> Iterator[Difference]:
-        """Yield all of it, while nobody watches."""
-        yield from self.cards(lambda _count: None)
-        yield from self.accounts(lambda _provider, _count, _what: None)
-
     # Cards.
 
     def _cards(self) -> Iterator[tuple[tuple[str, str], list[str]]]:

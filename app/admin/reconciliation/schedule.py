@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.admin.reconciliation import asked
+from app.admin.reconciliation.asked import LEAD, Wish
 from app.admin.reconciliation.pace import Pace
 from app.admin.reconciliation.reconcile import Reconciliation
 from app.admin.reconciliation.results import Trigger, recorded
@@ -22,7 +24,6 @@ log = structlog.get_logger()
 
 COLLECTION, SCHEDULE = "schedules", "reconciliation"
 
-LEAD = "reconciliation"
 LEAD_LASTS = timedelta(minutes=2)
 RENEWED_SECONDS = 20.0
 
@@ -32,8 +33,12 @@ PAUSE = timedelta(minutes=10)
 
 def is_due(parts: Parts) -> bool:
     """Tell whether a comparison is to begin now. Raises LedgerUnavailable."""
+    if parts.fleet.is_led(LEAD):
+        return False
+    if asked.is_asked(parts.documents):
+        return True
     every = parts.settings.reconcile_every
-    if every is None or parts.fleet.is_led(LEAD):
+    if every is None:
         return False
     last = parts.documents.read(COLLECTION, SCHEDULE)
     if last is None:
@@ -52,21 +57,34 @@ def late_since(parts: Parts, now: int) -> datetime | None:
 
 
 def run(parts: Parts) -> bool:
-    """Compare everything, unless another process does; tell whether. Nothing is repaired. Raises LedgerUnavailable."""
+    """Compare everything, unless another process does; tell whether. Raises LedgerUnavailable.
+
+    What somebody asked for goes first. Only that repairs, and only where they said so.
+    """
     with _leading(parts.fleet) as leads:
         if not leads:
             return False
+        if wish := asked.take(parts.documents):
+            _compare(parts, wish)
+            return True
         last = parts.documents.read(COLLECTION, SCHEDULE)
         began = parts.connection.now_milliseconds()
         since = last["unfinished_since"] if last and not last["finished"] else began
         document = {"began": began, "unfinished_since": since, "finished": 0}
         parts.documents.write(COLLECTION, SCHEDULE, document)
-        found = Reconciliation(parts, pace=Pace(parts.settings.reconcile_calls_per_second))
-        differences = sum(1 for _ in recorded(parts, found, found.everything(), Trigger.SCHEDULE))
+        _compare(parts, None)
         document |= {"finished": parts.connection.now_milliseconds()}
         parts.documents.write(COLLECTION, SCHEDULE, document)
-        log.info("reconciled", transactions=found.compared, found=differences)
     return True
+
+
+def _compare(parts: Parts, wish: Wish | None) -> None:
+    pace = Pace(parts.settings.reconcile_calls_per_second)
+    found = Reconciliation(parts, repair=wish is not None and wish.repair, pace=pace)
+    trigger = Trigger.HAND if wish else Trigger.SCHEDULE
+    differences = sum(1 for _ in recorded(parts, found, asked.watched(parts, found, wish), trigger))
+    asked.finished(parts.documents)
+    log.info("reconciled", transactions=found.compared, found=differences)
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
@@ -20,6 +18,7 @@ from app.admin.transactions.by_hand import REFUSED
 from app.admin.transactions.cards import NEVER_USED
 from app.admin.transactions.search import Cursor, Filter, Wanted
 from app.admin.transactions.views import Summary
+from app.console.csv_lines import line
 from app.console.current import parts, user
 from app.console.guard import allowed, changes_nothing
 from app.console.pages._page import Page
@@ -32,9 +31,6 @@ ON_A_PAGE = 25
 
 # Whoever asks for a rare state goes on from there: a page comes soon all the same.
 LOOKED_AT = 2000
-
-# A spreadsheet takes what begins so for a formula.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +124,9 @@ def _show(filters: Filters, found: search.Page | None, **more: Any) -> str:
 
 def _csv(found: Iterator[Summary]) -> Iterator[str]:
     names = [one.name for one in fields(Summary)]
-    yield _line(names)
+    yield line(names)
     for one in found:
-        yield _line([getattr(one, name) for name in names])
-
-
-def _line(values: list[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow([_cell(value) for value in values])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
-    shown = str(value)
-    return f"'{shown}" if isinstance(value, str) and shown.startswith(FORMULAS) else shown
+        yield line([getattr(one, name) for name in names])
 
 
 def _cursor(text: str | None) -> Cursor | None:
