@@ -137,7 +137,7 @@ def _plot(measurements: Sequence[Measurement]) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - only there where results are written
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "giftbridge"
+    mpl.rcParams |= {"svg.hashsalt": "giftbridge", "svg.fonttype": "none"}
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(measurements) + 1.2))
