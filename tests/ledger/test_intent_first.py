@@ -87,9 +87,9 @@ def test_a_money_call_makes_two_round_trips_to_redis(system: System, monkeypatch
     call = system.connection.call
     system.settle(system.authorize("1.00", "order-0"), "1.00")  # loads the scripts
 
-    def counted(command: Callable[[object], object]) -> object:
+    def counted(command: Callable[[object], object], *named: str) -> object:
         trips.append(command)
-        return call(command)
+        return call(command, *named)
 
     monkeypatch.setattr(system.connection, "call", counted)
     transaction = system.authorize("40.00")
