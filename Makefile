@@ -12,11 +12,12 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 SBOM := build/sbom
+DIST := build/dist
 
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-dev demo browser test-fast test test-long screenshots bench lint docs tables sbom lock clean
+.PHONY: help install install-dev demo browser test-fast test test-long screenshots bench lint docs tables sbom dist lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
@@ -33,6 +34,7 @@ help:
 	@echo "make docs      build the documentation into build/docs"
 	@echo "make tables    write the tables in the documents that come from the code"
 	@echo "make sbom      write the bill of materials of what a service runs (CycloneDX), and list its licenses"
+	@echo "make dist      build what is released, check it, and run it with every Python from 3.11 to 3.13 that is here"
 	@echo "make lock      choose the newest allowed versions again (needs uv)"
 	@echo "make clean     remove what the others made"
 
@@ -109,6 +111,22 @@ sbom:
 	@$(SBOM)/tool/bin/python requirements/licenses.py $(SBOM)/giftbridge.cdx.json
 	@echo "$(SBOM)/giftbridge.cdx.json"
 
+# What is released, built and looked at; then installed and run with every version of Python that is here.
+dist:
+	rm -rf dist $(DIST)
+	$(PYTHON) -m venv $(DIST)/tool
+	$(DIST)/tool/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements/dist.txt
+	$(DIST)/tool/bin/python -m build --no-isolation --outdir dist .
+	$(DIST)/tool/bin/twine check --strict dist/*
+	$(DIST)/tool/bin/check-wheel-contents dist/*.whl
+	@set -eu; for version in 3.11 3.12 3.13; do \
+	  python$$version -c '' 2>/dev/null || { echo "python$$version is not here: not tried"; continue; }; \
+	  python$$version -m venv $(DIST)/$$version; \
+	  $(DIST)/$$version/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements/runtime.txt; \
+	  $(DIST)/$$version/bin/python $(PIP_INSTALL) --no-index --no-deps dist/*.whl; \
+	  (cd $(DIST) && ./$$version/bin/giftbridge --version && ./$$version/bin/giftbridge mappers >/dev/null); \
+	done
+
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -117,6 +135,7 @@ lock:
 	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/runtime.txt pyproject.toml
 	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/build.txt requirements/build.in
 	$(COMPILE) --output-file requirements/sbom.txt requirements/sbom.in
+	$(COMPILE) --output-file requirements/dist.txt requirements/dist.in
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
