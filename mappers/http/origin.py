@@ -22,6 +22,9 @@ KEPT_CONNECTIONS = 256
 
 RECEIVED_BYTES = 16 * 1024
 
+# The most that may come without a byte of the body in it: the head, words on the way, trailers.
+MAXIMUM_HEAD_BYTES = 64 * 1024
+
 HTTPS_PORT, HTTP_PORT = 443, 80
 
 # What says where a body ends. Without, it ends with the connection.
@@ -118,6 +121,7 @@ class Incoming:
         self._over = False
         self._keep_alive = False
         self._pieces: list[bytes] = []
+        self._head_bytes = 0  # since the last piece of the body
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def read_head(self) -> None:
@@ -151,9 +155,12 @@ class Incoming:
         if self._line is None or self._parser is None:
             raise ConnectionAbortedError(errno.ECONNABORTED, "the answer was not waited for")
         data = self._line.socket.recv(RECEIVED_BYTES)
+        self._head_bytes += len(data)
         understood = self._feed(self._parser, data) if data else self._ends_with_connection()
         if not understood:
             raise ConnectionError(errno.EPROTO, "the answer is no HTTP, or is cut short")
+        if self._head_bytes > MAXIMUM_HEAD_BYTES:
+            raise ConnectionError(errno.EMSGSIZE, "the headers of the answer are too long")
 
     def _feed(self, parser: HttpResponseParser, data: bytes) -> bool:
         try:
@@ -167,13 +174,13 @@ class Incoming:
         self._over = self._has_head and not any(name in self.headers for name in BODY_HEADERS)
         return self._over
 
-    # What the parser calls. What follows the answer's end is no part of it.
+    # What the parser calls. What follows the answer's end is no part of it, and trailers are no headers.
 
     def on_message_begin(self) -> None:
         self._keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._over:
+        if self._has_head:
             return
         key, text = name.decode("latin-1"), value.decode("latin-1")
         before = self.headers.get(key)
@@ -190,6 +197,7 @@ class Incoming:
 
     def on_body(self, body: bytes) -> None:
         if not self._over:
+            self._head_bytes = 0
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:

@@ -96,3 +96,39 @@ def test_a_header_that_comes_twice_is_one_list() -> None:
 
     with serving(behave) as server:
         assert read(server.url).headers["Link"] == '<a>; rel="prev", <b>; rel="next"'
+
+
+def test_what_comes_after_the_body_is_no_header() -> None:
+    def behave(line: Line, _: int) -> None:
+        line.receive()
+        line.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\nLink: <b>\r\nX-Which: last\r\n\r\n")
+
+    with serving(behave) as server:
+        found = read(server.url)
+    assert (found.body, found.headers) == (1, {"Transfer-Encoding": "chunked"})
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (HEAD + b"X-Long: ", b"x" * 65536),
+        (HEAD, b"X-Many: 1\r\n" * 6000),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 3000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;x=", b"x" * 65536),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\nX-Long: ", b"x" * 65536),
+    ],
+    ids=["a header", "many headers", "words on the way", "a chunk's head", "a trailer"],
+)
+def test_a_head_without_an_end_is_not_read_until_the_deadline(begin: bytes, piece: bytes) -> None:
+    sent: list[int] = []
+
+    def behave(line: Line, _: int) -> None:
+        line.receive()
+        line.send(begin)
+        for _piece in range(1000):
+            line.send(piece)
+            sent.append(len(piece))
+
+    with serving(behave) as server, pytest.raises(BackendUnavailable, match="too long"):
+        read(server.url, seconds=60.0)
+    assert sum(sent) < 20 * 1000 * 1000
