@@ -147,7 +147,7 @@ def connect(host: str, port: int, context: ssl.SSLContext | None) -> socket.sock
 def _first_that_accepts(host: str, port: int) -> socket.socket:
     """Try the host's addresses in turn. Looking its name up is the system's; its time cannot be limited here."""
     failure = OSError("the host has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in _addresses(host, port):
         connection = _Socket(family, kind, protocol)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -160,3 +160,9 @@ def _first_that_accepts(host: str, port: int) -> socket.socket:
         else:
             return connection
     raise failure
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    with suppress(UnicodeError):  # a part of the name is empty or too long
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    raise socket.gaierror(socket.EAI_NONAME, "no name of a host")

@@ -25,6 +25,16 @@ def test_a_new_user_chooses_a_password_with_the_link(console: Console) -> None:
     assert (found.role, found.has_password) == (Role.OPERATOR, True)
 
 
+def test_the_link_is_one_of_https_behind_a_proxy_that_ends_tls(console: Console) -> None:
+    owner = console.user(Role.OWNER)
+    with owner.client.session_transaction(base_url="https://gift.example.com") as session:
+        session["session"] = sessions.begin(console.installation.parts, "owner", "127.0.0.1", "a test")
+        session["csrf_token"] = "of-this-test"
+    form = {"csrf_token": owner._token(), "name": "ana", "role": "viewer"}
+    made = owner.client.post("/people", data=form, environ_overrides={"HTTP_HOST": "gift.example.com"})
+    assert re.search(r'value="https://gift\.example\.com(?:/-/console)?/invitation/ana/', made.text), made.text
+
+
 @pytest.mark.parametrize(("name", "status"), [("", 422), ("Ana Maria", 422), ("../x", 422), ("owner", 422)])
 def test_a_name_that_cannot_be_is_explained(console: Console, name: str, status: int) -> None:
     assert console.user(Role.OWNER).post("/people", name=name, role="viewer").status_code == status

@@ -31,13 +31,19 @@ def request_id_of(page: TestResponse) -> str:
     return found[1]
 
 
+def shown_amount(page: TestResponse) -> str:
+    found = re.search(r'name="confirmed" value="([^"]+)"', page.text)
+    assert found, page.text
+    return found[1]
+
+
 def act(visitor: Visitor, transaction: str, action: str, amount: str, **form: Any) -> TestResponse:
     """Fill in the form of an action, read what it will do, and confirm it."""
     path = f"/transactions/{transaction}/{action}"
     sent = {"amount": amount, "reason": "the shopper called", "request_id": request_id_of(visitor.get(path)), **form}
     confirming = visitor.post(path, **sent)
     assert confirming.status_code == 200, confirming.text
-    return visitor.post(path, confirmed="yes", **sent)
+    return visitor.post(path, confirmed=shown_amount(confirming), **sent)
 
 
 def amounts(console: Console, transaction: str) -> dict[str, Decimal]:
@@ -96,7 +102,7 @@ def test_the_exact_effect_is_shown_before_anything_is_done(
 def test_a_form_that_is_sent_twice_moves_money_once(console: Console, operator: Visitor) -> None:
     order = console.installation.pay("60.00")
     path = f"/transactions/{order}/settle"
-    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(operator.get(path)), "confirmed": "yes"}
+    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(operator.get(path)), "confirmed": "20.00"}
     for _ in range(3):
         assert operator.post(path, **form).status_code == 303
     assert "This form was sent before: nothing moved twice." in operator.get(f"/transactions/{order}").text
@@ -108,7 +114,7 @@ def test_the_same_in_another_tab_is_asked_about(console: Console, operator: Visi
     order = console.installation.pay("60.00")
     act(operator, order, "settle", "20.00")
     path = f"/transactions/{order}/settle"
-    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(operator.get(path)), "confirmed": "yes"}
+    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(operator.get(path)), "confirmed": "20.00"}
     asked = operator.post(path, **form)
     assert (asked.status_code, "operator did the same a short while ago:" in asked.text) == (409, True)
     assert amounts(console, order)["settled"] == Decimal("20.00")
@@ -119,7 +125,7 @@ def test_the_same_in_another_tab_is_asked_about(console: Console, operator: Visi
 @pytest.mark.parametrize("request_id", ["", "settle-order-1", "console-", "by-hand-0123456789abcdef"])
 def test_no_form_takes_the_name_of_what_vtex_asks_for(console: Console, operator: Visitor, request_id: str) -> None:
     order = console.installation.pay("60.00")
-    form = {"amount": "20.00", "reason": "x", "request_id": request_id, "confirmed": "yes"}
+    form = {"amount": "20.00", "reason": "x", "request_id": request_id, "confirmed": "20.00"}
     assert operator.post(f"/transactions/{order}/settle", **form).status_code == 400
     assert len(acts(console, order)) == 1
 
@@ -140,7 +146,7 @@ def test_a_form_that_is_wrong_comes_back_with_what_is_wrong(
 ) -> None:
     order = console.installation.pay("60.00")
     path = f"/transactions/{order}/settle"
-    form = {"amount": amount, "reason": reason, "request_id": request_id_of(operator.get(path)), "confirmed": "yes"}
+    form = {"amount": amount, "reason": reason, "request_id": request_id_of(operator.get(path)), "confirmed": amount}
     page = operator.post(path, **form)
     assert (page.status_code, says in page.text, 'aria-invalid="true"' in page.text) == (422, True, True)
     assert f'value="{amount}"' in page.text
@@ -155,6 +161,19 @@ def test_an_amount_is_read_in_the_language_of_the_page(console: Console) -> None
     assert "Feito: R$\xa040,50." in ana.get(f"/transactions/{order}").text
 
 
+def test_what_was_confirmed_in_one_language_is_not_done_as_read_in_another(console: Console) -> None:
+    order = console.installation.pay("60.00")
+    ana, path = console.user(Role.OPERATOR, "ana", language="en"), f"/transactions/{order}/settle"
+    form = {"amount": "1.500", "reason": "x", "request_id": request_id_of(ana.get(path))}
+    confirmed = shown_amount(ana.post(path, **form))
+    users.prefer(console.installation.parts, "ana", language="pt_BR", theme="", zone="")
+    form["amount"] = "20,000"  # 20 in the language of now
+    asked = ana.post(path, **form, confirmed=confirmed)
+    assert (asked.status_code, shown_amount(asked), len(acts(console, order))) == (200, "20.000", 1)
+    assert ana.post(path, **form, confirmed="20.000").status_code == 303
+    assert amounts(console, order)["settled"] == Decimal("20.00")
+
+
 def test_a_large_amount_needs_the_password_again(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     parts, order = console.installation.parts, console.installation.pay("60.00")
     ana = console.user(Role.OPERATOR, "ana")
@@ -165,10 +184,10 @@ def test_a_large_amount_needs_the_password_again(console: Console, monkeypatch: 
     form = {"amount": "20.01", "reason": "x", "request_id": request_id_of(ana.get(path))}
     assert 'type="password"' in ana.post(path, **form).text
     for password in ("", "not the password"):
-        refused = ana.post(path, **form, confirmed="yes", password=password)
+        refused = ana.post(path, **form, confirmed="20.01", password=password)
         assert (refused.status_code, len(acts(console, order))) == (403, 2)
         forget_tries(console)
-    assert ana.post(path, **form, confirmed="yes", password=PASSWORD).status_code == 303
+    assert ana.post(path, **form, confirmed="20.01", password=PASSWORD).status_code == 303
     assert amounts(console, order)["settled"] == Decimal("40.01")
 
 
@@ -279,7 +298,7 @@ def test_the_same_form_from_many_at_once_moves_money_once(console: Console) -> N
     order, before = console.installation.pay("60.00"), console.installation.at_the_backend()
     ana = console.user(Role.OPERATOR, "ana")
     path = f"/transactions/{order}/settle"
-    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(ana.get(path)), "confirmed": "yes"}
+    form = {"amount": "20.00", "reason": "x", "request_id": request_id_of(ana.get(path)), "confirmed": "20.00"}
     tabs = [console.user(Role.OPERATOR, "ana") for _ in range(8)]
     with ThreadPoolExecutor(len(tabs)) as at_once:
         assert {answer.status_code for answer in at_once.map(lambda tab: tab.post(path, **form), tabs)} == {303}

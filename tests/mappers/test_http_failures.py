@@ -55,6 +55,13 @@ def test_a_write_goes_through_when_a_refusing_backend_comes_back(monkeypatch: py
     assert (answer.status, len(started[0].requests)) == (200, 1)
 
 
+@pytest.mark.parametrize("call", [read, write])
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_what_is_no_host_name_is_unavailable(call: Callable[..., Answer], host: str) -> None:
+    with pytest.raises(BackendUnavailable, match="no name of a host"):
+        call(f"https://{host}")
+
+
 def test_a_host_name_that_cannot_be_looked_up_is_unavailable_even_for_a_write(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: str | int, **__: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -9,7 +9,7 @@ from app.admin import activity
 from app.admin.people import sessions, sign_in, users
 from app.admin.people.users import LINK_LASTS, Role, User, UserError
 from app.console.current import parts, user
-from app.console.guard import allowed
+from app.console.guard import allowed, is_loopback
 from app.console.pages._page import Page
 from app.console.texts import _, _l, _n
 
@@ -118,7 +118,9 @@ def _list(name: str = "", problem: str | None = None) -> str:
 
 def _link(name: str, secret: str) -> str:
     """Show a link that works once. It is not kept, and so shown in the answer to the form itself."""
-    link = url_for("sign_in.invitation", name=name, secret=secret, _external=True)
+    # A proxy in front ends TLS, so that the request itself does not tell that the browser's address is https.
+    scheme = "http" if is_loopback(request.host) else "https"
+    link = url_for("sign_in.invitation", name=name, secret=secret, _external=True, _scheme=scheme)
     return render_template("people_link.html", name=name, link=link, hours=int(LINK_LASTS.total_seconds() // 3600))
 
 

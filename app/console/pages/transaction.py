@@ -107,10 +107,11 @@ def send(transaction: str, action: Action) -> str | tuple[str, int] | Response:
     if not sent.reason:
         return _ask(record, action, sent, reason_error=_("Say why: who looks at this order later wants to know.")), 422
     needs_password = amount > parts().settings.console_password_above and not intent.came_before
-    if request.form.get("confirmed") != "yes":
-        return _confirm(intent, action, sent, needs_password=needs_password)
+    # The amount as it was shown: in another language, chosen meanwhile, what was typed may be another amount.
+    if request.form.get("confirmed") != str(amount):
+        return _confirm(intent, action, sent, amount, needs_password=needs_password)
     if needs_password and (wrong_password := _wrong_password()):
-        return _confirm(intent, action, sent, needs_password=True, error=wrong_password), 403
+        return _confirm(intent, action, sent, amount, needs_password=True, error=wrong_password), 403
     return _carry_out(intent, sent, amount)
 
 
@@ -182,12 +183,13 @@ def _ask(record: Transaction, action: Action, sent: Form, **more: Any) -> str:
     )
 
 
-def _confirm(intent: Intent, action: Action, sent: Form, **more: Any) -> str:
+def _confirm(intent: Intent, action: Action, sent: Form, amount: Decimal, **more: Any) -> str:
     return render_template(
         "transaction_confirm.html",
         record=intent.record,
         title=TITLES[action],
         sent=sent,
+        amount=amount,
         effect=_effect(intent, action),
         **more,
     )
