@@ -14,6 +14,7 @@ from app.commands.installation import (
     destination,
     located,
     logs_to_stderr,
+    watch_seconds,
 )
 from app.commands.output import json_option, note, print_json
 from app.settings import Settings
@@ -75,7 +76,13 @@ def restore_command(ctx: click.Context, path: Path, replace: str | None, as_json
     ctx.with_resource(logs_to_stderr())
     settings = Settings.from_environment()
     with destination(settings) as connection:
-        restored = backup.restore(connection, path, replace=replace, allow_unsafe=settings.redis_allow_unsafe)
+        restored = backup.restore(
+            connection,
+            path,
+            replace=replace,
+            allow_unsafe=settings.redis_allow_unsafe,
+            watch_seconds=watch_seconds(settings),
+        )
     if as_json:
         print_json(restored)
         return

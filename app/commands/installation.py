@@ -214,6 +214,14 @@ def idle(settings: Settings) -> Iterator[Connection]:
             yield connection
 
 
+def watch_seconds(settings: Settings) -> float:
+    """Return how long to watch a ledger to know that no service runs on it, on whatever machine.
+
+    Each tries to lead at every interval of its sweeper; a look takes a while, and a slow one must be seen as well.
+    """
+    return 2 * settings.sweep_interval_seconds
+
+
 @contextmanager
 def destination(settings: Settings) -> Iterator[Connection]:
     """Connect to the Redis that the settings name, for a ledger to be put there; the embedded one is made.

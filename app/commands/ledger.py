@@ -9,7 +9,7 @@ import click
 from app.admin import doubts, migration
 from app.admin.backups.move import move
 from app.commands.backups import replace_option
-from app.commands.installation import connection_for_all, idle, logs_to_stderr, opened, shown_url
+from app.commands.installation import connection_for_all, idle, logs_to_stderr, opened, shown_url, watch_seconds
 from app.commands.output import Column, json_option, note, print_json, print_table
 from app.commands.transaction_tables import print_summaries
 from app.ledger.storage.clients import SCHEMES
@@ -107,7 +107,14 @@ def move_command(address: str, replace: str | None, as_json: bool) -> None:
     settings = Settings.from_environment()
     url = _address(address)
     with idle(settings) as old, connection_for_all(url) as new:
-        moved = move(old, new, shown_url(url), replace=replace, allow_unsafe=settings.redis_allow_unsafe)
+        moved = move(
+            old,
+            new,
+            shown_url(url),
+            replace=replace,
+            allow_unsafe=settings.redis_allow_unsafe,
+            watch_seconds=watch_seconds(settings),
+        )
     if as_json:
         print_json(moved)
         return

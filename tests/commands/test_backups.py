@@ -15,6 +15,11 @@ from app.settings import Settings
 from tests.commands.conftest import CODE, Installation
 
 
+@pytest.fixture(autouse=True)
+def _services_show_themselves_soon(installation: Installation) -> None:
+    installation.environment["GIFTBRIDGE_SWEEP_INTERVAL_SECONDS"] = "0.1"
+
+
 def test_a_backup_restored_on_another_machine_has_the_orders_and_their_doubt(
     installation: Installation, another_redis_url: str, tmp_path: Path
 ) -> None:

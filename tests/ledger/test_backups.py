@@ -126,7 +126,7 @@ def take(system: System, path: Path) -> str:
 
 
 def restore(connection: Connection, path: Path, replace: str | None = None) -> backup.Restored:
-    return backup.restore(connection, path, replace=replace, allow_unsafe=False)
+    return backup.restore(connection, path, replace=replace, allow_unsafe=False, watch_seconds=0)
 
 
 @pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.LEDGER])
@@ -346,6 +346,23 @@ class TestWhatIsThere:
         assert system.parts.fleet.lead(LEAD, "a service", timedelta(minutes=1))
         with pytest.raises(BackupRefused, match="a service works on"):
             restore(system.connection, tmp_path / "backup", replace=Identity(system.connection).read())
+
+    @pytest.mark.parametrize("why", ["", "the ledger has moved"])
+    def test_a_ledger_stays_whose_service_shows_itself_late(
+        self, system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+    ) -> None:
+        def take_the_lead(_: float) -> None:
+            assert system.parts.fleet.lead(LEAD, "a service", timedelta(minutes=1))
+
+        monkeypatch.setattr("app.admin.backups.destination.time.sleep", take_the_lead)
+        identity, path = Identity(system.connection), tmp_path / "backup"
+        if why:
+            identity.close(why)
+        before = system.stored()
+        with pytest.raises(BackupRefused, match="a service works on"):
+            backup.restore(system.connection, path, replace=identity.read(), allow_unsafe=False, watch_seconds=60)
+        assert before.items() <= system.stored().items()
+        assert (identity.closed() or "") == why
 
     def test_keys_without_a_ledger_stay(self, system: System, elsewhere: Connection, tmp_path: Path) -> None:
         elsewhere._client.set("gb:documents:x", "1")

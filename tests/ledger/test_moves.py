@@ -40,7 +40,7 @@ def elsewhere(another_redis_url: str) -> Iterator[Connection]:
 
 
 def go(system: System, new: Connection, replace: str | None = None) -> Moved:
-    return move(system.connection, new, ELSEWHERE, replace=replace, allow_unsafe=False)
+    return move(system.connection, new, ELSEWHERE, replace=replace, allow_unsafe=False, watch_seconds=0)
 
 
 def open_places(*connections: Connection) -> int:
@@ -78,8 +78,8 @@ def test_no_service_starts_on_the_old_one_and_it_says_where_the_ledger_is(
 def test_it_can_move_back_over_the_old_one(system: System, elsewhere: Connection) -> None:
     ledger_id = go(system, elsewhere).ledger
     with pytest.raises(BackupRefused, match="the same ledger"):
-        move(elsewhere, system.connection, "here", replace=None, allow_unsafe=False)
-    move(elsewhere, system.connection, "here", replace=ledger_id, allow_unsafe=False)
+        move(elsewhere, system.connection, "here", replace=None, allow_unsafe=False, watch_seconds=0)
+    move(elsewhere, system.connection, "here", replace=ledger_id, allow_unsafe=False, watch_seconds=0)
     assert Identity(system.connection).ensure() == ledger_id
     assert open_places(system.connection, elsewhere) == 1
 
@@ -98,6 +98,22 @@ def test_it_stays_while_a_service_works_on_it(system: System, elsewhere: Connect
     with pytest.raises(BackupRefused, match="a service works on the ledger"):
         go(system, elsewhere)
     assert Identity(system.connection).closed() is None
+
+
+def test_it_stays_where_a_service_takes_the_lead_of_one_that_has_just_stopped(
+    system: System, elsewhere: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_the_lead(_: float) -> None:
+        assert Identity(system.connection).closed()  # no other one may start meanwhile
+        assert system.parts.fleet.lead(LEAD, "a service", timedelta(minutes=1))
+
+    monkeypatch.setattr("app.admin.backups.destination.time.sleep", take_the_lead)
+    before = system.stored()
+    with pytest.raises(BackupRefused, match="a service works on the ledger"):
+        move(system.connection, elsewhere, ELSEWHERE, replace=None, allow_unsafe=False, watch_seconds=60)
+    assert open_places(system.connection) == 1
+    assert before.items() <= system.stored().items()
+    assert Identity(elsewhere).read() is None
 
 
 def test_it_does_not_move_onto_itself(system: System, empty_redis_url: str) -> None:

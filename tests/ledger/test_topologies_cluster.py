@@ -326,9 +326,9 @@ def test_a_ledger_moves_from_a_cluster_to_a_server_and_back(
     Identity(system.connection).ensure()
     [transaction, *_] = [pay(system, f"order-{number}") for number in range(5)]
     with closing(Connection.to(another_redis_url, timeout_seconds=5, connections=4)) as server:
-        there = move(system.connection, server, "a server", replace=None, allow_unsafe=False)
+        there = move(system.connection, server, "a server", replace=None, allow_unsafe=False, watch_seconds=0)
         assert there.keys == len(system.stored()) - len([LEDGER, CLOSED])
-        move(server, system.connection, "the cluster", replace=there.ledger, allow_unsafe=False)
+        move(server, system.connection, "the cluster", replace=there.ledger, allow_unsafe=False, watch_seconds=0)
     assert system.settlements(transaction) == [Decimal("6.00")]
     pay(system, "order-5")
 

@@ -43,16 +43,21 @@ def back_up(connection: Connection, ledger_id: str, stream: IO[bytes]) -> Made:
     return Made(ledger_id, moment(taken_at), foot.entries)
 
 
-def restore(connection: Connection, path: Path, *, replace: str | None, allow_unsafe: bool) -> Restored:
+def restore(
+    connection: Connection, path: Path, *, replace: str | None, allow_unsafe: bool, watch_seconds: float
+) -> Restored:
     """Put a backup into a Redis, and doubt what was written after it was taken.
 
-    The whole file is read before anything is written. What is there is removed only where `replace` is its id.
+    The whole file is read before anything is written. What is there is removed only where `replace` is its id, and no
+    service that works on it shows itself within `watch_seconds`.
     Raises BackupRefused, LedgerUnavailable.
     """
     head, foot = file.check(path)
     taken_at = moment(head.taken_at)
     what = f"a backup of {taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    with emptied(connection, head.ledger, what, replace=replace, allow_unsafe=allow_unsafe) as copies:
+    with emptied(
+        connection, head.ledger, what, replace=replace, allow_unsafe=allow_unsafe, watch_seconds=watch_seconds
+    ) as copies:
         for _ in copies.write(file.entries(path)):
             pass
         History(connection).restored(head.taken_at, foot.read_until)

@@ -26,11 +26,13 @@ class Moved:
     keys: int
 
 
-def move(old: Connection, new: Connection, new_name: str, *, replace: str | None, allow_unsafe: bool) -> Moved:
+def move(
+    old: Connection, new: Connection, new_name: str, *, replace: str | None, allow_unsafe: bool, watch_seconds: float
+) -> Moved:
     """Copy a ledger that no service works on, compare every key, and close the old one.
 
-    `new_name` is where it goes, in words. Whatever goes wrong, services may start on one of both at most.
-    Raises BackupRefused, LedgerUnavailable.
+    `new_name` is where it goes, in words; `watch_seconds`: see `refuse_in_use`. Whatever goes wrong, services may start
+    on one of both at most. Raises BackupRefused, LedgerUnavailable.
     """
     source, identity = Copies(old), Identity(old)
     began = f"the ledger began to move to {new_name}, and that did not end: repeat giftbridge ledger move"
@@ -42,10 +44,12 @@ def move(old: Connection, new: Connection, new_name: str, *, replace: str | None
     refuse_in_use(old, "the ledger")
     _refuse_same_server(old, new)
     _refuse_other_clock(old, new)
-    with emptied(new, ledger_id, f"ledger {ledger_id}", replace=replace, allow_unsafe=allow_unsafe) as target:
+    with emptied(
+        new, ledger_id, f"ledger {ledger_id}", replace=replace, allow_unsafe=allow_unsafe, watch_seconds=watch_seconds
+    ) as target:
         identity.close(began)
         try:
-            refuse_in_use(old, "the ledger")
+            refuse_in_use(old, "the ledger", watch_seconds=watch_seconds)
             History(old).look()  # what the old Redis may have forgotten is noticed before the new one takes its place
             for _ in target.write(source.entries()):
                 pass
