@@ -47,6 +47,12 @@ def describe() -> tuple[Description, ...]:
     return tuple(_describe(source, sandbox=source.name in with_sandbox) for source in registry.sources())
 
 
+def description(name: str) -> Description | None:
+    """Return one mapper's description; None where there is no such mapper."""
+    found = next((source for source in registry.sources() if source.name == name), None)
+    return _describe(found, sandbox=name in registry.sandboxes()) if found else None
+
+
 def _describe(source: registry.Source, *, sandbox: bool) -> Description:
     origin = source.distribution or BUILT_IN
     if source.problem:

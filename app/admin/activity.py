@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.ledger.milliseconds import milliseconds, moment
+from app.ledger.storage.documents import Documents
 from app.parts import Parts
 
 LOG = "activity"
@@ -27,8 +28,13 @@ class Entry:
 
 def note(parts: Parts, who: str, what: str, about: str, **details: str) -> None:
     """Write down what was done. No code of a card, no token and no customer. Raises LedgerUnavailable."""
+    log(parts.documents, who, what, about, **details)
+
+
+def log(documents: Documents, who: str, what: str, about: str, **details: str) -> None:
+    """Write it down where only Redis is at hand, as `note` does. Raises LedgerUnavailable."""
     line = {"date": milliseconds(datetime.now(UTC)), "who": who, "what": what, "about": about, "details": details}
-    parts.documents.log(LOG, line, LOG_KEEPS)
+    documents.log(LOG, line, LOG_KEEPS)
 
 
 def newest(parts: Parts, count: int, skip: int = 0) -> list[Entry]:

@@ -16,12 +16,15 @@ from typing import Any, TypeVar
 import click
 import structlog
 
+from app.admin import activity
 from app.admin.providers.provider_file import ProviderFile
 from app.commands.output import note
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.documents import Documents
 from app.ledger.storage.identity import Identity, NoLedger, OtherLedger
 from app.parts import Parts, build
-from app.server.embedded import EmbeddedRedis
+from app.server.embedded import EmbeddedRedis, EmbeddedRedisFailed
 from app.server.services import Service, folders, running
 from app.settings import Settings, variable
 from providers.problems import InvalidProviders
@@ -99,6 +102,14 @@ def provider_file() -> ProviderFile:
             if others:
                 note(f"To work on a service's file, name it with {variable('providers')}.")
     return ProviderFile(path)
+
+
+def note_activity(what: str, about: str, **details: str) -> None:
+    """Write down what somebody changed where the ledger can be reached; where not, it is done all the same."""
+    nowhere = suppress(LedgerUnavailable, NoLedger, OtherLedger, EmbeddedRedisFailed)
+    with nowhere, located(Settings.from_environment()) as found, connected(found) as connection:
+        check_ledger(connection, found)
+        activity.log(Documents(connection), _user(), what, about, **details)
 
 
 def actor_option(command: F) -> F:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import typing
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -14,10 +12,11 @@ import click
 import mappers.registry
 from app.admin.providers import credentials
 from app.admin.providers.checks import RedisHealth, check_provider
+from app.admin.providers.listing import listed
 from app.admin.providers.provider_file import NewProvider, Pair, ProviderFile
 from app.commands import registration
 from app.commands.doctor import gather, report
-from app.commands.installation import logs_to_stderr, opened_redis, provider_file
+from app.commands.installation import logs_to_stderr, note_activity, opened_redis, provider_file
 from app.commands.output import Column, json_option, note, print_fields, print_json, print_table, read_secret
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.identity import NoLedger, OtherLedger
@@ -36,27 +35,6 @@ COLUMNS = (
 )
 
 REFERENCE = re.compile(r"\$\{[^}]+\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An app key; `stores` are the accounts that are registered with it."""
-
-    app_key: str
-    stores: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A provider as it is listed."""
-
-    id: str
-    caption: str
-    mapper: str
-    currency: str
-    holds: str
-    service_url: str | None
-    app_keys: tuple[Key, ...]
 
 
 @click.group("providers")
@@ -128,7 +106,7 @@ def new_command(
 def list_command(as_json: bool) -> None:
     """List the providers, their keys, and which store uses which key."""
     file = provider_file()
-    found = list(_described(file))
+    found = [listed(file, provider) for provider in file.registry().all()]
     if as_json:
         print_json({"providers": found})
         return
@@ -192,7 +170,9 @@ def rotate_command(provider_id: str, as_json: bool) -> None:
       giftbridge providers rotate acme
     """
     file = provider_file()
-    _print_pair(file, provider_id, file.add_credentials(provider_id), as_json=as_json)
+    pair = file.add_credentials(provider_id)
+    note_activity("add key", provider_id, key=pair.app_key)
+    _print_pair(file, provider_id, pair, as_json=as_json)
 
 
 @providers.command("revoke")
@@ -208,29 +188,14 @@ def revoke_command(provider_id: str, app_key: str, yes: bool, as_json: bool) -> 
       giftbridge providers revoke acme acme-1f2e3d4c
     """
     file = provider_file()
+    stores = credentials.stores_using(file, provider_id).get(app_key, ())
     credentials.revoke(file, provider_id, app_key, even_if_used=yes)
+    note_activity("revoke key", provider_id, key=app_key, stores=", ".join(stores) or "-")
     left = [pair.app_key for pair in file.installed(provider_id)]
     if as_json:
         print_json({"id": provider_id, "revoked": app_key, "app_keys": left})
     else:
         click.echo(f"{app_key} is revoked; {provider_id} has {', '.join(left)}.")
-
-
-def _described(file: ProviderFile) -> Iterator[Listed]:
-    providers = file.registry().all()
-    tables = tomllib.loads(file.path.read_text("utf-8-sig"))
-    for provider in providers:
-        used = credentials.stores_using(file, provider.id)
-        pairs = file.installed(provider.id)
-        yield Listed(
-            id=provider.id,
-            caption=provider.caption,
-            mapper=str(tables[provider.id]["mapper"]),
-            currency=provider.currency.code,
-            holds=provider.policy.holds,
-            service_url=provider.service_url,
-            app_keys=tuple(Key(pair.app_key, used.get(pair.app_key, ())) for pair in pairs),
-        )
 
 
 def _options(provider_id: str, mapper: str, given: tuple[str, ...]) -> dict[str, str]:

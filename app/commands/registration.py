@@ -10,7 +10,7 @@ import click
 
 from app.admin.providers.plans import Plan, plan_registration, plan_removal
 from app.admin.providers.registration import open_hub, register, unregister
-from app.commands.installation import provider_file
+from app.commands.installation import note_activity, provider_file
 from app.commands.output import Column, json_option, note, print_json, print_table, progress, read_secret
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,6 +84,8 @@ def register_command(
         click.confirm(f"Register {provider_id} with {account}?", abort=True, err=True)
     with progress("Registering") as bar:
         done = register(plan, hub, file, progress=bar.say, unreachable_ok=unreachable_ok)
+    after = f"{plan.service_url}, {done.app_key}"
+    note_activity("register", provider_id, store=account, before=plan.registered, after=after)
     _end(plan, f"{provider_id} is registered with {account}, as {done.app_key}.", as_json=as_json, **asdict(done))
     if done.interrupted:
         note(f"Left by an interrupted run a moment ago, and removed by a later one: {', '.join(done.interrupted)}")
@@ -115,6 +117,7 @@ def unregister_command(provider_id: str, account: str, yes: bool, dry_run: bool,
         click.confirm(f"Remove {provider_id} from {account}?", abort=True, err=True)
     with progress("Removing") as bar:
         unregister(plan, hub, progress=bar.say)
+    note_activity("unregister", provider_id, store=account, before=plan.registered, after="-")
     _end(plan, f"{provider_id} is no longer registered with {account}.", as_json=as_json)
 
 

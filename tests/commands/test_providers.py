@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.admin import activity
 from app.commands.cli import main
 from mappers.lightrail_v2 import sandbox as lightrail
 from providers.hub import sandbox as hub_sandbox
@@ -154,6 +155,15 @@ def test_providers_are_listed_with_their_keys(installation: Installation) -> Non
 def test_a_second_pair_is_added_and_the_first_revoked(installation: Installation) -> None:
     second = installation.json("providers", "rotate", "acme")
     assert installation.json("providers", "revoke", "acme", "first-key")["app_keys"] == [second["app_key"]]
+
+
+def test_what_is_changed_is_noted_where_there_is_a_ledger(installation: Installation) -> None:
+    second = installation.json("providers", "rotate", "acme")["app_key"]
+    installation.run("providers", "revoke", "acme", second)
+    found = [(entry.what, entry.about, entry.details) for entry in activity.newest(installation.parts, 9)]
+    assert found == [("revoke key", "acme", {"key": second, "stores": "-"}), ("add key", "acme", {"key": second})]
+    installation.run("providers", "rotate", "acme", GIFTBRIDGE_REDIS_URL="redis://127.0.0.1:1/0")
+    assert installation.outputs[-1].count("App token") == 1
 
 
 def test_the_last_pair_stays(installation: Installation) -> None:

@@ -105,7 +105,7 @@ def test_asked_twice_it_is_done_once(console: Console) -> None:
     assert len(activity.newest(console.installation.parts, 9)) == 1
 
 
-def test_a_repair_says_before_what_it_will_do_and_resolves_what_is_open(console: Console) -> None:
+def test_a_repair_says_before_what_it_will_do(console: Console) -> None:
     installation, operator = console.installation, console.user(Role.OPERATOR)
     parts = installation.parts
     assert "carried out, and never twice" in operator.get("/reconciliation/repair").text

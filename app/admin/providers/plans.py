@@ -57,6 +57,12 @@ class Plan:
     service_url: str = ""
     pair: Pair | None = None
 
+    @property
+    def registered(self) -> str:
+        """What the store has before: address and app key, as far as the Hub shows them; "-" where it has nothing."""
+        known = find(self.before, self.provider_id)
+        return ", ".join(filter(None, (known.service_url, known.app_key))) if known else "-"
+
 
 def plan_registration(
     hub: GiftCardHub,
@@ -74,7 +80,7 @@ def plan_registration(
     address = service_url or provider.service_url
     if address is None:
         raise RegistrationFailed(f"[{provider_id}] has no service_url: give the public address with --service-url")
-    pair = None if app_token is None else _known_pair(provider, app_token)
+    pair = None if app_token is None else known_pair(provider, app_token)
     before = hub.list()
     sent = Registration.of(provider_id, address, provider.caption, pair.app_key if pair else "(made now)", "")
     steps = [Step.READ, *([] if pair else [Step.INSTALL]), Step.ACCEPT]
@@ -125,7 +131,8 @@ def _provider(file: ProviderFile, provider_id: str) -> Provider:
     return provider
 
 
-def _known_pair(provider: Provider, app_token: str) -> Pair:
+def known_pair(provider: Provider, app_token: str) -> Pair:
+    """Return a provider's pair by its token. Raises RegistrationFailed."""
     digest = token_digest(app_token)
     for credential in provider.credentials:
         if credential.token_digest == digest:

@@ -23,7 +23,10 @@ from mappers.base import Secret
 from providers.problems import InvalidProviders, Problems, substitute
 from providers.registry import PROVIDER_ID, Registry, stores_of
 
-__all__ = ["EditRefused", "Installed", "NewProvider", "Pair", "ProviderFile"]
+__all__ = ["NOT_EDITED", "EditRefused", "Installed", "NewProvider", "Pair", "ProviderFile"]
+
+# The file is as it was; the message says why.
+NOT_EDITED = (EditRefused, InvalidProviders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ class ProviderFile:
     def registry(self) -> Registry:
         """Return the providers as the file has them now."""
         return Registry.load(self.path, environment=self._environment)
+
+    def is_writable(self) -> bool:
+        """Tell whether this process may change it: it is replaced, so its directory counts."""
+        return os.access(self._target.parent, os.W_OK)
 
     def add_provider(self, new: NewProvider) -> Pair:
         """Append a provider's tables, with a fresh pair. The file is made where there is none."""

@@ -23,6 +23,9 @@ VERIFY_SECONDS = 10.0
 # What the Hub must show as it was sent. It need not show keys, and shows no token.
 VERIFIED = ("serviceUrl", "oauthProvider", "preAuthEnabled", "cancelEnabled", "appKey")
 
+# What holds a store's own keys, in the environment.
+VTEX_KEYS = ("VTEX_APP_KEY", "VTEX_APP_TOKEN")
+
 Progress = Callable[[Step], None]
 
 
@@ -42,7 +45,12 @@ def open_hub(account: str, environment: Mapping[str, str] | None = None) -> Gift
     """Return the Hub of a store, by its address and keys in the environment. Raises HubMisconfigured."""
     values = os.environ if environment is None else environment
     address = values.get("GIFTBRIDGE_HUB_URL") or DEFAULT_ADDRESS
-    return GiftCardHub(address, account, values.get("VTEX_APP_KEY"), values.get("VTEX_APP_TOKEN"))
+    return GiftCardHub(address, account, *map(values.get, VTEX_KEYS))
+
+
+def has_keys() -> bool:
+    """Tell whether this process has a store's keys in its environment."""
+    return all(map(os.environ.get, VTEX_KEYS))
 
 
 def register(
