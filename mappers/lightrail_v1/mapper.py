@@ -229,6 +229,9 @@ class LightrailV1(Mapper):
             posting = self._client.post(step.card_id, path, step.verb.value, body, deadline, breaker=step.opens)
         except Rejected as rejected:
             return self._explain(step, rejected, deadline)
+        if posting.key not in ("", step.key):
+            # A server or a proxy that is broken gave us the answer of another call. Ours may be on its way.
+            raise OutcomeUnknown(f"Lightrail's answer is about another transaction ({step.verb})")
         if (posting.value, posting.currency) != (transactions.value(step), self.currency.code):
             raise Undecidable(
                 "Lightrail moved another amount than it was asked to: correct it by hand",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mappers.base import BackendUnavailable
+from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from mappers.http import Answer, segment
 from mappers.lightrail import LightrailClient, Missing, Program, Rejected, no_such_code, written
@@ -106,12 +106,19 @@ class Client(LightrailClient):
         self, path: str, operation: str, body: Mapping[str, Any], deadline: Deadline, *, breaker: bool = True
     ) -> Posting:
         """POST a transaction; `path` comes after /transactions."""
-        return self._write(f"/transactions{path}", operation, body, deadline, parse_posting, breaker=breaker)
+        made = self._write(f"/transactions{path}", operation, body, deadline, parse_posting, breaker=breaker)
+        if made.id != body["id"]:
+            # A server or a proxy that is broken gave us the answer of another call. Ours may be on its way.
+            raise OutcomeUnknown(f"Lightrail's answer is about another transaction ({operation})")
+        return made
 
     def transaction(self, transaction_id: str, deadline: Deadline) -> Posting | None:
         """GET /transactions/{id}; None where there is none, or none to be seen yet."""
         path = f"/transactions/{segment(transaction_id)}"
-        return self._read(path, "ask", deadline, parse_posting, missing=_NO_TRANSACTION, breaker=False)
+        found = self._read(path, "ask", deadline, parse_posting, missing=_NO_TRANSACTION, breaker=False)
+        if found and found.id != transaction_id:
+            raise BackendUnavailable("Lightrail's answer is about another transaction (ask)")
+        return found
 
     def chain(self, transaction_id: str, deadline: Deadline) -> list[Posting]:
         """GET /transactions/{id}/chain of any transaction in it: what began it, and all that followed from that.

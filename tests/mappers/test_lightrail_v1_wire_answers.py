@@ -190,6 +190,16 @@ def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(
     assert caught.value.answered
 
 
+@pytest.mark.parametrize("difference", [{}, {"value": -499}])
+def test_the_answer_of_another_call_is_no_success(
+    wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, difference: dict[str, Any]
+) -> None:
+    wire.post(MONEY, json={"transaction": PENDING | {"userSuppliedId": "gb-of-another-order"} | difference})
+    with pytest.raises(OutcomeUnknown, match="another transaction") as caught:
+        mapper.run(step(Verb.HOLD), deadline)
+    assert not caught.value.answered
+
+
 @pytest.mark.parametrize("difference", [{"value": -499}, {"value": 500}, {"currency": "USD"}])
 def test_a_success_with_another_amount_is_for_a_person(
     wire: RequestsMock, mapper: LightrailV1, deadline: Deadline, difference: dict[str, Any]

@@ -315,6 +315,19 @@ def test_a_success_that_cannot_be_understood_is_an_unknown_outcome(
     assert caught.value.answered
 
 
+def test_the_answer_of_another_call_is_no_success(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
+    wire.post(f"{URL}/transactions/debit", json=DEBIT | {"id": "gb-of-another-order"}, status=201)
+    with pytest.raises(OutcomeUnknown, match="another transaction") as caught:
+        mapper.run(step(Verb.DEBIT), deadline)
+    assert not caught.value.answered
+
+
+def test_the_answer_of_another_call_proves_nothing(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
+    wire.get(f"{URL}/transactions/{KEY}", json=DEBIT | {"id": "gb-of-another-order"})
+    with pytest.raises(BackendUnavailable, match="another transaction"):
+        mapper.ask(step(Verb.DEBIT), deadline)
+
+
 def test_an_unknown_value_is_card_not_found(wire: RequestsMock, mapper: LightrailV2, deadline: Deadline) -> None:
     wire.get(
         f"{URL}/values/gc-1", json={"message": "no", "statusCode": 404, "messageCode": "ValueNotFound"}, status=404
