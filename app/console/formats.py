@@ -14,6 +14,7 @@ from flask import Flask
 from flask_babel import get_locale, get_timezone
 from markupsafe import Markup
 
+from app.admin.transactions.search import Cursor
 from app.console.guard import may
 from app.console.texts import _
 from app.console.words import word
@@ -55,6 +56,14 @@ def day(date: date | datetime) -> str:
     if isinstance(date, datetime):
         date = date.astimezone(get_timezone())
     return str(format_date(date, "medium", locale=get_locale()))
+
+
+def cursor_read(text: str | None) -> Cursor | None:
+    """Return the place in a list of transactions that stands in an address."""
+    try:
+        return Cursor.parse(text) if text else None
+    except ValueError:
+        return None  # somebody has cut the address: the first page
 
 
 def amount_typed(text: str) -> Decimal:

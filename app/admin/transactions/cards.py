@@ -9,7 +9,7 @@ from decimal import Decimal
 from app.admin.transactions.views import Summary, currency_of, patience, provider_named, summary
 from app.ledger.transaction import Operation, State, Transaction
 from app.parts import Parts
-from mappers.base import Card, CardStatus, Holds
+from mappers.base import Card, CardNotFound, CardStatus, Holds, MapperError
 from mappers.capabilities import knows_rules
 
 
@@ -41,6 +41,10 @@ class CardView:
     transactions: tuple[Summary, ...]
     others: int
 
+
+# For whoever asks for a card: there is none, or its backend does not say; the first is one of the second.
+NO_CARD = CardNotFound
+NO_ANSWER = MapperError
 
 # What keeps a card from being used at all shows only where the card is found by its code.
 NEVER_USED = (CardStatus.UNSUPPORTED, CardStatus.ID_TELLS_CODE)
@@ -82,6 +86,16 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
         transactions=holding,
         others=len(summaries) - len(holding),
     )
+
+
+def reserved_here(parts: Parts, provider_id: str, card_id: str) -> tuple[Decimal, str]:
+    """Return what this service reserves of a card, with its currency: no backend is asked.
+
+    Raises TransactionNotFound (there is no such provider), LedgerUnavailable.
+    """
+    provider = provider_named(parts, provider_id)
+    reserved = parts.storage.standing(provider.backend.account, card_id).reserved
+    return provider.currency.to_decimal(reserved), provider.currency.code
 
 
 def _is_held_there(record: Transaction) -> bool:

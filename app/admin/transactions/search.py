@@ -53,7 +53,7 @@ class Ambiguous(LedgerError):
 class Wanted:
     """Which transactions are looked for; everything given must fit. `name`: an order's id or its group's, a
     transaction's id or its beginning, or the requestId that opened it. A card belongs to its provider. Opened at
-    `since` or later, and before `before`."""
+    `since` or later, and before `before`. `asks_no_backend`: what Redis may have lost of a card is left out."""
 
     name: str | None = None
     provider_id: str | None = None
@@ -61,6 +61,7 @@ class Wanted:
     standing: Filter | None = None
     since: datetime | None = None
     before: datetime | None = None
+    asks_no_backend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,8 @@ def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
         return _named(parts, wanted.name)
     if wanted.provider_id is not None and wanted.card_id is not None:
         provider = provider_named(parts, wanted.provider_id)
+        if wanted.asks_no_backend:
+            return parts.index.of_card(provider.id, wanted.card_id)
         return parts.ledger.transactions(provider, wanted.card_id, patience(parts))
     if wanted.standing in (Filter.UNRESOLVED, Filter.PENDING):
         return parts.index.due_within(UNRESOLVED_WITHIN)

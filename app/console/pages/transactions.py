@@ -16,10 +16,11 @@ from app.admin.people.users import Role
 from app.admin.transactions import search
 from app.admin.transactions.by_hand import REFUSED
 from app.admin.transactions.cards import NEVER_USED
-from app.admin.transactions.search import Cursor, Filter, Wanted
+from app.admin.transactions.search import Filter, Wanted
 from app.admin.transactions.views import Summary
 from app.console.csv_lines import line
 from app.console.current import parts, user
+from app.console.formats import cursor_read
 from app.console.guard import allowed, changes_nothing
 from app.console.pages._page import Page
 from app.console.texts import _, _l
@@ -77,7 +78,7 @@ def index() -> str:
                 _("%(text)s is no date: choose one from the calendar, or type it like 2026-01-31.", text=text),
                 "problem",
             )
-    after = _cursor(request.args.get("after"))
+    after = cursor_read(request.args.get("after"))
     found = search.find(parts(), filters.wanted, ON_A_PAGE, after, looked_at=LOOKED_AT)
     return _show(filters, found, after=after)
 
@@ -127,13 +128,6 @@ def _csv(found: Iterator[Summary]) -> Iterator[str]:
     yield line(names)
     for one in found:
         yield line([getattr(one, name) for name in names])
-
-
-def _cursor(text: str | None) -> Cursor | None:
-    try:
-        return Cursor.parse(text) if text else None
-    except ValueError:
-        return None  # an address that somebody has cut: the first page
 
 
 def _day(text: str) -> date | None:
