@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
 	@echo "make install-dev  the same, and the tools that test, lint and document"
-	@echo "make demo      run the service before the sandboxes (PORT=$(PORT))"
+	@echo "make demo      run the service before the sandboxes, with a page to try it (PORT=$(PORT))"
 	@echo "make browser   install Chromium, for the tests of the console that need one (as root, Debian or Ubuntu)"
 	@echo "make test-fast run the tests that need no long set-up: after each edit"
 	@echo "make test      run all tests"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -299,6 +300,12 @@ class Settings:
             at_least=0,
         ),
     )
+    demo: Path | None = field(
+        default=None,
+        metadata=_because(
+            "What `giftbridge demo` sets: the file that says what the console's page Try it plays with. Loopback only."
+        ),
+    )
     metrics_bind: str | None = field(
         default=None,
         metadata=_because(
@@ -391,8 +398,13 @@ class Settings:
                 "such as with pip install 'giftbridge[otel]', or set it to false"
             )
 
+    def _about_the_demo(self) -> Iterator[str]:
+        if self.demo is not None and _is_address(self.bind) and not is_loopback(self.address[0]):
+            yield f"{variable('demo')} is for play money on this machine: unset it, or listen on 127.0.0.1"
+
     def _contradictions(self) -> Iterator[str]:
         yield from self._about_notices()
+        yield from self._about_the_demo()
         yield from self._about_traces()
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
@@ -480,6 +492,14 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address, without a port, is this machine and no other can reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _installed(*modules: str) -> bool:
     """Tell whether all these modules are there, without running them."""
     try:
@@ -529,7 +549,7 @@ def _read(environment: Env, setting: Field[Any]) -> Any:
         case "int" | "float" | "bool":
             messages = dict.fromkeys(("invalid", "special", "too_large"), f"must be {_KINDS[kind]}")
             return getattr(environment, kind)(name, validate=rules, error_messages=messages)
-        case "Path":
+        case "Path" | "Path | None":
             return environment.path(name)
         case "timedelta | None":
             return _duration(environment, name)

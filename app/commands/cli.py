@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "demo": Command(
         "running:demo_command",
-        "Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service.",
+        "Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service, its console.",
     ),
     "doctor": Command("doctor:doctor", "Find what is wrong with this installation."),
     "health": Command(

@@ -61,6 +61,7 @@ def sandbox_command(name: str, port: int | None) -> None:
     show_default=True,
     help="Where to serve on 127.0.0.1.",
 )
-def demo_command(port: int) -> None:
-    """Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service."""
-    sys.exit(run_demo(port))
+@click.option("--verbose", is_flag=True, help="List all codes and providers, and calls to paste, as well.")
+def demo_command(port: int, verbose: bool) -> None:
+    """Show everything at once on this machine: a sandbox of each backend, a fresh Redis, the service, its console."""
+    sys.exit(run_demo(port, verbose=verbose))

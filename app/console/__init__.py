@@ -32,5 +32,5 @@ def create_console(parts: Parts) -> Flask:
     guard.protect(app)
     headers.add_headers(app)
     errors.add_pages(app)
-    pages.register(app)
+    pages.register(app, demo=parts.settings.demo is not None)
     return app

@@ -5,7 +5,6 @@ A view without a declaration is closed to everybody.
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from flask.wrappers import Request, Response
 from flask_wtf import CSRFProtect
 from werkzeug.wrappers import Response as BaseResponse
 
+from app import settings
 from app.admin.people import sessions, users
 from app.admin.people.users import Role
 from app.console.current import parts, signed_in
@@ -94,11 +94,7 @@ def local_path(address: str | None) -> str:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a Host header names this machine, where a browser needs no TLS."""
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
+    return settings.is_loopback(urlsplit(f"//{host}").hostname or "")
 
 
 def _admit() -> BaseResponse | None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
 import mappers.sandbox
+from app.admin.demo import USER, Demo, Sandbox
+from app.admin.people import users
+from app.admin.people.users import Role
+from app.console import PATH
+from app.parts import build
+from app.server.embedded import EmbeddedRedis
 from app.server.serve import probe_address, serve
 from app.settings import PREFIX, Settings, variable
 from mappers.memory import mapper as memory
 from mappers.registry import sandbox
+from providers.registry import Registry
 
 DEFAULT_PORT = 8080
 
@@ -43,7 +50,7 @@ MEMORY = "demo-memory"
 STORY_CODES = {"demo-lightrail": "LIGHT-ACTIVE-100", "demo-vauchar": "VAUCHAR-ACTIVE-100"}
 
 
-def run_demo(port: int) -> int:
+def run_demo(port: int, *, verbose: bool = False) -> int:
     """Serve the demo on 127.0.0.1:`port` until told to stop; return the exit code. Nothing of it is kept."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
@@ -61,13 +68,34 @@ def run_demo(port: int) -> int:
             for name, url in urls.items()
         ]
         file.write_text("\n".join([*tables, provider_table(MEMORY, "memory", {})]))
+        played = directory / "demo.json"
+        Demo(APP_KEY, APP_TOKEN, {name: _sandbox(name, url) for name, url in urls.items()}).write(played)
+        os.environ[variable("demo")] = str(played)
         os.environ[variable("providers")] = str(file)
         os.environ[variable("data")] = str(directory)
         os.environ[variable("bind")] = f"127.0.0.1:{port}"
         os.environ[variable("workers")] = "1"  # each would have a memory of its own
         os.environ[variable("log_level")] = "WARNING"
         os.environ[variable("log_format")] = "console"
-        return serve(Settings.from_environment(), when_ready=lambda: click.echo(welcome(port, urls)))
+        settings = Settings.from_environment()
+
+        def say() -> None:
+            if verbose:
+                click.echo(f"{everything(port, urls)}\n")
+            click.echo(welcome(port, _way_in(settings)))
+
+        return serve(settings, when_ready=say)
+
+
+def _sandbox(provider: str, url: str) -> Sandbox:
+    return Sandbox(f"{url}{mappers.sandbox.CONTROL}", sandbox(PROVIDERS[provider]).SEEDS)
+
+
+def _way_in(settings: Settings) -> str:
+    """Make the one user of the demo's console; return the secret of the link that lets them in."""
+    parts = build(settings, Registry.load(settings.providers), EmbeddedRedis(settings.data).url)
+    with closing(parts.connection):
+        return users.add(parts, USER, Role.OWNER)
 
 
 def provider_table(provider: str, mapper: str, options: Mapping[str, str]) -> str:
@@ -87,10 +115,37 @@ def provider_table(provider: str, mapper: str, options: Mapping[str, str]) -> st
     return "\n".join([*lines, ""])
 
 
-def welcome(port: int, urls: Mapping[str, str]) -> str:
-    """Return what a newcomer needs: credentials, codes, and calls to paste."""
+def welcome(port: int, secret: str) -> str:
+    """Return what a newcomer needs first, on one screen: the page to open, a code to type, a call to paste."""
+    provider, code = next(iter(STORY_CODES.items()))
+    return f"""\
+giftbridge runs with play money. Ctrl-C stops everything, and nothing is kept.
+
+Open this in a browser on this machine; it signs you in, once:
+
+http://127.0.0.1:{port}{PATH}/in/{secret}
+
+There you play VTEX's checkout with this code of a gift card:
+
+  {code}
+
+Search, pay, lose an answer, let VTEX retry, settle, refund: beside it you see
+what VTEX was told, what the ledger wrote, and what the backend has.
+
+Or be VTEX in another shell: this asks for the balance of that card.
+
+curl -sS http://127.0.0.1:{port}/{provider}/giftcards/_search \\
+  -H 'X-PROVIDER-API-AppKey: {APP_KEY}' \\
+  -H 'X-PROVIDER-API-AppToken: {APP_TOKEN}' \\
+  -d '{{"client": {{}}, "cart": {{"redemptionCode": "{code}"}}}}'
+
+All codes, and calls that pay and refund: giftbridge demo --verbose"""
+
+
+def everything(port: int, urls: Mapping[str, str]) -> str:
+    """Return all there is to paste: credentials, codes, and calls."""
     address = f"http://127.0.0.1:{port}"
-    lines = [f"giftbridge serves {address}; Ctrl-C stops everything.", ""]
+    lines = [f"giftbridge serves {address}.", ""]
     lines += ["Every call carries:", f"  X-PROVIDER-API-AppKey: {APP_KEY}", f"  X-PROVIDER-API-AppToken: {APP_TOKEN}"]
     for provider, url in urls.items():
         lines += ["", f"{provider} ({address}/{provider}), its backend at {url}, with these codes:"]

@@ -28,12 +28,16 @@ CONTROL = "/_sandbox/"
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request as it came: `path` with its query, undecoded; `status` 0 when it was dropped unprocessed."""
+    """A request as it came: `path` with its query, undecoded; `status` 0 when it was dropped unprocessed.
+
+    `lost`: its answer was never sent.
+    """
 
     method: str
     path: str
     body: Any
     status: int
+    lost: bool = False
 
 
 @dataclass(slots=True)
@@ -91,9 +95,9 @@ class _Misbehaving:
         try:
             response = self._process(fault, environ)
         except HangUp:
-            self._record(method, raw, payload, 0)
+            self._record(method, raw, payload, 0, lost=True)
             raise
-        self._record(method, raw, payload, response.status_code)
+        self._record(method, raw, payload, response.status_code, lost=fault is not None and fault.kind == "drop_after")
         if repeats_pages:
             first = self._first_answers.setdefault(environ["PATH_INFO"], response)
             response = first if fault and fault.kind == "same_page" else response
@@ -101,12 +105,12 @@ class _Misbehaving:
             self._first_answers.clear()
         return self._answer(fault, response, environ)(environ, start_response)
 
-    def _record(self, method: str, raw: str, payload: bytes, status: int) -> None:
+    def _record(self, method: str, raw: str, payload: bytes, status: int, *, lost: bool) -> None:
         try:
             body = json.loads(payload) if payload else None
         except ValueError:
             body = payload.decode("utf-8", "replace")
-        self._sandbox.requests.append(RecordedRequest(method, raw, body, status))
+        self._sandbox.requests.append(RecordedRequest(method, raw, body, status, lost))
 
     def _process(self, fault: Fault | None, environ: WSGIEnvironment) -> Response:
         if fault and fault.kind == "drop_before":
@@ -188,7 +192,8 @@ def create_sandbox(name: str) -> Flask:
 
     @app.get(f"{CONTROL}requests")
     def list_requests() -> list[dict[str, Any]]:
-        return [asdict(recorded) for recorded in sandbox.requests]
+        method = request.args.get("method")
+        return [asdict(recorded) for recorded in list(sandbox.requests) if method in (None, recorded.method)]
 
     app.wsgi_app = _Misbehaving(app.wsgi_app, sandbox)  # type: ignore[method-assign]
     return app

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, get_args
 from typing import Literal as OneOf
 
@@ -18,6 +19,8 @@ FaultKind = OneOf[
 @dataclass(slots=True)
 class Fault:
     """One way to misbehave, for the next `times` requests it matches after letting `skip` of them pass.
+
+    With `lasts_seconds`, it is over so long after it was planned, whoever asked meanwhile.
 
     drop_before, drop_after    hang up without an answer; before or after the request had its effect
     delay_before, delay_after  wait `seconds` before the effect, or between the effect and its answer
@@ -37,6 +40,15 @@ class Fault:
     status: int = 500
     headers: dict[str, str] | None = None
     body: Any = None  # text is sent as it is, anything else as JSON
+    lasts_seconds: float | None = None
+    over_at: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.over_at = None if self.lasts_seconds is None else monotonic() + self.lasts_seconds
+
+    @property
+    def is_over(self) -> bool:
+        return self.over_at is not None and monotonic() >= self.over_at
 
     def matches(self, method: str, path: str) -> bool:
         return self.method in (None, method) and (self.path is None or re.search(self.path, path) is not None)
@@ -61,6 +73,7 @@ class FaultPlan:
         status: int = 500,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        lasts_seconds: float | None = None,
     ) -> None:
         """Plan a fault; see Fault for the fields. Raises ValueError for an unknown kind or a broken `path`."""
         if kind not in get_args(FaultKind):
@@ -70,7 +83,7 @@ class FaultPlan:
         except re.error as error:
             raise ValueError(f"path is not a regular expression: {error}") from error
         planned_headers = None if headers is None else dict(headers)
-        fault = Fault(kind, method, path, times, skip, seconds, status, planned_headers, body)
+        fault = Fault(kind, method, path, times, skip, seconds, status, planned_headers, body, lasts_seconds)
         with self._lock:
             self._faults.append(fault)
 
@@ -80,19 +93,19 @@ class FaultPlan:
 
     def repeats_pages(self) -> bool:
         """Tell whether a `same_page` is still to come: first answers must be remembered for it."""
-        with self._lock:
-            return any(fault.kind == "same_page" for fault in self._faults)
+        return any(fault.kind == "same_page" for fault in self.pending())
 
     def pending(self) -> list[Fault]:
         """Return the faults that have not all happened yet."""
         with self._lock:
+            self._faults = [fault for fault in self._faults if not fault.is_over]
             return list(self._faults)
 
     def take(self, method: str, path: str) -> Fault | None:
         """Return the fault this request meets, and count it."""
         with self._lock:
             for fault in self._faults:
-                if not fault.matches(method, path):
+                if fault.is_over or not fault.matches(method, path):
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -31,8 +32,8 @@ def started(folder: Path) -> Iterator[Command]:
     temporary.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(temporary))
-        with running("demo", "--port", str(free_port()), cwd=folder) as demo:
-            wait_for(lambda: demo.process.poll() is not None or "start with PROVIDER=" in demo.output, seconds=60)
+        with running("demo", "--verbose", "--port", str(free_port()), cwd=folder) as demo:
+            wait_for(lambda: demo.process.poll() is not None or demo.output.endswith("--verbose\n"), seconds=60)
             assert demo.process.poll() is None, demo.output
             yield demo
 
@@ -63,6 +64,37 @@ def test_the_calls_it_shows_tell_the_whole_story_however_often(demo: Command, pr
     assert (settlements, cancellations) == ([settlement], [cancellation])
     assert (settlement["value"], cancellation["value"], len(transactions)) == (40.0, 20.0, 1)
     assert paste(calls)[1:] == [settlement, cancellation, settlements, cancellations, transactions, card_after]
+
+
+def first_screen(demo: Command) -> list[str]:
+    """What it says at the end, and all it says without --verbose."""
+    return ("giftbridge runs with play money" + demo.output.split("giftbridge runs with play money", 1)[1]).splitlines()
+
+
+def test_what_it_says_first_fits_a_small_screen(demo: Command) -> None:
+    screen = first_screen(demo)
+    assert len(screen) < 24, "the last line is the shell's"
+    assert [line for line in screen if len(line) > 80] == []
+
+
+def test_the_address_it_says_signs_in_and_leads_to_the_page_where_everything_can_be_tried(demo: Command) -> None:
+    [link] = [line for line in first_screen(demo) if line.startswith("http")]
+    code = re.search(r"^ +(LIGHT-\S+)$", "\n".join(first_screen(demo)), re.MULTILINE)
+    assert code
+    page = subprocess.run(
+        ["curl", "-sSL", "--cookie", "", link], text=True, capture_output=True, check=True, timeout=60
+    ).stdout
+    assert "1. Search: a shopper types a code" in page
+    assert f'value="{code[1]}"' in page
+    again = subprocess.run(["curl", "-sSL", link], text=True, capture_output=True, check=True, timeout=60).stdout
+    assert "1. Search: a shopper types a code" not in again
+
+
+def test_the_call_on_the_first_screen_finds_the_card(demo: Command) -> None:
+    screen = first_screen(demo)
+    start = next(number for number, line in enumerate(screen) if line.startswith("curl"))
+    [[card]] = paste("\n".join(screen[start : screen.index("", start)]))
+    assert card["provider"] == "demo-lightrail"
 
 
 def test_the_lost_answer_it_shows_loses_no_money(demo: Command) -> None:

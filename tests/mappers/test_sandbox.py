@@ -108,6 +108,7 @@ def test_drop_after_hangs_up_after_the_effect(sandbox: Sandbox, session: Session
     with pytest.raises(requests.ConnectionError):
         post(session, sandbox)
     assert count(sandbox) == 1
+    assert sandbox.requests[0].lost
 
 
 def test_delay_before_holds_the_effect_back(sandbox: Sandbox, session: Session) -> None:
@@ -165,6 +166,19 @@ def test_a_page_is_answered_again_whatever_page_is_asked_for(sandbox: Sandbox, s
 def test_a_fault_lasts_for_its_times_after_its_skips(sandbox: Sandbox, session: Session) -> None:
     sandbox.faults.add("status", status=503, skip=1, times=2)
     assert [post(session, sandbox).status_code for _ in range(4)] == [201, 503, 503, 201]
+
+
+def test_a_fault_that_lasts_a_while_is_over_then_whoever_asked(
+    sandbox: Sandbox, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("mappers.sandbox.faults.monotonic", lambda: now[0])
+    sandbox.faults.add("status", times=9, lasts_seconds=20)
+    now[0] = 119.0
+    assert post(session, sandbox).status_code == 500
+    now[0] = 120.0
+    assert post(session, sandbox).status_code == 201
+    assert sandbox.faults.pending() == []
 
 
 def test_a_fault_meets_only_its_method_and_path(sandbox: Sandbox, session: Session) -> None:

@@ -173,6 +173,19 @@ def accept(parts: Parts, name: str, secret: str, password: str) -> None:
     change(parts, name, accepted)
 
 
+def enter(parts: Parts, name: str, secret: str) -> bool:
+    """Use up a link without choosing a password, as only a demo may; tell whether it still worked. Raises UserError."""
+    worked = False
+
+    def entered(document: Document) -> Document:
+        nonlocal worked
+        worked = _is_invited(document, secret)
+        return document | {"invitation": None} if worked else document
+
+    change(parts, name, entered)
+    return worked
+
+
 def _is_invited(document: Document, secret: str) -> bool:
     invitation = document["invitation"]
     if invitation is None or document["disabled"]:

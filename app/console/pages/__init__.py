@@ -18,9 +18,9 @@ def every() -> list[Page]:
     return sorted((module.page for module in modules), key=lambda page: page.place)
 
 
-def register(app: Flask) -> None:
-    """Add every page to the console."""
-    found = every()
+def register(app: Flask, *, demo: bool) -> None:
+    """Add every page to the console; those for a demo to one only."""
+    found = [page for page in every() if demo or not page.demo]
     for page in found:
         app.register_blueprint(page)
     app.jinja_env.globals["navigation"] = [page for page in found if page.shown]

@@ -36,7 +36,7 @@ def send() -> str | tuple[str, int] | Response:
     done = sign_in.sign_in(parts(), name, password, request.form.get("code", ""), visitor())
     match done:
         case SignedIn():
-            return _let_in(done, local_path(request.args.get("next")))
+            return let_in(done, local_path(request.args.get("next")))
         case Outcome.WAIT:
             flash(_("Too many tries. Wait a minute, then try again."), "problem")
             return _form(), 429
@@ -64,7 +64,7 @@ def accept(name: str, secret: str) -> str | tuple[str, int] | Response:
     except UserError:
         return render_template("sign_in_link_over.html"), 404
     sessions.end_all(parts(), name)
-    return _let_in(sign_in.begin(parts(), name, visitor(), Outcome.INVITED), url_for("overview.index"))
+    return let_in(sign_in.begin(parts(), name, visitor(), Outcome.INVITED), url_for("overview.index"))
 
 
 @page.post("/sign-out")
@@ -77,7 +77,8 @@ def leave() -> Response:
     return redirect(url_for("sign_in.form"), 303)
 
 
-def _let_in(done: SignedIn, where: str) -> Response:
+def let_in(done: SignedIn, where: str) -> Response:
+    """Lead somebody who has proved who they are to where they want to go."""
     session.clear()  # with the token of the forms: what somebody saw of the old session is of no use
     session[SECRET] = done.session
     response = redirect(where, 303)

@@ -71,7 +71,7 @@ def index(transaction: str) -> str | Response:
         possible=by_hand.possible(record),
         titles=TITLES,
         reasons={act.number: activity.reason(parts(), act.request_id) for act in story.acts if act.by},
-        shares=_shares(story),
+        shares=shares(story),
         in_words=_in_words(story.transaction),
     )
 
@@ -268,7 +268,8 @@ def _in_words(one: Summary) -> str:
     return _("%(settled)s were taken, %(back)s went back to the card.", settled=settled, back=back)
 
 
-def _shares(story: Story) -> list[tuple[str, Decimal, str]]:
+def shares(story: Story) -> list[tuple[str, Decimal, str]]:
+    """Return what became of the amount, for its bar: name, amount and kind."""
     one = story.transaction
     if one.operation is not Operation.DEBIT or one.state in (State.REFUSED, State.ABANDONED):
         return []
