@@ -149,6 +149,15 @@ def test_the_totals_of_a_day_end_400_days_later_and_those_of_all_time_never(syst
     assert 400 <= ends[f":{today}"] / 86_400 <= 401
 
 
+@pytest.mark.parametrize("first", [date.min, date(203, 1, 1)])
+def test_days_that_are_not_kept_are_not_read(system: System, monkeypatch: pytest.MonkeyPatch, first: date) -> None:
+    """A year that lacks a digit would be millions of keys of each bucket."""
+    monkeypatch.setattr(names, "BUCKETS", 1)
+    today = system.parts.totals.today()
+    _, of_days = system.parts.totals.since(first)
+    assert (min(of_days), len(of_days)) == (today - timedelta(days=400), 402)  # with tomorrow, should midnight pass
+
+
 def test_a_bucket_that_is_written_to_while_it_is_read_is_read_again(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

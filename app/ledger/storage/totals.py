@@ -18,6 +18,9 @@ from mappers.money import Currency
 
 EPOCH = date(1970, 1, 1)
 
+# For how many days a day can be told after it; see prelude.lua.
+DAYS_KEPT = 400
+
 # Buckets that were written to while they were read are read again, this often.
 READINGS = 10
 
@@ -85,8 +88,13 @@ class Totals:
         return _added(self._connection.pipeline(fill))
 
     def since(self, first: date) -> tuple[dict[Series, Total], dict[date, dict[Series, Total]]]:
-        """Return the sums of all time, and those of each day from `first` until today, as they were at one moment."""
-        days = [first + timedelta(days=number) for number in range((self.today() - first).days + 2)]
+        """Return the sums of all time, and those of each day from `first` until today, as they were at one moment.
+
+        Days that are not kept any more are left out, however early `first` is.
+        """
+        today = self.today()
+        first = max(first, today - timedelta(days=DAYS_KEPT))
+        days = [first + timedelta(days=number) for number in range((today - first).days + 2)]
         of_all_time: list[dict[str, str]] = []
         of_days: dict[date, list[dict[str, str]]] = {day: [] for day in days}
         waiting: Sequence[int] = range(names.BUCKETS)
