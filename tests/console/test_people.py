@@ -65,6 +65,14 @@ def test_who_is_kept_out_is_out_at_once_and_may_be_let_in_again(console: Console
     assert console.user(Role.VIEWER, "rui").get("/").status_code == 200
 
 
+def test_an_owner_who_may_not_come_in_is_no_other_owner(console: Console) -> None:
+    owner, parts = console.user(Role.OWNER), console.installation.parts
+    users.add(parts, "ana", Role.OWNER)
+    users.disable(parts, "ana")
+    owner.post("/people/owner/role", role="viewer")
+    assert [user.role for user in users.every(parts)] == [Role.OWNER, Role.OWNER]
+
+
 def test_a_new_link_takes_the_password_away(console: Console) -> None:
     parts = console.installation.parts
     secret = users.add(parts, "rui", Role.VIEWER)

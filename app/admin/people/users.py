@@ -149,7 +149,7 @@ def disable(parts: Parts, name: str, *, disabled: bool = True) -> None:
 
 
 def _expect_another_owner(parts: Parts, name: str) -> None:
-    owners = [user.name for user in every(parts) if user.role is Role.OWNER]
+    owners = [user.name for user in every(parts) if user.role is Role.OWNER and not user.disabled]
     if owners == [name]:
         raise UserError(f"{name} is the only owner: make somebody else an owner first")
 
