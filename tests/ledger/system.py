@@ -95,9 +95,10 @@ class System:
         return [str(row) for key in client.scan_iter("gb:*:all", count=10_000) for row in client.zrange(key, 0, -1)]
 
     def stored(self) -> dict[str, bytes | None]:
-        """Everything in Redis, as it lies there."""
+        """Everything in Redis that money depends on, as it lies there."""
         client = self.connection._client
-        return {str(key): client.dump(key) for key in sorted(client.scan_iter("gb:*", count=10_000))}
+        every = sorted(map(str, client.scan_iter("gb:*", count=10_000)))
+        return {key: client.dump(key) for key in every if not key.startswith("gb:log:")}
 
     def beside(self, provider_id: str = "beside", **changes: Any) -> System:
         """Return the same ledger as another provider on the same account uses it."""

@@ -20,6 +20,7 @@ from app import parts as wiring
 from app.ledger import names
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
+from app.ledger.refusals import Refusals
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
@@ -309,12 +310,21 @@ SILENT = ("lost_answers", "sweeper", "recovery", "storage.storage", "storage.his
 
 # Who looks at the day's date.
 DATED = (
-    "voucherify.cards",
-    "vtex_giftcards.cards",
-    "lightrail_v2.cards",
-    "lightrail_draft.cards",
-    "memory.mapper",
+    "app.ledger.recovery",
+    "app.ledger.refusals",
+    "mappers.voucherify.cards",
+    "mappers.vtex_giftcards.cards",
+    "mappers.lightrail_v2.cards",
+    "mappers.lightrail_draft.cards",
+    "mappers.memory.mapper",
 )
+
+
+class RefusalsWithoutMemory(Refusals):
+    """Writes each refusal down: what it remembers would let a schedule depend on the ones before it."""
+
+    def _is_repeated(self, subject: int) -> bool:
+        return False
 
 
 @contextmanager
@@ -323,7 +333,7 @@ def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[Non
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
     clock, dates = VirtualClock(environment), virtual_datetime(environment)
     patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
-    patches += [mock.patch(f"mappers.{module}.datetime", dates) for module in DATED]
+    patches += [mock.patch(f"{module}.datetime", dates) for module in DATED]
     with (
         mock.patch.object(deadline, "time", clock),
         mock.patch("mappers.vauchar.cards.time", clock),
@@ -371,6 +381,7 @@ def build_system(
         mock.patch.object(wiring, "Executor", partial(module.Executor, sleep=environment.sleep)),
         mock.patch.object(wiring, "Sweeper", partial(Sweeper, make_pool=OneAfterTheOther)),
         mock.patch.object(wiring, "ClockWatch", clock),
+        mock.patch.object(wiring, "Refusals", RefusalsWithoutMemory),
         client,
         redis.Redis.from_url(url, single_connection_client=True) as raw,
     ):
