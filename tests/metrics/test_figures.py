@@ -22,6 +22,7 @@ from tests.ledger.driver import left_for_a_person
 from tests.ledger.faults import lost_after, lost_before, refuses
 from tests.ledger.system import MakeSystem, System
 from tests.metrics.scraping import Scrape
+from tests.stored import rewrite, stored
 
 
 class Clock:
@@ -110,9 +111,8 @@ def test_unresolved_acts_are_counted_by_age(system: System, prometheus: Promethe
         system.settle(transaction, "40.00")
     assert prometheus.ask().value("giftbridge_acts_unresolved", age="minute") == 1
     client: Any = system.connection._client
-    (key,) = client.keys(f"gb:*:tx:{transaction}")
     hour = int(timedelta(minutes=50) / timedelta(milliseconds=1))
-    client.hincrby(key, "a1.date", -hour)
+    rewrite(client, transaction, a1__date=stored(client, transaction)["a1.date"] - hour)
     found = prometheus.ask_later()
     assert found.value("giftbridge_acts_unresolved", age="minute") == 0
     assert found.value("giftbridge_acts_unresolved", age="hour") == 1
