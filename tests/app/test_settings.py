@@ -107,6 +107,19 @@ def test_a_time_to_abandon_within_the_lease_is_refused(monkeypatch: pytest.Monke
     assert found.startswith("GIFTBRIDGE_ABANDON_AFTER_SECONDS must be above GIFTBRIDGE_LEASE_SECONDS")
 
 
+@pytest.mark.parametrize("bind", ["0.0.0.0:8080", "[::]:8080", "gift.example.com:8080"])
+def test_a_demo_is_served_on_this_machine_only(monkeypatch: pytest.MonkeyPatch, bind: str) -> None:
+    (found,) = problems(monkeypatch, DEMO="demo.json", BIND=bind)
+    assert found.startswith("GIFTBRIDGE_DEMO is for play money on this machine")
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:8080", "[::1]:8080", "localhost:8080"])
+def test_a_demo_may_be_served_on_loopback(monkeypatch: pytest.MonkeyPatch, bind: str) -> None:
+    monkeypatch.setenv("GIFTBRIDGE_DEMO", "demo.json")
+    monkeypatch.setenv("GIFTBRIDGE_BIND", bind)
+    assert str(Settings.from_environment().demo) == "demo.json"
+
+
 def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(problems(monkeypatch, WORKERS="two", THREADS="0", LOG_FORMAT="xml")) == 3
 
