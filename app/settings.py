@@ -300,6 +300,14 @@ class Settings:
             at_least=0,
         ),
     )
+    console_two_people_above: int | None = field(
+        default=None,
+        metadata=_because(
+            "Of a parked act of more than this, in whole units of the provider's currency, one person at the console "
+            "proposes what happened, and another one confirms it. Without it, one person decides.",
+            at_least=0,
+        ),
+    )
     demo: Path | None = field(
         default=None,
         metadata=_because(
@@ -546,7 +554,8 @@ def _read(environment: Env, setting: Field[Any]) -> Any:
         return _default(setting)
     rules = setting.metadata["rules"]
     match kind:
-        case "int" | "float" | "bool":
+        case "int" | "int | None" | "float" | "bool":
+            kind = kind.removesuffix(" | None")
             messages = dict.fromkeys(("invalid", "special", "too_large"), f"must be {_KINDS[kind]}")
             return getattr(environment, kind)(name, validate=rules, error_messages=messages)
         case "Path" | "Path | None":

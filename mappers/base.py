@@ -106,6 +106,8 @@ class Mapper(ABC):
     read_lag_seconds: ClassVar[float] = 0.0
     # What must have the backend's reference on record, as it cannot be given back without.
     needs_reference: ClassVar[frozenset[Verb]] = frozenset()
+    # Where a person finds that reference at the backend, for `look_up`: a sentence in English.
+    where_references_are: ClassVar[str] = ""
     # How long a native hold can last at most; None where the backend keeps it without end.
     longest_hold: ClassVar[timedelta | None] = None
     # A card shows what it was issued for (`restricted_to_owner`, `owner`, `multiple_redemptions`, `multiple_credits`),

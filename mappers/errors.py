@@ -54,7 +54,11 @@ class OutcomeUnknown(MapperError):
 
 
 class Undecidable(OutcomeUnknown):
-    """Nobody can tell from the backend whether it happened: a person must look. `evidence` says what was seen."""
+    """Nobody can tell from the backend whether it happened: a person must look. `evidence` says what was seen.
+
+    Of the evidence, `amount`, `asked`, `moved`, `redeemed` and `balance`, also with `_before` or `_now` behind, are in
+    minor units.
+    """
 
     def __init__(self, message: str, evidence: Mapping[str, str | int | bool | None] | None = None) -> None:
         super().__init__(message, answered=True)

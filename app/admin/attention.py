@@ -57,6 +57,10 @@ class Attention:
     `key` names it for as long as it waits. `what` says what happened, `money` what it means in money, `remedy` what to
     do; each is one sentence for people. `command` is where to begin. `until`: when it ends by itself. Amounts are in
     major units. No code, no card and no customer is in any of it.
+
+    Whoever has sentences of their own makes them of the fields: `act_kind` and `own_wish` (the ledger wants the act by
+    itself, and tries it again) tell of an act, `difference` what kind of difference it is, and `detail` what a backend
+    or a check said, in English.
     """
 
     kind: Kind
@@ -73,6 +77,10 @@ class Attention:
     amount: Decimal | None = None
     currency: str | None = None
     until: datetime | None = None
+    act_kind: ActKind | None = None
+    own_wish: bool = False
+    difference: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +296,7 @@ class _Look:
                     key=f"doubt:{doubt.noticed_at}",
                     since=moment(doubt.noticed_at),
                     what=f"Redis may have forgotten changes: {doubt.reason}.",
+                    detail=doubt.reason,
                     money="Open orders of before are not given back by themselves until they are compared with VTEX.",
                     remedy="Compare the orders that this lists with VTEX; giftbridge ledger trust ends the doubt.",
                     command="giftbridge ledger doubts",
@@ -319,6 +328,8 @@ class _Look:
                     command=f"giftbridge reconcile {found.provider} --last",
                     provider=found.provider,
                     transaction=found.transaction,
+                    difference=found.kind,
+                    detail=_sentence(found.meaning),
                 )
                 yield Row(number, ""), (item,)
 
@@ -334,6 +345,7 @@ class _Look:
                 remedy="Mend that, and compare again.",
                 command=f"giftbridge reconcile {result.provider}",
                 provider=result.provider,
+                detail=result.error,
             )
             for result in results.last(self.parts.documents)
             if result.error is not None
@@ -433,6 +445,9 @@ def _of(
         act=act.number,
         amount=currency.to_decimal(act.amount),
         currency=currency.code,
+        act_kind=act.kind,
+        own_wish=not act.asked_for,
+        detail=str(act.error) if act.error else None,
     )
 
 

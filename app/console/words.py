@@ -28,6 +28,7 @@ WORDS = {
     "settlement": _l("settlement"),
     "cancellation": _l("cancellation"),
     # What was done, in a history
+    "step done": _l("one step of it is done"),
     "opened": _l("begun"),
     "late": _l("succeeded after it had been refused"),
     "late, not counted": _l("succeeded after it had been refused; not counted"),
@@ -81,6 +82,14 @@ WORDS = {
     "after": _l("after"),
     "amount": _l("amount"),
     "reason": _l("reason"),
+    "decide": _l("decide"),
+    "propose": _l("propose a decision"),
+    "withdraw": _l("withdraw a proposed decision"),
+    "decision": _l("decision"),
+    "reference": _l("reference"),
+    "happened": _l("it happened"),
+    "did not happen": _l("it did not happen"),
+    "given up": _l("given up"),
     # How a try to sign in ended
     "signed in": _l("signed in"),
     "wrong name, password or code": _l("wrong name, password or code"),

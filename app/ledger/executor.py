@@ -115,15 +115,7 @@ class Executor:
         parked, when another act or step is open by now, when somebody is at it, or when it cannot be so; Conflict when
         its reference is of something else; and what `resolve` raises.
         """
-        provider.require_mapper()
-        act = record.unresolved_act
-        if act is not None:
-            if decision.act is None:
-                decision = replace(decision, act=act.number, step=act.open_step)
-            if decision.give_up and something_moved(act.steps):
-                raise Unresolved("a part of it happened: it can only be finished, not given up")
-            if decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
-                decision = _looked_up(provider.mapper, record, act, decision, deadline)
+        decision = self.check(provider, record, deadline, decision)
         caller = Caller.person(decision.by)
         # Before the word is on disk: what is refused here would take it off again.
         with self._threads.one_for(provider.backend):
@@ -135,6 +127,20 @@ class Executor:
             if result.lease is None:
                 raise Unresolved(f"there is nothing to decide now ({result.answer}): look at the transaction again")
             return self._resolve(provider, result.transaction, deadline, caller, result.lease)
+
+    def check(self, provider: Provider, record: Transaction, deadline: Deadline, decision: Decision) -> Decision:
+        """Return a decision with what the backend shows under its reference; nothing is done. Raises what `decide` does
+        of a decision that cannot be so."""
+        provider.require_mapper()
+        act = record.unresolved_act
+        if act is not None:
+            if decision.act is None:
+                decision = replace(decision, act=act.number, step=act.open_step)
+            if decision.give_up and something_moved(act.steps):
+                raise Unresolved("a part of it happened: it can only be finished, not given up")
+            if decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
+                decision = _looked_up(provider.mapper, record, act, decision, deadline)
+        return decision
 
     def help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         """Wait for, or finish, another transaction that keeps the card busy.

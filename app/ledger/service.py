@@ -190,10 +190,21 @@ class LedgerService:
         Where it did not happen, the act is refused if it may still be, else done again. Raises TransactionNotFound,
         Unresolved and what `settle` raises.
         """
+        record = self._about(provider, address, deadline, decision)
+        return self._executor.decide(provider, record, deadline, decision)
+
+    def check(self, provider: Provider, address: Address, deadline: Deadline, decision: Decision) -> None:
+        """See whether a decision can be so, and read its reference at the backend; nothing is done. Raises what
+        `decide` raises where it cannot."""
+        record = self._about(provider, address, deadline, decision)
+        self._executor.check(provider, record, deadline, decision)
+
+    def _about(self, provider: Provider, address: Address, deadline: Deadline, decision: Decision) -> Transaction:
+        """Return the transaction that a decision is about, where nothing else there has its reference."""
         record = self._known(provider, address, deadline)
         if decision.happened and decision.reference:
             self._expect_unused(provider, record, decision.reference)
-        return self._executor.decide(provider, record, deadline, decision)
+        return record
 
     def transaction(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> TransactionView:
         """Return one transaction. Raises TransactionNotFound, Unresolved, LedgerUnavailable, BackendUnavailable."""

@@ -130,6 +130,7 @@ class ActRecord:
     set_aside: int = 0  # money of the card that it keeps from others while it runs
     decision: Decision | None = None  # and not carried out yet
     seen_to: bool = False  # a person knows that it was refused
+    promised: bool = False  # to VTEX before it ran, also where it is parked now
 
     @property
     def unresolved(self) -> bool:

@@ -120,6 +120,7 @@ class LightrailV2(Mapper):
     read_lag_seconds = 2.0
     longest_hold = LONGEST_HOLD_IN_DAYS
     keeps_terms = True
+    where_references_are = "Lightrail lists the transactions of a value, each with its id."
     finds_by_customer = True
     Options = LightrailV2Options
 

@@ -75,6 +75,10 @@ class Vauchar(Mapper):
     one_step_at_a_time = True
     read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
     needs_reference = frozenset({Verb.DEBIT})
+    where_references_are = (
+        "Vauchar lists the redemptions of a gift card, each with its id. "
+        "Of a refund, name the redemption that was deleted."
+    )
     Options = VaucharOptions
 
     def __init__(self, provider_id: str, currency: Currency, holds: Holds, options: VaucharOptions) -> None:

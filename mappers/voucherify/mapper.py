@@ -113,6 +113,10 @@ class Voucherify(Mapper):
     one_step_at_a_time = True  # whether two calls that change one balance can overlap safely is undocumented
     read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
     needs_reference = frozenset({Verb.DEBIT})
+    where_references_are = (
+        "Voucherify lists the transactions of a voucher. Name the id of the redemption, or of its rollback; of an "
+        "addition the id of its transaction."
+    )
     keeps_terms = True
     finds_by_customer = True
     Options = VoucherifyOptions

@@ -79,6 +79,9 @@ class VtexGiftcards(Mapper):
     # Undocumented.
     read_lag_seconds = 2.0
     needs_reference = frozenset({Verb.HOLD, Verb.DEBIT})
+    where_references_are = (
+        "VTEX lists the transactions of a gift card, each with its id. Of a settlement or a cancellation, name its oid."
+    )
     finds_by_customer = True
     Options = VtexGiftcardsOptions
 

@@ -41,9 +41,11 @@ class Target(Protocol):
 
 
 def as_data(item: Attention) -> dict[str, Any]:
-    """Return what is told of an item: everything but the name it has for as long as it waits."""
+    """Return what is told of an item: everything but the name it has for as long as it waits, and what its sentences
+    are made of."""
     data = asdict(item)
-    del data["key"]
+    for name in ("key", "act_kind", "own_wish", "difference", "detail"):
+        del data[name]
     return data | {
         "kind": str(item.kind),
         "since": iso(item.since),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Self
 
 from app.admin import activity
+from app.admin.transactions.decisions import made
 from app.admin.transactions.views import ActView, Summary, act_view, patience, provider_named, summary
 from app.ledger import names
 from app.ledger.caller import Caller
@@ -205,8 +206,10 @@ def retry(parts: Parts, record: Transaction, actor: str) -> Transaction:
     return parts.executor.resolve(provider, record, patience(parts), Caller.background(actor))
 
 
-def decide(parts: Parts, record: Transaction, decision: Decision) -> Transaction:
+def decide(parts: Parts, record: Transaction, decision: Decision, **told: str) -> Transaction:
     """Go on by a person's word where the backend cannot tell; return the transaction after it.
+
+    It is written down with what else is `told` of it, such as a reason.
 
     It must name the act that the person looked at; of several steps, which one. To give up what was refused is to have
     seen to it, and so is any word about a success that came too late to count. Raises NotPossible, and what
@@ -216,10 +219,38 @@ def decide(parts: Parts, record: Transaction, decision: Decision) -> Transaction
     refused = _refused(record, decision) if decision.give_up else None
     if refused is not None:
         parts.storage.see_to(record, refused, Caller.person(decision.by))
+        activity.note(parts, decision.by, "seen to", record.id, **told)
         return parts.storage.load(record.id) or record
-    late = record.unresolved is None and record.id in parts.index.parked()
-    decision = Decision(decision.by, happened=False) if late else _about_what_is_open(record, decision)
-    return parts.ledger.decide(provider, record.address, patience(parts), decision)
+    if record.unresolved is None and record.id in parts.index.parked():
+        seen = Decision(decision.by, happened=False)
+        after = parts.ledger.decide(provider, record.address, patience(parts), seen)
+        activity.note(parts, decision.by, "seen to", record.id, **told)
+        return after
+    decision = _about_what_is_open(record, decision)
+    before, outcome = len(made(parts, record)), "unknown"
+    try:
+        after = parts.ledger.decide(provider, record.address, patience(parts), decision)
+        outcome = next(act.state for act in after.acts if act.number == decision.act)
+    finally:
+        if decision.by in made(parts, record)[before:]:
+            told = told_of(decision) | {"outcome": outcome} | told
+            activity.note(parts, decision.by, "decide", record.id, **told)
+    return after
+
+
+def told_of(decision: Decision) -> dict[str, str]:
+    """Return what activity tells of a decision."""
+    told = {"decision": str(replace(decision, reference=""))}
+    return told | ({"reference": decision.reference} if decision.reference else {})
+
+
+def check(parts: Parts, record: Transaction, decision: Decision) -> None:
+    """See whether a decision about a parked act can be carried out, and read its reference at the backend.
+
+    Nothing is done. Raises what `decide` raises where it cannot.
+    """
+    provider = provider_named(parts, record.provider_id)
+    parts.ledger.check(provider, record.address, patience(parts), _about_what_is_open(record, decision))
 
 
 def _refused(record: Transaction, decision: Decision) -> ActRecord | None:

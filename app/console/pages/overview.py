@@ -9,7 +9,6 @@ from flask import render_template
 from app.admin import overview
 from app.admin.overview import DAYS
 from app.admin.people.users import Role
-from app.admin.transactions.search import Filter
 from app.console.current import parts
 from app.console.guard import allowed
 from app.console.pages._page import Page
@@ -29,16 +28,13 @@ WAITING = {
     "expiring": _l("Reservations that end soon"),
 }
 
-# Where the list of transactions shows the same.
-LISTED = {"parked": Filter.PARKED, "refused": Filter.REFUSED, "unresolved": Filter.UNRESOLVED}
-
 
 @page.get("/")
 @allowed(Role.VIEWER)
 def index() -> str:
     found = overview.look(parts())
     days = [found.today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    return render_template("overview.html", overview=found, days=days, names=WAITING, listed=LISTED)
+    return render_template("overview.html", overview=found, days=days, names=WAITING)
 
 
 @page.get("/backends")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -78,13 +78,13 @@ def index(transaction: str) -> str | Response:
 
 @allowed(Role.OPERATOR)
 def form(transaction: str, action: Action) -> str | Response:
-    """The form of an action, with all there is as its amount."""
+    """The form of an action, with all there is as its amount, or the `amount` that the address names."""
     record = search.one(parts(), transaction)
     most = by_hand.possible(record).get(action)
     if most is None:
         flash(_impossible(), "problem")
         return redirect(url_for(".index", transaction=record.id), 303)
-    empty = Form(money(most, ""), "", new_request_id(), again=False)
+    empty = Form(money(_suggested(most), ""), "", new_request_id(), again=False)
     return _ask(record, action, empty)
 
 
@@ -110,8 +110,8 @@ def send(transaction: str, action: Action) -> str | tuple[str, int] | Response:
     # The amount as it was shown: in another language, chosen meanwhile, what was typed may be another amount.
     if request.form.get("confirmed") != str(amount):
         return _confirm(intent, action, sent, amount, needs_password=needs_password)
-    if needs_password and (wrong_password := _wrong_password()):
-        return _confirm(intent, action, sent, amount, needs_password=True, error=wrong_password), 403
+    if needs_password and (not_it := wrong_password()):
+        return _confirm(intent, action, sent, amount, needs_password=True, error=not_it), 403
     return _carry_out(intent, sent, amount)
 
 
@@ -139,6 +139,16 @@ def resolve(transaction: str) -> Response:
     return redirect(url_for(".index", transaction=record.id), 303)
 
 
+def _suggested(most: Decimal) -> Decimal:
+    """Return the amount that a link to the form names, where there is so much."""
+    try:
+        amount = Decimal(request.args.get("amount", ""))
+        fits = 0 < amount <= most
+    except InvalidOperation:
+        return most
+    return amount if fits else most
+
+
 def _carry_out(intent: Intent, sent: Form, amount: Decimal) -> Response:
     record, shown = intent.record, money(amount, intent.record.backend.currency.code)
     try:
@@ -160,7 +170,8 @@ def _carry_out(intent: Intent, sent: Form, amount: Decimal) -> Response:
     return redirect(url_for(".index", transaction=record.id), 303)
 
 
-def _wrong_password() -> str | None:
+def wrong_password() -> str | None:
+    """Return what is wrong with the password of the form that was sent, None where it is the user's."""
     outcome = sign_in.prove(parts(), user().name, request.form.get("password", ""), "", visitor(), again=True)
     match outcome:
         case Outcome.DONE:

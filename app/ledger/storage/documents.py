@@ -23,6 +23,11 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """
 
+_FORGET_AS = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
 
 class Documents:
     """Collections of named documents, notes that end by themselves, and logs. Methods raise LedgerUnavailable."""
@@ -69,6 +74,11 @@ class Documents:
     def forget(self, name: str) -> bool:
         """End a note now; tell whether there was one: of several who forget it at once, one is told so."""
         return bool(self._connection.call(lambda client: client.delete(_note(name))))
+
+    def forget_as(self, name: str, document: Mapping[str, Any]) -> bool:
+        """End a note now where it still is this; tell whether: of several who do so at once, one is told so."""
+        keys, arguments = [_note(name)], [_text(document)]
+        return bool(self._connection.call(lambda client: client.eval(_FORGET_AS, len(keys), *keys, *arguments)))
 
     def log(self, name: str, document: Mapping[str, Any], keep: int) -> None:
         """Add a document to a log, which keeps the newest `keep`."""

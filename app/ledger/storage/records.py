@@ -113,6 +113,7 @@ def _load_act(number: int, fields: Fields) -> ActRecord:
         actor=written.get("actor"),
         set_aside=int(fields.get(own + "set_aside", 0)),
         seen_to=fields.get(own + "seen_to") == "1",
+        promised=fields.get(own + "promised") == "1",
         decision=Decision(**json.loads(decision)) if decision else None,
     )
 
