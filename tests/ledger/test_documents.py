@@ -57,6 +57,14 @@ def test_a_note_is_written_once_and_forgotten_by_one(documents: Documents) -> No
     assert documents.noted("it") is None
 
 
+def test_a_note_that_has_changed_is_not_forgotten_as_what_it_was(documents: Documents) -> None:
+    documents.note("it", {"n": 2}, HOUR)
+    assert documents.forget_as("it", {"n": 1}) is False
+    assert documents.noted("it") == {"n": 2}
+    assert documents.forget_as("it", {"n": 2}) is True
+    assert documents.noted("it") is None
+
+
 def test_a_note_ends_by_itself(documents: Documents, connection: Connection) -> None:
     documents.note("it", {"n": 1}, HOUR)
 
