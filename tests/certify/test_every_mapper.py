@@ -12,7 +12,7 @@ import pytest
 from app.server.demo import APP_KEY, APP_TOKEN, MEMORY, PROVIDERS
 from mappers.base import Secret
 from mappers.capabilities import describe
-from providers.certify.runner import Report, Verdict, certify
+from providers.certify.runner import Verdict, certify
 from providers.certify.session import Target
 from tests.app.commands import free_port, ready, running, wait_for
 
@@ -54,8 +54,8 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_it_passes_every_check(address: str) -> None:
     can = {one.name: one for one in describe()}
 
-    def report(provider: str) -> Report:
-        target = Target(
+    def target(provider: str) -> Target:
+        return Target(
             f"{address}/{provider}",
             APP_KEY,
             Secret(APP_TOKEN),
@@ -65,7 +65,6 @@ def test_it_passes_every_check(address: str) -> None:
             issue=True,
             spend=Decimal(10),
         )
-        return certify(target)
 
     assert set(CODES) == {*PROVIDERS, MEMORY}
     of = {provider: can[PROVIDERS.get(provider, "memory")] for provider in CODES}
@@ -75,7 +74,7 @@ def test_it_passes_every_check(address: str) -> None:
     }
     # The first two wait for their backends' read lag most of the time; the others go one by one meanwhile.
     with ThreadPoolExecutor(3) as pool:
-        reports = dict(zip(CODES, pool.map(report, CODES), strict=True))
+        reports = dict(zip(CODES, pool.map(certify, map(target, CODES)), strict=True))
     for provider, found in reports.items():
         mapper = of[provider]
         allowed = (
@@ -83,8 +82,10 @@ def test_it_passes_every_check(address: str) -> None:
             | (set() if provider in CUSTOMERS else LOYALTY)
             | (set() if mapper.adds_value else CREDITS)
         )
-        not_passed = {one.check.number: one.seen for one in found.results if one.verdict is not Verdict.PASSED}
+        # The cores may be busy: a service without an answer in time says 503, and VTEX asks again. So is done here.
+        failed = [one.check for one in found.results if one.verdict is Verdict.FAILED]
+        again = certify(target(provider), failed).failed() if failed else []
+        assert again == [], provider
+        assert {one.check.number for one in found.results if one.verdict is Verdict.NOT_TRIED} == allowed, provider
         assert found.left == [], provider
-        assert {number: not_passed.get(number) for number in not_passed.keys() ^ allowed} == {}, provider
-        assert not found.failed(), provider
         assert found.balance_before == found.balance_after == 10, provider
