@@ -97,6 +97,7 @@ docs: install-dev
 
 tables: install-dev
 	@$(VENV)/bin/python -m tests.docs.tables
+	@$(VENV)/bin/python -m tests.docs.interfaces
 
 # What a service runs, in an environment of its own: name, version, license and hash of each, for pip-audit and others.
 sbom:
