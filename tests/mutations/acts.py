@@ -133,8 +133,8 @@ MUTATIONS = [
     Mutation(
         "an id stands for exactly what it names",
         LEDGER + "names.py",
-        '        hasher.update(len(data).to_bytes(4, "big"))\n',
-        "",
+        'len(part).to_bytes(4, "big") + part for part',
+        "part for part",
         "tests/ledger/test_names.py::test_two_lists_of_parts_have_two_digests",
     ),
     Mutation(
