@@ -21,7 +21,7 @@ class Command:
 COMMANDS = {
     "attention": Command("attention:attention_command", "List what waits for a person, and what mends it."),
     "backup": Command("backups:backup_command", "Copy the ledger into FILE, while the service works on it."),
-    "cards": Command("cards:cards", "Look at a gift card."),
+    "cards": Command("cards:cards", "Look at a gift card, and at what shoppers were refused."),
     "certify": Command(
         "certify:certify_command", "Check any gift card provider for VTEX, as the Gift Card Hub calls it."
     ),
@@ -38,7 +38,8 @@ COMMANDS = {
         "Set up a service: ask what is needed, try each answer, write the files, and look at the whole.",
     ),
     "ledger": Command(
-        "ledger:ledger", "Move the ledger to another Redis; see and end doubts about what Redis still knows."
+        "ledger:ledger",
+        "Move the ledger to another Redis; see and end doubts about what Redis still knows; migrate it.",
     ),
     "mappers": Command(
         "mappers:mappers_command", "List the mappers, built in and from packages, and what each can do."
