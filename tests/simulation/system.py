@@ -306,7 +306,7 @@ def _drop(*_event: object) -> NoReturn:
 
 
 # Whose log would be full of what is simulated.
-SILENT = ("lost_answers", "sweeper", "recovery", "storage.storage", "storage.history")
+SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history")
 
 # Who looks at the day's date.
 DATED = (
