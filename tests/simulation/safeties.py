@@ -41,7 +41,7 @@ _FENCE = Edit(
 _REFUSAL = Edit(ATTEMPT, "            if certain:\n", "            if True:\n")
 
 SAFETIES = (
-    Safety("the intent is on disk before anything is sent", "v1", first_seed=20),
+    Safety("the intent is on disk before anything is sent", "v1", first_seed=5),
     Safety(
         "every repeat has the same key",
         "v1",
@@ -68,7 +68,7 @@ SAFETIES = (
         "an attempt that may send is not taken for one that did not",
         "vauchar",
         (Edit(LEASE, "set(act_field(act, 'nothing_sent'), '')", ""),),
-        first_seed=220,
+        first_seed=90,
     ),
     Safety(
         "no trace of it counts only when nothing is on its way",
@@ -80,7 +80,7 @@ SAFETIES = (
                 "answer_with_lease('leased', 0, nothing_sent)",
             ),
         ),
-        first_seed=20,
+        first_seed=15,
     ),
     Safety(
         "a refusal counts only when nothing is on its way",
@@ -92,14 +92,14 @@ SAFETIES = (
         "a 409 is looked up, and counts only when nothing is on its way",
         "v2",
         (_REFUSAL, Edit("mappers/lightrail_v2/mapper.py", "if rejected.status == 409:", "if False:")),
-        first_seed=50,
+        first_seed=670,
     ),
-    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=1_130),
+    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=990),
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
         (_FENCE, Edit(LEASE, "if number('lease_until') > now then return answer('held') end", "")),
-        first_seed=760,
+        first_seed=655,
     ),
     Safety(
         "what succeeds after it was refused is undone",
@@ -112,6 +112,7 @@ SAFETIES = (
             ),
         ),
         bounded=False,
+        first_seed=730,
     ),
     Safety(
         "the caps are checked where the act is written",
@@ -122,7 +123,7 @@ SAFETIES = (
         "a reservation is made in the epoch its balance was read in",
         "vauchar",
         (Edit(RECORD, "if on_card('epoch') ~= arg.epoch then return answer('moved') end", ""),),
-        first_seed=380,
+        first_seed=335,
     ),
     Safety(
         "steps on a card that is judged by its balance do not overlap",
@@ -134,7 +135,7 @@ SAFETIES = (
                 "do return false end",
             ),
         ),
-        first_seed=365,
+        first_seed=415,
     ),
     Safety(
         "what a refund puts back for a moment is set aside",
