@@ -7,6 +7,7 @@ the thread that accepts connections for clients that do not hang up. Here the po
 from __future__ import annotations
 
 import errno
+import math
 import re
 import selectors
 import socket
@@ -143,12 +144,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while self.nr_conns >= self.worker_connections:
             if self._leaving:
                 self._close_first(self._leaving)
+            elif self.keepalived_conns and self._kept_since() <= self._arriving_since():
+                self._close(self.keepalived_conns.popleft())
             elif self._arriving:
                 self._close_first(self._arriving)
-            elif self.keepalived_conns:
-                self._close(self.keepalived_conns.popleft())
             else:
                 break  # all are at work
+
+    def _kept_since(self) -> float:
+        """Return when the connection that was kept first was kept."""
+        return float(self.keepalived_conns[0].timeout - self.cfg.keepalive)
+
+    def _arriving_since(self) -> float:
+        """Return when the oldest of the requests on their way began; whoever came just now has sent nothing yet."""
+        oldest = next(iter(self._arriving.values()), None)
+        return oldest.until - self._timeout_seconds if oldest else math.inf
 
     def _close_first(self, connections: dict[Any, Any]) -> None:
         conn = next(iter(connections))
