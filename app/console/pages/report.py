@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,6 +12,7 @@ from flask import Response, render_template, request
 from app.admin import totals
 from app.admin.people.users import Role
 from app.admin.totals import NAMES, DayTotals
+from app.console.csv_lines import line
 from app.console.current import parts
 from app.console.guard import allowed
 from app.console.pages._page import Page
@@ -25,6 +24,8 @@ page = Page("report", _l("Report"), place=80)
 DAYS = 30
 
 AMOUNTS = (*NAMES, "held")
+
+HEAD = ("day", "provider", "currency", *AMOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,10 @@ def download() -> Response | tuple[str, int]:
     wanted = _wanted()
     if wanted.problem:
         return wanted.problem, 422
-    text = io.StringIO()
-    lines = csv.writer(text)
-    lines.writerow(("day", "provider", "currency", *AMOUNTS))
-    for row in _rows(wanted):
-        lines.writerow((row.day, row.provider, row.currency, *(getattr(row, name) for name in AMOUNTS)))
+    rows = [(row.day, row.provider, row.currency, *(getattr(row, name) for name in AMOUNTS)) for row in _rows(wanted)]
     name = f"giftbridge-{wanted.first}-{wanted.last}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text.getvalue(), mimetype="text/csv", headers=headers)
+    return Response("".join(map(line, [HEAD, *rows])), mimetype="text/csv", headers=headers)
 
 
 def _wanted() -> Wanted:
