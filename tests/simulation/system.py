@@ -312,6 +312,7 @@ SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", 
 DATED = (
     "app.ledger.recovery",
     "app.ledger.refusals",
+    "app.ledger.reservations",
     "mappers.voucherify.cards",
     "mappers.vtex_giftcards.cards",
     "mappers.lightrail_v2.cards",
