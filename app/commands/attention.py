@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypedDict
+
 import click
 
 from app.admin import attention
 from app.admin.attention import Attention, Cursor, Kind
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import clean, json_option, moment, note, print_json
+
+
+class Listed(TypedDict):
+    items: Sequence[Attention]
+    next: str | None
 
 
 def _cursor(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Cursor | None:
@@ -23,7 +31,7 @@ def _cursor(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
 @click.option("--kind", "kinds", type=click.Choice([str(kind) for kind in Kind]), multiple=True, help="Only of a kind.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="About so many at most.")
 @click.option("--after", callback=_cursor, metavar="NEXT", help="The page after the one that named this as its next.")
-@json_option
+@json_option(Listed)
 @click.pass_context
 def attention_command(
     ctx: click.Context, kinds: tuple[str, ...], limit: int, after: Cursor | None, as_json: bool
@@ -46,7 +54,7 @@ def attention_command(
     with opened(providers_needed=False) as parts:
         found = attention.page(parts, limit, after, [Kind(kind) for kind in kinds] or tuple(Kind))
     if as_json:
-        print_json({"items": found.items, "next": str(found.after) if found.after else None})
+        print_json(Listed(items=found.items, next=str(found.after) if found.after else None))
     elif not found.items:
         click.echo("Nothing waits for a person.")
     else:

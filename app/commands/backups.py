@@ -31,7 +31,7 @@ replace_option = click.option(
 
 @click.command("backup")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
-@json_option
+@json_option(backup.Made)
 @click.pass_context
 def backup_command(ctx: click.Context, path: Path, as_json: bool) -> None:
     """Copy the ledger into FILE, while the service works on it.
@@ -60,7 +60,7 @@ def backup_command(ctx: click.Context, path: Path, as_json: bool) -> None:
 @click.command("restore")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @replace_option
-@json_option
+@json_option(backup.Restored)
 @click.pass_context
 def restore_command(ctx: click.Context, path: Path, replace: str | None, as_json: bool) -> None:
     """Put the backup FILE into the Redis that the settings name, which is empty.

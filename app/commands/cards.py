@@ -46,7 +46,7 @@ def cards(ctx: click.Context) -> None:
 @click.argument("provider")
 @click.option("--code-stdin", is_flag=True, help="Read the code from the first line of standard input.")
 @click.option("--card", "card_id", metavar="ID", help="The card's id, instead of its code.")
-@json_option
+@json_option(CardView)
 def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: bool) -> None:
     """Show what the backend of PROVIDER says about a card, what is held, and what can be spent.
 
@@ -97,7 +97,7 @@ def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: 
 @click.option("--provider", metavar="ID", help="Only of this provider.")
 @click.option("--card", "card_id", metavar="ID", help="Only of this card of the provider.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="So many at most.")
-@json_option
+@json_option(list[refused.Attempt])
 def refused_command(provider: str | None, card_id: str | None, limit: int, as_json: bool) -> None:
     """List the last searches and payments that ended in nothing, and why.
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import FrameType
-from typing import IO, NoReturn
+from typing import IO, NoReturn, TypedDict
 
 import click
 
@@ -19,7 +19,7 @@ from providers.certify.check import CHAPTERS, Severity
 from providers.certify.languages import NAMES
 from providers.certify.page import as_html
 from providers.certify.plan import HEAD, PLAN, as_csv, rows, selected
-from providers.certify.reports import as_fields, as_junit
+from providers.certify.reports import Fields, as_fields, as_junit
 from providers.certify.runner import Report, Verdict, certify
 from providers.certify.suite import address, amount, target_of
 
@@ -27,6 +27,11 @@ from providers.certify.suite import address, amount, target_of
 TOKEN_VARIABLE = "CERTIFY_APP_TOKEN"  # noqa: S105 - the name of a variable
 
 SEVERITIES = {one.name.lower(): one for one in Severity}
+
+
+class Plan(TypedDict):
+    checks: list[dict[str, str]]
+
 
 SUMMARY = (
     Column("chapter"),
@@ -88,7 +93,7 @@ def _amount(ctx: click.Context, param: click.Parameter, text: str) -> Decimal:
 @click.option("--language", type=click.Choice(NAMES), default="en", show_default=True, help="The language of --html.")
 @click.option("--list", "as_list", is_flag=True, help="List the checks and make none.")
 @click.option("--csv", "as_table", is_flag=True, help="With --list: as CSV.")
-@json_option
+@json_option(Fields | Plan)
 def certify_command(
     url: str | None,
     app_key: str | None,
@@ -168,7 +173,7 @@ def certify_command(
 
 def _list(*, as_json: bool, as_table: bool) -> None:
     if as_json:
-        print_json({"checks": [dict(zip(HEAD, row, strict=True)) for row in rows()]})
+        print_json(Plan(checks=[dict(zip(HEAD, row, strict=True)) for row in rows()]))
     elif as_table:
         click.echo(as_csv(), nl=False)
     else:

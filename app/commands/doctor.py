@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypedDict
 
 import click
 
@@ -11,11 +12,17 @@ from app.admin.providers.checks import Check
 from app.commands.installation import logs_to_stderr, opened_redis, served
 from app.commands.output import Column, json_option, print_json, print_table, progress
 
+
+class Examined(TypedDict):
+    ok: bool
+    checks: list[Check]
+
+
 COLUMNS = (Column("check"), Column(""), Column("found, and what to do"))
 
 
 @click.command("doctor")
-@json_option
+@json_option(Examined)
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Find what is wrong with this installation.
@@ -47,7 +54,7 @@ def report(checks: list[Check], *, as_json: bool) -> None:
     """Print checks, and end with 1 when one failed."""
     failed = sum(check.ok is False for check in checks)
     if as_json:
-        print_json({"ok": not failed, "checks": checks})
+        print_json(Examined(ok=not failed, checks=checks))
     else:
         print_table(COLUMNS, [(check.name, _verdict(check), _words(check)) for check in checks])
         click.echo(f"{failed} of {len(checks)} checks failed." if failed else "Nothing is wrong.")

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
 from app.admin import doubts, migration
-from app.admin.backups.move import move
+from app.admin.backups.move import Moved, move
 from app.commands.backups import replace_option
 from app.commands.installation import connection_for_all, idle, logs_to_stderr, opened, shown_url, watch_seconds
 from app.commands.output import Column, json_option, note, print_json, print_table
 from app.commands.transaction_tables import print_summaries
 from app.ledger.storage.clients import SCHEMES
 from app.settings import Settings, variable
+
+
+class Ended(TypedDict):
+    ended: int
+
+
+class Migrated(TypedDict):
+    transactions: int
+    migrated: int
+
 
 # Where an address may stand that has a password: other users of the machine see what a command is called with.
 FROM_FILE = "@"
@@ -33,7 +44,7 @@ def ledger(ctx: click.Context) -> None:
 
 
 @ledger.command("doubts")
-@json_option
+@json_option(doubts.Doubts)
 def doubts_command(as_json: bool) -> None:
     """List what Redis may have forgotten, and the orders that wait because of it."""
     with opened(providers_needed=False) as parts:
@@ -55,20 +66,20 @@ def doubts_command(as_json: bool) -> None:
 
 @ledger.command("trust")
 @click.confirmation_option(prompt="Have you compared these orders with VTEX, or is it certain that nothing was lost?")
-@json_option
+@json_option(Ended)
 def trust_command(as_json: bool) -> None:
     """End all doubts: from now on open orders are given back again when their time is over."""
     with opened(providers_needed=False) as parts:
         count = doubts.trust(parts)
     if as_json:
-        print_json({"ended": count})
+        print_json(Ended(ended=count))
     else:
         click.echo(f"Doubts ended: {count}.")
 
 
 @ledger.command("doubt")
 @click.argument("reason")
-@json_option
+@json_option(doubts.DoubtView)
 def doubt_command(reason: str, as_json: bool) -> None:
     """Say that Redis may have forgotten changes until now; for after a backup was restored.
 
@@ -93,7 +104,7 @@ def doubt_command(reason: str, as_json: bool) -> None:
     help="The new Redis, as in GIFTBRIDGE_REDIS_URL; @FILE reads the address from a file, for one with a password.",
 )
 @replace_option
-@json_option
+@json_option(Moved)
 def move_command(address: str, replace: str | None, as_json: bool) -> None:
     """Move the ledger to another Redis, such as from the embedded one to a server.
 
@@ -140,7 +151,7 @@ def _address(given: str) -> str:
 
 @ledger.command("migrate")
 @click.option("--per-second", type=click.IntRange(1), default=500, show_default=True, help="Write at most so many.")
-@json_option
+@json_option(Migrated)
 def migrate_command(per_second: int, as_json: bool) -> None:
     """Write transactions of the version before in the format of this one.
 
@@ -154,6 +165,6 @@ def migrate_command(per_second: int, as_json: bool) -> None:
     with opened(providers_needed=False) as parts:
         done = migration.migrate(parts, per_second, tell)
     if as_json:
-        print_json({"transactions": done.seen, "migrated": done.migrated})
+        print_json(Migrated(transactions=done.seen, migrated=done.migrated))
     else:
         click.echo(f"Transactions: {done.seen}. Written in the new format: {done.migrated}.")

@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 @click.group("mappers", invoke_without_command=True)
-@json_option
+@json_option(list[Description])
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table of docs/backends.md.")
 @click.pass_context
 def mappers_command(context: click.Context, *, as_json: bool, as_markdown: bool) -> None:

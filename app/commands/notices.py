@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import click
 
-from app.admin.notices.outbox import Outbox, Sent, targets, try_out
+from app.admin.notices.outbox import Outbox, Sent, Standing, targets, try_out
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import Column, json_option, note, print_json, print_table
 from app.settings import variable
+
+
+class Tried(TypedDict):
+    ok: bool
+    targets: dict[str, str]
+
+
+class Listed(TypedDict):
+    sent: list[Sent]
+    targets: list[Standing]
+
 
 TRIED = (Column("target"), Column(""), Column("what came back"))
 SENT = (
@@ -37,7 +50,7 @@ def notices(ctx: click.Context) -> None:
 
 
 @notices.command("test")
-@json_option
+@json_option(Tried)
 def test_command(as_json: bool) -> None:
     """Send a sample to each target, and say what came back.
 
@@ -46,7 +59,7 @@ def test_command(as_json: bool) -> None:
     with opened(providers_needed=False) as parts:
         tried = try_out(parts, targets(parts.settings))
     if as_json:
-        print_json({"ok": bool(tried) and not any(tried.values()), "targets": tried})
+        print_json(Tried(ok=bool(tried) and not any(tried.values()), targets=tried))
     elif tried:
         rows = [(name, "wrong" if error else "ok", error or "it has the sample") for name, error in tried.items()]
         print_table(TRIED, rows)
@@ -58,14 +71,14 @@ def test_command(as_json: bool) -> None:
 
 @notices.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
-@json_option
+@json_option(Listed)
 def list_command(limit: int, as_json: bool) -> None:
     """List what was sent, newest first, and what waits to be sent."""
     with opened(providers_needed=False) as parts:
         outbox = Outbox(parts, targets(parts.settings))
         sent, standings = outbox.sent(limit), outbox.standings()
     if as_json:
-        print_json({"sent": sent, "targets": standings})
+        print_json(Listed(sent=sent, targets=standings))
         return
     if sent:
         print_table(SENT, [_row(one) for one in sent])

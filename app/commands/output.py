@@ -53,9 +53,17 @@ class Column:
     longest: int | None = None
 
 
-def json_option(command: F) -> F:
-    """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+class JsonOption(click.Option):
+    """`--json`, and the shape of what the command prints with it: an interface, listed in docs/interfaces.txt."""
+
+    def __init__(self, *arguments: Any, shape: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.shape = shape
+
+
+def json_option(shape: Any) -> Callable[[F], F]:
+    """Add `--json` to a command that prints one value of `shape`: a dataclass, a TypedDict, a list or a union."""
+    return click.option("--json", "as_json", cls=JsonOption, shape=shape, is_flag=True, help="Print JSON, for scripts.")
 
 
 def print_json(value: Any) -> None:

@@ -6,16 +6,17 @@ import re
 import typing
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TypedDict
 
 import click
 
 import mappers.registry
 from app.admin.providers import credentials
 from app.admin.providers.checks import RedisHealth, check_provider
-from app.admin.providers.listing import listed
+from app.admin.providers.listing import Listed, listed
 from app.admin.providers.provider_file import NewProvider, Pair, ProviderFile
 from app.commands import registration
-from app.commands.doctor import gather, report
+from app.commands.doctor import Examined, gather, report
 from app.commands.installation import logs_to_stderr, note_activity, opened_redis, provider_file
 from app.commands.output import Column, json_option, note, print_fields, print_json, print_table, read_secret
 from app.ledger.errors import LedgerUnavailable
@@ -24,6 +25,23 @@ from app.settings import Settings
 from mappers.base import Secret, option_names
 from providers.problems import InvalidProviders, suggest
 from providers.provider import token_digest
+
+
+class Providers(TypedDict):
+    providers: list[Listed]
+
+
+class NewPair(TypedDict):
+    id: str
+    app_key: str
+    app_token: str
+
+
+class Revoked(TypedDict):
+    id: str
+    revoked: str
+    app_keys: list[str]
+
 
 COLUMNS = (
     Column("provider"),
@@ -67,7 +85,7 @@ providers.add_command(registration.unregister_command)
     metavar="KEY=VALUE",
     help="Another key of providers.toml, such as timezone=America/Sao_Paulo or policy.holds=ledger; repeat it.",
 )
-@json_option
+@json_option(NewPair)
 def new_command(
     provider_id: str,
     mapper: str,
@@ -102,13 +120,13 @@ def new_command(
 
 
 @providers.command("list")
-@json_option
+@json_option(Providers)
 def list_command(as_json: bool) -> None:
     """List the providers, their keys, and which store uses which key."""
     file = provider_file()
     found = [listed(file, provider) for provider in file.registry().all()]
     if as_json:
-        print_json({"providers": found})
+        print_json(Providers(providers=found))
         return
     rows = []
     for one in found:
@@ -120,7 +138,7 @@ def list_command(as_json: bool) -> None:
 @providers.command("check")
 @click.argument("provider_id", metavar="ID")
 @click.option("--app-token-stdin", is_flag=True, help="Try this app token: typed unseen, or on standard input.")
-@json_option
+@json_option(Examined)
 def check_command(provider_id: str, app_token_stdin: bool, as_json: bool) -> None:
     """Check a provider from its configuration to the answers VTEX gets, each failure with what to do.
 
@@ -159,7 +177,7 @@ class _Missing:
 
 @providers.command("rotate")
 @click.argument("provider_id", metavar="ID")
-@json_option
+@json_option(NewPair)
 def rotate_command(provider_id: str, as_json: bool) -> None:
     """Add a second app key and token; the ones there stay valid until they are revoked.
 
@@ -179,7 +197,7 @@ def rotate_command(provider_id: str, as_json: bool) -> None:
 @click.argument("provider_id", metavar="ID")
 @click.argument("app_key", metavar="KEY")
 @click.option("--yes", is_flag=True, help="Even if a store is registered with it: its payments fail from then on.")
-@json_option
+@json_option(Revoked)
 def revoke_command(provider_id: str, app_key: str, yes: bool, as_json: bool) -> None:
     """Remove the app key KEY and its token: the service refuses them as soon as it has read the file.
 
@@ -193,7 +211,7 @@ def revoke_command(provider_id: str, app_key: str, yes: bool, as_json: bool) -> 
     note_activity("revoke key", provider_id, key=app_key, stores=", ".join(stores) or "-")
     left = [pair.app_key for pair in file.installed(provider_id)]
     if as_json:
-        print_json({"id": provider_id, "revoked": app_key, "app_keys": left})
+        print_json(Revoked(id=provider_id, revoked=app_key, app_keys=left))
     else:
         click.echo(f"{app_key} is revoked; {provider_id} has {', '.join(left)}.")
 
@@ -247,7 +265,7 @@ def _pair(file: ProviderFile, provider_id: str) -> Pair:
 
 def _print_pair(file: ProviderFile, provider_id: str, pair: Pair, *, as_json: bool) -> None:
     if as_json:
-        print_json({"id": provider_id, "app_key": pair.app_key, "app_token": str(pair.app_token)})
+        print_json(NewPair(id=provider_id, app_key=pair.app_key, app_token=str(pair.app_token)))
     else:
         print_fields({"Provider": provider_id, "App key": pair.app_key, "App token": str(pair.app_token)})
         note(f"The token is shown this once: {file.path} keeps its digest.")

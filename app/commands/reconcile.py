@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TypedDict
 
 import click
 
@@ -14,6 +15,11 @@ from app.admin.reconciliation.results import Result, Trigger
 from app.admin.reconciliation.run import Difference
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import Column, clean, json_option, note, print_json, print_table, progress
+
+
+class Results(TypedDict):
+    results: list[Result]
+
 
 COLUMNS = (
     Column("transaction"),
@@ -61,7 +67,7 @@ SHOWN = 200
 @click.option("--repair", is_flag=True, help="Do what is provably right; what is not stays for a person.")
 @click.option("--last", "show_last", is_flag=True, help="Compare nothing: show what was found last.")
 @click.option("--history", "show_history", is_flag=True, help="Compare nothing: show what the last 50 runs found.")
-@json_option
+@json_option(Difference | Results)
 @click.pass_context
 def reconcile_command(
     ctx: click.Context,
@@ -131,7 +137,7 @@ def _show_kept(provider: str | None, *, only_last: bool, as_json: bool) -> None:
             found = [result for run in results.history(parts.documents) for result in run]
     found = [result for result in found if provider in (None, result.provider)]
     if as_json:
-        print_json({"results": found})
+        print_json(Results(results=found))
     elif not found:
         click.echo("Nothing was compared yet.")
     else:

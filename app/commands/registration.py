@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 import click
 
-from app.admin.providers.plans import Plan, plan_registration, plan_removal
+from app.admin.providers.plans import Change, Plan, Step, plan_registration, plan_removal
 from app.admin.providers.registration import open_hub, register, unregister
 from app.commands.installation import note_activity, provider_file
 from app.commands.output import Column, json_option, note, print_json, print_table, progress, read_secret
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Planned(TypedDict):
+    id: str
+    account: str
+    dry_run: bool
+    service_url: str | None
+    changes: Sequence[Change]
+    warnings: Sequence[str]
+    steps: Sequence[Step]
+    app_key: NotRequired[str | None]
+    fresh: NotRequired[bool]
+    removed: NotRequired[Sequence[str]]
+    interrupted: NotRequired[Sequence[str]]
+    others: NotRequired[Sequence[str]]
+
 
 CHANGES = (Column("provider", 1), Column("field"), Column("before"), Column("after"))
 
@@ -21,7 +37,7 @@ CHANGES = (Column("provider", 1), Column("field"), Column("before"), Column("aft
 def _options(command: F) -> F:
     """Add what both commands take."""
     for option in (
-        json_option,
+        json_option(Planned),
         click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option("--account", required=True, metavar="STORE", help="The store's account name in VTEX."),
@@ -139,15 +155,13 @@ def _end(plan: Plan, text: str, *, as_json: bool, dry_run: bool = False, **more:
     if not as_json:
         click.echo(text)
         return
-    print_json(
-        {
-            "id": plan.provider_id,
-            "account": plan.account,
-            "dry_run": dry_run,
-            "service_url": plan.service_url or None,
-            "changes": plan.changes,
-            "warnings": plan.warnings,
-            "steps": plan.steps,
-            **more,
-        }
+    planned = Planned(
+        id=plan.provider_id,
+        account=plan.account,
+        dry_run=dry_run,
+        service_url=plan.service_url or None,
+        changes=plan.changes,
+        warnings=plan.warnings,
+        steps=plan.steps,
     )
+    print_json({**planned, **more})

@@ -35,7 +35,7 @@ COLUMNS = (
 @click.option("--to", "last", type=DAY, help="The last day (UTC); today, where not given.")
 @click.option("--provider", help="Only of this provider.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
-@json_option
+@json_option(list[DayTotals])
 @click.pass_context
 def report(
     ctx: click.Context, first: datetime | None, last: datetime | None, provider: str | None, as_csv: bool, as_json: bool

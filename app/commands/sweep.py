@@ -9,7 +9,7 @@ from app.commands.output import json_option, print_json, progress
 
 
 @click.command("sweep")
-@json_option
+@json_option(dict[str, int])
 @click.pass_context
 def sweep_command(ctx: click.Context, as_json: bool) -> None:
     """Look once at everything that is due, and say what was done.

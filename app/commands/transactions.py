@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from typing import TypedDict
 
 import click
 
 from app.admin.transactions import by_hand, search
 from app.admin.transactions.by_hand import Intent, Order
 from app.admin.transactions.search import Cursor, Filter, Wanted
-from app.admin.transactions.views import show, summary
+from app.admin.transactions.views import Story, Summary, show, summary
 from app.commands.installation import actor_option, logs_to_stderr, opened
 from app.commands.output import json_option, note, print_json, progress, read_secret
 from app.commands.transaction_tables import print_done, print_story, print_summaries
 from app.ledger.transaction import Decision, Transaction
 from app.parts import Parts
+
+
+class Listed(TypedDict):
+    transactions: Sequence[Summary]
+    next: str | None
 
 
 def _amount(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Decimal | None:
@@ -67,7 +73,7 @@ def transactions(ctx: click.Context) -> None:
 @click.option("--state", type=click.Choice([str(state) for state in Filter]), help="Only those that stand so.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.option("--after", callback=_cursor, metavar="NEXT", help="The page after the one that named this as its next.")
-@json_option
+@json_option(Listed)
 def list_command(
     name: str | None,
     provider_id: str | None,
@@ -105,7 +111,7 @@ def list_command(
         with progress("Looking", parts.index.count()) as bar:
             page = search.find(parts, wanted, limit, after, bar.advance)
     if as_json:
-        print_json({"transactions": page.transactions, "next": str(page.after) if page.after else None})
+        print_json(Listed(transactions=page.transactions, next=str(page.after) if page.after else None))
         return
     print_summaries(page.transactions)
     if page.after:
@@ -114,7 +120,7 @@ def list_command(
 
 @transactions.command("show")
 @transaction_argument
-@json_option
+@json_option(Story)
 def show_command(transaction: str, as_json: bool) -> None:
     """Show a transaction, everything done to it, and its history.
 
@@ -151,7 +157,7 @@ def _by_hand(name: str, use_case: Callable[[Parts, Transaction, Decimal | None, 
     @click.option("--again", is_flag=True, help="Even though the same was done by hand within the last hour.")
     @click.option("--yes", is_flag=True, help="Do not ask.")
     @actor_option
-    @json_option
+    @json_option(by_hand.ByHandResult)
     def command(
         transaction: str,
         value: Decimal | None,
@@ -239,7 +245,7 @@ _by_hand(
 @click.option("--step", type=click.IntRange(1), metavar="N", help="Its step you looked at, where it has several.")
 @click.option("--reference", default="", metavar="ID", help="The backend's id of what happened; refunds may need it.")
 @actor_option
-@json_option
+@json_option(Summary)
 def resolve_command(
     transaction: str,
     found: str | None,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import click
 
 from app.admin.people import sessions, users
-from app.admin.people.users import LINK_LASTS, Role
+from app.admin.people.users import LINK_LASTS, Role, User
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import Column, json_option, note, print_json, print_table
 from app.parts import Parts
+
+
+class Users(TypedDict):
+    users: list[User]
+    sessions: dict[str, int]
+
+
+class Invitation(TypedDict):
+    user: str
+    link: str
+
 
 COLUMNS = (
     Column("user"),
@@ -48,7 +61,7 @@ def users_command(ctx: click.Context) -> None:
 @name_argument
 @role_option
 @url_option
-@json_option
+@json_option(Invitation)
 def add(name: str, role: str, url: str | None, as_json: bool) -> None:
     """Make a user, and print the link with which they choose a password.
 
@@ -62,14 +75,14 @@ def add(name: str, role: str, url: str | None, as_json: bool) -> None:
 
 
 @users_command.command("list")
-@json_option
+@json_option(Users)
 def list_command(as_json: bool) -> None:
     """List the users."""
     with opened(providers_needed=False) as parts:
         found = users.every(parts)
         counts = {user.name: len(sessions.every(parts, user.name)) for user in found}
     if as_json:
-        print_json({"users": found, "sessions": counts})
+        print_json(Users(users=found, sessions=counts))
     elif not found:
         click.echo("There is no user, and so no console: giftbridge users add NAME --role owner")
     else:
@@ -102,7 +115,7 @@ def role_command(name: str, role: str) -> None:
 @users_command.command("reset")
 @name_argument
 @url_option
-@json_option
+@json_option(Invitation)
 def reset(name: str, url: str | None, as_json: bool) -> None:
     """Take a user's password and codes away, end their sessions, and print a new link."""
     with opened(providers_needed=False) as parts:
@@ -144,7 +157,7 @@ def _print_link(parts: Parts, name: str, secret: str, url: str | None, *, as_jso
     start = url or f"http://{parts.settings.console_bind or parts.settings.bind}"
     link = f"{start.rstrip('/')}/-/console/invitation/{name}/{secret}"
     if as_json:
-        print_json({"user": name, "link": link})
+        print_json(Invitation(user=name, link=link))
         return
     click.echo(link)
     hours = int(LINK_LASTS.total_seconds() // 3600)

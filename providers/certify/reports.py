@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TypedDict
 from xml.etree import ElementTree as ET
 
 from providers.certify.check import Severity, Timing
@@ -11,7 +11,44 @@ from providers.certify.runner import Report, Result, Verdict
 from providers.certify.session import Exchange
 
 
-def as_fields(report: Report, fail_on: Severity) -> dict[str, Any]:
+class TimingFields(TypedDict):
+    calls: int
+    p50_seconds: Decimal
+    p99_seconds: Decimal
+    limit_seconds: Decimal
+
+
+class ExchangeFields(TypedDict):
+    request: str
+    sent: str
+    status: int
+    answer: str
+
+
+class ResultFields(TypedDict):
+    number: str
+    chapter: str
+    verdict: str
+    severity: str
+    asks: str
+    consequence: str
+    source: str
+    seen: str
+    timing: TimingFields | None
+    evidence: list[ExchangeFields]
+
+
+class Fields(TypedDict):
+    ok: bool
+    url: str
+    interrupted: bool
+    balance_before: Decimal | None
+    balance_after: Decimal | None
+    not_given_back: list[str]
+    checks: list[ResultFields]
+
+
+def as_fields(report: Report, fail_on: Severity) -> Fields:
     """Return a report as JSON's own terms; `ok` says whether nothing so bad failed and nothing is left over."""
     return {
         "ok": report.ok(fail_on),
@@ -84,7 +121,7 @@ def _xml(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-def _fields(result: Result) -> dict[str, Any]:
+def _fields(result: Result) -> ResultFields:
     check = result.check
     return {
         "number": check.number,
@@ -103,8 +140,14 @@ def _fields(result: Result) -> dict[str, Any]:
     }
 
 
-def _timing(timing: Timing) -> dict[str, Any]:
+def _timing(timing: Timing) -> TimingFields:
     return {
         "calls": timing.calls,
-        **{name: Decimal(f"{getattr(timing, name):.4f}") for name in ("p50_seconds", "p99_seconds", "limit_seconds")},
+        "p50_seconds": _exact(timing.p50_seconds),
+        "p99_seconds": _exact(timing.p99_seconds),
+        "limit_seconds": _exact(timing.limit_seconds),
     }
+
+
+def _exact(seconds: float) -> Decimal:
+    return Decimal(f"{seconds:.4f}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from mappers.vauchar import sandbox as vauchar
 from providers.hub import sandbox as hub_sandbox
 from providers.provider import Provider
 from providers.registry import Registry
+from tests.docs import shapes
 from tests.money import minor
 
 CODE = "LIGHT-ACTIVE-250"
@@ -83,10 +82,10 @@ class Installation:
             raise result.exception
         return result
 
-    def json(self, *arguments: str, stdin: str | None = None, exit_code: int = 0) -> Any:
-        result = self.run(*arguments, "--json", stdin=stdin)
+    def json(self, *arguments: str, stdin: str | None = None, exit_code: int = 0, **environment: str) -> Any:
+        result = self.run(*arguments, "--json", stdin=stdin, **environment)
         assert result.exit_code == exit_code, result.output
-        return json.loads(result.stdout, parse_float=Decimal)
+        return shapes.printed(result.stdout, arguments)
 
     @property
     def file(self) -> Path:

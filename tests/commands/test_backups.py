@@ -29,8 +29,8 @@ def test_a_backup_restored_on_another_machine_has_the_orders_and_their_doubt(
     restored = installation.run("restore", str(backup), GIFTBRIDGE_REDIS_URL=another_redis_url)
     assert restored.exit_code == 0, restored.output
     assert "giftbridge ledger doubts" in restored.output
-    told = installation.run("ledger", "doubts", "--json", GIFTBRIDGE_REDIS_URL=another_redis_url)
-    assert [one["id"] for one in json.loads(told.stdout)["waiting"]] == [transaction]
+    told = installation.json("ledger", "doubts", GIFTBRIDGE_REDIS_URL=another_redis_url)
+    assert [one["id"] for one in told["waiting"]] == [transaction]
 
 
 def test_a_backup_goes_to_standard_output(installation: Installation, ledger_id: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from providers.hub import sandbox as hub_sandbox
 from providers.hub.sandbox_model import Account
 from tests.app.commands import environment, free_port, ready, wait_for
 from tests.app.commands import running as running_command
+from tests.docs import shapes
 
 STORE = "mystore"
 CODE = "LIGHT-ACTIVE-100"
@@ -50,7 +50,7 @@ class Admin:
     def json(self, *arguments: str, stdin: str = "") -> Any:
         done = self.run(*arguments, "--json", stdin=stdin)
         assert done.exit_code == 0, done.stderr
-        return json.loads(done.stdout, parse_float=Decimal)
+        return shapes.printed(done.stdout, arguments)
 
     def process(self, *arguments: str, stdin: str = "") -> None:
         """Run a command as a process of its own."""

@@ -20,6 +20,7 @@ from app.server.embedded import EmbeddedRedis
 from app.server.services import Service, announced, running
 from tests.app.commands import PROVIDERS, alive, ask, free_port, ready, wait_for
 from tests.app.commands import running as started
+from tests.docs import shapes
 
 COMMANDS = [
     ("transactions", "list"),
@@ -57,7 +58,7 @@ def run(*arguments: str, **settings: str) -> Result:
 def where(**settings: str) -> Any:
     told = run("where", "--json", **settings)
     assert told.exit_code == 0, told.output
-    return json.loads(told.stdout)
+    return shapes.printed(told.stdout, ["where"])
 
 
 def ledger_at(url: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import click
 
 from app import create_app
+from app.commands.output import JsonOption
 from app.ledger.storage.records import FORMAT_OF_HASHES, VERSION
 from app.protocol.errors import STATUSES
 from app.server.metrics import catalog
@@ -22,6 +23,7 @@ from mappers.base import option_names
 from mappers.registry import BUILT_IN, load
 from providers.certify import plan
 from providers.registry import KEYS, Registry
+from tests.docs import shapes
 from tests.docs.documents import ROOT
 from tests.docs.tables import every_command
 
@@ -91,6 +93,8 @@ def _commands() -> Iterator[str]:
                 yield f"command {context.command_path}: {max(parameter.opts, key=len)}{needs}"
             else:
                 yield f"command {context.command_path}: {str(parameter.name).upper()}{needs}"
+            if isinstance(parameter, JsonOption):
+                yield from (f"json of {context.command_path}: {name}" for name in shapes.names(parameter.shape))
 
 
 def _providers() -> Iterator[str]:
