@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
 from itertools import accumulate
 from types import ModuleType
 from typing import Any
@@ -166,7 +167,11 @@ def _importable(module: str) -> bool:
     path: Any = None
     for name in accumulate(module.split("."), "{}.{}".format):
         finders = (finder.find_spec(name, path) for finder in sys.meta_path)
-        spec = next((spec for spec in finders if spec is not None), None)
+        try:
+            spec = next((spec for spec in finders if spec is not None), None)
+        except KeyError:  # a namespace package inside another one: it is not found before that one is imported
+            import_module(name.rpartition(".")[0])
+            spec = find_spec(name)
         if spec is None:
             return False
         path = spec.submodule_search_locations

@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 1.0
 # How a word that says how something stands is colored.
 STYLES = {
     **dict.fromkeys(("ok", "done", "authorized", "active"), "green"),
-    **dict.fromkeys(("wrong", "refused", "parked", "missing", "extra", "double"), "red"),
+    **dict.fromkeys(("wrong", "refused", "declined", "parked", "missing", "extra", "double"), "red"),
     **dict.fromkeys(("amount", "state", "elsewhere", "unresolved"), "red"),
     **dict.fromkeys(("not tried", "not compared", "pending", "accepted", "abandoned", "expired"), "yellow"),
 }

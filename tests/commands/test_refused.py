@@ -9,7 +9,7 @@ import pytest
 from app.ledger import names
 from app.ledger.service import ChangeRequest
 from app.ledger.storage import keys
-from mappers.base import MapperError
+from mappers.base import InsufficientFunds, MapperError
 from mappers.deadline import Deadline
 from tests.money import minor
 
@@ -43,6 +43,13 @@ def test_it_is_listed(installation: Installation, refused: str) -> None:
     installation.pay("1.00", order="order-2")
     assert listed(installation, "refused") == [refused]
     assert listed(installation, "declined") == []
+
+
+def test_a_declined_payment_stands_as_its_filter_is_called(installation: Installation) -> None:
+    with pytest.raises(InsufficientFunds):
+        installation.pay("9999.00")
+    found = installation.json("transactions", "list", "--state", "declined")["transactions"]
+    assert [one["state"] for one in found] == ["declined"]
 
 
 def test_the_doctor_counts_and_names_it(installation: Installation, refused: str) -> None:

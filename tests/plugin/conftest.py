@@ -39,7 +39,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         lines = [f"{mapper} = {path}" for mapper, path in entry_points.items()]
         (metadata / "entry_points.txt").write_text("\n".join(["[giftbridge.mappers]", *lines, ""]))
         for path, text in files.items():
-            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(dedent(text))
         importlib.invalidate_caches()
 

@@ -28,6 +28,12 @@ def test_naming_the_mappers_imports_none(install: Install) -> None:
     assert "acme_pack" not in sys.modules
 
 
+def test_a_mapper_may_be_in_a_namespace_inside_a_namespace(install: Install) -> None:
+    install("giftbridge-acme", {"acme": "acme_space.gifts.mapper:Acme"}, {"acme_space/gifts/sandbox.py": ""})
+    install("giftbridge-bare", {"bare": "bare_space.gifts.mapper:Acme"}, {"bare_space/gifts/mapper.py": WORKING})
+    assert {"acme", "bare"} & set(registry.sandboxes()) == {"acme"}
+
+
 def test_a_built_in_mapper_is_loaded_without_importing_packages(install: Install) -> None:
     install("giftbridge-acme", {"acme": "acme_mapper:Acme"}, {"acme_mapper.py": "raise SystemExit('never')"})
     assert registry.load("memory").__name__ == "Memory"

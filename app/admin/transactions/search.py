@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from app.admin.transactions import views
 from app.admin.transactions.views import Summary, patience, provider_named, summary
 from app.ledger.errors import LedgerError, TransactionNotFound
 from app.ledger.milliseconds import milliseconds
@@ -40,7 +41,7 @@ class Filter(StrEnum):
     AUTHORIZED = State.AUTHORIZED
     CLOSED = State.CLOSED
     REFUSED = "refused"  # a settlement or cancellation was refused and is missing
-    DECLINED = "declined"  # its authorization was refused
+    DECLINED = views.DECLINED  # its authorization was refused
     ABANDONED = State.ABANDONED
     EXPIRED = State.EXPIRED
 

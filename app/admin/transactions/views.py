@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, Literal
 
 from app.ledger.errors import TransactionNotFound
 from app.ledger.milliseconds import moment
@@ -25,6 +25,10 @@ WORDS = {
 }
 
 
+# What people read of a transaction whose authorization was refused: beside it, a settlement may be refused.
+DECLINED: Final[Literal["declined"]] = "declined"
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A transaction in a line. Amounts in major units; `reserved` is what can still be settled.
@@ -38,7 +42,7 @@ class Summary:
     provider: str
     card: str
     operation: Operation
-    state: State
+    state: State | Literal["declined"]
     unresolved: str | None
     request_id: str
     order_id: str | None
@@ -134,7 +138,7 @@ def summary(record: Transaction) -> Summary:
         provider=record.provider_id,
         card=record.card_id,
         operation=record.operation,
-        state=record.state,
+        state=DECLINED if record.state is State.REFUSED else record.state,
         unresolved=f"{WORDS[unresolved_act.kind]} {unresolved_act.state}" if unresolved_act else None,
         request_id=record.request_id,
         order_id=record.memo.order_id,

@@ -14,7 +14,7 @@ from app.admin import activity
 from app.admin.people import sign_in
 from app.admin.people.sign_in import Outcome
 from app.admin.people.users import Role
-from app.admin.transactions import by_hand, search
+from app.admin.transactions import by_hand, search, views
 from app.admin.transactions.by_hand import MAYBE, REFUSED, Action, Intent, Order, Repeated
 from app.admin.transactions.search import Ambiguous
 from app.admin.transactions.views import Story, Summary, show
@@ -259,7 +259,7 @@ def _in_words(one: Summary) -> str:
     if one.unresolved:
         return _("What became of the last of it is not known yet.")
     match one.state:
-        case State.REFUSED:
+        case views.DECLINED:
             return _("The payment was refused: no money moved.")
         case State.ABANDONED:
             return _("Nobody came back for it: it was given up, and undone.")
@@ -282,7 +282,7 @@ def _in_words(one: Summary) -> str:
 def shares(story: Story) -> list[tuple[str, Decimal, str]]:
     """Return what became of the amount, for its bar: name, amount and kind."""
     one = story.transaction
-    if one.operation is not Operation.DEBIT or one.state in (State.REFUSED, State.ABANDONED):
+    if one.operation is not Operation.DEBIT or one.state in (views.DECLINED, State.ABANDONED):
         return []
     shares = [
         (_("Settled and kept"), one.settled - one.refunded, "taken"),
