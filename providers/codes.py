@@ -57,6 +57,8 @@ AS_TYPED = CodeForm()
 
 def visible(typed: str) -> str:
     """Return text without what nobody sees: every space a plain one, every dash a hyphen, nothing invisible."""
+    if typed.isascii() and typed.isprintable():
+        return typed.strip()  # as almost always
     return "".join(map(_visible, typed)).strip()
 
 

@@ -12,7 +12,7 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.guesses import Guesses, Refused
 from app.ledger.refusals import Reason, Refusals, why_nothing
 from app.ledger.searches import SharedSearches
-from app.ledger.storage.connection import Fill
+from app.ledger.storage.connection import Command
 from app.ledger.storage.storage import Storage
 from app.ledger.terms import expect_kept, may_pay, note
 from app.ledger.threads import BackendThreads
@@ -62,7 +62,7 @@ class CardService:
                 self._refusals.search(provider, query, Reason.NO_ANSWER)
             raise
         allowed = _allowed(cards, query)
-        spendable = self._spendable(provider, allowed, query, admitted.found if allowed else None)
+        spendable = self._spendable(provider, allowed, query, admitted.found if allowed else ())
         if not spendable and admitted.counted:
             self._refusals.search(provider, query, why_nothing(cards, allowed), cards[0] if cards else None)
         return spendable
@@ -98,15 +98,15 @@ class CardService:
             log.warning("a new card was not noted: Redis cannot be reached")
 
     def _spendable(
-        self, provider: Provider, cards: Sequence[Card], query: Query, found: Fill | None = None
+        self, provider: Provider, cards: Sequence[Card], query: Query, found: Sequence[Command] = ()
     ) -> list[SpendableCard]:
-        self._write(found, note(self._storage, provider, cards, query.customer))
+        self._write([*found, *note(self._storage, provider, cards, query.customer)])
         spendable = [SpendableCard(card, self._balance(provider, card)) for card in cards]
         return [one for one in spendable if one.balance > 0]
 
-    def _write(self, *fills: Fill | None) -> None:
+    def _write(self, commands: Sequence[Command]) -> None:
         try:
-            self._storage.write(*filter(None, fills))
+            self._storage.write(commands)
         except LedgerUnavailable:
             log.warning("what a search saw was not noted: Redis cannot be reached")
 

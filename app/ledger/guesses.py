@@ -11,12 +11,13 @@ together has CEILING times the flood's number, and above it only codes that were
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from app.ledger.errors import LedgerUnavailable
-from app.ledger.storage.connection import Fill
+from app.ledger.storage.connection import Command
 from app.ledger.storage.guesses import Guess, GuessStorage, Limit, Verdict
 from mappers import customers
 from mappers.base import Query
@@ -48,15 +49,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A search that may be made, with what takes its code off the counters again."""
+    """A search that may be made, with what is to be written where it finds a card, or brings no answer.
 
-    found: Fill | None = None
-    failed: Fill | None = None
+    `counted`: whether Redis could be reached.
+    """
 
-    @property
-    def counted(self) -> bool:
-        """Whether Redis could be reached."""
-        return self.found is not None
+    counted: bool
+    found: Sequence[Command] = ()
+    failed: Sequence[Command] = ()
 
 
 class Guesses:
@@ -76,18 +76,17 @@ class Guesses:
             counted = self._storage.count(guess)
         except LedgerUnavailable:
             log.warning("a guess was not counted: Redis cannot be reached")
-            return Admitted()
+            return Admitted(counted=False)
         if counted.verdict is Verdict.REFUSED:
             if counted.number % LOGGED_EVERY == 1:
                 log.warning("guesses refused", provider=provider.id, refused_in_this_hour=counted.number)
             raise Refused
         if counted.verdict is Verdict.COUNTED and counted.number and counted.everybody == guess.flood_at:
             log.error("codes are being guessed", provider=provider.id, wrong_codes_in_this_hour=counted.everybody)
-        is_new = counted.verdict is Verdict.COUNTED and counted.number > 0
-        return Admitted(
-            found=self._storage.take_off(guess, found=True),
-            failed=self._storage.take_off(guess, found=False) if is_new else None,
-        )
+        is_counted = counted.verdict is Verdict.COUNTED
+        off = self._storage.take_off(guess) if is_counted else []
+        found = [*off, *self._storage.keep_off(guess)]
+        return Admitted(counted=True, found=found, failed=off if counted.number else ())
 
     def _guess(self, provider: Provider, query: Query) -> Guess:
         rations = self._rations

@@ -46,9 +46,10 @@ class SharedSearches:
         """Return the cards that `query` finds. Raises BackendUnavailable, and what else the mapper raises."""
         search = _Search(provider.mapper, replace(query, address=None))
         seconds = provider.policy.search_cache.total_seconds()
-        with self._lock:
-            until, found = self._kept.get(search, (0.0, ()))
-            if seconds and self._clock() < until:
+        if seconds:
+            with self._lock:
+                until, found = self._kept.get(search, (0.0, ()))
+            if self._clock() < until:
                 return found
         with self._threads.one_for(provider.backend):
             with self._lock:
@@ -66,18 +67,22 @@ class SharedSearches:
             self._end(search)
             own.set_exception(error)
             raise
-        self._end(search, (self._clock() + seconds, found) if seconds else None)
+        self._end(search)
+        if seconds:
+            self._keep(search, self._clock() + seconds, found)
         own.set_result(found)
         return found
 
-    def _end(self, search: _Search, kept: tuple[float, Found] | None = None) -> None:
+    def _end(self, search: _Search) -> None:
         with self._lock:
             del self._under_way[search]
-            self._kept.pop(search, None)
-            if kept is not None:
-                self._kept[search] = kept
-                if len(self._kept) > MOST_KEPT:
-                    del self._kept[next(iter(self._kept))]
+
+    def _keep(self, search: _Search, until: float, found: Found) -> None:
+        with self._lock:
+            self._kept.pop(search, None)  # the newest last
+            self._kept[search] = until, found
+            if len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
 
 
 def _wait(others: Future[Found], deadline: Deadline) -> Found:

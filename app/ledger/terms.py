@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.ledger.storage.connection import Fill
+from app.ledger.storage.connection import Command
 from app.ledger.storage.storage import Storage
 from app.ledger.storage.terms import Seen
 from app.ledger.transaction import Operation, State, Transaction
@@ -48,10 +48,11 @@ def may_pay(customer: Customer | None, card: Card) -> bool:
     return not card.restricted_to_owner or customers.owns(customer, card)
 
 
-def note(storage: Storage, provider: Provider, cards: Iterable[Card], customer: Customer | None) -> Fill | None:
-    """Return what notes what cards allow to a customer who has found them, or got them; None where it is nothing."""
-    seen = [(card.id, _seen(provider, card, customer)) for card in cards] if provider.mapper.keeps_terms else []
-    return storage.terms.note(provider.id, seen) if seen else None
+def note(storage: Storage, provider: Provider, cards: Iterable[Card], customer: Customer | None) -> list[Command]:
+    """Return what notes what cards allow to a customer who has found them, or got them."""
+    if not provider.mapper.keeps_terms:
+        return []
+    return [storage.terms.note(provider.id, card.id, _seen(provider, card, customer)) for card in cards]
 
 
 def expect_allowed(storage: Storage, provider: Provider, record: Transaction, deadline: Deadline) -> None:

@@ -28,9 +28,9 @@ class MovedClock(Connection):
         assert self.stands_at is not None
         self.stands_at += duration
 
-    def script(self, text: str, name: str = "script") -> Callable[..., list[Any]]:
+    def script(self, text: str, name: str = "script", *, replicated: bool = True) -> Callable[..., list[Any]]:
         if CLOCK not in text:
-            return super().script(text, name)
+            return super().script(text, name, replicated=replicated)
 
         def run(keys: Sequence[str], *arguments: str) -> list[Any]:
             seconds, milliseconds = divmod(self.now_milliseconds(), 1000)

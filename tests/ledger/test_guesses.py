@@ -181,7 +181,7 @@ def test_a_search_costs_one_round_trip_more_and_one_to_note_what_came_of_it(
 ) -> None:
     trips: list[int] = []
     call = system.connection.call
-    monkeypatch.setattr(system.connection, "call", lambda command: trips.append(1) or call(command))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(system.connection, "call", lambda *args: trips.append(1) or call(*args))  # type: ignore[func-returns-value]
     search(system, "WRONG-CODE")
     assert len(trips) == 2  # the ration, and that nothing was found
     search(system, RIGHT)

@@ -85,9 +85,9 @@ class SimulatedConnection(Connection):
         self._environment = environment
         self._edit = edit
 
-    def script(self, text: str, name: str = "script") -> Callable[..., list[Any]]:
+    def script(self, text: str, name: str = "script", *, replicated: bool = True) -> Callable[..., list[Any]]:
         if CLOCK not in text:
-            return super().script(text)
+            return super().script(text, replicated=replicated)
         text = self._edit(text).replace(CLOCK, "{tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])}")
         digest = self._client.script_load(text)
 

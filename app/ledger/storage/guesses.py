@@ -7,9 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from redis.client import Pipeline
-
-from app.ledger.storage.connection import Connection, Fill
+from app.ledger.storage.connection import Command, Connection
 
 # Codes that were not found count this long, from the first.
 WINDOW = timedelta(hours=1)
@@ -103,6 +101,7 @@ class GuessStorage:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._count = connection.script(_COUNT, "count", replicated=False)
 
     def count(self, guess: Guess) -> Counted:
         """Count a code, unless it was found before or the ration is spent."""
@@ -115,20 +114,16 @@ class GuessStorage:
             guess.flood_at,
             guess.limit_of_everybody,
         ]
-        told = self._connection.call(lambda client: client.eval(_COUNT, len(keys), *keys, *map(str, arguments)))
-        verdict, number, everybody = told
+        verdict, number, everybody = self._count(keys, *map(str, arguments))
         return Counted(Verdict(verdict), number, everybody)
 
-    def take_off(self, guess: Guess, *, found: bool) -> Fill:
-        """Return what takes a code off again; where it was found, it is never counted for a while."""
+    def take_off(self, guess: Guess) -> list[Command]:
+        """Return what takes a code off again."""
+        return [("SREM", counter, guess.code) for counter in dict.fromkeys(guess.counters)]
 
-        def fill(pipeline: Pipeline) -> None:
-            for counter in guess.counters:
-                pipeline.srem(counter, guess.code)
-            if found:
-                pipeline.set(guess.found, "1", ex=FOUND_FOR)
-
-        return fill
+    def keep_off(self, guess: Guess) -> list[Command]:
+        """Return what notes that a code was found: it is not counted for a while."""
+        return [("SET", guess.found, "1", "EX", int(FOUND_FOR.total_seconds()))]
 
     def missed(self, provider_id: str) -> Missed:
         """Return what was guessed in this window."""

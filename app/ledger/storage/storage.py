@@ -27,7 +27,7 @@ from app.ledger.storage.answers import (
     Result,
     Standing,
 )
-from app.ledger.storage.connection import Connection, Fill
+from app.ledger.storage.connection import Command, Connection
 from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
 from app.ledger.storage.records import (
     compact,
@@ -328,10 +328,10 @@ class Storage:
             detail=detail,
         )
 
-    def write(self, *fills: Fill) -> None:
-        """Send what these put into a pipeline, in one round trip; none of it is money."""
-        if fills:
-            self._connection.pipeline(lambda pipeline: [fill(pipeline) for fill in fills])
+    def write(self, commands: Sequence[Command]) -> None:
+        """Send these commands in one round trip; none of it is money."""
+        if commands:
+            self._connection.send(commands)
 
     # Reading.
 

@@ -20,12 +20,7 @@ def read_stored(connection: Connection, keys: Sequence[str]) -> list[Stored | No
     """
     if not keys:
         return []
-
-    def texts(pipeline: Pipeline) -> None:
-        for key in keys:
-            pipeline.get(key)
-
-    found = connection.pipeline(texts, raise_on_error=False)
+    found = connection.send([("GET", key) for key in keys], raise_on_error=False)
     hashes = [key for key, answer in zip(keys, found, strict=True) if _is_hash(answer)]
 
     def hashes_too(pipeline: Pipeline) -> None:

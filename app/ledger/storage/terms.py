@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from redis.client import Pipeline
-
 from app.ledger.storage import keys
-from app.ledger.storage.connection import Connection, Fill
+from app.ledger.storage.connection import Command, Connection
 from app.ledger.transaction import Transaction
 from mappers.base import ActKind
 
@@ -53,15 +51,10 @@ class TermsStorage:
         )  # it counts only once the replicas have it, as all that moves money
 
     @staticmethod
-    def note(provider_id: str, seen: Sequence[tuple[str, Seen]]) -> Fill:
-        """Return what notes what is allowed with cards, each with its id."""
-
-        def fill(pipeline: Pipeline) -> None:
-            for card_id, allowed in seen:
-                told = json.dumps({"payers": list(allowed.payers), "any_number_of": list(allowed.any_number_of)})
-                pipeline.set(keys.terms(provider_id, card_id), told, ex=SEEN_FOR)
-
-        return fill
+    def note(provider_id: str, card_id: str, allowed: Seen) -> Command:
+        """Return what notes what is allowed with a card."""
+        told = json.dumps({"payers": list(allowed.payers), "any_number_of": list(allowed.any_number_of)})
+        return "SET", keys.terms(provider_id, card_id), told, "EX", int(SEEN_FOR.total_seconds())
 
     def seen(self, provider_id: str, card_id: str) -> Seen | None:
         """Return what was seen lately to be allowed with a card."""
