@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent import futures
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
 
+from app.server.client_socket import ClientSocket
 from app.settings import Settings
 
 # Kept for each connection until the rest of its request has come. Of a longer body this much comes first: its thread
@@ -115,6 +117,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a thread the next request of this connection, once it is there."""
+        if not isinstance(conn.sock, ClientSocket):
+            conn.sock = ClientSocket(conn.sock)
         conn.sock.setblocking(False)
         conn.data_ready = True
         buffered = conn.parser.unreader.take_buffered() if conn.parser is not None else b""
@@ -167,7 +171,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         conn.sock.settimeout(self._timeout_seconds)  # for the client to take the answer
-        return super().handle_request(req, conn)
+        kept = super().handle_request(req, conn)
+        conn.sock.flush()
+        return kept
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        super().handle_error(req, client, addr, exc)
+        client.settimeout(self._timeout_seconds)
+        with suppress(OSError):
+            client.flush()
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
         # What the application did not want of the body is read where it is here, and not waited for.
