@@ -76,7 +76,7 @@ test: install-dev
 	@$(VENV)/bin/python -m pytest -n auto
 
 test-long: install-dev
-	@$(VENV)/bin/python -m pytest tests -n auto -m "long or not long"
+	@$(VENV)/bin/python -m pytest tests examples -n auto -m "long or not long"
 	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
 	@$(VENV)/bin/python -m tests.explorer
 	@$(VENV)/bin/python -m tests.mutations

@@ -24,7 +24,7 @@ include_patterns = [
     "docs/**.md",
     "mappers/README.md",
     "mappers/*/README.md",
-    "tests/plugin/toy_package/README.md",
+    "examples/*/README.md",
 ]
 exclude_patterns = [".*", "build", "app", "bench", "data", "dist", "giftbridge", "providers", "requirements"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from giftbridge import _mappers  # noqa: F401 - first, so that the next is ours
 from mappers.base import (
+    KEY_PREFIX,
     Act,
     ActKind,
     BackendUnavailable,
@@ -29,6 +30,7 @@ from mappers.base import (
     OutcomeUnknown,
     Query,
     Receipt,
+    ReferenceNotFound,
     Refused,
     Secret,
     Settlement,
@@ -50,6 +52,7 @@ from mappers.unwritten import Unwritten
 from mappers.whole_capture import plan as plan_whole_capture
 
 __all__ = [
+    "KEY_PREFIX",
     "NOT_A_CODE",
     "Act",
     "ActKind",
@@ -81,6 +84,7 @@ __all__ = [
     "OutcomeUnknown",
     "Query",
     "Receipt",
+    "ReferenceNotFound",
     "Refused",
     "Secret",
     "Settlement",

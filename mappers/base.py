@@ -25,6 +25,7 @@ from mappers.errors import (
 from mappers.money import Currency
 from mappers.options import NoOptions, Secret, mask_code, option_names
 from mappers.types import (
+    KEY_PREFIX,
     Act,
     ActKind,
     Card,
@@ -48,6 +49,7 @@ from mappers.types import (
 )
 
 __all__ = [
+    "KEY_PREFIX",
     "Act",
     "ActKind",
     "BackendUnavailable",

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
+# Every key of a step starts so: what a backend lists with such a key is ours.
+KEY_PREFIX = "gb-"
+
 
 class Holds(StrEnum):
     """Where the money of an authorized, unsettled debit is kept."""
@@ -228,7 +231,7 @@ class Step:
     """Exactly one thing to do at the backend. `plan` builds it; the ledger adds `key`, `earlier` and `origin`.
 
     `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
-    key. At most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
+    key. KEY_PREFIX and more, at most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
     `earlier` are the receipts of the steps before it in the same act. `since`: nothing of its transaction was sent
     before, as far as the ledger knows. `reserved` is what the ledger holds of the card, but for what the act itself
     has set aside; a LOOK may weigh the balance against it. `pin` is what came with the request that opens the

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("app", "bench", "deploy", "docs", "giftbridge", "mappers", "providers", "tests")
+FOLDERS = ("app", "bench", "deploy", "docs", "examples", "giftbridge", "mappers", "providers", "tests")
 SUFFIXES = {".lua", ".md", ".py", ".service", ".template", ".toml"}
 LIGHTRAIL = ("mappers/lightrail", "tests/mappers", "tests/simulation/lightrail", "docs/backends.md")
 

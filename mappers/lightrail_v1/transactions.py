@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mappers.base import ActKind, Memo, Origin, Receipt, StatementLine, Step, Unsupported, Verb
+from mappers.base import KEY_PREFIX, ActKind, Memo, Origin, Receipt, StatementLine, Step, Unsupported, Verb
 from mappers.http import segment
 from mappers.lightrail import OURS, step_metadata
 from mappers.lightrail_v1.objects import Posting
 from mappers.money import Currency
 from mappers.parsing import member
-
-# Every one of our keys starts so.
-KEY_PREFIX = "gb-"
 
 # The transactionType that each verb makes, on its own and on the transaction it acts on.
 KINDS = {Verb.HOLD: "PENDING_CREATE", Verb.DEBIT: "DRAWDOWN", Verb.CREDIT: "FUND", Verb.REFUND: "FUND"}

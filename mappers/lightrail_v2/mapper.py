@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from mappers.base import (
+    KEY_PREFIX,
     Act,
     BackendUnavailable,
     Card,
@@ -46,7 +47,7 @@ from mappers.lightrail_v2.client import LARGEST_AMOUNT, Client
 from mappers.lightrail_v2.contacts import ContactBy
 from mappers.lightrail_v2.objects import Posting, Value
 from mappers.lightrail_v2.rules import ruled
-from mappers.lightrail_v2.statement import KEY_PREFIX, Statement, receipt_of
+from mappers.lightrail_v2.statement import Statement, receipt_of
 from mappers.money import Currency
 from mappers.whole_capture import NOTHING, REFUNDED, all_went_back, instead, on_record, plan, taken_by
 

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from mappers.base import BackendUnavailable, CardNotFound, Receipt, StatementLine, Verb
+from mappers.base import KEY_PREFIX, BackendUnavailable, CardNotFound, Receipt, StatementLine, Verb
 from mappers.deadline import Deadline
 from mappers.lightrail_v2 import notes
 from mappers.lightrail_v2.client import Client
 from mappers.lightrail_v2.objects import Posting
 from mappers.money import Currency
-
-# Every one of our keys starts so.
-KEY_PREFIX = "gb-"
 
 # The transactionTypes that end another transaction. Who did it, and to what, only the chain says.
 ENDINGS = {"capture": Verb.CAPTURE, "void": Verb.VOID, "reverse": Verb.REFUND}

@@ -9,11 +9,10 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mappers.base import BackendUnavailable, CardNotFound, Unsupported
+from mappers.base import KEY_PREFIX, BackendUnavailable, CardNotFound, Unsupported
 from mappers.deadline import Deadline
 from mappers.http import NOT_A_CODE, Answer, HttpBackend, segment
 from mappers.parsing import Malformed, amount, member
-from mappers.vauchar.judgment import KEY_PREFIX
 
 # The reference says that lists are "paginated" and names no mechanism. A list whose length is a likely page size
 # may be one page of several; any other is taken as complete.

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mappers.base import Customer, Receipt, Step, Undecidable
-
-# Each of our keys starts so. A redemption that shows one proves that this account keeps the transaction_id we send,
-# which Vauchar's reference documents for vouchers but not for gift cards.
-KEY_PREFIX = "gb-"
+from mappers.base import KEY_PREFIX, Customer, Receipt, Step, Undecidable
 
 # A look remembers this many redemption ids at most, to stay small; a card used more often is judged without them.
 MAXIMUM_IDS = 40
@@ -103,6 +99,8 @@ def find_redemption(
             evidence["candidates"] = _shown(ours)
             raise Undecidable("Vauchar lists this step's key with other redemptions than the one asked for", evidence)
         return ours[0].id
+    # One of our keys proves that this account keeps the transaction_id we send, which Vauchar's reference documents for
+    # vouchers but not for gift cards.
     keeps_keys = any(redemption.transaction_id.startswith(KEY_PREFIX) for redemption in listed)
     if keeps_keys and complete:
         return None

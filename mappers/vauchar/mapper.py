@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from mappers.base import (
+    KEY_PREFIX,
     Act,
     ActKind,
     BackendUnavailable,
@@ -43,7 +44,6 @@ from mappers.vauchar import client as wire
 from mappers.vauchar.cards import translate
 from mappers.vauchar.giveback import can_pay
 from mappers.vauchar.judgment import (
-    KEY_PREFIX,
     Look,
     Seen,
     find_redemption,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mappers.base import BackendUnavailable, Receipt, StatementLine, Unsupported, Verb
+from mappers.base import KEY_PREFIX, BackendUnavailable, Receipt, StatementLine, Unsupported, Verb
 from mappers.money import Currency, InvalidAmount
 from mappers.vauchar.client import Redemption, Redemptions
-from mappers.vauchar.judgment import KEY_PREFIX
 
 
 def entries(card_id: str, listed: Redemptions, currency: Currency) -> list[StatementLine]:

@@ -6,10 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from mappers.base import Origin, Step, Verb
-
-# Every one of our keys starts so.
-KEY_PREFIX = "gb-"
+from mappers.base import KEY_PREFIX, Origin, Step, Verb
 
 # Our texts start so, and these are the metadata that hold them. A rollback may write its metadata over the
 # redemption's (the reference leaves it open), so it has a name of its own.

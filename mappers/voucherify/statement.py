@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from mappers.base import Receipt, StatementLine, Verb
+from mappers.base import KEY_PREFIX, Receipt, StatementLine, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from mappers.voucherify import notes
@@ -58,7 +58,7 @@ class Statement:
                 metadata = self._metadata(movement.redemption_id)
                 note = notes.read(metadata.get(notes.REDEEMED))
                 key = note.key if note else movement.source_id
-                if not key.startswith(notes.KEY_PREFIX):
+                if not key.startswith(KEY_PREFIX):
                     return None
                 self._redeemed[movement.redemption_id] = metadata
                 verb, receipt = Verb.DEBIT, redeemed(movement, self._currency)
@@ -69,7 +69,7 @@ class Statement:
                 note = note or notes.read(told.get(notes.REDEEMED))  # somebody else's: of what it ended
                 reference = movement.redemption_id
                 verb, receipt = Verb.REFUND, rolled_back(movement.rollback_id, reference)
-            case Kind.ADDITION if movement.source_id.startswith(notes.KEY_PREFIX):
+            case Kind.ADDITION if movement.source_id.startswith(KEY_PREFIX):
                 note, key = notes.read(movement.reason), movement.source_id
                 verb = note.verb if note else Verb.CREDIT
                 receipt = added(key, movement.balance, self._currency)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from mappers.base import BackendUnavailable, CardNotFound, Receipt, StatementLine, Verb
+from mappers.base import KEY_PREFIX, BackendUnavailable, CardNotFound, Receipt, StatementLine, Verb
 from mappers.deadline import Deadline
 from mappers.money import Currency
 from mappers.vtex_giftcards.cards import minor
 from mappers.vtex_giftcards.client import Client
 from mappers.vtex_giftcards.objects import Transaction
 from mappers.vtex_giftcards.orders import was_taken
-
-# Every one of our keys starts so.
-KEY_PREFIX = "gb-"
 
 SETTLEMENTS, CANCELLATIONS = "settlements", "cancellations"
 

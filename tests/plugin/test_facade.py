@@ -17,16 +17,18 @@ from mappers.skeleton.writer import Skeleton
 
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).parent / "toy_package"
+EXAMPLES = ROOT / "examples"
 
 # A name that goes, or means something else, breaks packages: say so in CHANGELOG.md and raise the version.
 SURFACE = {
     "giftbridge": "__version__",
     "giftbridge.mapper": """
-        NOT_A_CODE Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart CartItem
-        Conflict Currency Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount
+        KEY_PREFIX NOT_A_CODE Act ActKind Answer BackendUnavailable Card CardNotFound CardStatus CardUnusable Cart
+        CartItem Conflict Currency Customer Deadline DoneStep Holds HttpBackend InsufficientFunds InvalidAmount
         InvalidOptions IssuedCard Mapper MapperError Memo NewCard NoOptions Origin OutcomeUnknown Query Receipt
-        Refused Secret Settlement StatementLine Step TransactionFacts Undecidable UnknownCurrency Unsupported
-        Unwritten Verb checked_key mask_code option_names plan_refund_per_redemption plan_whole_capture segment
+        ReferenceNotFound Refused Secret Settlement StatementLine Step TransactionFacts Undecidable UnknownCurrency
+        Unsupported Unwritten Verb checked_key mask_code option_names plan_refund_per_redemption plan_whole_capture
+        segment
     """,
     "giftbridge.parsing": """
         Malformed OwnNotes Parsed amount filled flag integer list_of mapping member metadata moment optional rows text
@@ -40,10 +42,10 @@ OURS = {"app", "mappers", "providers", "wsgi"}
 
 
 def package_sources() -> dict[str, str]:
-    """Return the Python files of a package's skeleton, and those of the toy package, by name."""
+    """Return the Python files of a package's skeleton, of the toy package and of the examples, by name."""
     skeleton = {f"skeleton: {path}": text for path, text in Skeleton.of("acme", package=True).files.items()}
-    toy = {f"toy: {path.relative_to(TOY)}": path.read_text() for path in TOY.rglob("*.py")}
-    return {name: text for name, text in (skeleton | toy).items() if name.endswith(".py")}
+    written = {str(path.relative_to(ROOT)): path.read_text() for top in (TOY, EXAMPLES) for path in top.rglob("*.py")}
+    return {name: text for name, text in (skeleton | written).items() if name.endswith(".py")}
 
 
 @pytest.mark.parametrize("module", SURFACE)
@@ -54,6 +56,7 @@ def test_what_it_offers_is_written_down_here(module: str) -> None:
 
 
 def test_packages_import_nothing_else_of_ours() -> None:
+    assert any(name.startswith("examples/square/") for name in package_sources())
     for name, text in package_sources().items():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module:
