@@ -308,6 +308,26 @@ class Settings:
             at_least=0,
         ),
     )
+    console_oidc_issuer: str | None = field(
+        default=None,
+        metadata=_because(
+            "With it, people of the console may sign in at this OpenID Connect issuer, exactly as it writes itself. "
+            "Needs the extra oidc."
+        ),
+    )
+    console_oidc_client_id: str | None = field(
+        default=None, metadata=_because("What the issuer calls this service. Needed with the issuer.")
+    )
+    console_oidc_client_secret: str | None = field(
+        default=None, repr=False, metadata=_because("What proves that to the issuer. Needed with the issuer.")
+    )
+    console_oidc_name_claim: str = field(
+        default="email",
+        metadata=_because(
+            "The claim of its tokens that names the user: the name given to `giftbridge users add`. An e-mail address "
+            "counts only if the issuer has verified it."
+        ),
+    )
     demo: Path | None = field(
         default=None,
         metadata=_because(
@@ -406,6 +426,27 @@ class Settings:
                 "such as with pip install 'giftbridge[otel]', or set it to false"
             )
 
+    def _about_single_sign_on(self) -> Iterator[str]:
+        issuer = variable("console_oidc_issuer")
+        others = ("console_oidc_client_id", "console_oidc_client_secret")
+        if self.console_oidc_issuer is None:
+            for name in others:
+                if getattr(self, name) is not None:
+                    yield f"{variable(name)} is for {issuer}: set that too, or unset this"
+            return
+        for name in others:
+            if getattr(self, name) is None:
+                yield f"{issuer} needs {variable(name)}: set it"
+        try:
+            checked_base_url(self.console_oidc_issuer)
+        except InvalidOptions as error:
+            yield str(error).replace("base_url", issuer)
+        if not _installed("authlib.oidc.core", "joserfc"):
+            yield (
+                f"{issuer} needs packages that are not installed: install giftbridge[oidc], "
+                "such as with pip install 'giftbridge[oidc]', or unset it"
+            )
+
     def _about_the_demo(self) -> Iterator[str]:
         if self.demo is not None and _is_address(self.bind) and not is_loopback(self.address[0]):
             yield f"{variable('demo')} is for play money on this machine: unset it, or listen on 127.0.0.1"
@@ -414,6 +455,7 @@ class Settings:
         yield from self._about_notices()
         yield from self._about_the_demo()
         yield from self._about_traces()
+        yield from self._about_single_sign_on()
         if self.redis_url is not None and not self.redis_url.startswith(SCHEMES):
             yield f"{variable('redis_url')} must start with one of {', '.join(SCHEMES)}"
         if self.redis_replicas and (self.redis_url or "unix://").startswith("unix://"):

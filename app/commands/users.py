@@ -7,10 +7,11 @@ from typing import TypedDict
 import click
 
 from app.admin.people import sessions, users
-from app.admin.people.users import LINK_LASTS, Role, User
+from app.admin.people.users import LINK_LASTS, Role, User, UserError
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import Column, json_option, note, print_json, print_table
 from app.parts import Parts
+from app.settings import variable
 
 
 class Users(TypedDict):
@@ -20,13 +21,13 @@ class Users(TypedDict):
 
 class Invitation(TypedDict):
     user: str
-    link: str
+    link: str | None
 
 
 COLUMNS = (
     Column("user"),
     Column("role"),
-    Column("password"),
+    Column("comes in"),
     Column("codes", 1),
     Column("sessions", 2, right=True),
     Column("since (UTC)", 3),
@@ -42,6 +43,11 @@ url_option = click.option(
     "--url",
     metavar="URL",
     help="How the link begins: the address at which a browser reaches this service; without it, where it listens.",
+)
+single_sign_on_option = click.option(
+    "--single-sign-on",
+    is_flag=True,
+    help="They sign in at the issuer of GIFTBRIDGE_CONSOLE_OIDC_ISSUER, which calls them NAME. There is no link then.",
 )
 name_argument = click.argument("name")
 
@@ -60,18 +66,25 @@ def users_command(ctx: click.Context) -> None:
 @users_command.command("add")
 @name_argument
 @role_option
+@single_sign_on_option
 @url_option
 @json_option(Invitation)
-def add(name: str, role: str, url: str | None, as_json: bool) -> None:
+def add(name: str, role: str, single_sign_on: bool, url: str | None, as_json: bool) -> None:
     """Make a user, and print the link with which they choose a password.
 
     \b
     Examples:
       giftbridge users add ana --role owner
       giftbridge users add rui --role viewer --url https://gift.example.com
+      giftbridge users add rui@store.example --role operator --single-sign-on
     """
     with opened(providers_needed=False) as parts:
-        _print_link(parts, name, users.add(parts, name, Role(role)), url, as_json=as_json)
+        if single_sign_on:
+            _expect_issuer(parts)
+            users.add_for_single_sign_on(parts, name, Role(role))
+            _say_single_sign_on(name, as_json=as_json)
+        else:
+            _print_link(parts, name, users.add(parts, name, Role(role)), url, as_json=as_json)
 
 
 @users_command.command("list")
@@ -92,7 +105,7 @@ def list_command(as_json: bool) -> None:
                 (
                     user.name,
                     f"{user.role}, disabled" if user.disabled else user.role,
-                    "chosen" if user.has_password else "waits for its link",
+                    _way_in(user),
                     "yes" if user.has_totp else "no",
                     counts[user.name],
                     f"{user.created:%Y-%m-%d}",
@@ -114,14 +127,22 @@ def role_command(name: str, role: str) -> None:
 
 @users_command.command("reset")
 @name_argument
+@single_sign_on_option
 @url_option
 @json_option(Invitation)
-def reset(name: str, url: str | None, as_json: bool) -> None:
-    """Take a user's password and codes away, end their sessions, and print a new link."""
+def reset(name: str, single_sign_on: bool, url: str | None, as_json: bool) -> None:
+    """Take a user's password and codes away, end their sessions, and print a new link.
+
+    With single sign-on, whoever the issuer calls so next is this user from then on.
+    """
     with opened(providers_needed=False) as parts:
-        secret = users.reset(parts, name)
+        if single_sign_on:
+            _expect_issuer(parts)
+            users.reset_for_single_sign_on(parts, name)
+            _say_single_sign_on(name, as_json=as_json)
+        else:
+            _print_link(parts, name, users.reset(parts, name), url, as_json=as_json)
         sessions.end_all(parts, name)
-        _print_link(parts, name, secret, url, as_json=as_json)
 
 
 @users_command.command("disable")
@@ -151,6 +172,24 @@ def revoke(name: str) -> None:
         users.change(parts, name, lambda document: document | {"devices": []})
         count = sessions.end_all(parts, name)
     click.echo(f"Sessions ended: {count}.")
+
+
+def _way_in(user: User) -> str:
+    if user.subject is not None:
+        return "single sign-on" if user.subject else "single sign-on, not yet used"
+    return "password" if user.has_password else "waits for its link"
+
+
+def _expect_issuer(parts: Parts) -> None:
+    if parts.settings.console_oidc_issuer is None:
+        raise UserError(f"there is no single sign-on: set {variable('console_oidc_issuer')} first")
+
+
+def _say_single_sign_on(name: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"user": name, "link": None})
+    else:
+        click.echo(f"{name} may come in with single sign-on.")
 
 
 def _print_link(parts: Parts, name: str, secret: str, url: str | None, *, as_json: bool) -> None:

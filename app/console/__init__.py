@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from app.admin.people.single_sign_on import Issuer
 from app.console import errors, formats, guard, headers, languages, pages, static_files
 from app.parts import Parts
 
@@ -16,6 +17,7 @@ def create_console(parts: Parts) -> Flask:
     """Return the application to mount at /-/console."""
     app = Flask(__name__)
     app.extensions["giftbridge"] = parts
+    app.extensions["giftbridge-issuer"] = Issuer.of(parts.settings)
     app.config.update(
         SESSION_COOKIE_NAME="giftbridge-console",
         APPLICATION_ROOT=PATH,

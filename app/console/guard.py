@@ -18,12 +18,16 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from app import settings
 from app.admin.people import sessions, users
+from app.admin.people.sign_in import SignedIn
 from app.admin.people.users import Role
-from app.console.current import parts, signed_in
+from app.console.current import DEVICE_COOKIE, parts, signed_in
 from app.console.texts import _
 from app.ledger.errors import LedgerUnavailable
 
 View = TypeVar("View", bound=Callable[..., Any])
+R = TypeVar("R", bound=BaseResponse)
+
+DEVICE_SECONDS = 365 * 24 * 3600
 
 # The name in the cookie of the secret of a session.
 SECRET = "session"  # noqa: S105 - a name
@@ -152,7 +156,13 @@ def _signing_key(app: Flask) -> str:
     return str(documents.read(_COLLECTION, _KEY)["key"])
 
 
-def set_cookie(response: Response | BaseResponse, name: str, value: str, seconds: int) -> None:
+def remember_device(response: R, done: SignedIn) -> R:
+    """Have a device remembered on which somebody signed in."""
+    set_cookie(response, DEVICE_COOKIE, done.device, DEVICE_SECONDS)
+    return response
+
+
+def set_cookie(response: BaseResponse, name: str, value: str, seconds: int, *, same_site: str = "Strict") -> None:
     """Set a cookie of the console that outlives the session."""
     response.set_cookie(
         name,
@@ -161,5 +171,5 @@ def set_cookie(response: Response | BaseResponse, name: str, value: str, seconds
         path=current_app.config["APPLICATION_ROOT"],
         secure=not is_loopback(request.host),
         httponly=True,
-        samesite="Strict",
+        samesite=same_site,
     )

@@ -96,6 +96,8 @@ WORDS = {
     "too many tries": _l("too many tries"),
     "signed out": _l("signed out"),
     "chose a password": _l("chose a password"),
+    "signed in with single sign-on": _l("signed in with single sign-on"),
+    "single sign-on: may not come in": _l("single sign-on: may not come in"),
     # Holds
     "native": _l("reserved at the backend"),
     "ledger": _l("reserved here"),

@@ -6,6 +6,7 @@ Redis has only a digest of a session's secret: who reads Redis cannot become som
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,12 @@ SESSIONS = "sessions"
 
 # That somebody is still there is written down this often at most.
 SEEN_AGAIN = timedelta(minutes=1)
+
+# Who has proved who they are with single sign-on, in the middle of an act, has so long to go on with it.
+PROOF_LASTS = timedelta(minutes=5)
+
+# Whoever changes a session finds that somebody else was quicker so often, and gives up.
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,49 @@ def user_of(parts: Parts, secret: str, *, present: bool = True) -> User | None:
         # Only what is still there: one that was ended meanwhile stays so.
         parts.documents.replace(SESSIONS, name, document, document | {"seen": milliseconds(now)})
     return user
+
+
+def name_of(parts: Parts, session_id: str) -> str | None:
+    """Return the name of whoever has a session, while it lasts."""
+    document = parts.documents.read(SESSIONS, session_id)
+    return str(document["user"]) if document and _lasts(parts, document) else None
+
+
+def prove(parts: Parts, session_id: str) -> bool:
+    """Note that whoever has a session has proved once more who they are; tell whether it lasts."""
+    return _change(parts, session_id, lambda document: document | {"proved": milliseconds(datetime.now(UTC))})
+
+
+def is_proved(parts: Parts, session_id: str) -> bool:
+    """Tell whether whoever has a session has proved lately who they are, and has done nothing by it."""
+    document = parts.documents.read(SESSIONS, session_id)
+    return document is not None and _is_proved(document)
+
+
+def use_proof(parts: Parts, session_id: str) -> bool:
+    """Tell what `is_proved` does, and let it count no more: one proof is for one act."""
+    proved = False
+
+    def used(document: Document) -> Document:
+        nonlocal proved
+        proved = _is_proved(document)
+        return document | {"proved": 0}
+
+    return _change(parts, session_id, used) and proved
+
+
+def _is_proved(document: Document) -> bool:
+    return datetime.now(UTC) - moment(document.get("proved", 0)) < PROOF_LASTS
+
+
+def _change(parts: Parts, session_id: str, changed: Callable[[Document], Document]) -> bool:
+    for _ in range(TRIES):
+        document = parts.documents.read(SESSIONS, session_id)
+        if document is None or not _lasts(parts, document):
+            return False
+        if parts.documents.replace(SESSIONS, session_id, document, changed(document)):
+            return True
+    return False
 
 
 def every(parts: Parts, user: str | None = None) -> list[Session]:

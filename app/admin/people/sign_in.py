@@ -38,6 +38,8 @@ class Outcome(StrEnum):
     WAIT = "too many tries"
     SIGNED_OUT = "signed out"
     INVITED = "chose a password"
+    SINGLE_SIGN_ON = "signed in with single sign-on"
+    SINGLE_SIGN_ON_REFUSED = "single sign-on: may not come in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,17 +53,26 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user. `language`, `theme` and `zone` are their own choice; empty: as the browser says, or UTC."""
+    """A user. `language`, `theme` and `zone` are their own choice; empty: as the browser says, or UTC.
+
+    `subject`: the issuer's own name for whoever comes in with single sign-on, empty until they have; None for whoever
+    has a password instead.
+    """
 
     name: str
     role: Role
     disabled: bool
     has_password: bool
     has_totp: bool
+    subject: str | None
     created: datetime
     language: str
     theme: str
     zone: str
+
+    @property
+    def has_single_sign_on(self) -> bool:
+        return self.subject is not None
 
     @classmethod
     def of(cls, name: str, document: Document) -> User:
@@ -73,6 +82,7 @@ class User:
             disabled=document["disabled"],
             has_password=document["password"] is not None,
             has_totp=document["totp"] is not None,
+            subject=document.get("subject"),
             created=moment(document["created"]),
             language=document["language"],
             theme=document["theme"],
@@ -102,38 +112,57 @@ def get(parts: Parts, name: str) -> User | None:
 
 def add(parts: Parts, name: str, role: Role) -> str:
     """Make a user; return the secret of the link with which they choose a password. Raises UserError."""
+    secret, invitation = _invitation()
+    _make(parts, name, role, {"invitation": invitation})
+    return secret
+
+
+def add_for_single_sign_on(parts: Parts, name: str, role: Role) -> None:
+    """Make a user who comes in with single sign-on: `name` is what the issuer calls them. Raises UserError."""
+    _make(parts, name, role, {"subject": ""})
+
+
+def reset(parts: Parts, name: str) -> str:
+    """Take a user's password and second factor, or their single sign-on, away; return the secret of a new link.
+
+    Raises UserError.
+    """
+    secret, invitation = _invitation()
+    change(parts, name, lambda document: document | _NO_WAY_IN | {"invitation": invitation})
+    return secret
+
+
+def reset_for_single_sign_on(parts: Parts, name: str) -> None:
+    """Let a user come in with single sign-on, and no more with a password or a link. Raises UserError."""
+    change(parts, name, lambda document: document | _NO_WAY_IN | {"subject": ""})
+
+
+_NO_WAY_IN: dict[str, Any] = {
+    "password": None,
+    "totp": None,
+    "totp_last": 0,
+    "devices": [],
+    "invitation": None,
+    "subject": None,
+}
+
+
+def _make(parts: Parts, name: str, role: Role, way_in: dict[str, Any]) -> None:
     if NAME.fullmatch(name) is None:
         raise UserError(
             f"{name!r} is no name for a user: take up to 64 small letters, digits, dots, hyphens, underscores and @, "
             "with a letter or digit at both ends"
         )
-    secret, invitation = _invitation()
-    document = {
+    document = _NO_WAY_IN | {
         "role": role,
         "disabled": False,
-        "password": None,
-        "totp": None,
-        "totp_last": 0,
         "created": milliseconds(datetime.now(UTC)),
-        "invitation": invitation,
-        "devices": [],
         "language": "",
         "theme": "",
         "zone": "",
     }
-    if not parts.documents.replace(USERS, name, None, document):
+    if not parts.documents.replace(USERS, name, None, document | way_in):
         raise UserError(f"there is a user {name} already: giftbridge users reset {name} makes a new link")
-    return secret
-
-
-def reset(parts: Parts, name: str) -> str:
-    """Take a user's password and second factor away; return the secret of a new link. Raises UserError."""
-    secret, invitation = _invitation()
-    change(parts, name, lambda document: document | _WITHOUT_PASSWORD | {"invitation": invitation})
-    return secret
-
-
-_WITHOUT_PASSWORD: dict[str, Any] = {"password": None, "totp": None, "totp_last": 0, "devices": []}
 
 
 def set_role(parts: Parts, name: str, role: Role) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
 from zoneinfo import available_timezones
 
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.admin.people import passwords, sessions, sign_in, users
+from app.admin.people import passwords, sessions, users
 from app.admin.people.passwords import WeakPassword
-from app.admin.people.sign_in import Outcome
-from app.admin.people.users import Role, secret_digest
-from app.console.current import parts, user, visitor
-from app.console.guard import SECRET, allowed
+from app.admin.people.users import Role
+from app.console import proof
+from app.console.current import parts, user
+from app.console.guard import allowed
 from app.console.languages import LANGUAGES, THEMES
 from app.console.pages._page import Page
 from app.console.pages.sign_in import why_weak
@@ -56,7 +55,7 @@ def password() -> Answer:
         users.change_password(parts(), user().name, request.form.get("password", ""))
     except WeakPassword as weak:
         return _shown(password=why_weak(weak)), 422
-    sessions.end_all(parts(), user().name, but=_own_session())
+    sessions.end_all(parts(), user().name, but=proof.own_session())
     return _done(_("The password is changed. All other sessions are ended."))
 
 
@@ -84,7 +83,7 @@ def no_codes() -> Answer:
 @page.post("/account/end-sessions")
 @allowed(Role.VIEWER)
 def end_sessions() -> Answer:
-    count = sessions.end_all(parts(), user().name, but=_own_session())
+    count = sessions.end_all(parts(), user().name, but=proof.own_session())
     return _done(_n("One session is ended.", "%(num)d sessions are ended.", count))
 
 
@@ -100,24 +99,17 @@ def _shown(secret: str = "", **problems: str) -> str:
         secret=secret,
         address=users.totp_address(user().name, secret),
         sessions=sessions.every(parts(), user().name),
-        own=_own_session(),
+        own=proof.own_session(),
         least=passwords.LEAST_CHARACTERS,
     )
 
 
 def _not_proved() -> str:
-    """Return why the password that was typed does not prove who asks; nothing where it does."""
-    old = request.form.get("old", "")
-    match sign_in.prove(parts(), user().name, old, "", visitor(), again=True):
-        case Outcome.DONE:
-            return ""
-        case Outcome.WAIT:
-            return _("Too many tries. Wait a minute, then try again.")
-    return _("This is not your password.")
+    """Return why the password that was typed does not prove who asks; nothing where it does.
 
-
-def _own_session() -> str:
-    return secret_digest(cast("str", session[SECRET]))
+    Who comes in with single sign-on has none, so nothing proves it.
+    """
+    return proof.wrong_password(request.form.get("old", "")) or ""
 
 
 def _done(said: str) -> Response:

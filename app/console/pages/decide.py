@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,12 @@ from app.admin.transactions import by_hand, decisions, search
 from app.admin.transactions.by_hand import MAYBE, REFUSED
 from app.admin.transactions.decisions import ActKind, Follows, Found, Proposal, Question, Verb
 from app.admin.transactions.views import show
+from app.console import proof
 from app.console.current import parts, user
 from app.console.formats import money
-from app.console.guard import allowed
+from app.console.guard import allowed, may
 from app.console.pages._page import Page
-from app.console.pages.transaction import REASON_LENGTH, wrong_password
+from app.console.pages.transaction import REASON_LENGTH
 from app.console.texts import _, _l
 from app.ledger.transaction import ActState, Decision, Transaction
 
@@ -67,14 +69,20 @@ class Form:
     reason: str = ""
 
     @classmethod
-    def sent(cls) -> Form:
+    def of(cls, typed: Mapping[str, str]) -> Form:
         try:
-            act, step = int(request.form["act"]), int(request.form["step"])
-            found = Found(request.form["found"]) if request.form.get("found") else None
+            act, step = int(typed["act"]), int(typed["step"])
+            found = Found(typed["found"]) if typed.get("found") else None
         except ValueError:
             abort(400)
-        reference = request.form.get("reference", "").strip()[:REFERENCE_LENGTH] if found is Found.HAPPENED else ""
-        return cls(act, step, found, reference, request.form.get("reason", "").strip()[:REASON_LENGTH])
+        reference = typed.get("reference", "").strip()[:REFERENCE_LENGTH] if found is Found.HAPPENED else ""
+        return cls(act, step, found, reference, typed.get("reason", "").strip()[:REASON_LENGTH])
+
+    @property
+    def typed(self) -> dict[str, str]:
+        found = str(self.found or "")
+        about = {"act": str(self.act), "step": str(self.step)}
+        return about | {"found": found, "reference": self.reference, "reason": self.reason}
 
     def is_about(self, asked: Question | None) -> bool:
         return asked is not None and (self.act, self.step) == (asked.act.number, asked.step)
@@ -82,8 +90,10 @@ class Form:
 
 @page.get("/transactions/<transaction>/decide")
 @allowed(Role.VIEWER)
-def index(transaction: str) -> str | Response:
+def index(transaction: str) -> Answer:
     record = search.one(parts(), transaction)
+    if (typed := proof.kept()) is not None and may(Role.OPERATOR):
+        return _answer(record, Form.of(typed))
     asked = decisions.question(parts(), record)
     if asked is None:
         flash(_("Nothing of this order waits for a decision."), "note")
@@ -95,7 +105,10 @@ def index(transaction: str) -> str | Response:
 @allowed(Role.OPERATOR)
 def send(transaction: str) -> Answer:
     """Show what an answer leads to; once that is confirmed, go on by it, or leave it for a second person."""
-    record, sent = search.one(parts(), transaction), Form.sent()
+    return _answer(search.one(parts(), transaction), Form.of(request.form))
+
+
+def _answer(record: Transaction, sent: Form) -> Answer:
     asked = decisions.question(parts(), record)
     if asked is None or not sent.is_about(asked):
         return _too_late(record, sent.act)
@@ -110,8 +123,8 @@ def send(transaction: str) -> Answer:
         return refused
     if request.form.get("confirmed") != "yes":
         return _confirm(asked, sent)
-    if needs_password(asked) and (wrong := wrong_password()):
-        return _confirm(asked, sent, error=wrong), 403
+    if needs_proof(asked) and (problem := proof.problem()):
+        return _confirm(asked, sent, error=problem), 403
     if decisions.needs_two(parts(), asked):
         return _propose(asked, Proposal.new(user().name, sent.found, sent.reference, sent.reason))
     return _carry_out(asked, decision, sent.reason)
@@ -121,7 +134,7 @@ def send(transaction: str) -> Answer:
 @allowed(Role.OPERATOR)
 def proposal(transaction: str) -> Answer:
     """Confirm what another person has proposed, or withdraw it."""
-    record, sent = search.one(parts(), transaction), Form.sent()
+    record, sent = search.one(parts(), transaction), Form.of(request.form)
     asked = decisions.question(parts(), record)
     if asked is None or not sent.is_about(asked):
         return _too_late(record, sent.act)
@@ -138,14 +151,14 @@ def proposal(transaction: str) -> Answer:
     decision = asked.decision(f"{waits.by}, {user().name}", waits.found, waits.reference)
     if (refused := _checked(asked, sent, decision)) is not None:
         return refused
-    if needs_password(asked) and (wrong := wrong_password()):
-        return _ask(asked, sent, password_error=wrong), 403
+    if needs_proof(asked) and (problem := proof.problem()):
+        return _ask(asked, sent, not_proved=problem), 403
     if not decisions.take(parts(), asked, waits):
         return _back(asked, _("Nothing was done: this proposal does not wait any more."))
     return _carry_out(asked, decision, waits.reason)
 
 
-def needs_password(asked: Question) -> bool:
+def needs_proof(asked: Question) -> bool:
     return asked.record.backend.currency.to_decimal(asked.act.amount) > parts().settings.console_password_above
 
 
@@ -224,7 +237,7 @@ def _details(asked: Question, waits: Proposal) -> dict[str, str]:
     return by_hand.told_of(decision) | {"amount": _plain_amount(asked)}
 
 
-def _ask(asked: Question, sent: Form, **more: Any) -> str:
+def _ask(asked: Question, sent: Form, not_proved: str | None = None, **more: Any) -> str:
     story = show(parts(), asked.record)
     waits = decisions.proposed(parts(), asked)
     return render_template(
@@ -242,7 +255,7 @@ def _ask(asked: Question, sent: Form, **more: Any) -> str:
         waits=waits,
         waits_effect=effect(asked, waits.found) if waits else None,
         own=waits is not None and waits.by == user().name,
-        needs_password=needs_password(asked),
+        prove=proof.asked(_address(asked), None, not_proved) if waits and needs_proof(asked) else None,
         **more,
     )
 
@@ -257,9 +270,12 @@ def _confirm(asked: Question, sent: Form, error: str | None = None) -> str:
         answer=ANSWERS[sent.found],
         effect=effect(asked, sent.found),
         two=decisions.needs_two(parts(), asked),
-        needs_password=needs_password(asked),
-        error=error,
+        prove=proof.asked(_address(asked), sent.typed, error) if needs_proof(asked) else None,
     )
+
+
+def _address(asked: Question) -> str:
+    return url_for(".index", transaction=asked.record.id)
 
 
 def _seen(asked: Question) -> list[tuple[str, str]]:

@@ -37,6 +37,10 @@ def add() -> Answer:
     if users.get(parts(), name) is not None:
         return _list(name, _("There is a user of this name already.")), 422
     role = _role()
+    if _has_single_sign_on() and request.form.get("way_in") == "single-sign-on":
+        users.add_for_single_sign_on(parts(), name, role)
+        activity.note(parts(), user().name, "add user", name, role=role)
+        return _done(name, _("%(name)s may come in with single sign-on.", name=name))
     secret = users.add(parts(), name, role)
     activity.note(parts(), user().name, "add user", name, role=role)
     return _link(name, secret)
@@ -52,6 +56,7 @@ def person(name: str) -> str:
         sessions=sessions.every(parts(), name),
         roles=_roles(),
         own=name == user().name,
+        single_sign_on=_has_single_sign_on(),
     )
 
 
@@ -97,6 +102,21 @@ def reset(name: str) -> Answer:
     return _link(name, secret)
 
 
+@page.post("/people/<name>/single-sign-on")
+@allowed(Role.OWNER)
+def only_single_sign_on(name: str) -> Answer:
+    """Let somebody in with single sign-on, and in no other way. Who is the only owner is kept out by no mistake so."""
+    if not _has_single_sign_on():
+        abort(404)
+    if name == user().name:
+        flash(_("Your own way in is changed by another owner: you could not come in again, if it fails."), "problem")
+        return redirect(url_for(".person", name=name), 303)
+    users.reset_for_single_sign_on(parts(), _found(name).name)
+    sessions.end_all(parts(), name)
+    activity.note(parts(), user().name, "reset user", name)
+    return _done(name, _("%(name)s may come in with single sign-on.", name=name))
+
+
 @page.post("/people/<name>/end-sessions")
 @allowed(Role.OWNER)
 def end_sessions(name: str) -> Answer:
@@ -113,6 +133,8 @@ def _list(name: str = "", problem: str | None = None) -> str:
         roles=_roles(),
         name=name,
         problem=problem,
+        single_sign_on=_has_single_sign_on(),
+        way_in=request.form.get("way_in", ""),
     )
 
 
@@ -122,6 +144,10 @@ def _link(name: str, secret: str) -> str:
     scheme = "http" if is_loopback(request.host) else "https"
     link = url_for("sign_in.invitation", name=name, secret=secret, _external=True, _scheme=scheme)
     return render_template("people_link.html", name=name, link=link, hours=int(LINK_LASTS.total_seconds() // 3600))
+
+
+def _has_single_sign_on() -> bool:
+    return parts().settings.console_oidc_issuer is not None
 
 
 def _done(name: str, said: str) -> Response:

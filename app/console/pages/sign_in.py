@@ -11,14 +11,12 @@ from app.admin.people import passwords, sessions, sign_in, users
 from app.admin.people.passwords import WeakPassword
 from app.admin.people.sign_in import Outcome, SignedIn
 from app.admin.people.users import Role, UserError, secret_digest
-from app.console.current import DEVICE_COOKIE, parts, signed_in, user, visitor
-from app.console.guard import SECRET, allowed, is_loopback, local_path, public, set_cookie
+from app.console.current import parts, signed_in, user, visitor
+from app.console.guard import SECRET, allowed, is_loopback, local_path, public, remember_device
 from app.console.pages._page import Page
 from app.console.texts import _, _l
 
 page = Page("sign_in", _l("Sign in"))
-
-DEVICE_SECONDS = 365 * 24 * 3600
 
 
 @page.get("/sign-in")
@@ -81,13 +79,17 @@ def let_in(done: SignedIn, where: str) -> Response:
     """Lead somebody who has proved who they are to where they want to go."""
     session.clear()  # with the token of the forms: what somebody saw of the old session is of no use
     session[SECRET] = done.session
-    response = redirect(where, 303)
-    set_cookie(response, DEVICE_COOKIE, done.device, DEVICE_SECONDS)
-    return response
+    return remember_device(redirect(where, 303), done)
 
 
 def _form() -> str:
-    return render_template("sign_in.html", name=request.form.get("name", ""), needs_tls=not is_loopback(request.host))
+    return render_template(
+        "sign_in.html",
+        name=request.form.get("name", ""),
+        needs_tls=not is_loopback(request.host),
+        single_sign_on=parts().settings.console_oidc_issuer is not None,
+        next=request.args.get("next"),
+    )
 
 
 def _invitation(name: str, error: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -11,14 +12,13 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.admin import activity
-from app.admin.people import sign_in
-from app.admin.people.sign_in import Outcome
 from app.admin.people.users import Role
 from app.admin.transactions import by_hand, search, views
 from app.admin.transactions.by_hand import MAYBE, REFUSED, Action, Intent, Order, Repeated
 from app.admin.transactions.search import Ambiguous
 from app.admin.transactions.views import Story, Summary, show
-from app.console.current import parts, user, visitor
+from app.console import proof
+from app.console.current import parts, user
 from app.console.formats import WrongAmount, amount_typed, day, money, new_request_id
 from app.console.guard import allowed
 from app.console.pages._page import Page
@@ -28,6 +28,8 @@ from app.ledger.milliseconds import moment
 from app.ledger.transaction import Operation, State, Transaction
 
 page = Page("transaction", _l("Transaction"))
+
+Answer = str | tuple[str, int] | Response
 
 REASON_LENGTH = 500
 REQUEST_ID = re.compile(r"console-[0-9a-f]{24}")
@@ -49,13 +51,18 @@ class Form:
     again: bool
 
     @classmethod
-    def sent(cls) -> Form:
-        request_id = request.form.get("request_id", "")
+    def of(cls, typed: Mapping[str, str]) -> Form:
+        request_id = typed.get("request_id", "")
         # Of no other kind: it could be the name of what VTEX has asked for.
         if REQUEST_ID.fullmatch(request_id) is None:
             abort(400)
-        reason = request.form.get("reason", "").strip()[:REASON_LENGTH]
-        return cls(request.form.get("amount", ""), reason, request_id, request.form.get("again") == "yes")
+        reason = typed.get("reason", "").strip()[:REASON_LENGTH]
+        return cls(typed.get("amount", ""), reason, request_id, typed.get("again") == "yes")
+
+    @property
+    def typed(self) -> dict[str, str]:
+        again = "yes" if self.again else ""
+        return {"amount": self.amount, "reason": self.reason, "request_id": self.request_id, "again": again}
 
 
 @page.get("/transactions/<transaction>")
@@ -77,9 +84,14 @@ def index(transaction: str) -> str | Response:
 
 
 @allowed(Role.OPERATOR)
-def form(transaction: str, action: Action) -> str | Response:
-    """The form of an action, with all there is as its amount, or the `amount` that the address names."""
+def form(transaction: str, action: Action) -> Answer:
+    """The form of an action, with all there is as its amount, or the `amount` that the address names.
+
+    Where it was filled in before, and is come back to, what it will do.
+    """
     record = search.one(parts(), transaction)
+    if (typed := proof.kept()) is not None:
+        return _answer(record, action, Form.of(typed))
     most = by_hand.possible(record).get(action)
     if most is None:
         flash(_impossible(), "problem")
@@ -89,9 +101,12 @@ def form(transaction: str, action: Action) -> str | Response:
 
 
 @allowed(Role.OPERATOR)
-def send(transaction: str, action: Action) -> str | tuple[str, int] | Response:
+def send(transaction: str, action: Action) -> Answer:
     """Show what an action will do; once that is confirmed, do it."""
-    record, sent = search.one(parts(), transaction), Form.sent()
+    return _answer(search.one(parts(), transaction), action, Form.of(request.form))
+
+
+def _answer(record: Transaction, action: Action, sent: Form) -> Answer:
     order = Order(user().name, sent.request_id, again=sent.again)
     try:
         amount = amount_typed(sent.amount)
@@ -106,12 +121,12 @@ def send(transaction: str, action: Action) -> str | tuple[str, int] | Response:
         return _ask(record, action, sent, amount_error=_impossible(), detail=str(refused)), 422
     if not sent.reason:
         return _ask(record, action, sent, reason_error=_("Say why: who looks at this order later wants to know.")), 422
-    needs_password = amount > parts().settings.console_password_above and not intent.came_before
+    needs_proof = amount > parts().settings.console_password_above and not intent.came_before
     # The amount as it was shown: in another language, chosen meanwhile, what was typed may be another amount.
     if request.form.get("confirmed") != str(amount):
-        return _confirm(intent, action, sent, amount, needs_password=needs_password)
-    if needs_password and (not_it := wrong_password()):
-        return _confirm(intent, action, sent, amount, needs_password=True, error=not_it), 403
+        return _confirm(intent, action, sent, amount, needs_proof=needs_proof)
+    if needs_proof and (problem := proof.problem()):
+        return _confirm(intent, action, sent, amount, needs_proof=True, error=problem), 403
     return _carry_out(intent, sent, amount)
 
 
@@ -170,17 +185,6 @@ def _carry_out(intent: Intent, sent: Form, amount: Decimal) -> Response:
     return redirect(url_for(".index", transaction=record.id), 303)
 
 
-def wrong_password() -> str | None:
-    """Return what is wrong with the password of the form that was sent, None where it is the user's."""
-    outcome = sign_in.prove(parts(), user().name, request.form.get("password", ""), "", visitor(), again=True)
-    match outcome:
-        case Outcome.DONE:
-            return None
-        case Outcome.WAIT:
-            return _("Too many tries. Wait a minute, then try again.")
-    return _("This is not your password.")
-
-
 def _ask(record: Transaction, action: Action, sent: Form, **more: Any) -> str:
     most = by_hand.possible(record).get(action)
     return render_template(
@@ -194,7 +198,10 @@ def _ask(record: Transaction, action: Action, sent: Form, **more: Any) -> str:
     )
 
 
-def _confirm(intent: Intent, action: Action, sent: Form, amount: Decimal, **more: Any) -> str:
+def _confirm(
+    intent: Intent, action: Action, sent: Form, amount: Decimal, *, needs_proof: bool, error: str | None = None
+) -> str:
+    back = url_for(".form", transaction=intent.record.id, action=action)
     return render_template(
         "transaction_confirm.html",
         record=intent.record,
@@ -202,7 +209,7 @@ def _confirm(intent: Intent, action: Action, sent: Form, amount: Decimal, **more
         sent=sent,
         amount=amount,
         effect=_effect(intent, action),
-        **more,
+        prove=proof.asked(back, sent.typed, error) if needs_proof else None,
     )
 
 
