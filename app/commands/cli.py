@@ -55,7 +55,7 @@ COMMANDS = {
         "running:sandbox_command",
         "Run a sandbox of the backend NAME, with gift cards to try; or, as `hub`, one for VTEX's Gift Card Hub.",
     ),
-    "serve": Command("running:serve_command", "Serve the providers of providers.toml until told to stop."),
+    "serve": Command("serving:serve_command", "Serve the providers of providers.toml until told to stop."),
     "sweep": Command("sweep:sweep_command", "Look once at everything that is due, and say what was done."),
     "where": Command("where:where", "Say which ledger the commands work on, and where everything is."),
     "transactions": Command("transactions:transactions", "Find, show and repair transactions."),

@@ -40,6 +40,22 @@ def test_the_list_of_commands_is_shown_without_loading_them() -> None:
     assert not {"redis", "flask", "requests", "marshmallow", "rich"} & set(loaded.split())
 
 
+@pytest.mark.parametrize(
+    ("process", "never"),
+    [
+        ("app.commands.cli, app.commands.serving", {"flask", "jinja2", "rich"}),
+        (
+            "app.server.workers, app.server.worker, app.server.application, app.server.background",
+            {"rich", "app.commands"},
+        ),
+    ],
+)
+def test_the_processes_of_a_service_load_nothing_that_only_commands_show(process: str, never: set[str]) -> None:
+    code = f"import {process}, sys; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not never & set(shown.stdout.split())
+
+
 def completed(*words: str) -> tuple[list[str], set[str]]:
     """Return what the shell is told after these words, and which modules were loaded for it."""
     told = "import sys; print(*sys.modules)"
