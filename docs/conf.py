@@ -13,10 +13,11 @@ version = release = PROJECT["version"]
 copyright = ""  # noqa: A001 - Sphinx calls it so
 html_show_copyright = False
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinxcontrib.svgbob"]
 source_suffix = {".md": "markdown"}
 root_doc = "docs/index"
 include_patterns = [
+    "app/console/README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -26,7 +27,7 @@ include_patterns = [
     "mappers/*/README.md",
     "examples/*/README.md",
 ]
-exclude_patterns = [".*", "build", "app", "bench", "data", "dist", "giftbridge", "providers", "requirements"]
+exclude_patterns = [".*", "build", "bench", "data", "dist", "giftbridge", "providers", "requirements"]
 
 myst_heading_anchors = 4
 nitpicky = True
@@ -38,6 +39,6 @@ html_show_sourcelink = False
 # The site begins at docs/index.html; whoever opens its folder is led there.
 html_extra_path = ["site"]
 html_static_path = ["static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 pygments_style = "default"
 pygments_dark_style = "monokai"

@@ -32,8 +32,9 @@ DESKTOP = {"width": 1280, "height": 800}
 # Each language, and each theme: a page that is right in these is right in all.
 LOOKS = [("en", "light"), ("pt_BR", "dark"), ("es", "light")]
 
-# Where screenshots for the documents go, when somebody wants them.
+# The pictures of the console in the documents, and the document that shows them.
 PICTURES = Path(__file__).parents[2] / "docs" / "static" / "console"
+DOCUMENT = (PICTURES.parents[1] / "console.md").read_text()
 
 
 @dataclass
@@ -131,10 +132,19 @@ class Browsing:
         self.expect_no_problems()
 
     def picture(self, name: str) -> None:
-        """Write a screenshot of the English page for the documents, where `make screenshots` asks for it."""
-        if os.environ.get("SCREENSHOTS") and self.page.locator("html").get_attribute("lang") == "en":
-            PICTURES.mkdir(parents=True, exist_ok=True)
+        """Expect the picture in the documents to show this page, or draw it, where `make screenshots` asks for it.
+
+        What the page says without its figures is beside the picture. A page that no document shows has none.
+        """
+        if f"static/console/{name}.png" not in DOCUMENT or self.page.locator("html").get_attribute("lang") != "en":
+            return
+        said = "\n".join(self.page.locator("h1, h2, h3, th, dt, label, button, nav a").all_inner_texts()) + "\n"
+        words = PICTURES / f"{name}.txt"
+        if os.environ.get("SCREENSHOTS"):
             self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+            words.write_text(said)
+        else:
+            assert said == words.read_text(), f"{name}.png shows another page: run `make screenshots`"
 
     def expect_no_problems(self) -> None:
         assert not self.problems, "\n".join(self.problems)

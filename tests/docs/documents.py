@@ -11,7 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # Pages of the site, and the files that a repository's reader opens first.
-PATTERNS = ("*.md", "docs/**/*.md", "mappers/README.md", "mappers/*/README.md", "examples/*/README.md")
+PATTERNS = (
+    "*.md",
+    "app/console/README.md",
+    "docs/**/*.md",
+    "mappers/README.md",
+    "mappers/*/README.md",
+    "examples/*/README.md",
+)
 
 FENCE = re.compile(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 

@@ -53,7 +53,6 @@ def test_what_loads_nothing_is_not_found(tmp_path: Path, text: str) -> None:
     assert [*offline().check(tmp_path)] == []
 
 
-@pytest.mark.long
 def test_the_site_builds_without_a_warning_and_loads_nothing(tmp_path: Path) -> None:
     built = subprocess.run(
         [
