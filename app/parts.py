@@ -80,7 +80,7 @@ def wire(settings: Settings, registry: Registry, connection: Connection, watch: 
     threads = BackendThreads(settings.threads_for_a_backend, watch)
     executor = Executor(storage, threads, find_provider=registry.get)
     recovery = Recovery(storage, threads)
-    clock = ClockWatch(connection)
+    clock = ClockWatch(storage)
     documents = Documents(connection)
     refusals = Refusals(documents)
     if isinstance(registry, ProvidersFile):

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+def steady_seconds() -> float:
+    """Return the time of a clock that is never set."""
+    return time.clock_gettime(CLOCK)
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """A moment on a clock that is never set back."""
@@ -17,11 +22,11 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        return cls(time.clock_gettime(CLOCK) + seconds)
+        return cls(steady_seconds() + seconds)
 
     def remaining_seconds(self) -> float:
         """Return the seconds left, never below zero."""
-        return max(0.0, self.at - time.clock_gettime(CLOCK))
+        return max(0.0, self.at - steady_seconds())
 
     def passed(self) -> bool:
         return self.remaining_seconds() <= 0

@@ -298,7 +298,8 @@ class Attempt:
         if any(step.verb is not Verb.LOOK for step in self._steps[: number - 1]):
             return lag or -1.0  # a step before was done just now
         if isinstance(refusal, ReferenceNotFound):
-            return lag - (self._lease.date - self._act.date) / 1000 if lag else -1.0
+            # A date ahead is one of a clock that was set back since: nobody waits for that day.
+            return lag - abs(self._lease.date - self._act.date) / 1000 if lag else -1.0
         if isinstance(refusal, InsufficientFunds):
             return (self._lease.standing.unseen_for or -1) / 1000
         if self._new_for is None:
@@ -353,6 +354,8 @@ class Attempt:
         """Return a step as the mapper is given it."""
         reserved = self._lease.standing.reserved - self._act.set_aside
         step = call(self._record, self._act, self._steps, number, reserved)
+        if self._lease.doubted or self._record.date > self._lease.date:
+            step = replace(step, since=None)  # by a clock that was ahead: what it did would seem to be older
         return replace(step, pin=self._lease.caller.pin) if self._act.opens else step
 
     # What became of the act.

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
-from app.ledger.storage.connection import Connection
-from mappers.deadline import CLOCK
+from mappers.deadline import steady_seconds
 
 log = structlog.get_logger()
 
@@ -32,6 +32,12 @@ class Reading:
     doubt: str | None
 
 
+class Clock(Protocol):
+    """What tells Redis's time."""
+
+    def now_milliseconds(self) -> int: ...
+
+
 class ClockWatch:
     """Compares Redis's clock with this machine's, and with one that is never set.
 
@@ -40,12 +46,12 @@ class ClockWatch:
 
     def __init__(
         self,
-        connection: Connection,
+        clock: Clock,
         *,
         machine: Callable[[], float] = time.time,
-        steady: Callable[[], float] = lambda: time.clock_gettime(CLOCK),
+        steady: Callable[[], float] = steady_seconds,
     ) -> None:
-        self._connection = connection
+        self._clock = clock
         self._machine = machine
         self._steady = steady
         # How far Redis's clock is ahead of the steady one, as far as it is believed; and since when it is elsewhere.
@@ -55,7 +61,7 @@ class ClockWatch:
 
     def look(self) -> Reading:
         """Return Redis's time. Raises LedgerUnavailable."""
-        now = self._connection.now_milliseconds()
+        now = self._clock.now_milliseconds()
         doubt = self._disagreement(timedelta(milliseconds=now))
         if doubt and not self._doubt:
             log.error(CONSEQUENCE, reason=doubt, remedy=REMEDY)

@@ -196,6 +196,8 @@ class Sweeper:
 
     def _begin(self, reading: Reading) -> Iterator[futures.Future[Counter[str]]]:
         """Begin a turn of each provider of which something is due, and that is not at it already."""
+        if self._storage.clock_was_set_back:
+            self._rearm(reading.now)
         found: defaultdict[str, list[Due]] = defaultdict(list)
         rows_of_all, self._next = self._index.due(reading.now, self._next)
         for due in rows_of_all:
@@ -208,6 +210,15 @@ class Sweeper:
             pool = self._pool_of_silent if provider_id in self._silent else self._pool
             self._turns[provider_id] = turn = pool.submit(self._turn, provider_id, sorted(rows), endings)
             yield turn
+
+    def _rearm(self, now: int) -> None:
+        """Let nothing wait for a moment that was written while Redis's clock was ahead."""
+        for page in self._index.due_after(now):
+            for record in self._storage.load_many(page):
+                provider = self._registry.get(record.provider_id)
+                rest_ttl = provider.policy.remainder_ttl if provider else timedelta()
+                self._storage.rearm(record, max(record.authorization_ttl or timedelta(), rest_ttl))
+        self._storage.clock_is_seen_to()
 
     def _turn(self, provider_id: str, rows: Sequence[Due], endings: Endings) -> Counter[str]:
         """Work off what is due of a provider, until its backend is silent, its time is over or nothing more may end."""

@@ -73,7 +73,7 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         executor = Executor(storage, shares, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get)
         recovery = Recovery(storage, shares)
         history = History(connection)
-        clock = ClockWatch(connection)
+        clock = ClockWatch(storage)
         documents = Documents(connection)
         refusals = Refusals(documents)
         parts = Parts(

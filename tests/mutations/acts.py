@@ -184,7 +184,7 @@ MUTATIONS = [
     Mutation(
         "an act under lease is nobody else's",
         LUA + "lease.lua",
-        "if number('lease_until') > now then return answer('held') end",
+        "if number('lease_until') > passed then return answer('held') end",
         "",
         LEASES + "an_act_under_lease_is_not_run_by_a_second_process",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import LEDGER, LUA, READ_LAG, SWEEPER, Mutation
 
 CLOCK = "tests/ledger/test_clock.py::test_"
+CLOCK_SET_AHEAD = "tests/ledger/test_clock_set_ahead.py::test_"
 STATED_TIMES = "tests/ledger/test_stated_times.py::test_"
 
 MUTATIONS = [
@@ -112,6 +113,69 @@ MUTATIONS = [
         "tonumber(score) > arg.due_by",
         "tonumber(score) > now",
         CLOCK + "what_was_touched_is_not_forgotten_by_a_clock_that_jumps_in_the_middle_of_a_pass",
+    ),
+    Mutation(
+        "no lease ends because the clock is set ahead",
+        LUA + "prelude.lua",
+        "math.min(now, arg.latest or now)",
+        "now",
+        CLOCK_SET_AHEAD + "a_lease_does_not_end_when_the_clock_is_set_ahead",
+    ),
+    Mutation(
+        "what is on its way has not arrived because the clock is set ahead",
+        LEDGER + "storage/storage.py",
+        "reply[1] if latest is None else min(reply[1], latest)",
+        "reply[1]",
+        CLOCK_SET_AHEAD + "what_is_on_its_way_has_not_arrived_when_the_clock_is_set_ahead",
+    ),
+    Mutation(
+        "who is idle sees the clock as well",
+        LEDGER + "storage/storage.py",
+        '            self._pace_of("").saw(now, asked_at)\n',
+        "            pass\n",
+        CLOCK_SET_AHEAD + "a_process_that_was_idle_knows_that_the_clock_was_set_ahead",
+    ),
+    Mutation(
+        "a clock that was set ahead is believed in the end",
+        LEDGER + "storage/pace.py",
+        "if self._believed is None or _is_over(self._disbelieved_since, self._lease):",
+        "if self._believed is None:",
+        CLOCK_SET_AHEAD + "a_lease_ends_a_lease_after_the_clock_was_set_ahead",
+    ),
+    Mutation(
+        "a lease of a clock that was ahead ends",
+        LUA + "prelude.lua",
+        "bring_back('lease_until', arg.lease, now + arg.lease)",
+        "false",
+        CLOCK_SET_AHEAD + "a_lease_that_was_taken_while_the_clock_was_ahead_ends",
+    ),
+    Mutation(
+        "what a clock that was ahead put off is armed anew",
+        LEDGER + "sweeper.py",
+        "        if self._storage.clock_was_set_back:\n",
+        "        if False:\n",
+        CLOCK_SET_AHEAD + "the_sweeper_comes_when_it_is_due_and_not_when_the_clock_said_that_was_ahead",
+    ),
+    Mutation(
+        "what was taken by a clock that was ahead is soon not missing any more",
+        LEDGER + "storage/storage.py",
+        "0 if until > now + milliseconds(UNSEEN_KEPT) else max(0, until - passed)",
+        "max(0, until - passed)",
+        CLOCK_SET_AHEAD + "what_was_taken_while_the_clock_was_ahead_is_soon_not_missing_any_more",
+    ),
+    Mutation(
+        "a lost answer is looked for everywhere where dates are in doubt",
+        LEDGER + "attempt.py",
+        "self._lease.doubted or self._record.date > self._lease.date",
+        "self._record.date > self._lease.date",
+        CLOCK_SET_AHEAD + "a_lost_answer_is_looked_for_from_no_day_that_only_a_wrong_clock_knew",
+    ),
+    Mutation(
+        "an order of a day that only a wrong clock knew is looked for everywhere",
+        LEDGER + "attempt.py",
+        "self._lease.doubted or self._record.date > self._lease.date",
+        "self._lease.doubted",
+        CLOCK_SET_AHEAD + "an_order_from_the_day_that_only_a_wrong_clock_knew_is_looked_for_everywhere",
     ),
     Mutation(
         "failures of an act are counted",

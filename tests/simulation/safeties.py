@@ -98,7 +98,7 @@ SAFETIES = (
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
-        (_FENCE, Edit(LEASE, "if number('lease_until') > now then return answer('held') end", "")),
+        (_FENCE, Edit(LEASE, "if number('lease_until') > passed then return answer('held') end", "")),
         first_seed=655,
     ),
     Safety(

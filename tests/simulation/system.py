@@ -145,6 +145,8 @@ class System:
         self.sweeping = PROCESSES
         for parts in self.processes:
             parts.history._seen_at = 0
+            parts.storage._paces.clear()  # each schedule begins at the same moment
+            parts.clock.look()
         self.processes[1].sweeper._history = self.parts.history  # as if one of them led: two may doubt each other
         accepts = self.kind.holds is Holds.NATIVE and self.scheduler.rng.random() < 0.3
         self.policy = Policy(

@@ -36,7 +36,7 @@ class Environment:
         self.bounded = bounded
         self.faults = FaultInjector(scheduler.rng)
         self.redis_latency_ms = 0  # at most
-        self.redis_ahead_ms = 0  # by how much its clock is ahead whenever a sweeper asks
+        self.redis_ahead_ms = 0  # by how much its clock is ahead
         self.took_over = False  # it was a replica of the one before
         self.history_began = START
         self.history = 0  # of Redis: another number is another server, or one that began anew
@@ -142,9 +142,7 @@ class SimulatedConnection(Connection):
         command(self._client)
 
     def now_milliseconds(self) -> int:
-        actor = self._environment.actor
-        sweeps = actor is not None and actor.name.startswith("sweeper")
-        return self._environment.scheduler.now + (self._environment.redis_ahead_ms if sweeps else 0)
+        return self._environment.scheduler.now + self._environment.redis_ahead_ms
 
 
 class Transport:

@@ -62,6 +62,11 @@ class RestoreAnswer(StrEnum):
     RESTORED = "restored"
 
 
+class RearmAnswer(StrEnum):
+    NOTHING = "nothing"
+    ARMED = "armed"
+
+
 class MigrateAnswer(StrEnum):
     NOTHING = "nothing"
     MIGRATED = "migrated"
@@ -92,7 +97,8 @@ class Lease:
     `nothing_sent`: certainly nothing was sent for the act's next step. `silence_is_final`: nothing that was sent can
     still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
     sent may arrive, in milliseconds of Redis's clock. `standing`: the card's, before anything else is read. `date`:
-    when it was given, in those milliseconds.
+    when it was given, in those milliseconds; while Redis's clock was just set ahead, as it would be without that.
+    `doubted`: it was set ahead lately, and what was dated since may be dated wrongly.
     `allowed`: the card is known to allow it by what it was issued for.
     """
 
@@ -103,6 +109,7 @@ class Lease:
     standing: Standing
     caller: Caller
     date: int
+    doubted: bool = False
     allowed: bool = False
 
 

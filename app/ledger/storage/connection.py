@@ -159,6 +159,18 @@ class Connection:
 
         return run
 
+    def server_of(self, key: str) -> str:
+        """Return a name of the server that has a key: each has a clock of its own."""
+
+        def find(client: Any) -> str:
+            return str(client.get_node_from_key(key).name)
+
+        return self._call(find) if self.is_cluster else ""
+
+    @property
+    def is_cluster(self) -> bool:
+        return self._call(lambda client: isinstance(client, RedisCluster))
+
     def _evaluate(self, client: redis.Redis, key: str, script: Command, replicas: int) -> Any:
         if isinstance(client, RedisCluster):
             return self._evaluate_at_owner(client, key, script, replicas)

@@ -136,6 +136,15 @@ class Index:
         )
         return cast("list[tuple[str, float]]", answer)
 
+    def due_after(self, moment: int) -> Iterator[list[str]]:
+        """Yield the ids of what nobody must look at before a moment, in pages."""
+        for bucket in range(names.BUCKETS):
+            rows = self._later(keys.in_bucket(bucket, "due"), moment)
+            yield from (rows[at : at + ROWS] for at in range(0, len(rows), ROWS))
+
+    def _later(self, key: str, moment: int) -> list[str]:
+        return cast("list[str]", self._connection.call(lambda client: client.zrangebyscore(key, moment, "+inf")))
+
     def dated(self, transaction_ids: Iterable[str]) -> list[Row]:
         """Return transactions with their dates, oldest first, in one round trip; without those that are forgotten."""
         of_bucket: dict[int, list[str]] = defaultdict(list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from importlib import resources
 from typing import Any, TypeVar, cast
@@ -22,6 +22,7 @@ from app.ledger.storage.answers import (
     LeaseAnswer,
     MigrateAnswer,
     OpenAnswer,
+    RearmAnswer,
     RecordAnswer,
     RestoreAnswer,
     Result,
@@ -29,6 +30,7 @@ from app.ledger.storage.answers import (
 )
 from app.ledger.storage.connection import Command, Connection
 from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
+from app.ledger.storage.pace import Pace
 from app.ledger.storage.records import (
     compact,
     dump_act,
@@ -45,6 +47,7 @@ from app.ledger.storage.stored import Stored, is_text, read_stored
 from app.ledger.storage.terms import TermsStorage
 from app.ledger.transaction import ActRecord, Address, Decision, PlannedStep, Reason, Transaction
 from mappers.base import ActKind, MapperError, Memo
+from mappers.deadline import steady_seconds
 from providers.provider import Backend
 
 log = structlog.get_logger()
@@ -58,6 +61,7 @@ ANSWERS = {
     "forget": ForgetAnswer,
     "restore": RestoreAnswer,
     "migrate": MigrateAnswer,
+    "rearm": RearmAnswer,
 }
 
 # Of a card; see FORMAT.md.
@@ -81,7 +85,9 @@ OTHER_FORMAT = "other format"
 # The same, where the provider speaks to another backend than the transaction was opened at.
 OTHER_BACKEND = "other backend"
 
-A = TypeVar("A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer, MigrateAnswer)
+A = TypeVar(
+    "A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer, MigrateAnswer, RearmAnswer
+)
 
 
 class Storage:
@@ -93,6 +99,7 @@ class Storage:
     def __init__(self, connection: Connection, times: LedgerTimes) -> None:
         self._connection = connection
         self._times = times
+        self._paces: dict[str, Pace] = {}  # of each server
         self.terms = TermsStorage(connection)
         folder = resources.files("app.ledger.storage") / "lua"
         prelude = (folder / "prelude.lua").read_text()
@@ -364,8 +371,8 @@ class Storage:
         epoch, reserved, taking, upfront, *windows = (int(field or 0) for field in cast("list[str | None]", fields))
         lagging = 0
         if any(windows):
-            now = self._connection.now_milliseconds()
-            lagging = sum(amount for amount, until in zip(windows[::2], windows[1::2], strict=True) if until > now)
+            left = self._clock_for(key)
+            lagging = sum(amount for amount, until in zip(windows[::2], windows[1::2], strict=True) if left(until))
         return Standing(epoch, reserved, taking, upfront, lagging)
 
     def card_made(self, account: str, card_id: str, read_lag: timedelta) -> None:
@@ -376,8 +383,17 @@ class Storage:
 
     def new_for(self, account: str, card_id: str) -> int:
         """Return for how many milliseconds yet the backend may not know a card, as it was made just now; mostly 0."""
-        until = self._connection.call(lambda client: client.get(keys.just_made(account, card_id)))
-        return 0 if until is None else max(0, int(cast("str", until)) - self._connection.now_milliseconds())
+        key = keys.just_made(account, card_id)
+        until = self._connection.call(lambda client: client.get(key))
+        return 0 if until is None else self._clock_for(key)(int(cast("str", until)))
+
+    def _clock_for(self, key: str) -> Callable[[int], int]:
+        """Return what tells for how long yet the backend may not show something: not until a day that only a clock
+        knew which was ahead."""
+        latest = self._pace_of(key).latest()
+        now = self.now_milliseconds()
+        passed = now if latest is None else min(now, latest)
+        return lambda until: 0 if until > now + milliseconds(UNSEEN_KEPT) else max(0, until - passed)
 
     def forget(self, record: Transaction, *, due_by: int) -> bool:
         """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""
@@ -399,6 +415,30 @@ class Storage:
             index=_with_scores(_index(record)),
             in_totals=in_totals,
         ).transaction
+
+    def now_milliseconds(self) -> int:
+        """Return Redis's time, and remember it: who has been idle knows nevertheless when it jumps."""
+        asked_at = steady_seconds()
+        now = self._connection.now_milliseconds()
+        if not self._connection.is_cluster:  # there it is anybody's
+            self._pace_of("").saw(now, asked_at)
+        return now
+
+    @property
+    def clock_was_set_back(self) -> bool:
+        """Tell whether Redis's clock was ahead, and something may be dated by it; until `clock_is_seen_to`."""
+        return any(pace.was_set_back for pace in self._paces.values())
+
+    def clock_is_seen_to(self) -> None:
+        for pace in self._paces.values():
+            pace.was_set_back = False
+
+    def rearm(self, record: Transaction, longest: timedelta) -> None:
+        """Let somebody look at a transaction when it is due, and not when a clock that was ahead said so.
+
+        `longest`: the policy gives back no later what is left of it.
+        """
+        self._run(RearmAnswer, "rearm", record.address, record.backend, longest=milliseconds(longest))
 
     def migrate(self, transaction_ids: Sequence[str]) -> int:
         """Write those of the transactions that format 2 wrote last in this format; return how many they were."""
@@ -432,6 +472,9 @@ class Storage:
     ) -> Result[A]:
         """Run a script; `memo` is that of a new transaction, or, where it `knows_memo`, of the one at hand."""
         caller = caller or Caller.vtex()
+        script_keys = keys.for_scripts(address, backend.account)
+        pace = self._pace_of(script_keys[0])
+        latest = pace.latest()
         arguments |= {
             "id": address.id,
             "provider": address.provider_id,
@@ -443,15 +486,22 @@ class Storage:
             "by": caller.name,
             "correlation": caller.correlation_id,
             "knows_memo": knows_memo or None,
+            "latest": latest,
         }
         told = compact({name: value for name, value in arguments.items() if value is not None})
         new_memo = "" if memo is None or knows_memo else dump_memo(memo)
-        reply = self._scripts[script](keys.for_scripts(address, backend.account), told, new_memo)
+        asked_at = steady_seconds()
+        reply = self._scripts[script](script_keys, told, new_memo)
         if reply[0] == OTHER_FORMAT:
             raise other_format(address.id, reply[1])
         if reply[0] == OTHER_BACKEND:
             raise other_backend(address, Backend.parse(reply[1]), backend)
-        return _result(answers(reply[0]), address.id, reply, caller, memo)
+        pace.saw(reply[1], asked_at)
+        passed = reply[1] if latest is None else min(reply[1], latest)
+        return _result(answers(reply[0]), address.id, reply, caller, memo, passed, doubted=pace.is_doubted)
+
+    def _pace_of(self, key: str) -> Pace:
+        return self._paces.setdefault(self._connection.server_of(key), Pace(self._times.lease))
 
     def _record(
         self,
@@ -503,9 +553,12 @@ def _with_scores(rows: Iterable[str]) -> list[str | int]:
     return [part for row in rows for part in (0, row)]
 
 
-def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller, memo: Memo | None) -> Result[A]:
-    """Return what a reply says; `memo` is the transaction's where the reply has none."""
-    _, now, head, written, standing, busy, *given = reply
+def _result(
+    answer: A, transaction_id: str, reply: list[Any], caller: Caller, memo: Memo | None, passed: int, *, doubted: bool
+) -> Result[A]:
+    """Return what a reply says; `memo` is the transaction's where the reply has none. What lies before `passed` is
+    certainly over; `doubted`: Redis's clock was set ahead lately."""
+    _, _, head, written, standing, busy, *given = reply
     found = load_transaction(transaction_id, f"{head}\n{written}", memo) if head else None
     lease = None
     if found is not None and given:
@@ -513,11 +566,12 @@ def _result(answer: A, transaction_id: str, reply: list[Any], caller: Caller, me
         lease = Lease(
             attempt=found.attempt,
             nothing_sent=nothing_sent == "1",
-            silence_is_final=in_flight_until <= now,
+            silence_is_final=in_flight_until <= passed,
             in_flight_until=in_flight_until,
             standing=Standing(*map(int, standing)),
             caller=caller,
-            date=now,
+            date=passed,
+            doubted=doubted,
             allowed=allowed == "1",
         )
     return Result(answer, found, lease, Standing(*map(int, standing)), busy.rpartition(":tx:")[2] if busy else None)

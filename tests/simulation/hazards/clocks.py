@@ -10,16 +10,17 @@ from typing import Any, ClassVar
 from tests.simulation import invariants
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.reconciling import Reconciles
-from tests.simulation.workload import DAY, MINUTE, SECOND
+from tests.simulation.workload import DAY, HOUR, MINUTE, SECOND
 
 # Longer than VTEX comes back for anything.
 RETENTION_DAYS = 90
 
 
 class RedisClockJumps(Hazard):
-    """Redis's clock is ahead by days or more during a pass of a sweeper, and then right again.
+    """Redis's clock is ahead, by a minute or by days, and then right again.
 
-    Expected: nothing is expired, abandoned or forgotten because of it.
+    Expected: nothing is expired, abandoned or forgotten because of it, no lease ends early, and nothing waits for a day
+    that only the wrong clock knew.
     """
 
     name = "redis-clock-jumps"
@@ -27,11 +28,11 @@ class RedisClockJumps(Hazard):
     def start(self) -> None:
         moment = self.sometime()
         self.scheduler.at(moment, self._jump)
-        self.scheduler.at(moment + self.rng.choice((2_000, 12_000)), self._go_back)
+        self.scheduler.at(moment + self.rng.choice((2_000, 12_000, 3 * MINUTE)), self._go_back)
 
     def _jump(self) -> None:
-        ahead = self.rng.choice((5 * DAY, 31 * DAY, 401 * DAY))
-        self.scheduler.note("Redis's clock is ahead by", ahead // DAY, "days")
+        ahead = self.rng.choice((MINUTE, HOUR, 5 * DAY, 31 * DAY, 401 * DAY))
+        self.scheduler.note("Redis's clock is ahead by", ahead // MINUTE, "minutes")
         self.system.environment.redis_ahead_ms = ahead
         with self.system.harness():
             due, soon = self.system.due(), self.scheduler.now + MINUTE
@@ -51,6 +52,11 @@ class RedisClockJumps(Hazard):
                 self.broken.append(f"{name} was forgotten")
             elif any(not act.asked_for for act in records[name].acts[acts:]):
                 self.broken.append(f"{name} was given back")
+
+    def aftermath(self) -> None:
+        """Let every sweeper look at the clock again, as it does every few seconds."""
+        for sweeper in self.system.sweepers:
+            sweeper.sweep_once()
 
 
 class ShortHolds(Hazard):

@@ -49,7 +49,6 @@ UNMENDED: frozenset[str] = frozenset(
         "dashboard",
         "failed-over-redis",
         "old-backup",
-        "redis-clock-jumps",
         "wrong-reference",
     }
 )

@@ -24,7 +24,7 @@ if first == '' then
   end
   return answer('nothing')
 end
-if number('lease_until') > now then return answer('held') end
+if number('lease_until') > passed then return answer('held') end
 local act = first
 local is_parked = get(act_field(act, 'state')) == 'parked'
 if arg.unpark and not is_parked then return answer('nothing') end

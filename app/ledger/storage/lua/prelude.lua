@@ -15,6 +15,13 @@ local arg = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- What lies before it is certainly over: a clock that was just set ahead is not believed.
+local passed = math.min(now, arg.latest or now)
+
+-- What was dated further ahead than it may be, but for this, was dated while the clock was ahead.
+local set_back = 300000
+local longest_lag = 3600000
+
 -- The last second of the year 9999: recovery.py sets it.
 local never = 253402300799000
 
@@ -79,9 +86,18 @@ local function add(field, amount)
   if amount ~= 0 then set(field, number(field) + amount) end
 end
 
+local function bring_back(field, longest, to)
+  if number(field) <= now + longest + set_back then return false end
+  set(field, to)
+  return true
+end
+
 -- How the card stands is read once and written once, too.
 local standing, moved = redis.call('HGETALL', card), {}
 for at = 1, #standing, 2 do standing[standing[at]] = standing[at + 1] end
+for _, field in ipairs({'lagging_since', 'lagging_until', 'lagging_before_until'}) do
+  if tonumber(standing[field] or 0) > now + longest_lag then standing[field] = '0' end
+end
 
 local function on_card(field)
   return tonumber(standing[field] or 0)
@@ -101,13 +117,14 @@ local function note(what)
 end
 
 local function lagging()
-  local latest = on_card('lagging_until') > now and on_card('lagging') or 0
-  return latest + (on_card('lagging_before_until') > now and on_card('lagging_before') or 0)
+  local latest = on_card('lagging_until') > passed and on_card('lagging') or 0
+  return latest + (on_card('lagging_before_until') > passed and on_card('lagging_before') or 0)
 end
 
 -- For how long yet the backend may not show what was given to the card.
 local function unseen_for()
-  return math.max(0, tonumber(redis.call('GET', given) or '0') - now)
+  local until_then = tonumber(redis.call('GET', given) or '0')
+  return until_then > now + longest_lag and 0 or math.max(0, until_then - passed)
 end
 
 -- Writes what the script has changed, whole, and answers.
@@ -402,3 +419,10 @@ local function convert(kind, amount, voided, refunded)
   end
   if kind == 'capture' or refunded > 0 then add_on_card('epoch', 1) end
 end
+
+-- Nobody waits for a day that only a wrong clock knew.
+local until_tried_again = get('unresolved') ~= '' and 3600000 or day_seconds * 1000
+local leased = bring_back('lease_until', arg.lease, now + arg.lease)
+local in_flight = bring_back('in_flight_until', arg.lease, now + arg.lease)
+local waiting = bring_back('retry_at', until_tried_again, now)
+if leased or in_flight or waiting then arm() end
