@@ -365,8 +365,8 @@ class Attempt:
             return self._write_done(deadline).transaction
         self._expect_allowed(deadline, certain=True)
         result = self._until_seen(1, deadline, lambda: self._reserve(deadline))
-        act = result.transaction.acts[self._act.number]
-        if result.answer is not RecordAnswer.OK or not act.unresolved:
+        act = result.transaction.act_named(self._act.oid)
+        if result.answer is not RecordAnswer.OK or act is None or not act.unresolved:
             return result.transaction
         # It is to be taken at once: from here on a debit like any other, for which certainly nothing was sent yet.
         self._record, self._act, self._nothing_sent = result.transaction, act, True

@@ -7,9 +7,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from app.ledger import names
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import AuthorizationRequest
-from app.ledger.transaction import Operation
-from mappers.base import Holds
+from app.ledger.transaction import ActState, Operation
+from mappers.base import ActKind, Card, Holds, OutcomeUnknown, Receipt, Step
+from mappers.deadline import Deadline
+from tests.ledger.driver import change_within
+from tests.ledger.faults import Run, lost_before
+from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import SandboxSystem, vauchar_system, voucherify_system
 from tests.ledger.system import MakeSystem, System
 
@@ -29,9 +35,14 @@ def upfront(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator
 @contextmanager
 def lost_changes(system: System) -> Iterator[None]:
     """Let Redis lose what is written meanwhile, as a replica has that takes over behind its primary."""
-    client = system.connection._client
     before = system.stored()
     yield
+    fall_back(system, before)
+
+
+def fall_back(system: System, before: dict[str, bytes | None]) -> None:
+    """Let Redis have what it had before, and nothing else."""
+    client = system.connection._client
     for key in client.scan_iter("gb:*", count=10_000):
         client.delete(key)
     for key, value in before.items():
@@ -97,3 +108,58 @@ def test_looking_first_costs_voucherify_one_read_and_vauchar_none(system: Sandbo
     before = reads(system)
     system.settle(transaction, "40", "s1")
     assert reads(system) - before == 2
+
+
+def test_an_answer_is_not_written_to_the_act_that_took_the_place_of_a_forgotten_one(make_system: MakeSystem) -> None:
+    system = make_system()
+    transaction = system.authorize("40.00")
+    before = system.stored()
+
+    def forgotten(step: Step, run: Run) -> Receipt:
+        fall_back(system, before)
+        system.mapper.faults = [lost_before] * 20
+        with pytest.raises(OutcomeUnknown):
+            change_within(system, 0.05, transaction, "5.00", "cancel", "c1")
+        system.mapper.faults = []
+        return run()
+
+    system.mapper.faults = [forgotten]
+    assert system.settle(transaction, "10.00", "s1") == names.act_id(transaction, ActKind.CAPTURE, "s1")
+    record = system.record(transaction)
+    assert [(act.kind, act.state) for act in record.acts[1:]] == [
+        (ActKind.REVERSAL, ActState.DONE),
+        (ActKind.CAPTURE, ActState.DONE),
+    ]
+    assert system.backend.balances[CARD] == 10_000 - 3_500
+    assert (record.captured, record.voided) == (1_000, 500)
+
+
+def test_an_answer_for_an_act_that_was_forgotten_is_found_by_the_same_request(make_system: MakeSystem) -> None:
+    system = make_system()
+    transaction = system.authorize("40.00")
+    before = system.stored()
+
+    def forgotten(step: Step, run: Run) -> Receipt:
+        fall_back(system, before)
+        return run()
+
+    system.mapper.faults = [forgotten]
+    system.settle(transaction, "10.00", "s1")
+    assert system.record(transaction).captured == 1_000
+
+
+def test_an_authorization_whose_reservation_was_forgotten_is_made_again(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER)
+    before = system.stored()
+    get_card = system.mapper.get_card
+
+    def forgotten(card_id: str, deadline: Deadline) -> Card:
+        system.mapper.get_card = get_card  # type: ignore[method-assign]
+        fall_back(system, before)
+        return get_card(card_id, deadline)
+
+    system.mapper.get_card = forgotten  # type: ignore[method-assign]
+    with pytest.raises(LedgerUnavailable):
+        system.authorize("40.00")
+    assert system.authorize("40.00")
+    assert system.standing.reserved == 4_000

@@ -173,6 +173,26 @@ def test_a_refund_after_a_promised_settlement_stays_within_the_captured_amount(
     assert system.backend.spendable + system.backend.held <= 10_000
 
 
+@pytest.mark.parametrize(("canceled", "voided"), [("10.00", 1_000), ("60.00", 6_000)], ids=str)
+def test_what_was_to_be_refunded_of_a_promise_that_is_given_up_is_voided(
+    make_system: MakeSystem, canceled: str, voided: int
+) -> None:
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "60.00", "s1")
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.cancel(transaction, canceled, "c1")
+    assert system.record(transaction).refunded == system.record(transaction).acts[2].amount
+    system.mapper.faults = [refuses]
+    system.sweep()
+    decide(system, transaction, give_up=True)
+    record = system.record(transaction)
+    assert (record.captured, record.voided, record.refunded) == (0, voided, 0)
+    assert system.cancellations(transaction) == [Decimal(canceled)]
+    assert (system.backend.held, system.backend.spendable) == (6_000 - voided, 4_000 + voided)
+
+
 @pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.LEDGER])
 def test_the_remainder_goes_back_after_a_refused_cancellation(make_system: MakeSystem, holds: Holds) -> None:
     system = make_system(holds, settle="accept")

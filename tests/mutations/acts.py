@@ -14,6 +14,7 @@ from tests.mutations.mutation import (
     LEDGER,
     LIMITED_USES,
     LOST_ANSWERS,
+    LOST_CHANGES,
     LUA,
     PARKED,
     PROMISED_SETTLEMENTS,
@@ -180,7 +181,21 @@ MUTATIONS = [
         "",
         LEASES + "a_transaction_runs_one_act_at_a_time",
     ),
+    Mutation(
+        "what waits behind a promise that is broken gives back what is held",
+        LUA + "record.lua",
+        "  give_back_what_is_held()\n",
+        "",
+        PROMISED_SETTLEMENTS + "what_was_to_be_refunded_of_a_promise_that_is_given_up_is_voided",
+    ),
     # Leases and fences.
+    Mutation(
+        "what became of an act is not written to another one of its number",
+        LUA + "record.lua",
+        "if information == '' or information.oid ~= arg.oid then",
+        "if information == '' then",
+        LOST_CHANGES + "an_answer_is_not_written_to_the_act_that_took_the_place_of_a_forgotten_one",
+    ),
     Mutation(
         "an act under lease is nobody else's",
         LUA + "lease.lua",

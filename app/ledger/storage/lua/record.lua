@@ -9,13 +9,15 @@
 --   refused: error (JSON), abandoned, retry (of what the ledger wants by itself); parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
 --     left), nothing_sent.
--- Answers: missing | stale (another attempt took over) | ok | late (it had been refused) |
+-- Answers: missing | stale (another attempt took over, or Redis has forgotten the act) | ok | late (it had been refused) |
 --   moved (the card's epoch, or a step on it is under way: read the balance again) | short (the card cannot pay).
 if get('state') == '' then return answer('missing') end
 local act = arg.number
 local state = get(act_field(act, 'state'))
 local mine = number('attempt') == arg.attempt and get('unresolved') == act
 local information = get('a' .. act)
+-- After a failover another act may have its number.
+if information == '' or information.oid ~= arg.oid then return answer('stale') end
 local kind, amount = information.kind, information.amount
 local voided, refunded = number(act_field(act, 'voided')), number(act_field(act, 'refunded'))
 local opens = kind == 'debit' or kind == 'credit'
@@ -127,9 +129,25 @@ end
 if not mine then return answer('stale') end
 keep_steps()
 
+-- What waits behind a promise that is broken was to give back money that is still held: it is voided, and not refunded.
+local function give_back_what_is_held()
+  for other = number('acts') - 1, 0, -1 do
+    local over = math.min(number('refunded') - number('captured'), number(act_field(other, 'refunded')))
+    if over > 0 and unresolved(get(act_field(other, 'state'))) and not something_happened(other) then
+      no_longer_aside(other, 'reversal')
+      count('reversal', 0, over, -over, 1)
+      set(act_field(other, 'voided'), number(act_field(other, 'voided')) + over,
+        act_field(other, 'refunded'), number(act_field(other, 'refunded')) - over,
+        act_field(other, 'steps'), '', act_field(other, 'steps_done'), 0)
+      set_aside(other, 'reversal', number(act_field(other, 'voided')), number(act_field(other, 'refunded')))
+    end
+  end
+end
+
 if arg.outcome == 'refused' then
   no_longer_aside(act, kind)
   count(kind, amount, voided, refunded, -1)
+  give_back_what_is_held()
   set(act_field(act, 'state'), 'refused', act_field(act, 'error'), arg.error)
   if opens then
     set('state', arg.abandoned and 'abandoned' or 'refused')
