@@ -53,6 +53,7 @@ from mappers.vauchar.judgment import (
     was_restored,
 )
 from mappers.vauchar.statement import entries
+from mappers.whole_capture import INSTEAD, NOTHING
 
 # HTTP 402 is documented for the account's balance, not the card's.
 OUT_OF_CREDIT = "Vauchar answers 402: the merchant's account has too little balance, top it up at Vauchar"
@@ -286,8 +287,10 @@ class Vauchar(Mapper):
     def _delete(self, step: Step, deadline: Deadline) -> Receipt:
         before = Look.before(step) or self._look(step, deadline)[0]
         if before.ids is not None and step.reference not in before.ids:
-            # Else its absence would pass for a deletion.
-            raise Unsupported(f"This card has no such redemption ({step.reference}) to delete: give it back by hand")
+            if self._client.redemption(step.card_id, step.reference, deadline):
+                raise BackendUnavailable("Vauchar does not list the redemption yet")
+            # Others gave it back: it does not go back twice.
+            return Receipt(step.reference, before.balance, {"deleted": step.reference, INSTEAD: NOTHING})
         answer = self._client.delete_redemption(step.card_id, step.reference, deadline)
         if not _succeeded(answer) and answer.status != 404:  # only we delete it: not found is done before
             raise Unsupported(f"Vauchar does not let this redemption be deleted (HTTP {answer.status})")

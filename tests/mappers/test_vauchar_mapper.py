@@ -24,8 +24,10 @@ from mappers.base import (
 )
 from mappers.money import Currency
 from mappers.sandbox import Sandbox, running
+from mappers.vauchar import client as wire
 from mappers.vauchar import sandbox as vauchar
 from mappers.vauchar.mapper import Vauchar, VaucharOptions
+from mappers.whole_capture import INSTEAD, NOTHING
 from tests.mappers.vauchar_story import CODE, Story, soon
 
 
@@ -121,6 +123,28 @@ def test_a_refund_of_a_whole_settlement_deletes_its_redemption(ledger: Story) ->
     assert [step.verb for step in done] == [Verb.LOOK, Verb.REFUND]
     assert ledger.redeemed == [2000]
     assert ledger.balance == 23000
+
+
+@pytest.mark.parametrize(("refunded", "left"), [(5000, []), (1999, [3001])], ids=str)
+def test_what_others_gave_back_does_not_go_back_again(ledger: Story, refunded: int, left: list[int]) -> None:
+    ledger.capture(5000)
+    ledger.card.redemptions.clear()
+    ledger.card.balance += 50
+    done = ledger.reverse(0, refunded)
+    assert done[-1].receipt.data[INSTEAD] == NOTHING
+    assert ledger.redeemed == left
+    assert ledger.balance == 25000 - sum(left)
+
+
+def test_a_redemption_that_is_not_listed_yet_is_deleted_later(ledger: Story) -> None:
+    ledger.capture(5000)
+    listed = ledger.mapper._client.redemptions
+    nothing = wire.Redemptions((), complete=True)
+    ledger.mapper._client.redemptions = lambda *_, **__: nothing  # type: ignore[method-assign]
+    with pytest.raises(BackendUnavailable):
+        ledger.reverse(0, 5000)
+    ledger.mapper._client.redemptions = listed  # type: ignore[method-assign]
+    assert ledger.redeemed == [5000]
 
 
 def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger: Story) -> None:

@@ -365,8 +365,10 @@ def taken_by_the_ledger(record: Transaction) -> int:
         return record.voided + record.refunded - record.amount
     if record.holds is Holds.LEDGER:
         return record.captured - record.refunded
-    if any(step.receipt.data.get(INSTEAD) == NOTHING for act in record.acts for step in done_steps(act)):
-        return 0  # the backend had ended the hold
+    # The backend had ended the hold, or the payment. Where it was one of several redemptions, the others stand.
+    gone = (step.receipt.data for act in record.acts for step in done_steps(act))
+    if any(data.get(INSTEAD) == NOTHING and "deleted" not in data for data in gone):
+        return 0
     return record.amount - record.voided - record.refunded
 
 
