@@ -20,6 +20,7 @@ from mappers.base import (
     Cart,
     Conflict,
     Customer,
+    DoneStep,
     Holds,
     InsufficientFunds,
     InvalidOptions,
@@ -29,11 +30,13 @@ from mappers.base import (
     Query,
     Receipt,
     Secret,
+    Step,
     TransactionFacts,
     Undecidable,
     Unsupported,
     Verb,
 )
+from mappers.whole_capture import INSTEAD, NOTHING
 from tests.mappers.requests_sent import sent, sent_text
 from tests.mappers.vtex_giftcards_wire import (
     CANCELLATIONS_URL,
@@ -332,6 +335,48 @@ def test_what_others_settled_leaves_ours_to_a_person(wire: RequestsMock) -> None
     with pytest.raises(Undecidable):
         mapper().run(step(Verb.CAPTURE, 1740), soon())
     assert posted(wire) == []
+
+
+def void(amount: int, *, settled: int = 0, canceled: int = 0) -> Step:
+    """Return the step that gives back all that the ledger knows to be reserved of 30.00."""
+    act = Act(ActKind.REVERSAL, amount, voided=amount)
+    done = [
+        DoneStep(verb, value, Receipt("2541"), KEY)
+        for verb, value in ((Verb.HOLD, 3000), (Verb.CAPTURE, settled), (Verb.VOID, canceled))
+        if value
+    ]
+    facts = TransactionFacts("gb-1", "954", 3000, Holds.NATIVE, captured=settled, voided=canceled, done=tuple(done))
+    (step,) = mapper().plan(act, facts)
+    return replace(step, key=KEY)
+
+
+def test_what_is_reserved_does_not_go_back_while_more_is_settled_than_the_ledger_knows(wire: RequestsMock) -> None:
+    """VTEX would give back what is settled, too: the ledger may have lost the settlement."""
+    wire.post(CANCELLATIONS_URL, json=FIRST | {"value": 30.0})
+    wire.replace("GET", SETTLEMENTS_URL, json=[SECOND])
+    with pytest.raises(Undecidable) as caught:
+        mapper().run(void(3000), soon())
+    assert caught.value.evidence["found"] == 1040
+    assert posted(wire) == []
+    wire.replace("POST", CANCELLATIONS_URL, json=FIRST | {"value": 19.6})
+    assert mapper().run(void(1960, settled=1040), soon()) == Receipt(str(FIRST["oid"]))
+
+
+@pytest.mark.parametrize("others", [[30.0], [10.0, 20.0], [12.6, 7.0]], ids=str)
+def test_what_others_gave_back_already_does_not_go_back_again(wire: RequestsMock, others: list[float]) -> None:
+    entries = [FIRST | {"oid": str(number), "value": value} for number, value in enumerate(others)]
+    wire.replace("GET", SETTLEMENTS_URL, json=[SECOND])
+    wire.replace("GET", CANCELLATIONS_URL, json=entries)
+    expected = Receipt("", data={INSTEAD: NOTHING})
+    assert mapper().run(void(1960, settled=1040), soon()) == expected
+    assert mapper().ask(void(1960, settled=1040), soon()) == expected
+    assert posted(wire) == []
+
+
+def test_what_others_gave_back_in_part_leaves_the_rest_to_a_person(wire: RequestsMock) -> None:
+    wire.replace("GET", CANCELLATIONS_URL, json=[SECOND])
+    with pytest.raises(Undecidable):
+        mapper().run(void(3000), soon())
 
 
 def test_a_list_that_lags_behind_tells_nothing(wire: RequestsMock) -> None:
