@@ -149,11 +149,11 @@ def everything(port: int, urls: Mapping[str, str]) -> str:
     lines += ["Every call carries:", f"  X-PROVIDER-API-AppKey: {APP_KEY}", f"  X-PROVIDER-API-AppToken: {APP_TOKEN}"]
     for provider, url in urls.items():
         lines += ["", f"{provider} ({address}/{provider}), its backend at {url}, with these codes:"]
-        lines += _codes(sandbox(PROVIDERS[provider]).SEEDS)
+        lines += codes(sandbox(PROVIDERS[provider]).SEEDS)
         if sign := PIN_SEPARATORS.get(provider):
             lines += [f"  A PIN is typed behind its code: CODE{sign}PIN"]
     lines += ["", f"{MEMORY} ({address}/{MEMORY}), its cards in the service itself, with these codes:"]
-    lines += _codes({code: _described(code, units, status, owner) for code, units, status, owner in memory.SEEDS})
+    lines += codes({code: _described(code, units, status, owner) for code, units, status, owner in memory.SEEDS})
     first, second = STORY_CODES.items()
     lines += ["", "A shopper pays 60.00, the store settles 40.00 and gives 20.00 back. Paste this into another shell,"]
     lines += ["as often as you like: under the same requestId money moves once.", ""]
@@ -169,7 +169,8 @@ def _described(code: str, units: int, status: str, owner: str | None) -> str:
     return f"{status}, {units}.00 BRL{once}" + (f", a search for {owner} shows it without a code" if owner else "")
 
 
-def _codes(seeds: Mapping[str, str]) -> list[str]:
+def codes(seeds: Mapping[str, str]) -> list[str]:
+    """Return a line for each code: what its card is."""
     width = max(map(len, seeds))
     return [f"  {code:{width}}  {description}" for code, description in seeds.items()]
 

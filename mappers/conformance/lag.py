@@ -33,6 +33,9 @@ SetReadLag = Callable[[float], None]
 
 LAG_SECONDS = 0.2
 
+# A request that moves money has ten seconds, and makes its calls in them as well.
+LONGEST_LAG_SECONDS = 5.0
+
 # What needs something that was done just before: a hold, a payment, value that was added.
 TELLING_SCENARIOS = ("cancel all", "settle a part, cancel and refund all at once", "a bit of everything")
 
@@ -51,6 +54,11 @@ def run_as_the_ledger(mapper: Mapper, step: Step) -> Receipt:
 
 class LagTests(Fixtures):
     """The ledger tries again what was answered CardNotFound, InsufficientFunds or ReferenceNotFound within the lag."""
+
+    def test_a_refusal_within_the_read_lag_is_still_told_within_the_request(self, mapper: Mapper) -> None:
+        assert mapper.read_lag_seconds <= LONGEST_LAG_SECONDS, (
+            "so long after a refund each InsufficientFunds is tried again, and the shopper gets a 503 instead of a no"
+        )
 
     @pytest.mark.parametrize("scenario", TELLING_SCENARIOS)
     def test_what_was_done_just_now_is_never_refused_for_good(

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -114,11 +114,13 @@ def _running(app: Flask, port: int, daemon: bool) -> Iterator[Sandbox]:
         thread.join()
 
 
-def serve(app: Flask, port: int) -> None:
-    """Serve `app` on 127.0.0.1:`port` until SIGINT or SIGTERM."""
+def serve(app: Flask, port: int, told: Callable[[str], str] | None = None) -> None:
+    """Serve `app` on 127.0.0.1:`port` until SIGINT or SIGTERM. `told` returns what to say of it at its address."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with running(app, port) as sandbox:
         print(f"sandbox {app.name} listens on {sandbox.url}", flush=True)
+        if told:
+            print(told(sandbox.url), flush=True)
         stop.wait()

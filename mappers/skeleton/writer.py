@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 from zlib import crc32
 
+import mappers
 from mappers.registry import BUILT_IN
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -31,19 +32,22 @@ FACADE = {
 }
 LINE_LENGTH = 120
 
+# It comes with giftbridge, so that whoever writes a package has it.
+GUIDE = Path(mappers.__file__).with_name("README.md")
+
 IN_TREE_STEPS = """\
 Add this line to BUILT_IN in mappers/registry.py, so that providers can name it:
     "{name}": "{package}.mapper:{class_name}",
 Then let its tests tell what to write (make install-dev brings pytest):
     .venv/bin/python -m pytest -x tests/conformance/test_{name}.py
-mappers/README.md says what is to be decided."""
+{guide} says what is to be decided."""
 
 PACKAGE_STEPS = """\
 Install it into giftbridge's environment, where `giftbridge mappers` lists it:
-    pip install --editable {distribution}
+    pip install --editable '{distribution}[test]'
 Then let its tests tell what to write:
     cd {distribution} && python -m pytest -x
-mappers/README.md of giftbridge says what is to be decided."""
+{guide} says what is to be decided."""
 
 PACKAGE_START = """
 ```
@@ -56,6 +60,7 @@ giftbridge mappers
 # What the templates say where the backend reserves money, and where it only takes it.
 WITH_HOLDS = {
     "holds": "Holds.NATIVE",
+    "holds_note": "",
     "holds_row": "| hold, capture, void | |\n",
     "act": "",
     "facts": "",
@@ -83,6 +88,7 @@ WITH_HOLDS = {
 }
 WITHOUT_HOLDS = {
     "holds": "Holds.LEDGER",
+    "holds_note": "  # turn them round where its cards are spent elsewhere, too",
     "holds_row": "",
     "act": "    Act,\n",
     "facts": "    TransactionFacts,\n",
@@ -149,6 +155,7 @@ class Skeleton:
         words |= WITH_HOLDS if holds else WITHOUT_HOLDS
         words["getting_started"] = PACKAGE_START.format(**words) if package else ""
         paths = _package_paths(words) if package else _in_tree_paths(words)
+        words["guide"] = str(GUIDE) if package else "mappers/README.md"
         steps = PACKAGE_STEPS if package else IN_TREE_STEPS
         imports = _from_facade if package else _in_order
         rendered = {path: _rendered(template, words, imports) for path, template in paths.items()}

@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+import giftbridge.mapper
 from mappers import base
 from mappers.base import InvalidOptions, Mapper, MapperError
 from mappers.conformance.fixtures import Fixtures
@@ -71,6 +73,16 @@ def test_every_error_of_a_mapper_is_in_it() -> None:
     errors = [found for found in vars(base).values() if isinstance(found, type) and issubclass(found, MapperError)]
     for error in (*errors, InvalidOptions):
         assert error is MapperError or f"\n| `{error.__name__}` |" in GUIDE, error
+        assert error.__name__ in giftbridge.mapper.__all__, error
+
+
+def test_every_type_that_it_shows_has_just_these_fields() -> None:
+    part = GUIDE.partition("## What a mapper is given, and what it returns\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", part, re.MULTILINE)
+    assert len(rows) == part.count("\n| ") - 1
+    for name, shown in rows:
+        named = {word for word in re.findall(r"`(\w+)`", shown) if word.islower()} - {"plan"}
+        assert named == {field.name for field in fields(getattr(giftbridge.mapper, name))}, name
 
 
 def test_every_fixture_that_the_suite_wants_is_in_it() -> None:

@@ -65,6 +65,12 @@ def test_without_holds_it_gives_back_redemption_by_redemption(tmp_path: Path) ->
     assert "failed" not in told
 
 
+def test_a_package_is_told_where_the_guide_is() -> None:
+    guide = re.search(r"^(/\S+) says what is to be decided", Skeleton.of("acme", package=True).next_steps, re.MULTILINE)
+    assert guide is not None
+    assert Path(guide[1]).read_text().startswith("# Adding a backend\n")
+
+
 def test_the_first_failure_says_where_to_begin(package: Path) -> None:
     assert "Unwritten: client.py, card_with_code: how is a code looked up?" in run_tests(package, "-x")
 

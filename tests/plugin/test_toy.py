@@ -126,6 +126,19 @@ def test_it_is_listed_with_its_package_and_version(installed: Mapping[str, str])
     assert (toy["holds"], toy["issues"], toy["sandbox"]) == (["native", "upfront"], True, True)
 
 
+def test_its_sandbox_says_what_to_configure_and_which_codes_to_try(
+    installed: Mapping[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "sandbox.log"
+    with running(["sandbox", "toy", "--port", "0"], installed, log) as sandbox:
+        wait_until(lambda: "TOY-DOLLARS-50" in log.read_text(), sandbox, log)
+    told = log.read_text()
+    address = re.search(r"http://\S+", told)
+    assert address is not None
+    assert f'base_url = "{address[0]}"\napi_key = "demo-toy-key"\n' in told
+    assert re.search(r"^  TOY-ACTIVE-100 +active, 100.00 BRL$", told, re.MULTILINE)
+
+
 def test_it_serves_the_eleven_calls(call: Call) -> None:
     [found] = call("/giftcards/_search", {"client": {"id": "1"}, "cart": {"redemptionCode": "TOY-ACTIVE-100"}})
     card = f"/giftcards/{found['id']}"

@@ -154,3 +154,10 @@ class PaysForEver(Memory):
         ends, account.card = account.card.expiring_date, replace(account.card, expiring_date=None)
         super()._apply(step, account)
         account.card = replace(account.card, expiring_date=ends)
+
+
+@caught_by("test_a_refusal_within_the_read_lag_is_still_told_within_the_request")
+class TooPatient(Memory):
+    """Nothing is known of its replicas, so that half a minute is waited for them."""
+
+    read_lag_seconds = 30.0
