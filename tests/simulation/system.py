@@ -29,12 +29,12 @@ from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState, Operation, State, Transaction
 from app.parts import Parts
 from app.settings import Settings
-from mappers import deadline
 from mappers.base import Holds, Mapper
 from mappers.money import Currency
 from providers.provider import Policy, Provider
 from providers.registry import Registry
 from tests.one_bucket import one_bucket
+from tests.simulation import clocks
 from tests.simulation.backend_model import BRL, BackendModel
 from tests.simulation.invariant_checker import InvariantChecker
 from tests.simulation.invariants import Snapshot
@@ -42,7 +42,7 @@ from tests.simulation.kinds import Kind, SimulatedHttp, build
 from tests.simulation.mutants import StorageWithoutIntents, check, executor_module, mapper_class, scripts
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
-from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock, virtual_datetime
+from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock, virtual_date, virtual_datetime
 from tests.simulation.workload import Workload
 
 if TYPE_CHECKING:
@@ -310,18 +310,6 @@ def _drop(*_event: object) -> NoReturn:
 # Whose log would be full of what is simulated.
 SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history")
 
-# Who looks at the day's date.
-DATED = (
-    "app.ledger.recovery",
-    "app.ledger.refusals",
-    "app.ledger.reservations",
-    "mappers.voucherify.cards",
-    "mappers.vtex_giftcards.cards",
-    "mappers.lightrail_v2.cards",
-    "mappers.lightrail_draft.cards",
-    "mappers.memory.mapper",
-)
-
 
 class RefusalsWithoutMemory(Refusals):
     """Writes each refusal down: what it remembers would let a schedule depend on the ones before it."""
@@ -332,14 +320,13 @@ class RefusalsWithoutMemory(Refusals):
 
 @contextmanager
 def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[None]:
-    """Give deadlines and dates the scheduler's time; let the service be quiet, and look less often while it waits."""
+    """Give every clock the scheduler's time; let the service be quiet, and look less often while it waits."""
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
-    clock, dates = VirtualClock(environment), virtual_datetime(environment)
     patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
-    patches += [mock.patch(f"{module}.datetime", dates) for module in DATED]
     with (
-        mock.patch.object(deadline, "time", clock),
-        mock.patch("mappers.vauchar.cards.time", clock),
+        clocks.replaced(
+            time=VirtualClock(environment), datetime=virtual_datetime(environment), date=virtual_date(environment)
+        ),
         one_bucket(),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, TypeVar, cast
 
 import redis
@@ -215,22 +215,40 @@ class Transport:
 
 
 class VirtualClock:
-    """Replaces the module `time` where deadlines are kept, and where a card's dates are compared with today."""
+    """Replaces the module `time`."""
 
     def __init__(self, environment: Environment) -> None:
-        self.monotonic = environment.monotonic
-        self.time = environment.monotonic
+        self.monotonic = self.time = environment.monotonic
         self.clock_gettime = lambda _: environment.monotonic()
+        self.sleep = environment.sleep
 
     perf_counter = staticmethod(time.perf_counter)
 
 
-def virtual_datetime(environment: Environment) -> type[datetime]:
-    """Return what replaces the class `datetime` where a card's dates are compared with today."""
+class _Virtual(type):
+    """What is no virtual moment or day is one all the same: only the class that tells the time is another one."""
 
-    class VirtualDatetime(datetime):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.__bases__[0])
+
+
+def virtual_datetime(environment: Environment) -> type[datetime]:
+    """Return what replaces the class `datetime`."""
+
+    class VirtualDatetime(datetime, metaclass=_Virtual):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.fromtimestamp(environment.monotonic(), tz or UTC)
 
     return VirtualDatetime
+
+
+def virtual_date(environment: Environment) -> type[date]:
+    """Return what replaces the class `date`."""
+
+    class VirtualDate(date, metaclass=_Virtual):
+        @classmethod
+        def today(cls) -> date:  # type: ignore[override]
+            return datetime.fromtimestamp(environment.monotonic(), UTC).date()
+
+    return VirtualDate
