@@ -10,7 +10,7 @@ from itertools import islice
 from app.admin.transactions.views import Summary, summary
 from app.ledger.milliseconds import moment
 from app.ledger.storage.history import Doubt
-from app.ledger.transaction import State
+from app.ledger.transaction import State, Transaction
 from app.parts import Parts
 
 # Read from Redis at a time.
@@ -56,8 +56,16 @@ def _waiting(parts: Parts, found: list[Doubt]) -> Iterator[Summary]:
     opened = parts.index.open()
     while rows := list(islice(opened, ROWS)):
         for record in parts.storage.load_many([one.id for one in rows]):
-            if record.state is State.AUTHORIZED and any(doubt.concerns(record) for doubt in found):
+            if any(_waits(parts, record, doubt) for doubt in found):
                 yield summary(record)
+
+
+def _waits(parts: Parts, record: Transaction, doubt: Doubt) -> bool:
+    if record.unresolved_act is not None and doubt.may_have_forgotten(record.unresolved_act):
+        provider = parts.registry.get(record.provider_id)
+        if provider is None or not provider.mapper.repeatable:
+            return True
+    return record.state is State.AUTHORIZED and doubt.concerns(record)
 
 
 def _view(found: Doubt) -> DoubtView:

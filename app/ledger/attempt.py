@@ -49,6 +49,7 @@ from app.ledger.reservations import (
     spendable_card,
 )
 from app.ledger.storage.answers import Lease, RecordAnswer, Result
+from app.ledger.storage.history import Doubt
 from app.ledger.storage.storage import Storage
 from app.ledger.terms import expect_allowed
 from app.ledger.transaction import (
@@ -129,8 +130,11 @@ class Attempt:
         act: ActRecord,
         lease: Lease,
         sleep: Callable[[float], None],
+        doubts: Callable[[], Sequence[Doubt]] = tuple,
     ) -> None:
+        """`doubts` returns when Redis may have forgotten what became of an act that this attempt found."""
         self._storage = storage
+        self._doubts = doubts
         self._provider = provider
         self._mapper = provider.mapper
         self._record = record
@@ -257,7 +261,19 @@ class Attempt:
             if self._nothing_sent and self._act.error:
                 raise self._act.error
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
+        self._expect_not_forgotten()
         return self._until_seen(number, deadline, lambda: self._start(number, deadline, certain=certain))
+
+    def _expect_not_forgotten(self) -> None:
+        """Make sure that what is to be sent was not done already, and given back: that may leave no trace.
+
+        Whoever asks for it now has not heard that it was done. A key makes a repeat safe whatever happened since.
+        """
+        asked_for = self._act.opens or self._lease.caller.asks_for == self._act.oid
+        if self._mapper.repeatable or asked_for:
+            return
+        if any(doubt.may_have_forgotten(self._act) for doubt in self._doubts()):
+            raise BackendUnavailable("Redis may have forgotten what became of it; see `giftbridge ledger doubts`")
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
         """Send a step, after what must be so before."""

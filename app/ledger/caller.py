@@ -13,7 +13,7 @@ class Caller:
     `name` (None: VTEX) and `correlation_id` go into the transaction's history. `wants_it`: an authorization is started
     only for those who want it. `may_wait`: it waits for another attempt until its deadline; else it leaves at once.
     `pin` came with the request: the backend is told it when a transaction is opened for this caller, and it is kept
-    nowhere.
+    nowhere. `asks_for`: the name of the settlement or cancellation that is asked for in this moment.
     """
 
     name: str | None = None
@@ -21,6 +21,7 @@ class Caller:
     wants_it: bool = True
     may_wait: bool = True
     pin: str | None = field(default=None, repr=False)
+    asks_for: str = ""
 
     @classmethod
     def vtex(cls, correlation_id: str | None = None, pin: str | None = None) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from typing import assert_never
@@ -14,6 +14,7 @@ from app.ledger.attempt import Attempt, call
 from app.ledger.caller import Caller
 from app.ledger.errors import OtherBackend, Unresolved
 from app.ledger.storage.answers import Lease, LeaseAnswer
+from app.ledger.storage.history import Doubt
 from app.ledger.storage.storage import Storage, other_backend
 from app.ledger.threads import BackendThreads
 from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, planned, something_moved, wanted
@@ -36,12 +37,17 @@ class Executor:
         threads: BackendThreads,
         sleep: Callable[[float], None] = time.sleep,
         find_provider: Callable[[str], Provider | None] = lambda _: None,
+        doubts: Callable[[], Sequence[Doubt]] = tuple,
     ) -> None:
-        """`find_provider` returns a provider by its id: of those that share an account, one may help the other."""
+        """`find_provider` returns a provider by its id: of those that share an account, one may help the other.
+
+        `doubts` returns when Redis may have forgotten changes.
+        """
         self._storage = storage
         self._threads = threads
         self._sleep = sleep
         self._find_provider = find_provider
+        self._doubts = doubts
 
     def resolve(
         self,
@@ -78,9 +84,10 @@ class Executor:
         lease: Lease | None = None,
     ) -> Transaction:
         pause = FIRST_PAUSE_SECONDS
+        doubts: Callable[[], Sequence[Doubt]] = tuple  # whoever has a lease already has just asked for it
         while (act := record.unresolved_act) is not None:
             if lease is not None:
-                attempt = Attempt(self._storage, provider, record, act, lease, self._sleep)
+                attempt = Attempt(self._storage, provider, record, act, lease, self._sleep, doubts)
                 # Half the lease is for sending, the other half for what was sent to arrive and to show.
                 confidential.keep_fields(_customer_of(record))
                 with bound_contextvars(**names_in_the_log(record)):
@@ -93,7 +100,7 @@ class Executor:
             result = self._storage.take_lease(record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time)
             match result.answer:
                 case LeaseAnswer.LEASED:
-                    lease = result.lease
+                    lease, doubts = result.lease, self._doubts
                 case LeaseAnswer.NOTHING | LeaseAnswer.SEEN_TO | LeaseAnswer.ANOTHER:
                     pass  # somebody resolved it, or Redis has lost it: the transaction tells
                 case LeaseAnswer.HELD | LeaseAnswer.CARD_BUSY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar, assert_never
@@ -293,7 +293,8 @@ class LedgerService:
             record = result.transaction
             act = record.act_named(oid)
             if act is None or not act.certain:
-                record = self._executor.resolve(provider, record, deadline, request.caller, result.lease)
+                caller = replace(request.caller, asks_for=oid)
+                record = self._executor.resolve(provider, record, deadline, caller, result.lease)
                 act = record.act_named(oid)
             if act is None or (result.answer is AppendAnswer.BUSY and act.state is ActState.REFUSED):
                 continue  # somebody else's act was in the way, and is resolved now

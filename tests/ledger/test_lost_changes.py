@@ -7,14 +7,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from app.admin import doubts
 from app.ledger import names
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import AuthorizationRequest
 from app.ledger.transaction import ActState, Operation
-from mappers.base import ActKind, Card, Holds, OutcomeUnknown, Receipt, Step
+from mappers.base import ActKind, BackendUnavailable, Card, Holds, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
 from tests.ledger.driver import change_within
-from tests.ledger.faults import Run, lost_before
+from tests.ledger.faults import Killed, Run, dies, lost_before
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import SandboxSystem, vauchar_system, voucherify_system
 from tests.ledger.system import MakeSystem, System
@@ -163,3 +164,59 @@ def test_an_authorization_whose_reservation_was_forgotten_is_made_again(make_sys
         system.authorize("40.00")
     assert system.authorize("40.00")
     assert system.standing.reserved == 4_000
+
+
+@pytest.fixture
+def done_and_given_back(system: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A transaction whose settlement was interrupted, then done and given back; Redis knows only of the first."""
+
+    def killed(step: Step, deadline: Deadline) -> Receipt:
+        raise Killed
+
+    transaction = system.authorize("40")
+    monkeypatch.setattr(system.mapper, "run", killed)
+    with pytest.raises(Killed):
+        system.settle(transaction, "40", "s1")
+    monkeypatch.undo()
+    system.system.lose_lease(transaction)
+    with lost_changes(system.system):
+        system.settle(transaction, "40", "s1")
+        system.cancel(transaction, "40", "c1")
+    system.system.parts.history.doubt("put back the disk of Sunday")
+    return transaction
+
+
+def test_what_may_have_been_done_and_given_back_is_not_done_again_by_itself(
+    system: SandboxSystem, done_and_given_back: str
+) -> None:
+    assert system.system.sweep() == {"left for later": 1}
+    with pytest.raises(BackendUnavailable, match="ledger doubts"):
+        system.system.ledger.settlements(system.provider, system.card.id, done_and_given_back, System.deadline(10))
+    assert balance(system) == 10_000
+    (waiting,) = doubts.doubts(system.system.parts).waiting
+    assert waiting.id == done_and_given_back
+
+
+def test_what_is_asked_for_again_is_done(system: SandboxSystem, done_and_given_back: str) -> None:
+    system.settle(done_and_given_back, "40", "s1")
+    assert balance(system) == 6000
+
+
+def test_once_the_ledger_is_trusted_what_was_interrupted_is_finished(
+    system: SandboxSystem, done_and_given_back: str
+) -> None:
+    assert doubts.trust(system.system.parts) == 1
+    assert system.system.sweep() == {"resolved": 1}
+    assert balance(system) == 6000
+
+
+def test_where_a_key_makes_it_safe_what_was_interrupted_is_finished_by_itself(make_system: MakeSystem) -> None:
+    system = make_system(Holds.UPFRONT)
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.cancel(transaction, "40.00", "c1")
+    system.lose_lease(transaction)
+    system.parts.history.doubt("put back the disk of Sunday")
+    assert system.sweep() == {"resolved": 1}
+    assert system.backend.balances[CARD] == 10_000

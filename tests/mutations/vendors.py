@@ -19,6 +19,13 @@ from tests.mutations.mutation import (
 
 MUTATIONS = [
     Mutation(
+        "what may have been done and given back is not done again by itself",
+        LEDGER + "attempt.py",
+        "        self._expect_not_forgotten()\n",
+        "",
+        LOST_CHANGES + "what_may_have_been_done_and_given_back_is_not_done_again_by_itself",
+    ),
+    Mutation(
         "Voucherify is looked at before the first send",
         "mappers/voucherify/mapper.py",
         "        if receipt := self._redeemed(step, deadline, newest=PAGE_SIZE):\n",

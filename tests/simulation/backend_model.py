@@ -54,6 +54,7 @@ class BackendModel(ABC):
         self.holds: dict[str, int] = {}  # open ones: key -> minor units
         self.spent_elsewhere = dict.fromkeys(CARDS, 0)
         self.holds_expired = False
+        self.leaves_to_people = False  # what others meddled with
         self.suspended: str | None = None  # the card that pays nothing new now
         self.takes_nothing_while_suspended = False
         self.ends_at: int | None = None  # when every card ends, if ever; it tells so

@@ -105,7 +105,9 @@ def nothing_is_unresolved_but_what_nobody_can_tell(snapshot: Snapshot) -> Iterat
         )
         if act.state is not ActState.PARKED:
             yield f"{act.oid} is {act.state}"
-        elif not (again or snapshot.kind.may_park or snapshot.backend.holds_expired):
+        elif not (
+            again or snapshot.kind.may_park or snapshot.backend.holds_expired or snapshot.backend.leaves_to_people
+        ):
             yield f"{act.oid} ({act.kind}) is parked: {act.error}"
 
 

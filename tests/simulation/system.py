@@ -251,9 +251,12 @@ class System:
         if not self.hazards:
             spent = record.operation is Operation.CREDIT or self.backend.refused_payments
             return record.unresolved is None and refused and spent
-        doubted = any(doubt.concerns(record) for doubt in self.parts.history.doubts())
+        doubts = self.parts.history.doubts()
+        if (act := record.unresolved_act) is not None:
+            return not self.mapper.repeatable and any(doubt.may_have_forgotten(act) for doubt in doubts)
+        doubted = any(doubt.concerns(record) for doubt in doubts)
         for_good = any(hazard.is_held_for_good(record) for hazard in self.hazards)
-        return record.unresolved is None and (refused or doubted or for_good)
+        return refused or doubted or for_good
 
     def _sweep_while(self, waits: Callable[[Transaction], bool]) -> bool:
         for _ in range(MAXIMUM_PASSES):

@@ -47,7 +47,7 @@ class VtexGiftcardsModel(BackendModel):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._knows_request_ids = environment.scheduler.rng.random() < 0.5
+        self.knows_request_ids = environment.scheduler.rng.random() < 0.5
         self._transactions: dict[str, Transaction] = {}
 
     def answer(self, call: Call) -> Answer:
@@ -104,7 +104,7 @@ class VtexGiftcardsModel(BackendModel):
     def _open(self, card_id: str, call: Call) -> Answer:
         body, amount = call.body, _minor(call.body["value"])
         known = (one for one in self._transactions.values() if one.request_id == body["requestId"])
-        if self._knows_request_ids and (first := next(known, None)):
+        if self.knows_request_ids and (first := next(known, None)):
             return Answer(200, {"id": first.id}, {})
         takes = body["operation"] == "Debit"
         if takes and amount > self.balance[card_id]:

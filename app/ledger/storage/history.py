@@ -15,7 +15,7 @@ from app.ledger import names
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Server
-from app.ledger.transaction import Transaction
+from app.ledger.transaction import ActRecord, Transaction
 from mappers.base import Holds, Verb
 from mappers.deadline import Deadline
 
@@ -52,6 +52,10 @@ class Doubt:
         Only where money would move wrongly: what a card has paid already, and what VTEX may have the id of.
         """
         return record.date < self.noticed_at and (_has_paid(record) or not record.acknowledged)
+
+    def may_have_forgotten(self, act: ActRecord) -> bool:
+        """Tell whether an act that is open may have been done, and even given back, without this Redis knowing it."""
+        return act.unresolved and act.date < self.noticed_at
 
 
 class History:

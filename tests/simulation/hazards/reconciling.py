@@ -60,8 +60,11 @@ class Reconciles(Hazard):
 
     def expect_the_truth(self) -> None:
         """Compare what is told with what is true."""
-        found = self.told()
-        told, true = {one.card for one in found}, disagreements(self.system)
+        everything = compare(self.system)
+        found = [one for one in everything if one.kind not in ("unresolved", "not compared")]
+        # Of what it says that it cannot compare, a person knows as much.
+        told = {one.card for one in everything if one.kind != "unresolved"}
+        true = disagreements(self.system)
         known = {record.card_id for record in self.system.records()}
         for card_id, what in true.items():
             if card_id not in told and card_id in known:
