@@ -7,6 +7,8 @@ SCHEDULES ?= 20000
 # The core: the ledger on a real Redis, the protocol, the providers, and each mapper on exact JSON.
 FAST := tests/ledger tests/protocol tests/providers tests/mappers tests/docs tests/test_words.py \
   --ignore tests/ledger/test_topologies_cluster.py --ignore tests/ledger/test_failover.py
+# What the tests of one file share is started once.
+PARALLEL := -n auto --dist loadfile
 VENV := .venv
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
@@ -70,13 +72,13 @@ checkers: install-dev
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
 
 test-fast: install-dev
-	@$(VENV)/bin/python -m pytest -n auto $(FAST)
+	@$(VENV)/bin/python -m pytest $(PARALLEL) $(FAST)
 
 test: install-dev
-	@$(VENV)/bin/python -m pytest -n auto
+	@$(VENV)/bin/python -m pytest $(PARALLEL)
 
 test-long: install-dev
-	@$(VENV)/bin/python -m pytest tests examples -n auto -m "long or not long"
+	@$(VENV)/bin/python -m pytest tests examples $(PARALLEL) -m "long or not long"
 	@$(VENV)/bin/python -m tests.simulation --schedules $(SCHEDULES)
 	@$(VENV)/bin/python -m tests.explorer
 	@$(VENV)/bin/python -m tests.mutations

@@ -12,7 +12,11 @@ if __name__ == "__main__" and not sys.flags.safe_path:
 for _name in ("mappers", "app", "providers"):
     _own_packages.load(_name)
 
-from app.commands.cli import main  # noqa: E402 - ours, whatever else is called app
+from app import garbage  # noqa: E402 - ours, whatever else is called app
+
+garbage.look_seldom()
+
+from app.commands.cli import main  # noqa: E402
 
 __all__ = ["main"]
 

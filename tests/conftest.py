@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import sys
@@ -15,6 +16,7 @@ import hypothesis
 import pytest
 import redis
 
+from app import garbage
 from app.ledger.storage.connection import Connection
 from app.ledger.storage.identity import Identity
 from app.server.embedded import EmbeddedRedis
@@ -30,6 +32,13 @@ MEMORY = "/dev/shm"
 # How long an example takes says nothing about whether it is right, on a machine that is busy.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+garbage.look_seldom()
+
+
+def pytest_collection_finish() -> None:
+    """Look for no garbage among the thousands of tests that were found: they stay until the end."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gunicorn.app.base import BaseApplication
 
+from app import garbage
 from app.server import gunicorn
 
 if TYPE_CHECKING:
@@ -32,4 +33,5 @@ class Service(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 if __name__ == "__main__":
+    garbage.look_seldom()
     Service().run()

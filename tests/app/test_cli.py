@@ -56,6 +56,12 @@ def test_the_processes_of_a_service_load_nothing_that_only_commands_show(process
     assert not never & set(shown.stdout.split())
 
 
+def test_what_a_command_loads_is_not_searched_for_garbage_again_and_again() -> None:
+    code = "import giftbridge.__main__, app.parts, gc; print(sum(one['collections'] for one in gc.get_stats()))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(shown.stdout) < 60
+
+
 def completed(*words: str) -> tuple[list[str], set[str]]:
     """Return what the shell is told after these words, and which modules were loaded for it."""
     told = "import sys; print(*sys.modules)"

@@ -5,6 +5,7 @@ Words choose the safeties whose names hold one of them. Exits with 1 when a test
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections import Counter
@@ -19,16 +20,21 @@ def change(mutation: Mutation) -> Change:
     return Change(mutation.file, text.replace(mutation.text, mutation.replacement), [mutation.test])
 
 
-def main(words: list[str]) -> int:
-    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
-    found = dict(verdicts(chosen, change, os.cpu_count() or 1))
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="part of a safety's name; all without it")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    options = parser.parse_args()
+    words = options.words or [""]
+    chosen = [mutation for mutation in MUTATIONS if any(word in mutation.name for word in words)]
     width = max((len(mutation.name) for mutation in chosen), default=0)
-    for mutation in chosen:
-        print(f"{mutation.name:<{width}}  {found[mutation]}")
-    counts = Counter(found.values())
-    print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
+    counts: Counter[str] = Counter()
+    for mutation, verdict in verdicts(chosen, change, options.processes):
+        print(f"{mutation.name:<{width}}  {verdict.word}", flush=True)
+        counts[verdict.word] += 1
+    print(", ".join(f"{count} {word}" for word, count in counts.most_common()))
     return 0 if set(counts) == {KILLED} else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import queue
+import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 PARTS = ("app", "giftbridge", "mappers", "providers", "tests", "pyproject.toml", "wsgi.py", "README.md")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".hypothesis")
 
-# What pytest ends with when tests failed. Any other code but 0 says that it did not come to test anything.
-FAILED = 1
+# Libraries that the tests need. A fork server imports them once: they are most of the work of a start.
+# None of them brings a plugin of pytest: those it wants to import itself.
+PRELOADED = ("pytest", "redis", "requests", "flask", "marshmallow", "structlog", "responses")
+
+# A change may make a loop that has no end: a test that is not ready by then has noticed, however busy the machine is.
+TEST_SECONDS = 150
+
+# Tests that are all together not ready by then have noticed nothing.
+TESTS_SECONDS = 3600
+
+# What pytest says of a test that failed, and faulthandler of one that took too long.
+FOUND = re.compile(r"^(?:(?:FAILED|ERROR) (?P<test>\S+::[^\s\[]+)|Timeout \()", re.MULTILINE)
 
 KILLED, SURVIVED = "killed", "SURVIVED"
 
@@ -32,13 +45,21 @@ T = TypeVar("T")
 class Change:
     """`file` becomes `text`; of `tests`, which are what pytest is given, one must fail.
 
-    A change may make a loop that has no end: who is not ready after `timeout_seconds` has noticed.
+    `likely` are those of them that are tried first.
     """
 
     file: str
     text: str
     tests: Sequence[str]
-    timeout_seconds: float = 180
+    likely: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a change, and the test that found it, where pytest came to name one."""
+
+    word: str
+    found_by: str | None = None
 
 
 class Tree:
@@ -53,31 +74,57 @@ class Tree:
             else:
                 shutil.copy(source, folder / part)
 
-    def verdict(self, change: Change) -> str:
+    def verdict(self, change: Change) -> Verdict:
         """Make one change alone and run its tests."""
         path = self._folder / change.file
         original = path.read_text()
         _write(path, change.text)
         try:
-            code = self._run(change)
-        except subprocess.TimeoutExpired:
-            return KILLED
+            if change.likely and (likely := self._run(change.likely)).word == KILLED:
+                return likely
+            verdict = self._run(change.tests)
+            # Among so many tests one may fail by accident: it must fail again.
+            if verdict.found_by and self._run([verdict.found_by]).word != KILLED:
+                return Verdict(f"found once, and then not again, by {verdict.found_by}")
+            return verdict
         finally:
             _write(path, original)
-        return {0: SURVIVED, FAILED: KILLED}.get(code, f"pytest ended with {code}")
 
-    def _run(self, change: Change) -> int:
-        arguments = ["-m", "pytest", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *change.tests]
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self._folder,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=change.timeout_seconds,
-            check=False,
-        ).returncode
+    def _run(self, tests: Sequence[str]) -> Verdict:
+        output = self._folder / "output.txt"
+        process = FORK_SERVER.Process(target=_run_pytest, args=(self._folder, output, tests))
+        process.start()
+        process.join(TESTS_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            return Verdict(f"not ready in {TESTS_SECONDS} s")
+        if process.exitcode == pytest.ExitCode.OK:
+            return Verdict(SURVIVED)
+        # Who crashes ends with the same code as who saw a test fail, and has tested nothing.
+        found = FOUND.search(output.read_text()) if process.exitcode == pytest.ExitCode.TESTS_FAILED else None
+        return Verdict(KILLED, found["test"]) if found else Verdict(f"pytest ended with {process.exitcode}")
+
+
+def _run_pytest(folder: Path, output: Path, tests: Sequence[str]) -> None:
+    """Be a process that runs tests in a copy, and knows nothing of the original."""
+    with output.open("w") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    os.chdir(folder)
+    sys.path[:] = [str(folder), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    for name in list(sys.modules):
+        if name.partition(".")[0] in PARTS:
+            del sys.modules[name]
+    limit = ["-o", f"faulthandler_timeout={TEST_SECONDS}", "-o", "faulthandler_exit_on_timeout=true"]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+    sys.exit(pytest.main(["-x", "--tb=no", *limit, *plugins, *tests]))
+
+
+FORK_SERVER = multiprocessing.get_context("forkserver")
+FORK_SERVER.set_forkserver_preload(list(PRELOADED))
 
 
 def _write(path: Path, text: str) -> None:
@@ -87,21 +134,37 @@ def _write(path: Path, text: str) -> None:
         compiled.unlink()
 
 
-def verdicts(items: Sequence[T], change: Callable[[T], Change], processes: int) -> Iterator[tuple[T, str]]:
-    """Yield each item with the verdict on its change, as they come, with a bar on stderr."""
+def verdicts(
+    items: Sequence[T], change: Callable[[T], Change], processes: int, seconds: float | None = None
+) -> Iterator[tuple[T, Verdict]]:
+    """Yield each item with the verdict on its change, as they come, with a bar on stderr.
+
+    After `seconds` no other is begun.
+    """
     started = time.monotonic()
+    waiting = list(reversed(items))
+    running: set[Future[tuple[T, Verdict]]] = set()
+    done = 0
     with _trees(processes) as trees, ThreadPoolExecutor(processes) as pool:
 
-        def judge(item: T) -> tuple[T, str]:
+        def judge(item: T) -> tuple[T, Verdict]:
             tree = trees.get()
             try:
                 return item, tree.verdict(change(item))
             finally:
                 trees.put(tree)
 
-        for number, done in enumerate(as_completed([pool.submit(judge, item) for item in items]), start=1):
-            yield done.result()
-            _show_progress(number, len(items), time.monotonic() - started)
+        while True:
+            in_time = seconds is None or time.monotonic() < started + seconds
+            while waiting and in_time and len(running) < processes:
+                running.add(pool.submit(judge, waiting.pop()))
+            if not running:
+                break
+            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield future.result()
+                done += 1
+                _show_progress(done, len(items), time.monotonic() - started)
     print(file=sys.stderr)
 
 
