@@ -8,7 +8,7 @@ its start with the answers it had, up to its next operation: that one is done fo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from unittest import mock
 
 from app.ledger.errors import LedgerUnavailable
-from app.ledger.storage.connection import Connection
+from app.ledger.storage.connection import Command, Connection
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
 from tests.explorer.picture import Around, BackendPicture, Form, RedisPicture, distance, form
@@ -273,6 +273,16 @@ class Player:
 
             return player._operate(Kind.REDIS, _name_of(command), do)
 
+        def send(
+            connection: SimulatedConnection, commands: Sequence[Command], *, raise_on_error: bool = True
+        ) -> list[Any]:
+            # Pictures are taken around a pipeline, and the product sends without one.
+            def fill(pipeline: Any) -> None:
+                for command in commands:
+                    pipeline.execute_command(*command)
+
+            return connection.pipeline(fill, raise_on_error=raise_on_error)
+
         def read(_: Transport, label: str, look: Callable[[], T], deadline: Deadline) -> T:
             def do(outcome: Outcome) -> T:
                 if deadline.passed():
@@ -306,6 +316,7 @@ class Player:
 
         with (
             mock.patch.object(SimulatedConnection, "call", call),
+            mock.patch.object(SimulatedConnection, "send", send),
             mock.patch.object(Transport, "read", read),
             mock.patch.object(Transport, "write", write),
             mock.patch.object(Environment, "pass_time", sleep),
