@@ -348,7 +348,7 @@ MUTATIONS = [
     Mutation(
         "a hold is not missing while a replica may be late",
         LEDGER + "attempt.py",
-        "            return lag - (self._lease.date - self._act.date) / 1000 if lag else -1.0\n",
+        "            return lag - abs(self._lease.date - self._act.date) / 1000 if lag else -1.0\n",
         "            return -1.0\n",
         LATE_REPLICA + "a_hold_made_just_now_is_looked_for_again_in_the_same_request",
     ),

@@ -86,9 +86,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a code that was found is not counted",
-        STORAGE + "guesses.py",
-        "                pipeline.srem(counter, guess.code)\n",
-        "                pass\n",
+        LEDGER + "guesses.py",
+        "found = [*off, *self._storage.keep_off(guess)]",
+        "found = self._storage.keep_off(guess)",
         GUESSES + "right_codes_are_never_counted",
     ),
     Mutation(

@@ -201,7 +201,7 @@ MUTATIONS = [
     Mutation(
         "what lagged in the window before counts",
         LUA + "prelude.lua",
-        "(on_card('lagging_before_until') > now and on_card('lagging_before') or 0)",
+        "(on_card('lagging_before_until') > passed and on_card('lagging_before') or 0)",
         "0",
         READ_LAG + "what_a_search_shows_can_be_authorized_at_once_but_for_the_last_settlements",
     ),
