@@ -10,9 +10,9 @@ from flask import Flask, request
 from werkzeug.wrappers import Response
 
 from app import create_app
-from app.settings import Settings
 from mappers.sandbox import create_sandbox
 from providers.registry import Registry
+from tests.patience import patient
 
 APP_KEY, APP_TOKEN = "second-key", "second-token"
 
@@ -53,7 +53,7 @@ def create_second_service(
     file.write_text(
         PROVIDER.format(mapper=mapper, options=written, currency=currency, app_key=APP_KEY, app_token=APP_TOKEN)
     )
-    service = create_app(Settings(redis_url=redis_url, redis_timeout_seconds=1), Registry.load(file))
+    service = create_app(patient(redis_url=redis_url), Registry.load(file))
     app = create_sandbox("second giftbridge")
     app.extensions["giftbridge"] = service.extensions["giftbridge"]
 

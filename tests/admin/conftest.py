@@ -14,13 +14,13 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from app import create_app
 from app.admin.providers.probe import Patience
 from app.admin.providers.provider_file import Pair, ProviderFile
-from app.settings import Settings
 from mappers.base import Secret
 from mappers.sandbox import Sandbox, running
 from providers.hub import sandbox as hub_sandbox
 from providers.hub.client import GiftCardHub
 from providers.hub.sandbox_model import Account
 from providers.watch import ProvidersFile
+from tests.patience import patient
 
 PROVIDERS = """\
 # Acme's gift cards
@@ -67,7 +67,7 @@ def file(tmp_path: Path) -> ProviderFile:
 def service(file: ProviderFile, empty_redis_url: str) -> Iterator[Service]:
     ticks = itertools.count(step=10)
     registry = ProvidersFile(file.path, clock=lambda: next(ticks))
-    app = create_app(Settings(redis_url=empty_redis_url, providers=file.path, redis_timeout_seconds=1), registry)
+    app = create_app(patient(redis_url=empty_redis_url, providers=file.path), registry)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

@@ -26,6 +26,7 @@ from mappers.money import Currency
 from mappers.sandbox import Sandbox
 from providers.provider import Backend
 from tests.admin.conftest import Service
+from tests.patience import PATIENT_ENVIRONMENT
 
 FILE = """\
 [acme]
@@ -47,7 +48,7 @@ def installation(tmp_path: Path, empty_redis_url: str, ledger_id: str, monkeypat
     for name, value in {
         "GIFTBRIDGE_PROVIDERS": str(path),
         "GIFTBRIDGE_REDIS_URL": empty_redis_url,
-        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
+        **PATIENT_ENVIRONMENT,
         "GIFTBRIDGE_DATA": str(tmp_path / "data"),
         "GIFTBRIDGE_BIND": "127.0.0.1:1",
         "ACME_TOKEN": "first-token",

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENT
+
 ROOT = Path(__file__).parents[2]
 
 MODULE = (sys.executable, "-m", "giftbridge")
@@ -48,8 +50,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 
 def environment(**settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIFTBRIDGE_")}
-    # The cores may be busy.
-    settings = {"REDIS_TIMEOUT_SECONDS": "1", **settings}
+    settings = PATIENT | settings
     return {**kept, "PYTHONPATH": str(ROOT), **{f"GIFTBRIDGE_{name}": value for name, value in settings.items()}}
 
 

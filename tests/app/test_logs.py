@@ -158,6 +158,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             MONEY_DEADLINE_SECONDS="1",
             LEASE_SECONDS="2",
             CARD_DEADLINE_SECONDS="1.1",
+            REDIS_TIMEOUT_SECONDS="1",
         ) as (command, port),
     ):
         service = Service(command, port)

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.server.mounts import mount
-from app.settings import Settings
 from providers.registry import Registry
+from tests.patience import patient
 
 from .commands import HEADERS, PROVIDERS
 
@@ -47,7 +47,7 @@ def pages() -> Flask:
 def client(tmp_path: Path, empty_redis_url: str) -> FlaskClient:
     file = tmp_path / "providers.toml"
     file.write_text("".join(PROVIDERS.replace("[acme", f"[{name}") for name in IDS))
-    app = create_app(Settings(redis_url=empty_redis_url, redis_timeout_seconds=1), Registry.load(file))
+    app = create_app(patient(redis_url=empty_redis_url), Registry.load(file))
     mount(app, {"console": pages()})
     return app.test_client()
 

@@ -31,6 +31,7 @@ from mappers.memory.mapper import Memory
 from providers.registry import Registry
 from tests.mappers.servers import answering, closed_port
 from tests.mappers.servers import serving as backend
+from tests.patience import patient
 
 from .commands import HEADERS, MODULE, PROVIDERS, ROOT, environment, free_port, running, serving
 
@@ -107,7 +108,7 @@ def traced(tmp_path: Path, empty_redis_url: str, backend_url: str) -> Iterator[T
     exporter = InMemorySpanExporter()
     tracing = Tracing(SimpleSpanProcessor(exporter))
     before = structlog.get_config()
-    app = create_app(Settings(redis_url=empty_redis_url, redis_timeout_seconds=1), Registry.load(file))
+    app = create_app(patient(redis_url=empty_redis_url), Registry.load(file))
     tracing.watch(app)
     yield Traced(app, exporter)
     tracing.stop()

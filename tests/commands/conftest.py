@@ -16,7 +16,6 @@ from app.ledger.lost_answers import PAUSES_SECONDS
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation, Transaction
 from app.parts import Parts, build
-from app.settings import Settings
 from mappers.base import Query
 from mappers.deadline import Deadline
 from mappers.lightrail_v2 import sandbox as lightrail
@@ -27,6 +26,7 @@ from providers.provider import Provider
 from providers.registry import Registry
 from tests.docs import shapes
 from tests.money import minor
+from tests.patience import patient
 
 CODE = "LIGHT-ACTIVE-250"
 
@@ -145,7 +145,7 @@ def installed(folder: Path, redis_url: str) -> Iterator[Installation]:
             "ACME_API_KEY": BACKEND_KEY,
             "COLUMNS": "200",
         }
-        settings = Settings(providers=file, redis_timeout_seconds=1)
+        settings = patient(providers=file)
         parts = build(settings, Registry.load(file, environment=environment), redis_url)
         yield Installation(folder, environment, backend, vouchers, parts)
         parts.connection.close()

@@ -17,7 +17,6 @@ from app.admin.providers.plans import RegistrationFailed
 from app.admin.providers.provider_file import ProviderFile
 from app.console import create_console
 from app.parts import build
-from app.settings import Settings
 from mappers.sandbox import Sandbox
 from providers.hub import sandbox as hub_sandbox
 from providers.hub.sandbox_model import Account
@@ -25,6 +24,7 @@ from providers.watch import ProvidersFile
 from tests.admin.conftest import FIRST, IMPATIENT, Service, account, file, hub_server, service  # noqa: F401 - fixtures
 from tests.app.commands import wait_for
 from tests.commands.conftest import BACKEND_KEY
+from tests.patience import patient
 
 from .browser import LOOKS, Browsing
 from .conftest import Console, Visitor
@@ -61,7 +61,7 @@ def shop(
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(registration, "Patience", lambda: IMPATIENT)
-    settings = Settings(providers=service.file.path, redis_timeout_seconds=1)
+    settings = patient(providers=service.file.path)
     parts = build(settings, ProvidersFile(service.file.path), empty_redis_url)
     installation: Any = SimpleNamespace(parts=parts)
     console = Console(installation, create_console(parts))

@@ -19,6 +19,7 @@ from providers.registry import Registry
 from tests.app.commands import HEADERS, PROVIDERS
 from tests.metrics.scraping import Scrape
 from tests.metrics.test_endpoint import TOKEN, scrape, search
+from tests.patience import patient
 
 CODE = "LIGHT-ACTIVE-250"
 
@@ -55,7 +56,7 @@ def service(tmp_path: Path, empty_redis_url: str, monkeypatch: pytest.MonkeyPatc
         file = tmp_path / "providers.toml"
         options = f'[acme.options]\nbase_url = "{backend.url}/v2"\napi_key = "{lightrail.API_KEY}"\n'
         file.write_text(PROVIDERS.replace("memory", "lightrail_v2") + options)
-        settings = Settings(redis_url=empty_redis_url, redis_timeout_seconds=1, metrics_token=TOKEN)
+        settings = patient(redis_url=empty_redis_url, metrics_token=TOKEN)
         yield Service(create_app(settings, Registry.load(file)).test_client(), backend)
 
 

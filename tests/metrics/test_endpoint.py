@@ -14,11 +14,11 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.parts import Parts
 from app.server.metrics.catalog import CATALOG
-from app.settings import Settings
 from providers import watch
 from providers.watch import ProvidersFile
 from tests.app.commands import HEADERS, PROVIDERS
 from tests.metrics.scraping import Scrape
+from tests.patience import patient
 
 TOKEN = "0123456789abcdef-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -34,9 +34,7 @@ def serve(tmp_path: Path, empty_redis_url: str) -> Serve:
     def start(metrics_bind: str | None = None, metrics_token: str | None = None) -> FlaskClient:
         file = tmp_path / "providers.toml"
         file.write_text(PROVIDERS)
-        settings = Settings(
-            redis_url=empty_redis_url, redis_timeout_seconds=1, metrics_bind=metrics_bind, metrics_token=metrics_token
-        )
+        settings = patient(redis_url=empty_redis_url, metrics_bind=metrics_bind, metrics_token=metrics_token)
         return create_app(settings, ProvidersFile(file)).test_client()
 
     return start

@@ -10,13 +10,13 @@ import redis
 import structlog
 
 from app import create_app
-from app.settings import Settings
 from mappers.base import BackendUnavailable, Holds, Query
 from mappers.deadline import Deadline
 from providers.problems import InvalidProviders
 from providers.provider import Provider
 from providers.registry import Registry
 from providers.unloadable import Unloadable
+from tests.patience import patient
 
 from .conftest import WORKING, Install
 
@@ -104,7 +104,7 @@ def test_every_call_is_turned_away_as_unavailable(install: Install, tmp_path: Pa
 
 def test_the_ledger_writes_nothing_down_for_it(install: Install, tmp_path: Path, empty_redis_url: str) -> None:
     install("giftbridge-acme", {"acme": "acme_mapper:Acme"}, {"acme_mapper.py": BROKEN})
-    settings = Settings(redis_url=empty_redis_url, redis_timeout_seconds=1)
+    settings = patient(redis_url=empty_redis_url)
     app = create_app(settings, load(tmp_path, good="memory", bad="acme"))
     headers = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
     body = {"operation": "Debit", "value": 1.0, "requestId": "one"}
@@ -117,7 +117,7 @@ def test_the_ledger_writes_nothing_down_for_it(install: Install, tmp_path: Path,
 
 
 def test_what_was_begun_before_it_broke_is_left_as_it_is(tmp_path: Path, empty_redis_url: str) -> None:
-    settings = Settings(redis_url=empty_redis_url, redis_timeout_seconds=1)
+    settings = patient(redis_url=empty_redis_url)
     registry = load(tmp_path, good="memory", bad="memory")
     headers = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
     client = create_app(settings, registry).test_client()

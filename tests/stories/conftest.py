@@ -22,6 +22,10 @@ import requests
 from mappers.lightrail_v2 import sandbox as lightrail
 from mappers.sandbox import Sandbox, running
 from mappers.vauchar import sandbox as vauchar
+from tests.patience import PATIENT_ENVIRONMENT
+
+# The cores may be busy.
+TIMEOUT_SECONDS = 60
 
 CREDENTIALS = {"X-PROVIDER-API-AppKey": "story-key", "X-PROVIDER-API-AppToken": "story-token"}
 
@@ -70,7 +74,8 @@ class Shop:
     sandbox: Sandbox
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
-        return requests.request(method, f"{self.url}/{self.provider}{path}", json=body, headers=CREDENTIALS, timeout=20)
+        url = f"{self.url}/{self.provider}{path}"
+        return requests.request(method, url, json=body, headers=CREDENTIALS, timeout=TIMEOUT_SECONDS)
 
     def new_card(self, balance: str) -> tuple[str, str]:
         """Issue a card at the backend; return its code, and its id as a search finds it."""
@@ -167,12 +172,15 @@ def _toml(options: dict[str, str]) -> str:
 
 def _environment(folder: Path, providers: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIFTBRIDGE_")}
-    return kept | {
-        "GIFTBRIDGE_PROVIDERS": str(providers),
-        "GIFTBRIDGE_DATA": str(folder / "data"),
-        "GIFTBRIDGE_LOG_LEVEL": "DEBUG",
-        "GIFTBRIDGE_REDIS_TIMEOUT_SECONDS": "1",  # the cores may be busy
-    }
+    return (
+        kept
+        | PATIENT_ENVIRONMENT
+        | {
+            "GIFTBRIDGE_PROVIDERS": str(providers),
+            "GIFTBRIDGE_DATA": str(folder / "data"),
+            "GIFTBRIDGE_LOG_LEVEL": "DEBUG",
+        }
+    )
 
 
 def _free_port() -> int:
@@ -182,7 +190,7 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < give_up:
         if process.poll() is not None:
             raise RuntimeError(f"the service ended: {log.read_text()}")
@@ -203,7 +211,10 @@ def _issue_lightrail(sandbox: Sandbox, balance: str) -> tuple[str, str]:
     }
     options = lightrail.DEMO_OPTIONS(sandbox.url)
     answer = requests.post(
-        f"{options['base_url']}/values", json=body, headers={"Authorization": f"Bearer {options['api_key']}"}, timeout=5
+        f"{options['base_url']}/values",
+        json=body,
+        headers={"Authorization": f"Bearer {options['api_key']}"},
+        timeout=TIMEOUT_SECONDS,
     )
     assert answer.status_code == 201, answer.text
     return code, answer.json()["id"]
@@ -215,7 +226,7 @@ def _issue_vauchar(sandbox: Sandbox, balance: str) -> tuple[str, str]:
         f"{options['base_url']}/gift-cards",
         json={"value": balance, "currency": "BRL"},
         auth=(options["merchant_id"], options["api_key"]),
-        timeout=5,
+        timeout=TIMEOUT_SECONDS,
     )
     assert answer.status_code == 201, answer.text
     return answer.json()["gift_card_code"], answer.json()["id"]

@@ -15,10 +15,10 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.parts import Parts
-from app.settings import Settings
 from mappers.sandbox import Sandbox, running
 from providers.registry import Registry
 from tests.faults.sandbox_accounts import V1, V2, VAUCHAR, VOUCHERIFY, SandboxAccount
+from tests.patience import patient
 from tests.second_service import create_second_service, options_for
 
 HEADERS = {"X-PROVIDER-API-AppKey": "first-key", "X-PROVIDER-API-AppToken": "first-token"}
@@ -120,7 +120,7 @@ def chain(request: pytest.FixtureRequest, tmp_path: Path, empty_redis_url: str) 
         file = tmp_path / "first.toml"
         written = "\n".join(f'{name} = "{value}"' for name, value in options_for(second.url).items())
         file.write_text(FIRST.format(options=written))
-        first = create_app(Settings(redis_url=empty_redis_url, redis_timeout_seconds=1), Registry.load(file))
+        first = create_app(patient(redis_url=empty_redis_url), Registry.load(file))
         for service in (behind, first):
             service.extensions["giftbridge"].executor._sleep = lambda _seconds: None
         card = account.new_card(backend.app.extensions["backend"], CODE, Decimal(100))
