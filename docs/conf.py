@@ -36,6 +36,7 @@ html_theme = "furo"
 html_title = "giftbridge"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # a browser lets no page of a folder read another
 # The site begins at docs/index.html; whoever opens its folder is led there.
 html_extra_path = ["site"]
 html_static_path = ["static"]

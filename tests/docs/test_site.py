@@ -77,3 +77,6 @@ def test_the_site_builds_without_a_warning_and_loads_nothing(tmp_path: Path) -> 
     assert built.returncode == 0, built.stderr
     assert [*offline().check(tmp_path / "site")] == []
     assert (tmp_path / "site/index.html").exists()
+    # The index of the search is a script: a page that was opened from a folder can load it.
+    assert '<script src="searchindex.js"' in (tmp_path / "site/search.html").read_text()
+    assert '"Glossary":' in (tmp_path / "site/searchindex.js").read_text()
