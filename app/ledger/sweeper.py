@@ -57,6 +57,16 @@ TURN_SECONDS = 10.0
 # clocks are wrong from the start on, which nothing shows, it takes hours to end everything, and not one pass.
 ENDINGS_PER_PASS = 50
 
+# What has been over for so long is packed: by then VTEX has asked again for whatever it had no answer to.
+PACK_AFTER = timedelta(hours=1)
+
+# Packed in a pass, and between two looks at whether to go on: packing uses the processor, which shoppers need.
+PACKED_PER_PASS = 200
+PACKED_AT_A_TIME = 20
+
+# The turn that is no provider's.
+PACKING = ""
+
 TOUCHED = "touched meanwhile"
 IN_DOUBT = "in doubt"
 
@@ -137,6 +147,7 @@ class Sweeper:
         self._turns: dict[str, futures.Future[Counter[str]]] = {}
         self._silent: set[str] = set()
         self._next = 0  # where the next pass looks for what is due
+        self._next_over = 0  # and for what is to be packed
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
@@ -200,12 +211,16 @@ class Sweeper:
             self._rearm(reading.now)
         found: defaultdict[str, list[Due]] = defaultdict(list)
         rows_of_all, self._next = self._index.due(reading.now, self._next)
-        for due in rows_of_all:
+        to_pack, to_forget = self._index.over(reading.now, self._storage.retention, PACK_AFTER, self._next_over)
+        for due in (*rows_of_all, *to_forget):
             found[due.provider_id].append(due)
         doubts = self._history.look() if self._history else ()
         endings = Endings(reading, doubts, threading.Semaphore(ENDINGS_PER_PASS))
+        if self._is_free(PACKING) and not reading.doubt and (to_pack or self._next_over):
+            self._turns[PACKING] = turn = self._pool.submit(self._pack, to_pack[:PACKED_PER_PASS])
+            yield turn
         for provider_id, rows in found.items():
-            if provider_id in self._turns and not self._turns[provider_id].done():
+            if not self._is_free(provider_id):
                 continue
             pool = self._pool_of_silent if provider_id in self._silent else self._pool
             self._turns[provider_id] = turn = pool.submit(self._turn, provider_id, sorted(rows), endings)
@@ -219,6 +234,20 @@ class Sweeper:
                 rest_ttl = provider.policy.remainder_ttl if provider else timedelta()
                 self._storage.rearm(record, max(record.authorization_ttl or timedelta(), rest_ttl))
         self._storage.clock_is_seen_to()
+
+    def _is_free(self, whose: str) -> bool:
+        return whose not in self._turns or self._turns[whose].done()
+
+    def _pack(self, ids: Sequence[str]) -> Counter[str]:
+        """Pack what has been over for a while; the next pass goes on."""
+        packed = 0
+        for start in range(0, len(ids), PACKED_AT_A_TIME):
+            if self._must_stop():
+                break
+            packed += self._storage.pack(ids[start : start + PACKED_AT_A_TIME])
+        # What cannot be packed does not stand in the way of the rest.
+        self._next_over = self._next_over + 1 if packed < len(ids) else 0
+        return Counter({"packed": packed} if packed else {})
 
     def _turn(self, provider_id: str, rows: Sequence[Due], endings: Endings) -> Counter[str]:
         """Work off what is due of a provider, until its backend is silent, its time is over or nothing more may end."""

@@ -14,6 +14,7 @@ import click
 
 from app import create_app
 from app.commands.output import JsonOption
+from app.ledger.storage.packing import VERSION_OF_TEXT
 from app.ledger.storage.records import FORMAT_OF_HASHES, VERSION
 from app.protocol.errors import STATUSES
 from app.server.metrics import catalog
@@ -144,7 +145,7 @@ def _metrics() -> Iterator[str]:
 
 
 def _formats() -> Iterator[str]:
-    yield from (f"stored format {number} is read" for number in (FORMAT_OF_HASHES, VERSION))
+    yield from (f"stored format {number} is read" for number in (FORMAT_OF_HASHES, VERSION_OF_TEXT, VERSION))
 
 
 if __name__ == "__main__":

@@ -389,7 +389,7 @@ class Explorer:
         return Snapshot(
             system.kind,
             _records(picture),
-            picture.queue("due", "over"),
+            picture.queue("due", "over") | picture.packed(),
             cards,
             system.backend,
             [answer for answer in state.answers if answer.outcome != UNANSWERED],

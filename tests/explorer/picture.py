@@ -14,10 +14,12 @@ from typing import Any
 
 import redis
 
+from app.ledger.storage import keys
+from app.ledger.storage.packing import is_packed, unpack
 from tests.simulation.backend_model import BackendModel
 from tests.simulation.transport import Environment
 
-# A transaction's history and the totals of a day move no money, and are left out.
+# A transaction's history, but for a packed one's, and the totals of a day move no money, and are left out.
 _DUMP = """
 local dump = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -26,6 +28,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
+  elseif kind == 'list' and string.match(key, ':packed$') then value = redis.call('LRANGE', key, 0, -1)
   elseif kind == 'string' then value = {redis.call('GET', key)} end
   if value then dump[#dump + 1] = {key, kind, value} end
 end
@@ -33,10 +36,14 @@ return dump
 """
 _LOAD = """
 redis.call('FLUSHDB')
-for _, row in ipairs(cjson.decode(ARGV[1])) do
-  local key, kind, value = unpack(row)
+local at = 1
+while at <= #ARGV do
+  local key, kind, last = ARGV[at], ARGV[at + 1], at + 2 + tonumber(ARGV[at + 2])
+  local value = {unpack(ARGV, at + 3, last)}
+  at = last + 1
   if kind == 'hash' then redis.call('HSET', key, unpack(value))
   elseif kind == 'set' then redis.call('SADD', key, unpack(value))
+  elseif kind == 'list' then redis.call('RPUSH', key, unpack(value))
   elseif kind == 'string' then redis.call('SET', key, value[1])
   else
     for at = 1, #value, 2 do redis.call('ZADD', key, value[at + 1], value[at]) end
@@ -94,6 +101,11 @@ class RedisPicture:
     rows: tuple[tuple[str, str, list[str]], ...]  # key, type, value
     form: Form
 
+    def arguments(self) -> list[bytes]:
+        """Return the rows one after another, each with the number of its values: some are no text."""
+        flat = (part for key, kind, value in self.rows for part in (key, kind, str(len(value)), *value))
+        return [part.encode(errors="surrogateescape") for part in flat]
+
     def hashes(self, part: str) -> dict[str, dict[str, str]]:
         """Return the hashes whose keys hold `part`, by what follows it."""
         return {
@@ -105,6 +117,12 @@ class RedisPicture:
     def texts(self, part: str) -> dict[str, str]:
         """Return the texts whose keys hold `part`, by what follows it."""
         return {key.rpartition(part)[2]: value[0] for key, kind, value in self.rows if kind == "string" and part in key}
+
+    def packed(self) -> dict[str, int]:
+        """Return since when each packed transaction is over."""
+        lists = [value for _, kind, value in self.rows if kind == "list"]
+        read = [keys.read_packed_row(0, row) for rows in lists for row in rows]  # the explorer has one bucket
+        return {transaction_id: since for since, transaction_id in read}
 
     def queue(self, *names: str) -> dict[str, int]:
         """Return when each transaction in queues of these names must be looked at."""
@@ -135,7 +153,7 @@ class Camera:
 
     def around(self, shown: RedisPicture | None) -> Around:
         """Return a client whose one call finds in Redis what is `shown` (None: what is there), with a picture after."""
-        first = None if shown is None else (self._load, 0, json.dumps(shown.rows))
+        first = None if shown is None else (self._load, 0, *shown.arguments())
         return Around(self._client, first, (self._dump, 0))
 
     def of_backend(self, backend: BackendModel) -> BackendPicture:
@@ -145,7 +163,7 @@ class Camera:
         return BackendPicture(buffer.getvalue(), form(fields))
 
     def show_redis(self, picture: RedisPicture) -> None:
-        self._client.evalsha(self._load, 0, json.dumps(picture.rows))
+        self._client.evalsha(self._load, 0, *picture.arguments())
 
     def backend(self, picture: BackendPicture) -> BackendModel:
         unpickler = _Unpickler(io.BytesIO(picture.backend))
@@ -192,7 +210,18 @@ class Around:
 
 def _redis_picture(dump: Sequence[tuple[str, str, list[str]]]) -> RedisPicture:
     rows = tuple(sorted((key, kind, _ordered(kind, value)) for key, kind, value in dump))
-    return RedisPicture(rows, form(rows))
+    return RedisPicture(rows, form([(key, kind, _in_clear(key, kind, value)) for key, kind, value in rows]))
+
+
+def _in_clear(key: str, kind: str, value: list[str]) -> list[str]:
+    """Return a value whose moments can be seen."""
+    if kind == "string" and is_packed(value[0]):
+        unpacked = unpack(key.rpartition(":")[2], value[0])
+        return [unpacked.text, *unpacked.events]
+    if kind == "list":
+        rows = (keys.read_packed_row(0, row) for row in value)
+        return [f"{transaction_id} {since}" for since, transaction_id in rows]
+    return value
 
 
 def _ordered(kind: str, value: Sequence[str]) -> list[str]:
@@ -206,6 +235,8 @@ def _ordered(kind: str, value: Sequence[str]) -> list[str]:
 def _in_order(text: str) -> str:
     """Return a transaction's text with its fields in one order: Lua has none."""
     head, line, memo = text.partition("\n")
+    if is_packed(text):
+        return text
     return json.dumps(json.loads(head), sort_keys=True) + line + memo if line else text
 
 

@@ -64,13 +64,13 @@ def test_every_field_of_a_card_is_in_the_format() -> None:
 def of_another_version(system: System) -> str:
     """A due transaction that another version of the service wrote, and that looks as if it were over."""
     transaction = system.authorize("40.00")
-    rewrite(system.connection._client, transaction, version=4, state="closed")
+    rewrite(system.connection._client, transaction, version=5, state="closed")
     system.make_due()
     return transaction
 
 
 def test_a_transaction_in_another_format_is_not_read(system: System, of_another_version: str) -> None:
-    with pytest.raises(OtherFormat, match="format 4, and this giftbridge reads format 3"):
+    with pytest.raises(OtherFormat, match="format 5, and this giftbridge reads format 4"):
         system.storage.load(of_another_version)
     with pytest.raises(OtherFormat, match="format unknown"):
         load_transaction(of_another_version, '{"state": "authorized"}')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import accounts, acts, cards, comparisons, losses, repeats, sweeping, vendors
+from tests.mutations import accounts, acts, cards, comparisons, losses, packing, repeats, sweeping, vendors
 
 MUTATIONS = [
     *acts.MUTATIONS,
@@ -11,6 +11,7 @@ MUTATIONS = [
     *accounts.MUTATIONS,
     *sweeping.MUTATIONS,
     *losses.MUTATIONS,
+    *packing.MUTATIONS,
     *comparisons.MUTATIONS,
     *vendors.MUTATIONS,
 ]

@@ -33,7 +33,7 @@ MUTATIONS = [
     Mutation(
         "a provider is worked off by one thread",
         LEDGER + "sweeper.py",
-        "            if provider_id in self._turns and not self._turns[provider_id].done():\n",
+        "            if not self._is_free(provider_id):\n",
         "            if False:\n",
         SWEEPER + "a_provider_has_one_turn_at_a_time",
     ),

@@ -51,12 +51,14 @@ class InvariantChecker:
         if answer[0] not in CHANGES:
             return
         _, _, head, memo, (_, reserved, *_) = answer[:5]
-        transaction, card, due, *_, over, _, _, _, _ = given
+        transaction, card, due, *_, over, _, _, _, _, packed = given
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, f"{head}\n{memo}")
         self.standings[card] = record.card_id
         self._reserved[card] = int(reserved)
         scores = [score for queue in (due, over) if (score := self._client.zscore(queue, identity)) is not None]
+        rows = (keys.read_packed_row(0, row) for row in self._redis.lrange(packed, 0, -1)) if not scores else ()
+        scores += [since for since, name in rows if name == identity]  # it was packed before, and is still
         if not scores:
             self._due.pop(identity, None)
         else:

@@ -20,6 +20,7 @@ from app import parts as wiring
 from app.ledger import names
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
+from app.ledger.milliseconds import milliseconds
 from app.ledger.refusals import Refusals
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
@@ -204,15 +205,24 @@ class System:
         return self.client
 
     def records(self) -> list[Transaction]:
-        buckets = [self.redis.zrange(keys.in_bucket(bucket, "all"), 0, -1) for bucket in range(names.BUCKETS)]
-        return self.storage.load_many([identity for bucket in buckets for identity in bucket])
+        buckets = range(names.BUCKETS)
+        rows = [(bucket, row) for bucket in buckets for row in self.redis.zrange(keys.in_bucket(bucket, "all"), 0, -1)]
+        return self.storage.load_many([keys.in_full(bucket, row) for bucket, row in rows])
 
     def due(self) -> dict[str, float]:
         """Return when somebody must look at each transaction, in milliseconds."""
         buckets = range(names.BUCKETS)
         everything = [keys.in_bucket(bucket, queue) for bucket in buckets for queue in ("due", "over")]
         queues = [self.redis.zrange(key, 0, -1, withscores=True) for key in everything]
-        return {identity: score for queue in queues for identity, score in queue}
+        return {identity: score for queue in queues for identity, score in queue} | self._packed()
+
+    def _packed(self) -> dict[str, float]:
+        """Return when each packed transaction is forgotten, in milliseconds."""
+        lists = [
+            (bucket, self.redis.lrange(keys.in_bucket(bucket, "packed"), 0, -1)) for bucket in range(names.BUCKETS)
+        ]
+        read = [keys.read_packed_row(bucket, row) for bucket, rows in lists for row in rows]
+        return {identity: since + milliseconds(self.storage.retention) for since, identity in read}
 
     def snapshot(self) -> Snapshot:
         """Take everything there is to compare, at this moment."""
@@ -357,7 +367,9 @@ def build_system(
     if without:
         check(without)
     environment = Environment(Scheduler(), bounded=bounded)
-    client = redis.Redis.from_url(url, decode_responses=True, single_connection_client=True)
+    client = redis.Redis.from_url(
+        url, decode_responses=True, encoding_errors="surrogateescape", single_connection_client=True
+    )
     connection = SimulatedConnection(client, environment, scripts(without))
     module = executor_module(without)
     http = SimulatedHttp(environment)

@@ -86,13 +86,14 @@ class SimulatedConnection(Connection):
         self._edit = edit
 
     def script(self, text: str, name: str = "script", *, replicated: bool = True) -> Callable[..., list[Any]]:
-        if CLOCK not in text:
-            return super().script(text, replicated=replicated)
+        is_told_the_time = CLOCK in text
         text = self._edit(text).replace(CLOCK, "{tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])}")
         digest = self._client.script_load(text)
 
-        def run(keys: Sequence[str], *arguments: str) -> list[Any]:
+        def run(keys: Sequence[str], *arguments: str | bytes) -> list[Any]:
             def command(client: redis.Redis) -> Any:
+                if not is_told_the_time:
+                    return client.evalsha(digest, len(keys), *keys, *arguments)
                 seconds, milliseconds = divmod(self.now_milliseconds(), 1000)
                 answer = client.evalsha(digest, len(keys), *keys, *arguments, seconds, milliseconds * 1000)
                 self._environment.after_script(keys, answer)

@@ -57,6 +57,11 @@ class ForgetAnswer(StrEnum):
     FORGOTTEN = "forgotten"
 
 
+class PackAnswer(StrEnum):
+    CHANGED = "changed"
+    PACKED = "packed"
+
+
 class RestoreAnswer(StrEnum):
     FOUND = "found"
     RESTORED = "restored"

@@ -21,7 +21,7 @@ from app.ledger.storage.clients import connector
 T = TypeVar("T")
 
 # A command with its arguments.
-Command = tuple[str | int, ...]
+Command = tuple[str | bytes | int, ...]
 
 # What happens around each round trip to Redis; it is given its name, a short constant word.
 Around = Callable[[str], AbstractContextManager[None]]
@@ -146,7 +146,7 @@ class Connection:
         replicas = self._replicas if replicated else 0
         digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-        def run(keys: Sequence[str], *arguments: str) -> list[Any]:
+        def run(keys: Sequence[str], *arguments: str | bytes) -> list[Any]:
             def command(client: redis.Redis) -> Any:
                 try:
                     script: Command = ("EVALSHA", digest, len(keys), *keys, *arguments)

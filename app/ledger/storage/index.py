@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, cast
 
 import redis
@@ -32,6 +32,9 @@ FIRST_ROWS = 20
 # a pass must not use up the processor to find it again.
 DUE_PAGE = 100
 DUE_AT_A_TIME = 10_000
+
+# Read at a time from a bucket of what is over, to be packed or forgotten: both go on with the next pass.
+OVER_PAGE = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,6 +88,26 @@ class Index:
             queues = [queue for queue, page in zip(queues, pages, strict=True) if len(page) == DUE_PAGE]
             start += DUE_PAGE
         return found, start if queues else 0
+
+    def over(
+        self, now: int, retention: timedelta, pack_after: timedelta, start: int = 0
+    ) -> tuple[list[str], list[Due]]:
+        """Return what has been over for so long that it is to be packed, and what was packed and is to be forgotten.
+
+        Of each bucket the first few: of what is to be packed, from the one of this rank on.
+        """
+        last = now + milliseconds(retention - pack_after)
+
+        def fill(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                pipeline.zrangebyscore(keys.in_bucket(bucket, "over"), f"({now}", last, start, OVER_PAGE)
+                pipeline.lrange(keys.in_bucket(bucket, "packed"), 0, OVER_PAGE - 1)
+
+        answers = self._connection.pipeline(fill)
+        to_pack = [transaction_id for rows in answers[::2] for transaction_id in rows]
+        read = (keys.read_packed_row(bucket, row) for bucket, rows in enumerate(answers[1::2]) for row in rows)
+        ends = (Row(since + milliseconds(retention), transaction_id) for since, transaction_id in read)
+        return to_pack, list(self._details(heapq.nsmallest(DUE_PAGE, (row for row in ends if row.date <= now))))
 
     def due_within(self, duration: timedelta) -> list[str]:
         """Return the ids of transactions somebody must look at before `duration` is over."""
@@ -154,11 +177,12 @@ class Index:
 
         def fill(pipeline: Pipeline) -> None:
             for bucket, found in of_bucket.items():
-                pipeline.zmscore(keys.in_bucket(bucket, "all"), found)
+                members: list[Any] = [*found, *map(keys.short, found)]
+                pipeline.zmscore(keys.in_bucket(bucket, "all"), members)
 
         answers = self._connection.pipeline(fill) if of_bucket else []
         found = zip(of_bucket.values(), answers, strict=True)
-        dates = ((name, date) for rows, scores in found for name, date in zip(rows, scores, strict=True))
+        dates = ((name, date) for rows, scores in found for name, date in zip(2 * rows, scores, strict=True))
         return sorted(Row(int(date), name) for name, date in dates if date is not None)
 
     def open(self) -> Iterator[Opened]:
@@ -189,20 +213,21 @@ class Index:
 
     def refused(self) -> list[str]:
         """Return the ids of transactions of which a settlement or cancellation was refused and is missing."""
-        return sorted(self._named(["refused:"]))
+        return sorted(self._rows(["refused:"]))
 
     def of_request(self, request_id: str) -> list[str]:
         """Return the ids of transactions that this request opened."""
-        return self._named([keys.index_prefix("request", request_id)])
+        return self._named("request", [request_id])
 
     def of_orders(self, order_ids: Iterable[str]) -> list[str]:
         """Return the ids of transactions of these orders."""
-        return self._named([keys.index_prefix("order", order_id) for order_id in order_ids])
+        return self._named("order", list(order_ids))
 
     def of_card(self, provider_id: str, card_id: str) -> list[str]:
         """Return the ids of a card's authorized transactions, oldest first."""
         key = keys.of_card(provider_id, card_id)
-        return cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
+        rows = cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
+        return _ids(names.bucket_of_card(card_id), rows)
 
     def list_of_card(self, provider_id: str, card_id: str) -> tuple[list[str], bool]:
         """Return what `of_card` does, and whether nothing is missing: Redis may have lost older ones."""
@@ -212,8 +237,8 @@ class Index:
             pipeline.zrange(of_card, 0, -1)
             pipeline.sismember(marks, mark)
 
-        ids, complete = self._connection.pipeline(fill)
-        return ids, bool(complete)
+        rows, complete = self._connection.pipeline(fill)
+        return _ids(names.bucket_of_card(card_id), rows), bool(complete)
 
     def cards_with_transactions(
         self, provider_id: str, card_ids: Sequence[str], since: datetime | None = None
@@ -243,7 +268,7 @@ class Index:
             asked = [
                 bucket
                 for bucket, rows in found.items()
-                if len(rows) == wanted[bucket] and (last is None or rows[-1] > last)
+                if len(rows) == wanted[bucket] and (last is None or rows[-1].date >= last.date)
             ]
             for bucket in asked:
                 wanted[bucket] *= 4
@@ -258,7 +283,7 @@ class Index:
                 pipeline.zrevrangebyscore(key, highest, "-inf", 0, count, withscores=True)
 
         answers = zip(wanted, self._connection.pipeline(fill), strict=True)
-        return {bucket: [Row(int(score), name) for name, score in rows] for bucket, rows in answers}
+        return {bucket: [Row(int(score), keys.in_full(bucket, row)) for row, score in rows] for bucket, rows in answers}
 
     def count(self, since: datetime | None = None) -> int:
         """Return how many transactions there are, or were opened since a date."""
@@ -305,17 +330,20 @@ class Index:
         at = self._connection.now_milliseconds() + milliseconds(delay)
         self._connection.call(lambda client: client.zadd(key, {transaction_id: at}, gt=True))
 
-    def _after(self, bucket: int, last: Row) -> list[Row]:
-        """Return a bucket's next rows after `last`. Counting from the front would skip some when others are deleted."""
+    def _after(self, bucket: int, last: tuple[int, bytes]) -> list[tuple[int, bytes]]:
+        """Return a bucket's next rows after `last`, in Redis's own order, by date and then by their bytes.
+
+        Counting from the front would skip some when others are deleted.
+        """
         key = keys.in_bucket(bucket, "all")
         count = ROWS
 
         def command(client: redis.Redis) -> object:
-            return client.zrangebyscore(key, last.date, "+inf", 0, count, withscores=True)
+            return client.zrangebyscore(key, last[0], "+inf", 0, count, withscores=True)
 
         while True:
             found = cast("list[tuple[str, float]]", self._connection.call(command))
-            rows = [row for row in (Row(int(score), name) for name, score in found) if row > last]
+            rows = [row for row in ((int(score), keys.in_bytes(name)) for name, score in found) if row > last]
             if rows or len(found) < count:
                 return rows
             count *= 4  # so many were opened in one millisecond
@@ -334,9 +362,9 @@ class Index:
 
     def _ids(self, bucket: int, since: int) -> Iterator[list[str]]:
         """Yield the ids of a bucket's transactions, oldest first."""
-        last = Row(since, "")
+        last = (since, b"")
         while rows := self._after(bucket, last):
-            yield [row.id for row in rows]
+            yield [keys.in_full(bucket, row.decode(errors="surrogateescape")) for _, row in rows]
             last = rows[-1]
 
     def _fields(self, transaction_ids: Sequence[str], *wanted: str) -> Iterator[tuple[str, ...]]:
@@ -345,10 +373,28 @@ class Index:
         rows = read_stored(self._connection, [key for _, key in found])
         for (name, _), stored in zip(found, rows, strict=True):
             if stored:
-                fields = fields_of(stored)
+                fields = fields_of(name, stored)
                 yield name, *(str(fields.get(field, "")) for field in wanted)
 
-    def _named(self, prefixes: Sequence[str]) -> list[str]:
+    def _named(self, kind: str, values: Sequence[str]) -> list[str]:
+        """Return the ids of the transactions that have one of these names, packed or not."""
+        places = [keys.name_of_packed(kind, value) for value in values]
+
+        def fill(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                for key, field in places:
+                    pipeline.hget(keys.in_bucket(bucket, key), field)
+
+        # In this order: what is packed meanwhile is found by one of the two.
+        rows = self._rows([keys.index_prefix(kind, value) for value in values])
+        answers = self._connection.pipeline(fill) if places else []
+        buckets = (bucket for bucket in range(names.BUCKETS) for _ in places)
+        packed = [keys.ids_of_packed(bucket, ids) for bucket, ids in zip(buckets, answers, strict=True)]
+        return list(dict.fromkeys([*rows, *chain.from_iterable(packed)]))
+
+    def _rows(self, prefixes: Sequence[str]) -> list[str]:
+        """Return the ids in the rows of the index that begin so."""
+
         def ask(pipeline: Pipeline, key: str) -> None:
             for prefix in prefixes:
                 pipeline.zrangebylex(key, f"[{prefix}", f"[{prefix}\xff")
@@ -363,3 +409,7 @@ class Index:
                 ask(pipeline, keys.in_bucket(bucket, name))
 
         return self._connection.pipeline(fill)
+
+
+def _ids(bucket: int, rows: Sequence[str]) -> list[str]:
+    return [keys.in_full(bucket, row) for row in rows]

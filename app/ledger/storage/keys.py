@@ -7,9 +7,15 @@ from functools import lru_cache
 from app.ledger import names
 from app.ledger.transaction import Address
 
+# Bytes of a digest: what is left of a transaction's id without its bucket.
+SHORT = 16
+
+# Small hashes take a third of the memory of large ones: a bucket's names are spread over so many.
+NAME_SHARDS = 64
+
 
 def in_bucket(bucket: int, name: str) -> str:
-    """Return a key of one bucket: `due`, `over`, `all`, `parked`, `index`, `totals`, or `tx:` and an id."""
+    """Return a key of one bucket: `due`, `over`, `all`, `packed`, ... or `tx:` and an id."""
     return f"gb:{{b{bucket:03d}}}:{name}"
 
 
@@ -76,7 +82,53 @@ def for_scripts(address: Address, account: str) -> tuple[str, ...]:
         terms(address.provider_id, address.card_id),
         only(account, address.card_id),
         in_bucket(bucket, "totals"),
+        in_bucket(bucket, "packed"),
     )
+
+
+# Of packed transactions: bytes, which Redis is given as they are, and which come back in a text that carries them.
+
+
+def short(transaction_id: str) -> bytes:
+    """Return what stands for a transaction within its bucket, instead of its id."""
+    return bytes.fromhex(transaction_id[5:])
+
+
+def in_full(bucket: int, row: str) -> str:
+    """Return the id that a row of a bucket stands for: it is one, or short."""
+    return _id(bucket, written) if len(written := in_bytes(row)) == SHORT else row
+
+
+def in_bytes(row: str) -> bytes:
+    """Return a row as it lies in Redis."""
+    return row.encode(errors="surrogateescape")
+
+
+def packed_row(transaction_id: str, over_since: int) -> bytes:
+    """Return the row of a packed transaction in the list of its bucket."""
+    return short(transaction_id) + over_since.to_bytes(6, "big")
+
+
+def read_packed_row(bucket: int, row: str) -> tuple[int, str]:
+    """Return since when a packed transaction is over, and its id."""
+    written = in_bytes(row)
+    return int.from_bytes(written[SHORT:], "big"), _id(bucket, written[:SHORT])
+
+
+def name_of_packed(kind: str, value: str) -> tuple[str, bytes]:
+    """Return under which key of a bucket packed transactions are found by a name, and under which field of it."""
+    digest = bytes.fromhex(names.digest(kind, value))
+    return f"names:{digest[0] % NAME_SHARDS:02x}", digest[1:9]
+
+
+def ids_of_packed(bucket: int, found: str | None) -> list[str]:
+    """Return the ids that such a field holds."""
+    written = in_bytes(found or "")
+    return [_id(bucket, written[start : start + SHORT]) for start in range(0, len(written), SHORT)]
+
+
+def _id(bucket: int, digest: bytes) -> str:
+    return f"gb-{bucket:02x}{digest.hex()}"
 
 
 def index_entries(transaction_id: str, request_id: str, order_id: str | None) -> list[str]:

@@ -10,14 +10,16 @@ from typing import Any
 
 from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
+from app.ledger.storage import packing
+from app.ledger.storage.json_text import compact, loads
 from app.ledger.storage.stored import Stored
 from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
 from mappers.base import ActKind, Cart, CartItem, Customer, Holds, MapperError, Memo, Receipt, Verb
 from providers.provider import Backend
 
-# Of the format in which transactions are written. FORMAT.md says what each version had.
-VERSION = 3
+# The format that is read. FORMAT.md says what each version had.
+VERSION = packing.VERSION
 
 # The one before, in which a transaction was a hash. It is written anew when it changes.
 FORMAT_OF_HASHES = 2
@@ -34,7 +36,7 @@ def other_format(transaction_id: str, version: object) -> OtherFormat:
 
 
 def load_transaction(transaction_id: str, stored: Stored, memo: Memo | None = None) -> Transaction:
-    """Return a transaction from what Redis has: text, or a hash that format 2 wrote. Raises OtherFormat.
+    """Return a transaction from what Redis has: text, packed or not, or a hash that format 2 wrote. Raises OtherFormat.
 
     `memo` is there where the text has none.
     """
@@ -69,23 +71,26 @@ def load_transaction(transaction_id: str, stored: Stored, memo: Memo | None = No
 
 def _read(transaction_id: str, stored: Stored) -> tuple[Fields, str]:
     """Return a transaction's fields and its memo. Raises OtherFormat."""
-    fields = fields_of(stored)
-    if str(fields.get("version")) != str(VERSION if isinstance(stored, str) else FORMAT_OF_HASHES):
+    stored = _unpacked(transaction_id, stored)
+    fields = fields_of(transaction_id, stored)
+    if str(fields.get("version")) != str(packing.VERSION_OF_TEXT if isinstance(stored, str) else FORMAT_OF_HASHES):
         raise other_format(transaction_id, fields.get("version"))
     return fields, stored.partition("\n")[2] if isinstance(stored, str) else stored.get("memo", "")
 
 
-def fields_of(stored: Stored) -> Fields:
+def fields_of(transaction_id: str, stored: Stored) -> Fields:
     """Return the fields of a transaction, whatever its format."""
+    stored = _unpacked(transaction_id, stored)
     if isinstance(stored, str):
-        found: Fields = json.loads(stored.partition("\n")[0], parse_float=_whole)
+        found: Fields = loads(stored.partition("\n")[0])
         return found
     return stored
 
 
-def _whole(number: str) -> int:
-    """Return a number as Lua writes one of more than 14 digits: 2.53402300799e+14."""
-    return int(float(number))
+def _unpacked(transaction_id: str, stored: Stored) -> Stored:
+    if isinstance(stored, str) and packing.is_packed(stored):
+        return packing.unpack(transaction_id, stored).text
+    return stored
 
 
 def _load_act(number: int, fields: Fields) -> ActRecord:
@@ -139,7 +144,7 @@ def dump_decision(decision: Decision) -> str:
 def dump_transaction(record: Transaction) -> dict[str, Any]:
     """Return the fields of a whole transaction, without its memo."""
     fields: dict[str, Any] = {
-        "version": VERSION,
+        "version": packing.VERSION_OF_TEXT,
         "provider": record.provider_id,
         "card": record.card_id,
         "operation": record.operation,
@@ -179,11 +184,6 @@ def dump_transaction(record: Transaction) -> dict[str, Any]:
 
 def dump_steps(steps: Sequence[PlannedStep]) -> str:
     return compact([_step(step) for step in steps])
-
-
-def compact(value: object) -> str:
-    """Return JSON without blanks."""
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _step(step: PlannedStep) -> dict[str, object]:

@@ -9,12 +9,13 @@ from importlib import resources
 from typing import Any, TypeVar, cast
 
 import structlog
+from redis.client import Pipeline
 
 from app.ledger import names
 from app.ledger.caller import Caller
-from app.ledger.errors import OtherBackend, OtherFormat
+from app.ledger.errors import LedgerUnavailable, OtherBackend, OtherFormat
 from app.ledger.milliseconds import milliseconds
-from app.ledger.storage import keys
+from app.ledger.storage import keys, packing
 from app.ledger.storage.answers import (
     AppendAnswer,
     ForgetAnswer,
@@ -22,6 +23,7 @@ from app.ledger.storage.answers import (
     LeaseAnswer,
     MigrateAnswer,
     OpenAnswer,
+    PackAnswer,
     RearmAnswer,
     RecordAnswer,
     RestoreAnswer,
@@ -30,9 +32,10 @@ from app.ledger.storage.answers import (
 )
 from app.ledger.storage.connection import Command, Connection
 from app.ledger.storage.intents import LedgerTimes, NewAct, NewTransaction
+from app.ledger.storage.json_text import compact
 from app.ledger.storage.pace import Pace
+from app.ledger.storage.packing import Unpacked, is_packed
 from app.ledger.storage.records import (
-    compact,
     dump_act,
     dump_decision,
     dump_error,
@@ -85,6 +88,12 @@ OTHER_FORMAT = "other format"
 # The same, where the provider speaks to another backend than the transaction was opened at.
 OTHER_BACKEND = "other backend"
 
+# The same, where the transaction is packed: with it comes what is to be unpacked.
+PACKED = "packed"
+
+# How often a script is told what it found packed: somebody else may change it, and pack it again, meanwhile.
+UNPACKINGS = 5
+
 A = TypeVar(
     "A", OpenAnswer, AppendAnswer, LeaseAnswer, RecordAnswer, ForgetAnswer, RestoreAnswer, MigrateAnswer, RearmAnswer
 )
@@ -106,6 +115,7 @@ class Storage:
         self._scripts = {
             name: connection.script(prelude + (folder / f"{name}.lua").read_text(), name) for name in ANSWERS
         }
+        self._pack_script = connection.script((folder / "pack.lua").read_text(), "pack")
 
     @property
     def lease_seconds(self) -> float:
@@ -358,11 +368,26 @@ class Storage:
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
-        key = keys.of_transaction(transaction_id, "ev")
-        if key is None:
+        if keys.of_transaction(transaction_id) is None:
             return []
-        rows = cast("list[str]", self._connection.call(lambda client: client.lrange(key, 0, -1)))
+        for _ in range(UNPACKINGS):
+            ((stored, rows),) = self._with_events([transaction_id])
+            if isinstance(stored, str) and is_packed(stored):
+                rows = packing.unpack(transaction_id, stored).events
+            if rows or not stored:  # else it was packed until now
+                break
         return [json.loads(row) for row in rows]
+
+    def _with_events(self, transaction_ids: Sequence[str]) -> list[tuple[object, Sequence[str]]]:
+        """Return what is stored of each transaction, a hash as the error that it is, and its history beside it."""
+
+        def fill(pipeline: Pipeline) -> None:
+            for name in transaction_ids:
+                pipeline.lrange(keys.of_transaction(name, "ev") or "", 0, -1)
+                pipeline.get(keys.of_transaction(name) or "")
+
+        answers = self._connection.pipeline(fill, raise_on_error=False)
+        return list(zip(answers[1::2], answers[::2], strict=True))
 
     def standing(self, account: str, card_id: str) -> Standing:
         """Return how a card of this account stands, for all providers that share it."""
@@ -397,8 +422,44 @@ class Storage:
 
     def forget(self, record: Transaction, *, due_by: int) -> bool:
         """Delete a transaction that by `due_by` has been over for longer than the retention; tell whether it was."""
-        result = self._run(ForgetAnswer, "forget", record.address, record.backend, due_by=due_by, index=_index(record))
+        result = self._run(
+            ForgetAnswer,
+            "forget",
+            record.address,
+            record.backend,
+            due_by=due_by,
+            index=_index(record),
+            names=[(key, field.hex()) for key, field in _names_of_packed(record)],
+        )
         return result.answer is ForgetAnswer.FORGOTTEN
+
+    def pack(self, transaction_ids: Sequence[str]) -> int:
+        """Pack those of the transactions that are over; return how many they were."""
+        found = self._with_events(transaction_ids) if transaction_ids else []
+        packed = 0
+        for name, (stored, events) in zip(transaction_ids, found, strict=True):
+            if isinstance(stored, Exception):
+                self.migrate([name])  # a hash: it is packed the next time
+            elif isinstance(stored, str) and not is_packed(stored):
+                packed += self._pack(name, stored, events)
+        return packed
+
+    def _pack(self, transaction_id: str, text: str, events: Sequence[str]) -> bool:
+        value = packing.pack(transaction_id, text, events)
+        if value is None:
+            return False
+        record = load_transaction(transaction_id, text)
+        rows = keys.index_entries(record.id, record.request_id, record.memo.order_id)
+        told = compact({"id": record.id, "text": packing.digest(text), "events": len(events)})
+        answer = self._pack_script(
+            keys.for_scripts(record.address, record.backend.account),
+            told,
+            value,
+            keys.short(record.id),
+            keys.packed_row(record.id, Unpacked(text, tuple(events)).last_changed),
+            *(part for name, row in zip(_names_of_packed(record), rows, strict=True) for part in (*name, row)),
+        )
+        return PackAnswer(str(answer)) is PackAnswer.PACKED
 
     def restore(self, record: Transaction, *, in_totals: bool) -> Transaction:
         """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself.
@@ -488,10 +549,8 @@ class Storage:
             "knows_memo": knows_memo or None,
             "latest": latest,
         }
-        told = compact({name: value for name, value in arguments.items() if value is not None})
         new_memo = "" if memo is None or knows_memo else dump_memo(memo)
-        asked_at = steady_seconds()
-        reply = self._scripts[script](script_keys, told, new_memo)
+        reply, asked_at = self._reply(script, script_keys, arguments, new_memo)
         if reply[0] == OTHER_FORMAT:
             raise other_format(address.id, reply[1])
         if reply[0] == OTHER_BACKEND:
@@ -502,6 +561,23 @@ class Storage:
 
     def _pace_of(self, key: str) -> Pace:
         return self._paces.setdefault(self._connection.server_of(key), Pace(self._times.lease))
+
+    def _reply(
+        self, script: str, script_keys: Sequence[str], arguments: dict[str, Any], new_memo: str
+    ) -> tuple[list[Any], float]:
+        """Return what a script answers, and when it was asked; it is told again, unpacked, what it finds packed."""
+        run, told = self._scripts[script], {name: value for name, value in arguments.items() if value is not None}
+        unpacked: tuple[str | bytes, ...] = ()
+        for _ in range(1 + UNPACKINGS):
+            asked_at = steady_seconds()
+            reply = run(script_keys, compact(told), new_memo, *unpacked)
+            if reply[0] != PACKED:
+                return reply, asked_at
+            whole = packing.unpack(arguments["id"], reply[1])
+            told |= {"unpacked": packing.digest(reply[1]), "over_since": whole.last_changed}
+            row = keys.packed_row(arguments["id"], whole.last_changed)
+            unpacked = (whole.text, "\n".join(whole.events), row)
+        raise LedgerUnavailable("the transaction changes all the time: try again")
 
     def _record(
         self,
@@ -547,6 +623,14 @@ def _readable(rows: Iterable[tuple[str, Stored]]) -> Iterator[Transaction]:
 
 def _index(record: Transaction) -> list[str]:
     return keys.index_entries(record.id, record.request_id, record.memo.order_id)
+
+
+def _names_of_packed(record: Transaction) -> list[tuple[str, bytes]]:
+    """Return the keys and fields under which it is found while it is packed, in the order of its rows in the index."""
+    bucket = names.bucket_of_card(record.card_id)
+    told = [("request", record.request_id), *([("order", order)] if (order := record.memo.order_id) else [])]
+    found = (keys.name_of_packed(kind, value) for kind, value in told)
+    return [(keys.in_bucket(bucket, name), field) for name, field in found]
 
 
 def _with_scores(rows: Iterable[str]) -> list[str | int]:

@@ -1,4 +1,4 @@
-"""What Redis has of transactions: text, or a hash where format 2 wrote it last."""
+"""What Redis has of transactions: text, packed or not, or a hash where format 2 wrote it last."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from tests.simulation.hazards.changed_file import AccountChanges, DigitsChange, 
 from tests.simulation.hazards.clocks import Forgets, RedisClockJumps, ShortHolds
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
+from tests.simulation.hazards.packing import PacksEarly
 from tests.simulation.hazards.people import ActsByHand, BreaksPromises, DecideAtOnce, Decides, MistakesReferences
 from tests.simulation.hazards.providers import ForeignCredentials, SharedAccount
 from tests.simulation.hazards.reconciling import GivesEverythingBack, Reconciles
@@ -34,6 +35,7 @@ HAZARDS: dict[str, type[Hazard]] = {
         RedisClockJumps,
         ShortHolds,
         Forgets,
+        PacksEarly,
         BackendHangs,
         RedisIsSlow,
         WritesLag,

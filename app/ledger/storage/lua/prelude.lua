@@ -1,15 +1,17 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
--- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals. All carry the hash
---   tag of one card's bucket, so they live in one cluster slot, and so do the totals of each day, which begin with
---   `totals`. FORMAT.md, beside this folder, lists every key and field.
--- Arguments: one JSON object, and the memo of a new transaction. Always in the object: id, provider, card, backend, lease,
+-- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals,
+--   packed. All carry the hash tag of one card's bucket, so they live in one cluster slot, and so do the totals of each day,
+--   which begin with `totals`. FORMAT.md, beside this folder, lists every key and field.
+-- Arguments: one JSON object, and the memo of a new transaction; where the script answered `packed`, also the transaction
+--   and its history as they are unpacked, and its row among the packed ones. Always in the object: id, provider, card, backend, lease,
 --   abandon_after, retention (milliseconds); knows_memo where the answer needs none.
 -- Answer: {answer, now, the transaction's fields (JSON), its memo, the card's standing, busy}; with a lease also
 --   in_flight_until and nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals = unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals, packed =
+  unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
@@ -49,6 +51,14 @@ end
 -- A transaction is read once and written once, by `answer`: a line of JSON with its fields, then its memo, which no script
 -- looks into. What is empty or 0 is left out, but for the number of the unresolved act. Format 2 was a hash.
 local stored, head, memo, fields = redis.pcall('GET', transaction), nil, ARGV[2], {}
+
+-- One that has been over for a while is packed, with its history: the process unpacks it, and says what it unpacked.
+local history, packed_row
+if type(stored) == 'string' and string.sub(stored, 1, 12) == '{"version":4' then
+  if arg.unpacked ~= redis.sha1hex(stored) then return {'packed', stored} end
+  stored, history, packed_row = ARGV[3], ARGV[4], ARGV[5]
+end
+
 if type(stored) == 'string' then
   local line = string.find(stored, '\n', 1, true)
   head, memo = string.sub(stored, 1, line - 1), string.sub(stored, line + 1)
@@ -72,7 +82,18 @@ local function number(field)
   return fields[field] or 0
 end
 
+-- Nothing is written beside a packed value: the transaction takes its place, whole, and its history. It is over until
+-- `arm` says otherwise.
+local function leave_packed()
+  if not history then return end
+  for event in string.gmatch(history, '[^\n]+') do redis.call('RPUSH', events, event) end
+  redis.call('LREM', packed, -1, packed_row)
+  redis.call('ZADD', over, arg.over_since + arg.retention, arg.id)
+  history, head = nil, nil
+end
+
 local function set(...)
+  leave_packed()
   local told = {...}
   for at = 1, #told, 2 do
     local field, value = told[at], told[at + 1]
@@ -112,6 +133,7 @@ local function add_on_card(field, amount)
 end
 
 local function note(what)
+  leave_packed()
   redis.call('RPUSH', events, cjson.encode({at = now, what = what, by = arg.by, correlation = arg.correlation,
     act = arg.oid, attempt = number('attempt'), detail = arg.detail}))
 end
