@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
@@ -149,6 +150,10 @@ class Explorer:
         for request in scope.before:
             answers.append(self._ask(request, tuple(answers), 0)())
         assert all(answer.outcome == "done" for answer in answers)
+        if scope.packed:
+            over, _ = system.parts.index.over(system.scheduler.now, system.storage.retention, timedelta())
+            assert over
+            assert system.storage.pack(over) == len(over)
         places = (Place(), Place(), Place())
         self._redis, self._backend = self._camera.of_redis(), self._camera.of_backend(system.backend)
         now = system.scheduler.now

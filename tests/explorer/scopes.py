@@ -23,7 +23,7 @@ class Scope:
 
     A request that had no clear answer is sent again, until it was sent `tries` times. `accept`: settlements are
     promised first. `bounded`: whether what is sent arrives within half a lease. `lags`: whether
-    the backend's reads, where they may lag, do.
+    the backend's reads, where they may lag, do. `packed`: whether what is over is packed when it begins.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Scope:
     accept: bool = False
     bounded: bool = True
     lags: bool = False
+    packed: bool = False
 
     @property
     def workers(self) -> tuple[tuple[Request, ...], ...]:
@@ -44,6 +45,8 @@ class Scope:
 AUTHORIZE = Request("authorize", 6_000, "order-1")
 SETTLE, SETTLE_MORE = (Request("settle", 4_000, f"settle-{number}") for number in (1, 2))
 CANCEL, CANCEL_ALL = (Request("cancel", amount, "cancel-1") for amount in (3_000, 6_000))
+SETTLE_ALL = Request("settle", 6_000, "settle-1")
+REFUND, REFUND_MORE = (Request("cancel", 4_000, f"cancel-{number}") for number in (1, 2))
 
 # Of another order with the same card, which holds 100.00.
 AUTHORIZE_OTHER = Request("authorize", 5_000, "order-2", "order-2")
@@ -63,6 +66,7 @@ SCOPES = {
         Scope("settle and cancel", (AUTHORIZE,), (SETTLE,), (CANCEL,)),
         Scope("cancel twice", (AUTHORIZE,), (CANCEL_ALL,), (CANCEL_ALL,)),
         Scope("refund twice", (AUTHORIZE, SETTLE), (CANCEL,), (CANCEL,)),
+        Scope("refund twice what is packed", (AUTHORIZE, SETTLE_ALL), (REFUND,), (REFUND_MORE,), packed=True),
         Scope("promise twice", (AUTHORIZE,), (SETTLE,), (SETTLE,), accept=True),
         Scope("authorize two orders", (), (AUTHORIZE,), (AUTHORIZE_OTHER,)),
         Scope("authorize, another comes and goes", (), (AUTHORIZE,), (AUTHORIZE_OTHER, CANCEL_OTHER)),

@@ -148,7 +148,8 @@ def test_a_page_has_all_of_its_last_millisecond(system: System) -> None:
     client, key = system.connection._client, keys.in_bucket(0, "all")
     ids = [f"gb-00{first:02x}{number:030x}" for first, many in ((0x68, 12), (0xFF, 3)) for number in range(many)]
     for identity in ids:
-        client.zadd(key, {keys.short(identity) if "gb-0068" in identity else identity: 1_764_372_000_000})
+        row = keys.short(identity) if "gb-0068" in identity else identity.encode()
+        client.zadd(key, {row: 1_764_372_000_000})
     pages, last = [], None
     while page := system.index.newest(2, last):
         pages += [row.id for row in page]
