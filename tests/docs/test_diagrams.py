@@ -1,4 +1,4 @@
-"""The sequence diagrams use the words of the code, and their lines stand one below the other."""
+"""The diagrams and the glossary use the words of the code, and lines of a diagram stand one below the other."""
 
 from __future__ import annotations
 
@@ -71,3 +71,8 @@ def test_every_state_of_an_act_that_an_order_meets_is_drawn() -> None:
     drawn = "\n".join("\n".join(lines) for lines in diagrams(document("docs/reliability.md")))
     assert {word for word in ActState if f"act: {word}" in drawn} == {ActState.PENDING, ActState.DONE, ActState.PARKED}
     assert len(diagrams(document("docs/reliability.md"))) == 5
+
+
+def test_the_glossary_explains_every_state_of_an_act_and_no_other() -> None:
+    states = document("docs/glossary.md").text.partition("## The states of an act\n")[2]
+    assert re.findall(r"^\| \*\*(\w+)\*\* \|", states, re.MULTILINE) == [*ActState]

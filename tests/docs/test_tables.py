@@ -37,7 +37,7 @@ def test_every_setting_that_a_document_names_exists() -> None:
 
 
 def test_the_table_of_errors_has_every_code_under_its_status_and_no_other() -> None:
-    rows = document("docs/operating.md").rows("status", "code")
+    rows = document("docs/troubleshooting.md").rows("status", "code")
     listed = {(int(status), code) for row in rows for status in re.findall(r"\d+", row[0]) for code in codes(row[1])}
     from_http = {(404, "NotFound"), (405, "MethodNotAllowed"), (500, "InternalError"), (413, "BodyTooLarge")}
     assert listed == set(errors.STATUSES.values()) | from_http
