@@ -342,6 +342,19 @@ def test_something_else_under_the_key_is_a_conflict(
         mapper.ask(STEP, deadline)
 
 
+def test_a_refund_of_another_redemption_is_a_conflict(wire: RequestsMock, mapper: Square, deadline: Deadline) -> None:
+    other = activity("REFUND", redeem()["redeem_activity_details"] | {"redeem_activity_id": "gcact_1"})
+    wire.get(ACTIVITIES, json={"gift_card_activities": [other]})
+    with pytest.raises(Conflict):
+        mapper.ask(replace(STEP, verb=Verb.REFUND, reference=REDEMPTION), deadline)
+
+
+def test_a_list_that_is_not_found_is_no_empty_list(wire: RequestsMock, mapper: Square, deadline: Deadline) -> None:
+    wire.get(ACTIVITIES, json=error("NOT_FOUND"), status=404)
+    with pytest.raises(BackendUnavailable):
+        mapper.ask(STEP, deadline)
+
+
 def test_a_cursor_that_leads_back_is_not_the_end_of_a_list(
     wire: RequestsMock, mapper: Square, deadline: Deadline
 ) -> None:
