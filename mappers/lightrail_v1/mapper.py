@@ -89,7 +89,7 @@ class LightrailV1(Mapper):
 
     supported_holds = (Holds.NATIVE, Holds.UPFRONT)
     repeatable = True
-    read_lag_seconds = 2.0  # undocumented; a little patience costs nothing where repeats are safe
+    read_lag_seconds = 2.0  # undocumented: a little patience
     keeps_terms = True
     where_references_are = "Lightrail lists the transactions of a card or contact, each with its transactionId."
     finds_by_customer = True

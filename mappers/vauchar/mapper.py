@@ -74,7 +74,7 @@ class Vauchar(Mapper):
     supported_holds = (Holds.LEDGER, Holds.UPFRONT)
     repeatable = False
     one_step_at_a_time = True
-    read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
+    read_lag_seconds = 2.0  # undocumented: a little patience
     needs_reference = frozenset({Verb.DEBIT})
     where_references_are = (
         "Vauchar lists the redemptions of a gift card, each with its id. "

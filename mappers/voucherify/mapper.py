@@ -111,7 +111,7 @@ class Voucherify(Mapper):
     supported_holds = (Holds.LEDGER, Holds.UPFRONT)
     repeatable = False
     one_step_at_a_time = True  # whether two calls that change one balance can overlap safely is undocumented
-    read_lag_seconds = 2.0  # undocumented; a little patience costs only retries after a 5xx
+    read_lag_seconds = 2.0  # undocumented: a little patience
     needs_reference = frozenset({Verb.DEBIT})
     where_references_are = (
         "Voucherify lists the transactions of a voucher. Name the id of the redemption, or of its rollback; of an "

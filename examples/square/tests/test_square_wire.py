@@ -261,40 +261,72 @@ def test_a_404_of_a_gateway_is_not_an_unknown_card(wire: RequestsMock, mapper: S
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "reference", "refusal"),
+    ("status", "code", "refusal"),
     [
-        (400, "INSUFFICIENT_FUNDS", "", InsufficientFunds),
-        (400, "CURRENCY_MISMATCH", "", CardUnusable),
-        (400, "PAYMENT_LIMIT_EXCEEDED", "", CardUnusable),
-        (400, "BAD_REQUEST", "", CardUnusable),
-        (400, "REFUND_AMOUNT_INVALID", REDEMPTION, ReferenceNotFound),
-        (404, "NOT_FOUND", "", CardNotFound),
-        (404, "NOT_FOUND", REDEMPTION, ReferenceNotFound),
-        (400, "IDEMPOTENCY_KEY_REUSED", "", OutcomeUnknown),
-        (409, "CONFLICT", "", OutcomeUnknown),
-        (404, "", "", OutcomeUnknown),
-        (401, "UNAUTHORIZED", "", BackendUnavailable),
-        (403, "INSUFFICIENT_SCOPES", "", BackendUnavailable),
-        (429, "RATE_LIMITED", "", BackendUnavailable),
-        (500, "INTERNAL_SERVER_ERROR", "", OutcomeUnknown),
+        (400, "INSUFFICIENT_FUNDS", InsufficientFunds),
+        (400, "CURRENCY_MISMATCH", CardUnusable),
+        (400, "PAYMENT_LIMIT_EXCEEDED", CardUnusable),
+        (400, "REFUND_AMOUNT_INVALID", ReferenceNotFound),
+        (400, "IDEMPOTENCY_KEY_REUSED", OutcomeUnknown),
+        (409, "CONFLICT", OutcomeUnknown),
+        (404, "", OutcomeUnknown),
+        (401, "UNAUTHORIZED", BackendUnavailable),
+        (403, "INSUFFICIENT_SCOPES", BackendUnavailable),
+        (429, "RATE_LIMITED", BackendUnavailable),
+        (500, "INTERNAL_SERVER_ERROR", OutcomeUnknown),
     ],
 )
 def test_a_refusal_is_what_certainly_did_not_happen(
-    mapper: Square, deadline: Deadline, status: int, code: str, reference: str, refusal: type[Exception]
+    mapper: Square, deadline: Deadline, status: int, code: str, refusal: type[Exception]
 ) -> None:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
         wire.post(ACTIVITIES, json=error(code) if code else None, status=status)
         wire.get(ACTIVITIES, json={})
         with pytest.raises(refusal) as raised:
-            mapper.run(replace(STEP, verb=Verb.REFUND if reference else Verb.DEBIT, reference=reference), deadline)
+            mapper.run(STEP, deadline)
     assert type(raised.value) is refusal
     assert GAN not in str(raised.value)
 
 
-def test_an_answer_about_another_activity_leaves_it_unknown(
-    wire: RequestsMock, mapper: Square, deadline: Deadline
+@pytest.mark.parametrize("code", ["NOT_FOUND", "BAD_REQUEST", "INVALID_LOCATION"])
+@pytest.mark.parametrize(
+    ("card", "listed", "reference", "refusal"),
+    [
+        (None, [], "", CardNotFound),
+        (CARD | {"state": "BLOCKED"}, [], "", CardUnusable),
+        (CARD, [], REDEMPTION, ReferenceNotFound),
+        (CARD, [SHOP_REDEEM], REDEMPTION, BackendUnavailable),
+        (CARD, [], "", BackendUnavailable),
+    ],
+    ids=["no card", "a card that is blocked", "no redemption", "a refund of what is there", "a card that can pay"],
+)
+def test_other_refusals_are_judged_by_the_card(
+    wire: RequestsMock,
+    mapper: Square,
+    deadline: Deadline,
+    code: str,
+    card: dict[str, Any] | None,
+    listed: list[Any],
+    reference: str,
+    refusal: type[Exception],
 ) -> None:
-    wire.post(ACTIVITIES, json={"gift_card_activity": redeem(amount_money={"amount": 301, "currency": "USD"})})
+    """What is wrong with our set-up must not refuse a settlement or a refund for good."""
+    wire.post(ACTIVITIES, json=error(code), status=400)
+    wire.get(ACTIVITIES, json={"gift_card_activities": listed})
+    answer = {"gift_card": card} if card else error("NOT_FOUND")
+    wire.get(f"{URL}/v2/gift-cards/gftc%3A6d55a72470d940c6ba09c0ab8ad08d20", json=answer, status=200 if card else 404)
+    with pytest.raises(refusal) as raised:
+        mapper.run(replace(STEP, verb=Verb.REFUND if reference else Verb.DEBIT, reference=reference), deadline)
+    assert type(raised.value) is refusal
+
+
+@pytest.mark.parametrize(
+    "other", [{"reference_id": "gb-0456def-1"}, {"amount_money": {"amount": 301, "currency": "USD"}}]
+)
+def test_an_answer_about_another_activity_leaves_it_unknown(
+    wire: RequestsMock, mapper: Square, deadline: Deadline, other: dict[str, Any]
+) -> None:
+    wire.post(ACTIVITIES, json={"gift_card_activity": redeem(**other)})
     with pytest.raises(OutcomeUnknown):
         mapper.run(STEP, deadline)
 

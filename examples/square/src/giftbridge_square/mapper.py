@@ -28,6 +28,7 @@ from giftbridge.mapper import (
     Query,
     Receipt,
     ReferenceNotFound,
+    Refused,
     Secret,
     StatementLine,
     Step,
@@ -54,14 +55,16 @@ STATES = {
 TYPES = {Verb.DEBIT: "REDEEM", Verb.REFUND: "REFUND", Verb.CREDIT: "UNLINKED_ACTIVITY_REFUND"}
 VERBS = {kind: verb for verb, kind in TYPES.items()}
 
-# What Square's error codes say for certain: nothing was done. (ErrorCode, and the errors of CreateGiftCardActivity)
-REFUSALS: dict[str, type[MapperError]] = {
+# The error codes that say no for good (enum ErrorCode, and the errors of CreateGiftCardActivity).
+REFUSALS: dict[str, type[Refused]] = {
     "INSUFFICIENT_FUNDS": InsufficientFunds,
     "CURRENCY_MISMATCH": CardUnusable,
     "PAYMENT_LIMIT_EXCEEDED": CardUnusable,
     "REFUND_AMOUNT_INVALID": ReferenceNotFound,
-    "NOT_FOUND": CardNotFound,
 }
+
+# Those that may come while the same call is still under way.
+UNCLEAR = ("", "CONFLICT", "IDEMPOTENCY_KEY_REUSED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class Square(Mapper):
             )
         except Rejected as rejected:
             return self._done_already(step, rejected, deadline)
-        if not self._is(step, activity):
+        if activity.reference_id != step.key or not self._is(step, activity):
             # A server or a proxy that is broken gave us the answer of another call. Ours may be on its way.
             raise OutcomeUnknown("Square's answer is about another activity")
         return self._receipt(activity)
@@ -204,17 +207,31 @@ class Square(Mapper):
         Only what certainly did not happen is a refusal.
         """
         try:
-            done = self.ask(step, deadline)
+            listed = list(self._listed(step, deadline))
         except BackendUnavailable as error:
             raise OutcomeUnknown(f"Square answers {rejected}, and cannot be asked why", answered=True) from error
-        if done:
-            return done
-        if not rejected.code or rejected.status == 409 or rejected.code == "IDEMPOTENCY_KEY_REUSED":
+        for activity in listed:
+            if activity.reference_id == step.key:
+                return self._recognized(step, activity)
+        if rejected.code in UNCLEAR:
             raise OutcomeUnknown(f"Square answers {rejected}") from rejected
-        refusal = REFUSALS.get(rejected.code, CardUnusable)
-        if refusal is CardNotFound and step.reference:
-            refusal = ReferenceNotFound
-        raise refusal(f"Square answers {rejected}") from rejected
+        lost = step.reference and all(activity.id != step.reference for activity in listed)
+        raise self._refusal(step, rejected, deadline, lost=bool(lost)) from rejected
+
+    def _refusal(self, step: Step, rejected: Rejected, deadline: Deadline, *, lost: bool) -> MapperError:
+        """Return what a 4xx means that did nothing. Square publishes no code for a card that cannot be used.
+
+        Where the card and the redemption are as they should be, it is the set-up that is wrong: that is no refusal, or
+        a settlement would be lost to it. `lost`: the redemption is not on the card.
+        """
+        if known := REFUSALS.get(rejected.code):
+            return known(f"Square answers {rejected}")
+        status = self.get_card(step.card_id, deadline).status
+        if status is not CardStatus.ACTIVE:
+            return CardUnusable(f"The card is {status}")
+        if lost:
+            return ReferenceNotFound("Square does not have the redemption on this card")
+        return BackendUnavailable(f"Square answers {rejected}: check the options, location_id above all")
 
     def _recognized(self, step: Step, activity: Activity) -> Receipt:
         if not self._is(step, activity):
