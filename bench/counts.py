@@ -64,12 +64,21 @@ def counted(app: Flask, storage: redis.Redis, provider: str = "native") -> Itera
 
 
 class Calls:
-    """The calls of CALLS orders, each on a card of its own. An answer that is no success ends it."""
+    """The calls of CALLS orders, each on a card of its own, or all on one. An answer that is no success ends it.
 
-    def __init__(self, app: Flask, provider: str) -> None:
+    `run` names the orders: those of another run are others.
+    """
+
+    def __init__(self, app: Flask, provider: str, run: str = "", card: str = "") -> None:
         self._client = app.test_client()
         self._provider = provider
+        self._run = run
+        self._card = card
         self._links: dict[int, str] = {}
+
+    def transaction(self, number: int) -> str:
+        """Return the id of the transaction of this order."""
+        return self._links[number].rpartition("/")[2]
 
     def each(self, call: Callable[[int], None]) -> None:
         for number in range(CALLS):
@@ -96,12 +105,12 @@ class Calls:
         self._change(number, "cancellations")
 
     def _change(self, number: int, what: str) -> None:
-        body = json.dumps({"value": AMOUNT, "requestId": f"{what}-{number}"})
+        body = json.dumps({"value": AMOUNT, "requestId": f"{self._run}{what}-{number}"})
         self._send(number, Request("POST", f"{self._links[number]}/{what}", body))
 
     def _send(self, number: int, request: Request, path: str = "") -> Any:
-        card = f"card-{number}"
-        body = request.body.replace("CARD", card).replace("NUMBER", str(number))
+        card = self._card or f"card-{number}"
+        body = request.body.replace("CARD", card).replace("NUMBER", f"{self._run}{number}")
         answer = self._client.open(
             (path or request.path).replace("CARD", card), method=request.method, data=body, headers=HEADERS
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("requests.lua")
+SCRIPT, PACED_SCRIPT = (Path(__file__).with_name(name) for name in ("requests.lua", "paced.lua"))
 THREADS = 2
 
 # As many as requests.lua names.
@@ -50,10 +50,12 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(port: int, request: Request, run: str, *, connections: int, seconds: float, folder: Path) -> Load:
+def load(
+    port: int, request: Request, run: str, *, connections: int, seconds: float, folder: Path, paced: bool = False
+) -> Load:
     """Send requests to a port of this machine. `run` names them: two runs of one name would repeat each other.
 
-    Raises NoLoad without wrk.
+    `paced`: each connection pauses a second before each request. Raises NoLoad without wrk.
     """
     if shutil.which("wrk") is None:
         raise NoLoad("install wrk first: apt-get install wrk")
@@ -64,7 +66,15 @@ def load(port: int, request: Request, run: str, *, connections: int, seconds: fl
         (folder / "paths.txt").write_text("\n".join(request.paths) + "\n")
         arguments.append(str(folder / "paths.txt"))
     command = ["wrk", "-t", str(min(THREADS, connections)), "-c", str(connections), "-d", f"{seconds:g}s"]
-    command += ["--timeout", "15s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", *arguments]
+    command += [
+        "--timeout",
+        "15s",
+        "-s",
+        str(PACED_SCRIPT if paced else SCRIPT),
+        f"http://127.0.0.1:{port}",
+        "--",
+        *arguments,
+    ]
     return _result(command)
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,9 +32,14 @@ PROVIDERS = (
     ("ledger", "vauchar", 'merchant_id = "merchant", api_key = "key"', "/2.0", ""),
 )
 
+PROVIDER_IDS = tuple(provider_id for provider_id, *_ in PROVIDERS)
 
-def providers_file(port: int) -> str:
-    """Return a providers.toml with all of them, before the backend on a port of this machine."""
+# Another one like `native`.
+HUNG = ("hung", "lightrail_v1", 'api_key = "key"', "/v1", 'account = "hung"')
+
+
+def providers_file(port: int, providers: Sequence[tuple[str, ...]] = PROVIDERS) -> str:
+    """Return a providers.toml with these, before the backend on a port of this machine."""
     return "\n".join(
         f'''[{provider_id}]
 caption = "Bench"
@@ -46,7 +51,7 @@ options = {{ {options}, base_url = "http://127.0.0.1:{port}{path}" }}
 app_key = "key"
 app_token = "token"
 '''
-        for provider_id, mapper, options, path, more in PROVIDERS
+        for provider_id, mapper, options, path, more in providers
     )
 
 
@@ -87,7 +92,7 @@ def machine(folder: Path, latency_seconds: float, *, workers: int = 2, threads: 
         answering = running.enter_context(backend(latency_seconds))
         providers = folder / "providers.toml"
         providers.write_text(providers_file(answering.port))
-        running_service = service(folder, storage.url, workers=workers, threads=threads)
+        running_service = service(folder, storage.url, workers=workers, threads=threads, threads_per_backend=threads)
         process = running.enter_context(running_service)
         bare = running.enter_context(
             _gunicorn(
@@ -95,17 +100,17 @@ def machine(folder: Path, latency_seconds: float, *, workers: int = 2, threads: 
             )
         )
         pid = int(client.info("server")["process_id"])
-        _find_every_card(process.port)
+        find_every_card(process.port)
         yield Machine(process, bare, Process(0, pid), client, folder)
 
 
 @contextmanager
-def service(folder: Path, redis_url: str, *, workers: int, threads: int) -> Iterator[Process]:
+def service(folder: Path, redis_url: str, *, workers: int, threads: int, threads_per_backend: int) -> Iterator[Process]:
     """Run the service with `providers.toml` of a folder, until it is ready."""
     environment = {
         "GIFTBRIDGE_WORKERS": str(workers),
         "GIFTBRIDGE_THREADS": str(threads),
-        "GIFTBRIDGE_THREADS_PER_BACKEND": str(threads),  # all connections are for one
+        "GIFTBRIDGE_THREADS_PER_BACKEND": str(threads_per_backend),
         "GIFTBRIDGE_PROVIDERS": str(folder / "providers.toml"),
         "GIFTBRIDGE_REDIS_URL": redis_url,
         "GIFTBRIDGE_DATA": str(folder / "data"),
@@ -117,7 +122,7 @@ def service(folder: Path, redis_url: str, *, workers: int, threads: int) -> Iter
         yield process
 
 
-def _find_every_card(port: int) -> None:
+def find_every_card(port: int, provider_ids: Sequence[str] = PROVIDER_IDS) -> None:
     """Search as each card's shopper does before paying: what the card allows is noted, and need not be asked then."""
 
     def find(provider_id: str, number: int) -> None:
@@ -133,7 +138,7 @@ def _find_every_card(port: int) -> None:
 
     # Fewer at a time than a shopper may try codes that are not known yet.
     with ThreadPoolExecutor(8) as shoppers:
-        every = itertools.product((row[0] for row in PROVIDERS), range(CARDS))
+        every = itertools.product(provider_ids, range(CARDS))
         for _ in shoppers.map(lambda one: find(*one), every):
             pass
 
@@ -167,7 +172,10 @@ def backend(latency_seconds: float) -> Iterator[Process]:
 
 @contextmanager
 def _running(arguments: list[str], environment: dict[str, str]) -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=os.environ | environment)
+    # What the service logs goes nowhere; what stops it, it says to the standard error.
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL
+    )
     try:
         yield process.pid
     finally:

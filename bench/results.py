@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +14,11 @@ from typing import Any
 
 from bench.counts import Count
 from bench.measure import Measurement, Sample
+from bench.section import Section, table
 from bench.start import Start
 
 HERE = Path(__file__).parent
 PAGE, PLOT = HERE / "RESULTS.md", HERE / "ratios.svg"
-
-METHOD = """Each number is the median of its rounds; the service and the bare handler took turns. On a machine that
-others use as well, only the ratios mean something, and CPU a call more than requests/s: Redis, the backend and the load
-share the cores with both."""
 
 # The least requests/s and the most CPU a call that are wanted, as ratios to the bare handler's.
 GOALS = {
@@ -91,49 +88,39 @@ def goals(measurements: Sequence[Measurement]) -> list[str]:
     return rows
 
 
-def write(results: Results, notes: str) -> None:
-    """Write the page, the plot and the JSON beside this file. `notes` stay as they are from run to run."""
+def sections(results: Results) -> list[Section]:
+    """Return what the page says of the load, the counts and the start."""
     megabytes = [size / 2**20 for size in results.start.resident_bytes]
-    lines = [
-        "# Results",
-        "",
-        f"Measured by `make bench` on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()}: {_machine()}.",
-        METHOD,
-        "",
-        "![Ratios](ratios.svg)",
-        "",
-        "## Goals",
-        *goals(results.measurements),
-        "",
-        "## Load",
-        HEAD,
-        *map(row, results.measurements),
-        "",
-        "## Counts",
-        "| call | round trips to Redis | commands in Redis | bytes kept |",
-        "|---|---|---|---|",
-        *(f"| {one.call} | {one.round_trips} | {one.commands} | {one.bytes_kept} |" for one in results.counts),
-        "",
-        "## Start",
+    counted = ((one.call, one.round_trips, one.commands, one.bytes_kept) for one in results.counts)
+    starts = (
         f"- From the command to `/-/ready`: {', '.join(f'{one:.2f}' for one in results.start.seconds)} s.",
         f"- Resident memory of a process then: {min(megabytes):.0f} to {max(megabytes):.0f} MB.",
-        "",
-        notes.strip(),
+    )
+    return [
+        Section("Goals", tuple(goals(results.measurements))),
+        Section("Load", (HEAD, *map(row, results.measurements))),
+        Section("Counts", table(("call", "round trips to Redis", "commands in Redis", "bytes kept"), counted)),
+        Section("Start", starts),
     ]
-    PAGE.write_text("\n".join(lines) + "\n")
-    _plot(results.measurements)
 
 
-def kept_notes() -> str:
-    """Return what people wrote at the end of the page."""
-    text = PAGE.read_text() if PAGE.exists() else ""
-    return text[text.index(NOTES) :] if NOTES in text else NOTES
+def write(measured: Iterable[Section]) -> None:
+    """Write the page anew with these; what was measured before and is not among them stays, and so do the notes."""
+    head, *before = PAGE.read_text().split("\n## ")
+    found = dict(part.split("\n", 1) for part in before)
+    notes = found.pop(NOTES, "")
+    when = f"Measured on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()}: {_machine()}."
+    for section in measured:
+        found[section.title] = "\n".join((when, "", *section.lines))
+    parts = [head, *(f"{title}\n{text}" for title, text in (*found.items(), (NOTES, notes)))]
+    PAGE.write_text("\n\n## ".join(part.strip() for part in parts) + "\n")
 
 
-NOTES = "## Notes"
+NOTES = "Notes"
 
 
-def _plot(measurements: Sequence[Measurement]) -> None:
+def plot(measurements: Sequence[Measurement]) -> None:
+    """Draw the ratios beside the page."""
     import matplotlib as mpl  # noqa: PLC0415 - only there where results are written
 
     mpl.use("svg")

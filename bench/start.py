@@ -30,7 +30,7 @@ def starts() -> Start:
         (folder / "providers.toml").write_text(providers_file(answering.port))
         for _ in range(STARTS):
             began = time.monotonic()
-            with service(folder, storage.url, workers=WORKERS, threads=THREADS) as process:
+            with service(folder, storage.url, workers=WORKERS, threads=THREADS, threads_per_backend=THREADS) as process:
                 seconds.append(time.monotonic() - began)
                 resident.append(max(process.resident_bytes()))
     return Start(tuple(seconds), tuple(resident))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from app.admin import activity
+from app.admin.transactions.search import Wanted, find
 from app.commands.cli import main
+from app.ledger.storage.storage import Storage
+from app.ledger.transaction import Transaction
 
 from .conftest import CODE, Installation
 
@@ -104,6 +108,33 @@ def test_pages_tell_every_transaction_once_newest_first(installation: Installati
         if page["next"] is None:
             break
         place = ["--after", page["next"]]
+    assert seen == paid[::-1]
+
+
+def test_pages_of_a_card_read_no_more_of_its_transactions_than_they_need(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that pays for every order of a company has 10^5 of them."""
+    monkeypatch.setattr("app.admin.transactions.search.ROWS_OF_A_CARD", 2)
+    parts, read = installation.parts, list[str]()
+    paid = [installation.pay("1.00", order=f"order-{number}") for number in range(7)]
+    record = parts.storage.load(paid[0])
+    assert record is not None
+    load_many = parts.storage.load_many
+
+    def load(_storage: Storage, wanted: Sequence[str]) -> list[Transaction]:
+        read.extend(wanted)
+        return load_many(wanted)
+
+    monkeypatch.setattr(Storage, "load_many", load)
+    of_the_card = Wanted(provider_id="acme", card_id=record.card_id, asks_no_backend=True)
+    page = find(parts, of_the_card, 3)
+    assert [one.id for one in page.transactions] == paid[:3:-1]
+    assert sorted(read) == sorted(paid[3:]), "one more than the page tells whether another one follows"
+    seen = [one.id for one in page.transactions]
+    while page.after:
+        page = find(parts, of_the_card, 3, page.after)
+        seen += [one.id for one in page.transactions]
     assert seen == paid[::-1]
 
 

@@ -19,8 +19,9 @@ from app.ledger.transaction import State, Transaction
 from app.parts import Parts
 from mappers.base import Card, CardNotFound, Query
 
-# Read at a time where everything is walked through.
+# Read at a time where everything is walked through, and where a page of a card's may be enough.
 ROWS = 500
+ROWS_OF_A_CARD = 100
 
 # VTEX splits what is bought of several sellers into orders 1532540012345-01, -02 and so on of one group.
 ORDERS_OF_A_GROUP = 20
@@ -110,11 +111,9 @@ def find(
     such provider) and what asking its backend may raise.
     """
     found: list[Transaction] = []
-    ids = _indexed(parts, wanted)
-    if ids is not None:
-        candidates, left = _of_index(parts, ids, after), None
-    else:
-        candidates, left = _one_after_the_other(parts, wanted, after, limit), looked_at
+    indexed = _indexed(parts, wanted, after)
+    candidates = _one_after_the_other(parts, wanted, after, limit) if indexed is None else indexed
+    left = looked_at if indexed is None else None
     for records in candidates:
         progress(len(records))
         found += [record for record in records if _fits(record, wanted)]
@@ -164,9 +163,17 @@ def find_card(parts: Parts, provider_id: str, code: str) -> Card:
 # Where they are looked for.
 
 
-def _of_index(parts: Parts, ids: Sequence[str], after: Cursor | None) -> Iterator[list[Transaction]]:
+def _of_ids(parts: Parts, ids: Sequence[str], after: Cursor | None) -> Iterator[list[Transaction]]:
     records = sorted(_loaded(parts, ids), key=_place, reverse=True)
     yield [record for record in records if after is None or _place(record) < (after.date, after.id)]
+
+
+def _of_card(parts: Parts, ids: Sequence[str], after: Cursor | None) -> Iterator[list[Transaction]]:
+    """Yield the transactions of a card, whose list is in their order; one that pays for a company has 10^5 of them."""
+    end = ids.index(after.id) if after and after.id in ids else len(ids)
+    while end > 0:
+        yield from _of_ids(parts, ids[max(0, end - ROWS_OF_A_CARD) : end], after)
+        end -= ROWS_OF_A_CARD
 
 
 def _one_after_the_other(parts: Parts, wanted: Wanted, after: Cursor | None, limit: int) -> Iterator[list[Transaction]]:
@@ -181,21 +188,21 @@ def _one_after_the_other(parts: Parts, wanted: Wanted, after: Cursor | None, lim
             return
 
 
-def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
-    """Return the ids an index knows, None where all transactions must be looked at."""
+def _indexed(parts: Parts, wanted: Wanted, after: Cursor | None) -> Iterator[list[Transaction]] | None:
+    """Return what an index knows, None where all transactions must be looked at."""
     if wanted.standing is Filter.PARKED:
-        return parts.index.parked()
+        return _of_ids(parts, parts.index.parked(), after)
     if wanted.standing is Filter.REFUSED:
-        return parts.index.refused()
+        return _of_ids(parts, parts.index.refused(), after)
     if wanted.name is not None:
-        return _named(parts, wanted.name)
+        return _of_ids(parts, _named(parts, wanted.name), after)
     if wanted.provider_id is not None and wanted.card_id is not None:
         provider = provider_named(parts, wanted.provider_id)
         if wanted.asks_no_backend:
-            return parts.index.of_card(provider.id, wanted.card_id)
-        return parts.ledger.transactions(provider, wanted.card_id, patience(parts))
+            return _of_card(parts, parts.index.of_card(provider.id, wanted.card_id), after)
+        return _of_card(parts, parts.ledger.transactions(provider, wanted.card_id, patience(parts)), after)
     if wanted.standing in (Filter.UNRESOLVED, Filter.PENDING):
-        return parts.index.due_within(UNRESOLVED_WITHIN)
+        return _of_ids(parts, parts.index.due_within(UNRESOLVED_WITHIN), after)
     return None
 
 
