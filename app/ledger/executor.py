@@ -178,7 +178,8 @@ class Executor:
 
 def _customer_of(record: Transaction) -> Iterator[str]:
     """Yield what a fault's text must not tell of the customer."""
-    return filter(None, astuple(record.memo.customer)) if record.memo.customer else iter(())
+    if record.memo.customer:
+        yield from filter(None, astuple(record.memo.customer))
 
 
 def names_in_the_log(record: Transaction) -> dict[str, str]:

@@ -13,7 +13,7 @@ __all__ = ["InvalidJson", "parse", "render"]
 
 def parse(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in `raw`. Raises InvalidJson."""
-    value = exact_json.decode(raw, parse_int=Decimal, object_pairs_hook=_unique)
+    value = exact_json.decode(raw, _DECODER)
     if not isinstance(value, dict):
         raise InvalidJson("the body is not a JSON object: send one, in braces")
     return value
@@ -36,3 +36,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise InvalidJson("the same key comes twice in one object: send each once")
     return members
+
+
+_DECODER = exact_json.decoder(parse_int=Decimal, object_pairs_hook=_unique)

@@ -24,6 +24,8 @@ VERSION = packing.VERSION
 # The one before, in which a transaction was a hash. It is written anew when it changes.
 FORMAT_OF_HASHES = 2
 
+_FIELDS_OF_A_CUSTOMER = tuple(Customer.__dataclass_fields__)
+
 # What a transaction's fields hold: text and numbers, of an act also what of it never changes.
 Fields = Mapping[str, Any]
 
@@ -229,10 +231,17 @@ def _load_error(written: str) -> MapperError:
 
 def dump_memo(memo: Memo) -> str:
     """Return a memo as text, without what it has not."""
-    told = {name: value for name, value in asdict(memo).items() if value is not None}
-    if memo.customer:
-        told["customer"] = {name: value for name, value in told["customer"].items() if value is not None}
-    return compact(told)
+    told: dict[str, Any] = {"order_id": memo.order_id, "description": memo.description}
+    if memo.customer is not None:
+        told["customer"] = _without_none({name: getattr(memo.customer, name) for name in _FIELDS_OF_A_CUSTOMER})
+    if memo.cart is not None:
+        items = [{"id": item.id, "quantity": item.quantity, "unit_price": item.unit_price} for item in memo.cart.items]
+        told["cart"] = {"total": memo.cart.total, "items": items}
+    return compact(_without_none(told))
+
+
+def _without_none(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _load_memo(written: str) -> Memo:
