@@ -35,7 +35,7 @@ PAGE = 50
 # A pass of the sweeper ends so many at most; see app/ledger/sweeper.py.
 PASSES = 10
 
-# The stand-in of a backend keeps no statement, so all of it differs.
+# The bench's backend keeps no statement, so all of it differs.
 DIFFERENCES = (0, 1)
 
 # Kept by Redis of its slowest commands: more than run meanwhile.
