@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,10 @@ import redis
 from flask import Flask
 
 from app.ledger import names
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
+from app.ledger.storage.clients import connector
+from app.ledger.storage.connection import Command, Connection
 from app.ledger.storage.identity import Identity
 from app.ledger.storage.intents import LedgerTimes
 from app.ledger.storage.storage import Storage
@@ -27,8 +29,11 @@ from bench.quick import service
 
 PROVIDER = "native"
 
-# While one waits for Redis, another one works.
-WRITERS = 4
+# The script that writes a whole transaction, and what it answers.
+WRITES, WRITTEN = "restore", "restored"
+
+SENT_AT_A_TIME = 200
+TIMEOUT_SECONDS = 60
 
 # Of an order a second, the newest is of now.
 BETWEEN = timedelta(seconds=1)
@@ -47,28 +52,56 @@ class Filled:
     redis_url: str
 
     def fill(
-        self, pattern: Transaction, numbers: Iterable[int], card: Callable[[int], str], storage: Storage | None = None
+        self,
+        pattern: Transaction,
+        numbers: Iterable[int],
+        card: Callable[[int], str],
+        *,
+        forgotten_at_once: bool = False,
     ) -> None:
-        """Write a transaction again for each number, with the whole record and all that leads to it."""
-        into = storage or self.parts.storage
+        """Write a transaction again for each number, with the whole record and all that leads to it.
 
-        def write(number: int) -> None:
-            into.restore(_renamed(pattern, card(number), number), in_totals=True)
-
-        with ThreadPoolExecutor(WRITERS) as writers:
-            for _ in writers.map(write, numbers, chunksize=1):
-                pass
-
-    @property
-    def storage_that_forgets(self) -> Storage:
-        """What writes transactions that have been over for longer than the retention."""
-        return Storage(self.parts.connection, LedgerTimes(retention=timedelta()))
+        `forgotten_at_once`: each has been over for longer than the retention.
+        """
+        gathering = _Gathering(self.redis_url)
+        times = LedgerTimes(retention=timedelta()) if forgotten_at_once else LedgerTimes()
+        storage = Storage(gathering, times)
+        for number in numbers:
+            with suppress(LedgerUnavailable):  # it has no answer yet
+                storage.restore(_renamed(pattern, card(number), number), in_totals=True)
+            gathering.send_gathered(least=SENT_AT_A_TIME)
+        gathering.send_gathered()
+        gathering.close()
 
     @property
     def used_bytes(self) -> int:
         """What Redis keeps, without what its clients need."""
         told: dict[str, Any] = self.client.info("memory")
         return int(told["used_memory"] - told["mem_clients_normal"] - told["mem_aof_buffer"])
+
+
+class _Gathering(Connection):
+    """Gathers scripts that write, and sends many in one round trip."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(connector(url, timeout_seconds=TIMEOUT_SECONDS, connections=1))
+        self._gathered: list[Command] = []
+
+    def script(self, text: str, name: str = "script", *, replicated: bool = True) -> Callable[..., list[Any]]:
+        digest = self.call(lambda client: client.script_load(text)) if name == WRITES else name
+
+        def gather(keys: Sequence[str], *arguments: str) -> list[Any]:
+            self._gathered.append(("EVALSHA", digest, len(keys), *keys, *arguments))
+            return [WRITTEN, 0, "", "", (0,) * 6, ""]
+
+        return gather
+
+    def send_gathered(self, least: int = 1) -> None:
+        if len(self._gathered) >= least:
+            answers = self.send(self._gathered)
+            if any(word != WRITTEN for word, *_ in answers):
+                raise AssertionError("a transaction was there already")
+            self._gathered.clear()
 
 
 @contextmanager

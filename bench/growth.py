@@ -122,7 +122,7 @@ def _of_card(card_id: str) -> Wanted:
 
 def _retention(ledger: Filled, count: int) -> Section:
     started = 30_000_000
-    ledger.fill(ledger.settled, range(started, started + count), _card, ledger.storage_that_forgets)
+    ledger.fill(ledger.settled, range(started, started + count), _card, forgotten_at_once=True)
     with _slowest_command(ledger) as slowest:
         forgotten, seconds = _swept(ledger, "forgotten")
     found = (
