@@ -12,7 +12,6 @@ from typing import Any
 import certifi
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 
 from mappers import exact_json
 from mappers.deadline import Deadline
@@ -106,12 +105,12 @@ class Connections:
         """
         request = requests.PreparedRequest()
         request.method, request.url, request.body = method, url, content
-        request.headers = CaseInsensitiveDict(self._headers)
-        request.headers.update(headers)
-        if request.headers.get("Transfer-Encoding") == "chunked":
+        # All names are ours, each in one spelling.
+        request.headers = sent = {**self._headers, **headers}  # type: ignore[assignment]
+        if sent.get("Transfer-Encoding") == "chunked":
             request.body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
         elif content is not None or method not in ("GET", "HEAD"):
-            request.headers["Content-Length"] = str(len(content or b""))
+            sent["Content-Length"] = str(len(content or b""))
         return request
 
 
