@@ -11,7 +11,7 @@ import math
 import select
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -54,6 +54,11 @@ class ClientSocket(socket.socket):
         self._held += data
         if len(self._held) >= PIECE_BYTES:
             self.flush()
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file after what is left to be sent: the head of its answer."""
+        self.flush()
+        return super().sendfile(file, offset, count)
 
     def flush(self) -> None:
         """Send what is left to be sent. Raises OSError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,19 @@ def stream() -> Iterator[tuple[ClientSocket, socket.socket]]:
     accepted, client = socket.socketpair()
     with ClientSocket(accepted) as connection, client:
         yield connection, client
+
+
+def test_a_file_comes_after_what_was_sent_before(stream: tuple[ClientSocket, socket.socket], tmp_path: Path) -> None:
+    connection, client = stream
+    (tmp_path / "page.css").write_bytes(b"the file")
+    connection.settimeout(30)
+    connection.sendall(b"head, ")
+    with (tmp_path / "page.css").open("rb") as file:
+        connection.sendfile(file, count=len(b"the file"))
+    connection.flush()
+    connection.shutdown(socket.SHUT_WR)
+    with client.makefile("rb") as received:
+        assert received.read() == b"head, the file"
 
 
 def test_a_client_that_reads_later_gets_all_of_a_long_answer(stream: tuple[ClientSocket, socket.socket]) -> None:
