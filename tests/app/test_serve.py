@@ -17,13 +17,10 @@ import pytest
 import structlog
 
 from app import telemetry
-from app.console.static_files import FOLDER
 from app.server.embedded import EmbeddedRedis
 from app.settings import Settings
 
 from .commands import MODULE, PROVIDERS, alive, ask, free_port, ready, running, serving, wait_for
-
-STYLESHEET = FOLDER / "console.css"
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests look into /proc")
 
@@ -44,11 +41,6 @@ def test_killed_it_leaves_no_process_either(tmp_path: Path) -> None:
         started = command.family()
         command.process.kill()
         wait_for(lambda: not any(map(alive, started)))
-
-
-def test_a_file_of_the_console_arrives_whole(tmp_path: Path) -> None:
-    with serving(tmp_path) as (_, port):
-        assert ask(port, "GET", "/-/console/static/console.css") == (200, STYLESHEET.read_text())
 
 
 def test_a_call_at_hand_is_answered_before_it_ends(tmp_path: Path) -> None:
