@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "CERTIFY_APP_TOKEN"  # noqa: S105 - the name of a variable
 CODE_VARIABLE = "CERTIFY_CODE"
 
-# Items of one card must not run side by side: pytest-xdist keeps a group on one worker with `--dist loadgroup`.
-GROUP = "giftbridge-certify"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of `giftbridge certify`."""
@@ -100,7 +97,6 @@ class CheckItem(pytest.Item):
     def __init__(self, *, hub: Session, check: Check, fail_on: Severity, **options: Any) -> None:
         super().__init__(**options)
         self.hub, self.check, self.fail_on = hub, check, fail_on
-        self.add_marker(pytest.mark.xdist_group(GROUP))
 
     def runtest(self) -> None:
         from providers.certify.reports import failure  # noqa: PLC0415
@@ -124,7 +120,6 @@ class GivenBack(pytest.Item):
     def __init__(self, *, hub: Session, **options: Any) -> None:
         super().__init__(**options)
         self.hub = hub
-        self.add_marker(pytest.mark.xdist_group(GROUP))
 
     def runtest(self) -> None:
         if self.hub.left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,15 @@ def test_a_right_provider_passes_all_that_the_card_allows(tmp_path: Path) -> Non
         ran = run_pytest(tmp_path, *arguments, "--certify-loyalty", "--certify-issue", **SECRETS)
     assert ran.returncode == 0, ran.stdout
     assert "skipped" not in ran.stdout
+
+
+def test_one_worker_makes_all_checks_as_the_documents_say(tmp_path: Path) -> None:
+    """They share one card. Nobody answers here: each check fails, and says who made it."""
+    options = ["--certify-url", "http://127.0.0.1:1/acme", "--certify-app-key", KEY, "-k", "AUTH", "-v"]
+    found = run_pytest(tmp_path, *options, "-n", "2", "--dist", "loadfile", **SECRETS)
+    made_by = re.findall(r"^\[(gw\d)\] .*certify::AUTH-", found.stdout, re.MULTILINE)
+    assert len(made_by) > 20, found.stdout
+    assert len(set(made_by)) == 1
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,11 @@ PROOFS = (
         Budget(stalls=1),
     ),
     Proof(
-        "steps on a card that is judged by its balance do not overlap", "vauchar-silent", "settle two orders", ONE_FAULT
+        "steps on a card that is judged by its balance do not overlap",
+        "vauchar-silent",
+        "settle two orders",
+        ONE_FAULT,
+        long=True,
     ),
     Proof("what a refund puts back for a moment is set aside", "vauchar", "refund twice", NOTHING_WRONG),
     Proof("what is done is in the totals in the same step", "v1", "settle too much", NOTHING_WRONG),
