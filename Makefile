@@ -8,7 +8,7 @@ SCHEDULES ?= 20000
 FAST := tests/ledger tests/protocol tests/providers tests/mappers tests/docs tests/test_words.py \
   --ignore tests/ledger/test_topologies_cluster.py --ignore tests/ledger/test_failover.py
 # What the tests of one file share is started once.
-PARALLEL := -n auto --dist loadfile
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 VENV := .venv
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev

@@ -26,6 +26,9 @@ pytest.register_assert_rewrite("mappers.conformance")
 # A user whom file permissions bind.
 NOBODY = 65534
 
+# The files that take the longest.
+LONGEST = {"test_explorer.py", "test_schedules.py"}
+
 # A folder of Linux that outlives any process, without a disk to wait for.
 MEMORY = "/dev/shm"
 
@@ -34,6 +37,11 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 garbage.look_seldom()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: a file goes to one worker, and none shall be busy when the others have finished."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_collection_finish() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from itertools import product
 
 from mappers.base import Holds, Verb
@@ -226,8 +227,13 @@ IMPOSSIBLE: dict[str, Callable[[Cell], bool]] = {
 }
 
 
-def cells() -> Iterator[Cell]:
-    """Yield the whole matrix."""
+@cache
+def cells() -> Sequence[Cell]:
+    """Return the whole matrix."""
+    return list(_possible_cells())
+
+
+def _possible_cells() -> Iterator[Cell]:
     longest = max(len(steps) for steps in STEPS.values())
     for operation, backend, point, fault, recovery in product(Operation, Backend, Point, Fault, Recovery):
         steps = len(STEPS.get((operation, backend), ()))
