@@ -78,8 +78,10 @@ from mappers.base import (
     Settlement,
     Step,
     Undecidable,
+    Unsupported,
     Verb,
 )
+from mappers.capabilities import keeps_statement
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -130,11 +132,14 @@ class Attempt:
         act: ActRecord,
         lease: Lease,
         sleep: Callable[[float], None],
+        *,
         doubts: Callable[[], Sequence[Doubt]] = tuple,
+        found: bool = False,
     ) -> None:
-        """`doubts` returns when Redis may have forgotten what became of an act that this attempt found."""
+        """`doubts` returns when Redis may have forgotten changes. `found`: the act was there, whoever asks for it."""
         self._storage = storage
         self._doubts = doubts
+        self._found = found
         self._provider = provider
         self._mapper = provider.mapper
         self._record = record
@@ -270,19 +275,40 @@ class Attempt:
         Whoever asks for it now has not heard that it was done. A key makes a repeat safe whatever happened since.
         """
         asked_for = self._act.opens or self._lease.caller.asks_for == self._act.oid
-        if self._mapper.repeatable or asked_for:
+        if self._mapper.repeatable or asked_for or not self._found:
             return
         if any(doubt.may_have_forgotten(self._act) for doubt in self._doubts()):
             raise BackendUnavailable("Redis may have forgotten what became of it; see `giftbridge ledger doubts`")
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
         """Send a step, after what must be so before."""
+        self._expect_nothing_forgotten(number, deadline)
         if certain:
             expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
             self._look_again(number, deadline)
         self._expect_allowed(deadline, certain=certain)
         return self._send(self._call(number), deadline, certain=certain)
+
+    def _expect_nothing_forgotten(self, number: int, deadline: Deadline) -> None:
+        """Make sure, where Redis may have forgotten changes, that no more goes back than was taken.
+
+        The backend may show that something of this transaction went back already. Raises Undecidable.
+        """
+        record = self._record
+        gives_back = self._steps[number - 1].verb is Verb.REFUND and keeps_statement(type(self._mapper))
+        if not (gives_back and any(record.date < doubt.noticed_at for doubt in self._doubts())):
+            return
+        acts = [*record.acts[: self._act.number], replace(self._act, steps=tuple(self._steps))]
+        acts += record.acts[self._act.number + 1 :]
+        known = {step_key(act.oid, step) for act in acts for step in range(1, len(act.steps) + 1)}
+        try:
+            lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
+        except Unsupported:
+            return
+        ours = (line.key for line in lines if line.origin and line.origin.transaction_id == record.id)
+        if forgotten := " ".join(key for key in ours if key and key not in known):
+            raise Undecidable("the backend shows what Redis has forgotten: reconcile it first", {"keys": forgotten})
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:

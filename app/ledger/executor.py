@@ -84,10 +84,12 @@ class Executor:
         lease: Lease | None = None,
     ) -> Transaction:
         pause = FIRST_PAUSE_SECONDS
-        doubts: Callable[[], Sequence[Doubt]] = tuple  # whoever has a lease already has just asked for it
+        found = False  # whoever has a lease already has just asked for the act
         while (act := record.unresolved_act) is not None:
             if lease is not None:
-                attempt = Attempt(self._storage, provider, record, act, lease, self._sleep, doubts)
+                attempt = Attempt(
+                    self._storage, provider, record, act, lease, self._sleep, doubts=self._doubts, found=found
+                )
                 # Half the lease is for sending, the other half for what was sent to arrive and to show.
                 confidential.keep_fields(_customer_of(record))
                 with bound_contextvars(**names_in_the_log(record)):
@@ -100,7 +102,7 @@ class Executor:
             result = self._storage.take_lease(record, caller, one_step_at_a_time=provider.mapper.one_step_at_a_time)
             match result.answer:
                 case LeaseAnswer.LEASED:
-                    lease, doubts = result.lease, self._doubts
+                    lease, found = result.lease, True
                 case LeaseAnswer.NOTHING | LeaseAnswer.SEEN_TO | LeaseAnswer.ANOTHER:
                     pass  # somebody resolved it, or Redis has lost it: the transaction tells
                 case LeaseAnswer.HELD | LeaseAnswer.CARD_BUSY:

@@ -19,6 +19,13 @@ from tests.mutations.mutation import (
 
 MUTATIONS = [
     Mutation(
+        "no more goes back than was taken where a refund was forgotten",
+        LEDGER + "attempt.py",
+        "        self._expect_nothing_forgotten(number, deadline)\n",
+        "",
+        LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
+    ),
+    Mutation(
         "what may have been done and given back is not done again by itself",
         LEDGER + "attempt.py",
         "        self._expect_not_forgotten()\n",

@@ -30,6 +30,7 @@ class Effect:
     key: str
     change: int
     ours: bool = True
+    card_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,10 @@ class BackendModel(ABC):
         """Return what left the cards for one of the ledger's transactions, whoever gave it back."""
         return -sum(one.change for one in self.effects if self.transactions.get(one.key) == transaction_id)
 
+    def card_of(self, transaction_id: str) -> str:
+        """Return the card that one of the ledger's transactions moved."""
+        return next(one.card_id for one in self.effects if self.transactions.get(one.key) == transaction_id)
+
     def is_whole(self, payment: str) -> bool:
         """Tell whether nothing of the transaction of a payment was given back yet."""
         key = self.payments()[payment]
@@ -81,7 +86,7 @@ class BackendModel(ABC):
 
     def move(self, card_id: str, key: str, change: int, *, ours: bool = True) -> None:
         self.balance[card_id] += change
-        self.effects.append(Effect(key, change, ours))
+        self.effects.append(Effect(key, change, ours, card_id))
 
     def spend_elsewhere(self, card_id: str, amount: int) -> bool:
         """Let the shopper pay in a shop; tell whether the card could."""

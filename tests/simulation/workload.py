@@ -132,10 +132,6 @@ class Workload:
         if self._rng.random() < self.suspends:
             scheduler.spawn("card owner", self._suspend, self.gap(), may_crash=False)
 
-    def card_of(self, transaction_id: str) -> str:
-        """Return the card of a transaction that VTEX may know."""
-        return next((one.card_id for one in self.asked if transaction_id in (one.value, one.transaction)), CARDS[0])
-
     def authorized(self) -> list[Answer]:
         """Return the authorizations that VTEX was told of, one answer for each."""
         told = (answer for answer in self.answers if answer.what == "authorize" and answer.outcome == "done")

@@ -32,7 +32,7 @@ def disagreements(system: System) -> dict[str, str]:
         record, taken = records.get(name), system.backend.taken_by(name)
         believed = taken_by_the_ledger(record) if record else 0
         if (record is None or record.unresolved is None) and taken != believed:
-            card_id = record.card_id if record else system.workload.card_of(name)
+            card_id = record.card_id if record else system.backend.card_of(name)
             found[card_id] = f"{taken} left the card for {name}, and the ledger believes {believed}"
     return found
 
