@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from mappers.base import KEY_PREFIX, Customer, Receipt, Step, Undecidable
+from mappers.base import KEY_PREFIX, Customer, DoneStep, Receipt, Step, Undecidable, Verb
 
 # A look remembers this many redemption ids at most, to stay small; a card used more often is judged without them.
 MAXIMUM_IDS = 40
@@ -125,6 +126,22 @@ def was_restored(amount: int, before: Look, now: Look) -> bool:
     """Tell whether deleting a redemption of `amount` put it back on the card, whatever else was redeemed meanwhile."""
     lost = before.total - now.total
     return lost == 0 or (lost != amount and now.balance > before.balance)
+
+
+def total_before(done: Sequence[DoneStep], redemption: str) -> dict[str, int]:
+    """Return what a card held and had redeemed right before a redemption was made, as its deletion is told."""
+    for look, debit in pairwise(done):
+        seen = look.receipt.data.get("redeemed")
+        made = debit.verb is Verb.DEBIT and debit.receipt.reference == redemption
+        if made and look.verb is Verb.LOOK and isinstance(seen, int) and look.receipt.balance is not None:
+            return {"total": look.receipt.balance + seen}
+    return {}
+
+
+def was_restored_by_others(step: Step, now: Look) -> bool:
+    """Tell whether the card has again what it had before a redemption that others deleted."""
+    total = step.data.get("total")
+    return isinstance(total, int) and now.total >= total
 
 
 def _may_be(redemption: Seen, step: Step, before: Look, now: Look) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from mappers.base import (
@@ -48,9 +47,11 @@ from mappers.vauchar.judgment import (
     Seen,
     find_redemption,
     keys_of_act,
+    total_before,
     user_id,
     was_listed,
     was_restored,
+    was_restored_by_others,
 )
 from mappers.vauchar.statement import entries
 from mappers.whole_capture import INSTEAD, NOTHING
@@ -174,7 +175,11 @@ class Vauchar(Mapper):
     def _give_back(act: Act, transaction: TransactionFacts) -> list[Step]:
         amount = act.refunded if transaction.holds is Holds.LEDGER else act.amount
         choice = choose(standing(transaction.done), amount)
-        look, delete = transaction.step(Verb.LOOK, 0), partial(transaction.step, Verb.REFUND)
+        look = transaction.step(Verb.LOOK, 0)
+
+        def delete(amount: int, redemption: str) -> Step:
+            return transaction.step(Verb.REFUND, amount, redemption, **total_before(transaction.done, redemption))
+
         if choice.cut is None:
             return [step for taken in choice.whole for step in (look, delete(taken.amount, taken.id))]
         weigh = transaction.step(Verb.LOOK, 0, keep=choice.keep)
@@ -289,7 +294,9 @@ class Vauchar(Mapper):
         if before.ids is not None and step.reference not in before.ids:
             if self._client.redemption(step.card_id, step.reference, deadline):
                 raise BackendUnavailable("Vauchar does not list the redemption yet")
-            # Others gave it back: it does not go back twice.
+            if not was_restored_by_others(step, before):
+                # Its absence would pass for a deletion that gave it back.
+                raise Unsupported(f"Others deleted the redemption {step.reference}: see whether its value is back")
             return Receipt(step.reference, before.balance, {"deleted": step.reference, INSTEAD: NOTHING})
         answer = self._client.delete_redemption(step.card_id, step.reference, deadline)
         if not _succeeded(answer) and answer.status != 404:  # only we delete it: not found is done before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from app.ledger.errors import Unresolved
@@ -70,12 +72,17 @@ def test_a_rollback_confirmed_by_a_person_is_not_counted_again(
     assert voucherify.backend.find(voucherify.card.code).balance == 10000
 
 
-def test_a_redemption_that_somebody_deleted_is_not_refunded(vauchar: SandboxSystem) -> None:
-    """Its absence would pass for a deletion by us."""
+@pytest.mark.parametrize("restores", [True, False])
+def test_a_redemption_that_somebody_deleted_is_given_back_once_if_it_was(
+    vauchar: SandboxSystem, *, restores: bool
+) -> None:
+    """Where its value is not back, its absence would pass for a deletion by us."""
     transaction = vauchar.authorize("40")
     vauchar.settle(transaction, "40", "s1")
     (redemption,) = vauchar.card.redemptions
+    vauchar.backend.delete_restores = restores
     vauchar.backend.delete_redemption(vauchar.card.id, redemption)
-    with pytest.raises(Refused, match="give it back by hand"):
+    with nullcontext() if restores else pytest.raises(Refused, match="see whether its value is back"):
         vauchar.cancel(transaction, "40", "c1")
-    assert vauchar.system.record(transaction).refunded == 0
+    assert vauchar.system.record(transaction).refunded == (4000 if restores else 0)
+    assert vauchar.card.balance == (100 if restores else 60)

@@ -114,9 +114,10 @@ class Workload:
         return True
 
     def provider(self, provider_id: str) -> Provider:
-        """Return a provider as the file describes it now."""
+        """Return a provider as the file describes it now. Raises LedgerUnavailable where it has none."""
         found = self.registry.get(provider_id)
-        assert found is not None
+        if found is None:
+            raise LedgerUnavailable("VTEX is told that there is no such provider")
         return found
 
     def start(self) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from app.ledger.transaction import State
 from mappers.base import Holds
 from mappers.money import Currency
 from providers.provider import Provider
+from tests.simulation.backend_model import BackendModel
 from tests.simulation.hazards.hazard import Hazard
-from tests.simulation.kinds import Kind, SimulatedHttp, build
+from tests.simulation.kinds import KINDS, Kind, SimulatedHttp, build
+from tests.simulation.plain import PlainMapper, PlainModel
 from tests.simulation.system import PROVIDER
+from tests.simulation.transport import Environment
 
 # BRL, as somebody would write it who thinks in whole reais.
 WITHOUT_DIGITS = Currency("BRL", 0)
@@ -92,7 +98,10 @@ class AccountChanges(ChangedForAWhile):
     def prepare(self) -> None:
         super().prepare()
         self._http = SimulatedHttp(self.system.environment)
-        self._http.backend = self.system.kind.backend(self.system.environment)
+        self._http.backend = self.backend()(self.system.environment)
+
+    def backend(self) -> Callable[[Environment], BackendModel]:
+        return self.system.kind.backend
 
     def wrong_provider(self) -> Provider:
         system = self.system
@@ -102,3 +111,33 @@ class AccountChanges(ChangedForAWhile):
 
     def finale(self) -> None:
         self.broken += [f"{effect} was done at another account" for effect in self._http.backend.effects]
+
+
+class MapperChanges(AccountChanges):
+    """Another mapper is put behind the provider while orders are open, and the right one back some time later.
+
+    Expected: as with another account.
+    """
+
+    name = "mapper-change"
+
+    def backend(self) -> Callable[[Environment], BackendModel]:
+        return PlainModel
+
+    def wrong_provider(self) -> Provider:
+        plain = replace(KINDS["plain"], holds=self.system.kind.holds)
+        return self.system.provider_with(
+            build(PROVIDER, plain, self._http, PlainMapper, base_url="https://another.example")
+        )
+
+
+class Renamed(ChangedForAWhile):
+    """The provider has another id for a while. VTEX's calls for the old one find none.
+
+    Expected: nothing is done of its orders meanwhile, and everything once it is back.
+    """
+
+    name = "renamed-provider"
+
+    def wrong_provider(self) -> Provider:
+        return self.system.provider_with(self.system.mapper, name="renamed")

@@ -1,7 +1,7 @@
 """What the plain schedules never do: each hazard is switched on by its name, and says what it makes of the world."""
 
 from tests.simulation.hazards.cards import CardEnds, CardWithAnEnd, Dashboard
-from tests.simulation.hazards.changed_file import AccountChanges, DigitsChange, HoldsChange
+from tests.simulation.hazards.changed_file import AccountChanges, DigitsChange, HoldsChange, MapperChanges, Renamed
 from tests.simulation.hazards.clocks import Forgets, RedisClockJumps, ShortHolds
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
@@ -32,6 +32,8 @@ HAZARDS: dict[str, type[Hazard]] = {
         HoldsChange,
         DigitsChange,
         AccountChanges,
+        MapperChanges,
+        Renamed,
         RedisClockJumps,
         ShortHolds,
         Forgets,
