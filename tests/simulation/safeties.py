@@ -66,9 +66,9 @@ SAFETIES = (
     ),
     Safety(
         "an attempt that may send is not taken for one that did not",
-        "vauchar",
+        "vtex",
         (Edit(LEASE, "set(act_field(act, 'nothing_sent'), '')", ""),),
-        first_seed=90,
+        first_seed=35,
     ),
     Safety(
         "no trace of it counts only when nothing is on its way",

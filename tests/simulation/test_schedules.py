@@ -93,7 +93,7 @@ WATCHED = (
 
 def test_a_promise_to_settle_is_simulated_too(redis_url: str) -> None:
     with build_system(KINDS["v1"], redis_url) as system:
-        for seed in range(20):
+        for seed in range(80):
             run(system, seed)
             if "accepted" in system.events():
                 return
