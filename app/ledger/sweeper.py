@@ -10,6 +10,7 @@ from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 CALLER = Caller.background("sweeper")
 
-# A transaction whose provider is gone from providers.toml waits for somebody to put it back.
+# A transaction that is not over waits for somebody to put its provider back into providers.toml.
 ORPHAN_DELAY = timedelta(hours=1)
 
 # What may have been settled without Redis knowing it any more waits for a person; see history.py.
@@ -298,49 +299,61 @@ class Sweeper:
         return self._sweep(record, endings)
 
     def _sweep(self, record: Transaction, endings: Endings) -> str:
+        reason = _why_voided(record)
+        if record.unresolved is None and reason is None:
+            return self._end(endings, partial(self._forget, record, endings))  # whatever became of its provider
         provider = self._registry.get(record.provider_id)
         if provider is None:
             log.error("no such provider", provider=record.provider_id, transaction=record.id)
             self._index.postpone(record.id, ORPHAN_DELAY)
             return "without a provider"
         deadline = Deadline.after(self._deadline_seconds)
-        if record.unresolved is not None:
+        if reason is None or record.unresolved is not None:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
+        return self._end(endings, partial(self._give_back, provider, record, reason, endings, deadline))
+
+    @staticmethod
+    def _end(endings: Endings, end: Callable[[], str]) -> str:
         endings.take()
-        ended = self._end(provider, record, endings, deadline)
+        ended = end()
         if ended in (TOUCHED, IN_DOUBT):
             endings.put_back()
         return ended
 
-    def _end(self, provider: Provider, record: Transaction, endings: Endings, deadline: Deadline) -> str:
-        """End what its time is over for; the pass's own time is compared, whatever Redis's clock says by now."""
-        if (reason := _why_voided(record)) is not None:
-            provider.require_mapper()
-            if any(doubt.concerns(record) for doubt in endings.doubts):
-                log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
-                self._index.postpone(record.id, DOUBT_DELAY)
-                return IN_DOUBT
-            amount = record.amount if reason is Reason.LATE else record.rest
-            before = record.refused_before(reason, amount)
-            new = NewAct(
-                kind=ActKind.REVERSAL,
-                amount=amount,
-                one_step_at_a_time=provider.mapper.one_step_at_a_time,
-                reason=reason,
-                number=len(record.acts),
-                again=before.oid if before else "",
-                due_by=endings.reading.now,
-                only=Part.RESERVED,  # whatever was settled while this process stood still
-                caller=CALLER,
-            )
-            result = self._storage.append(record.address, provider.backend, new)
-            if result.lease is None:
-                return TOUCHED
-            resolved = self._resolve(provider, result.transaction, deadline, result.lease)
-            act = resolved.act_named(new.oid(record.id))
-            return "refused" if act is None or act.state is ActState.REFUSED else str(reason)
+    # What ends by its time: the pass's own time is compared, whatever Redis's clock says by now.
+
+    def _forget(self, record: Transaction, endings: Endings) -> str:
         return "forgotten" if self._storage.forget(record, due_by=endings.reading.now) else TOUCHED
+
+    def _give_back(
+        self, provider: Provider, record: Transaction, reason: Reason, endings: Endings, deadline: Deadline
+    ) -> str:
+        """Give back what its time is over for."""
+        provider.require_mapper()
+        if any(doubt.concerns(record) for doubt in endings.doubts):
+            log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
+            self._index.postpone(record.id, DOUBT_DELAY)
+            return IN_DOUBT
+        amount = record.amount if reason is Reason.LATE else record.rest
+        before = record.refused_before(reason, amount)
+        new = NewAct(
+            kind=ActKind.REVERSAL,
+            amount=amount,
+            one_step_at_a_time=provider.mapper.one_step_at_a_time,
+            reason=reason,
+            number=len(record.acts),
+            again=before.oid if before else "",
+            due_by=endings.reading.now,
+            only=Part.RESERVED,  # whatever was settled while this process stood still
+            caller=CALLER,
+        )
+        result = self._storage.append(record.address, provider.backend, new)
+        if result.lease is None:
+            return TOUCHED
+        resolved = self._resolve(provider, result.transaction, deadline, result.lease)
+        act = resolved.act_named(new.oid(record.id))
+        return "refused" if act is None or act.state is ActState.REFUSED else str(reason)
 
     def _resolve(
         self, provider: Provider, record: Transaction, deadline: Deadline, lease: Lease | None = None

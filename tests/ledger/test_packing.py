@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -459,6 +460,22 @@ def test_the_sweeper_forgets_packed_orders_the_oldest_first(system: System, monk
     monkeypatch.setattr(system.storage, "_times", LedgerTimes(retention=timedelta(milliseconds=1)))
     assert system.sweeper.sweep_once().counts == {"forgotten": 1}
     assert system.storage.load(transaction) is None
+
+
+def test_what_is_over_is_forgotten_though_its_provider_is_gone(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a provider that a store has given up keeps all that came after it, of every other one."""
+    monkeypatch.setattr("app.ledger.storage.index.OVER_PAGE", 1)
+    gone = packed(system)
+    other = system.changed(id="other")
+    other.backend.balances[CARD] = 10_000
+    later, over = packed(other), settled(system, "order-2")
+    monkeypatch.setattr(system.storage, "_times", LedgerTimes(retention=timedelta(milliseconds=1)))
+    system.make_due()
+    counts = Counter[str]()
+    for _ in range(2):
+        counts += other.sweeper.sweep_once().counts
+    assert counts == {"forgotten": 3}
+    assert system.index.known([gone, later, over]) == set()
 
 
 def test_a_copy_of_a_ledger_has_its_packed_orders(system: System, another_redis_url: str) -> None:
