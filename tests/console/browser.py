@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -134,11 +135,12 @@ class Browsing:
     def picture(self, name: str) -> None:
         """Expect the picture in the documents to show this page, or draw it, where `make screenshots` asks for it.
 
-        What the page says without its figures is beside the picture. A page that no document shows has none.
+        What the page says, without its figures and ids, is beside the picture. A page that no document shows has none.
         """
         if f"static/console/{name}.png" not in DOCUMENT or self.page.locator("html").get_attribute("lang") != "en":
             return
         said = "\n".join(self.page.locator("h1, h2, h3, th, dt, label, button, nav a").all_inner_texts()) + "\n"
+        said = re.sub(r"[\w-]*[0-9a-f]{12}[\w-]*", "ID", said)
         words = PICTURES / f"{name}.txt"
         if os.environ.get("SCREENSHOTS"):
             self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
