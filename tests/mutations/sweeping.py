@@ -140,7 +140,7 @@ MUTATIONS = [
         LEDGER + "storage/pace.py",
         "if self._believed is None or _is_over(self._disbelieved_since, self._lease):",
         "if self._believed is None:",
-        CLOCK_SET_AHEAD + "a_lease_ends_a_lease_after_the_clock_was_set_ahead",
+        CLOCK_SET_AHEAD + "a_clock_that_was_set_ahead_is_believed_a_lease_later",
     ),
     Mutation(
         "a lease of a clock that was ahead ends",
