@@ -40,7 +40,7 @@ PAGES = ("load", *STRAINS, "growth")
 @click.option("--case", "chosen", multiple=True, help="Of the load, only the cases whose name begins with this.")
 @click.option("--connections", multiple=True, type=int, default=(48, 1, 256), show_default=True)
 @click.option("--backend", multiple=True, type=float, default=(20.0, 0.0, 200.0), show_default=True, help="Its ms.")
-@click.option("--seconds", default=4.0, show_default=True, help="How long each load lasts.")
+@click.option("--seconds", default=4, show_default=True, help="How long each load lasts.")
 @click.option("--rounds", default=3, show_default=True, help="How often; the median counts.")
 @click.option("--most", default=100_000, show_default=True, help="Of the growth, up to so many transactions.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results of the load as JSON, too.")
@@ -51,7 +51,7 @@ def main(
     chosen: tuple[str, ...],
     connections: tuple[int, ...],
     backend: tuple[float, ...],
-    seconds: float,
+    seconds: int,
     rounds: int,
     most: int,
     as_json: bool,
@@ -92,7 +92,7 @@ def _counted() -> list[Count]:
 
 
 def _loaded(
-    chosen: tuple[str, ...], connections: tuple[int, ...], backend: tuple[float, ...], seconds: float, rounds: int
+    chosen: tuple[str, ...], connections: tuple[int, ...], backend: tuple[float, ...], seconds: int, rounds: int
 ) -> Results:
     counted = _counted()
     cases = [case.name for case in CASES if not chosen or case.name.startswith(chosen)]
@@ -105,7 +105,7 @@ def _loaded(
 
 
 def measurements(
-    names: list[str], connections: tuple[int, ...], backend: tuple[float, ...], seconds: float, rounds: int
+    names: list[str], connections: tuple[int, ...], backend: tuple[float, ...], seconds: int, rounds: int
 ) -> Iterator[Measurement]:
     """Yield each case at the first number of connections and latency, and those that are telling at all others."""
     runs = itertools.count()
