@@ -142,6 +142,6 @@ MUTATIONS = [
         "mappers/vauchar/mapper.py",
         "if before.ids is not None and step.reference not in before.ids:",
         "if False:",
-        REFUNDS_WITH_SANDBOXES + "a_redemption_that_somebody_deleted_is_not_refunded",
+        REFUNDS_WITH_SANDBOXES + "a_redemption_that_somebody_deleted_is_given_back_once_if_it_was",
     ),
 ]
