@@ -17,7 +17,7 @@ import structlog
 from app.ledger.caller import Caller
 from app.ledger.clock import ClockWatch, Reading
 from app.ledger.errors import LedgerError, LedgerUnavailable, OtherFormat
-from app.ledger.executor import Executor
+from app.ledger.executor import Executor, expect_same_backend
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
 from app.ledger.storage.history import Doubt, History
@@ -311,6 +311,8 @@ class Sweeper:
         if reason is None or record.unresolved is not None:
             resolved = self._resolve(provider, record, deadline)
             return "abandoned" if resolved.state is State.ABANDONED else "resolved"
+        provider.require_mapper()
+        expect_same_backend(provider, record)  # before it counts: else those left behind use up each pass
         return self._end(endings, partial(self._give_back, provider, record, reason, endings, deadline))
 
     @staticmethod
@@ -330,7 +332,6 @@ class Sweeper:
         self, provider: Provider, record: Transaction, reason: Reason, endings: Endings, deadline: Deadline
     ) -> str:
         """Give back what its time is over for."""
-        provider.require_mapper()
         if any(doubt.concerns(record) for doubt in endings.doubts):
             log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
             self._index.postpone(record.id, DOUBT_DELAY)

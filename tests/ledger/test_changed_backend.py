@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from app.ledger import sweeper
 from app.ledger.errors import OtherBackend
+from app.ledger.transaction import State
 from mappers.base import Holds, OutcomeUnknown
 from mappers.money import Currency
 from providers.unloadable import Unloadable
@@ -48,6 +50,18 @@ def test_the_sweeper_leaves_it_alone(system: System, changes: dict[str, object])
     calls = list(system.backend.calls)
     assert system.changed(**changes).sweep() == {"left for later": 1}
     assert (system.record(transaction).rest, system.backend.calls) == (4_000, calls)
+
+
+def test_what_is_left_at_another_backend_keeps_nothing_else_from_ending(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is due in each pass, before all that came later, and a pass ends only so many."""
+    monkeypatch.setattr(sweeper, "ENDINGS_PER_PASS", 1)
+    left = system.authorize("10.00", "order-1")
+    changed = system.changed(account="another")
+    later = changed.authorize("10.00", "order-2")
+    assert changed.sweep() == {"left for later": 1, "expired": 1}
+    assert (system.record(left).rest, system.record(later).state) == (1_000, State.EXPIRED)
 
 
 def test_it_goes_on_once_the_file_is_put_right(system: System) -> None:
