@@ -19,7 +19,7 @@ DIST := build/dist
 # The tests start hundreds of processes: what one has compiled, the next shall find.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-dev demo browser checkers test-fast test test-long screenshots bench lint docs tables sbom dist lock clean
+.PHONY: help install install-dev demo browser checkers test-fast test test-long screenshots bench bench-quick bench-pages lint docs tables sbom dist lock clean
 
 help:
 	@echo "make install   build $(VENV) with the giftbridge command in it (PYTHON=$(PYTHON))"
@@ -33,6 +33,7 @@ help:
 	@echo "make screenshots  write the pictures of the console in the documents"
 	@echo "make bench     measure the service beside a bare handler; needs wrk"
 	@echo "make bench-quick  count the round trips and commands of each call: needs no wrk, and a minute at most"
+	@echo "make bench-pages  measure each page of the console with a hundred thousand transactions kept"
 	@echo "make lint      check style and types"
 	@echo "make docs      build the documentation into build/docs"
 	@echo "make tables    write the tables in the documents that come from the code"
@@ -92,6 +93,9 @@ bench: install-dev
 
 bench-quick: install-dev
 	@$(VENV)/bin/python -m bench --quick
+
+bench-pages: install-dev
+	@$(VENV)/bin/python -m bench.pages
 
 lint: install-dev
 	@$(VENV)/bin/ruff check .

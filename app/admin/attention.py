@@ -111,9 +111,27 @@ class Page:
     after: Cursor | None
 
 
-def page(parts: Parts, limit: int, after: Cursor | None = None, kinds: Collection[Kind] = tuple(Kind)) -> Page:
-    """Return a page of what waits for a person; all of a transaction stands on one page. Raises LedgerUnavailable."""
-    look = _Look(parts)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How much of a kind waits. `more`: it may be more, as nobody looked further."""
+
+    number: int
+    more: bool
+
+
+def page(
+    parts: Parts,
+    limit: int,
+    after: Cursor | None = None,
+    kinds: Collection[Kind] = tuple(Kind),
+    look_at: int | None = None,
+) -> Page:
+    """Return a page of what waits for a person; all of a transaction stands on one page. Raises LedgerUnavailable.
+
+    `look_at`: about so many transactions of a kind at most; a page may have few things then, and be followed by
+    another.
+    """
+    look = _Look(parts, look_at)
     items: list[Attention] = []
     place: Cursor | None = None
     order = list(Kind)
@@ -126,13 +144,18 @@ def page(parts: Parts, limit: int, after: Cursor | None = None, kinds: Collectio
                 return Page(tuple(items), place)
             items += found
             place = Cursor(kind, row)
+        if (ended := look.ended.get(kind)) is not None:
+            return Page(tuple(items), Cursor(kind, ended))
     return Page(tuple(items), None)
 
 
-def counts(parts: Parts) -> dict[Kind, int]:
-    """Return how much of each kind waits, at most COUNTED. Raises LedgerUnavailable."""
-    look = _Look(parts)
-    return {kind: sum(1 for _ in islice(look.each(kind), COUNTED)) for kind in Kind}
+def counts(parts: Parts, most: int = COUNTED, look_at: int | None = None) -> dict[Kind, Counted]:
+    """Return how much of each kind waits, `most` at most; `look_at` as for a page. Raises LedgerUnavailable."""
+    look, found = _Look(parts, look_at), {}
+    for kind in Kind:
+        number = sum(1 for _ in islice(look.each(kind), most))
+        found[kind] = Counted(number, number == most or kind in look.ended)
+    return found
 
 
 Found = Iterator[tuple[Row, Sequence[Attention]]]
@@ -140,9 +163,15 @@ Found = Iterator[tuple[Row, Sequence[Attention]]]
 
 @dataclass(slots=True)
 class _Look:
-    """One look at a ledger: a place in its order, with what waits there, kind by kind."""
+    """One look at a ledger: a place in its order, with what waits there, kind by kind.
+
+    `look_at`: so many transactions of a kind at most. `ended` has the kinds where there are more, and where to go on;
+    None where the next look begins anew.
+    """
 
     parts: Parts
+    look_at: int | None = None
+    ended: dict[Kind, Row | None] = field(default_factory=dict)
     now: int = field(init=False)
     _parked: frozenset[str] | None = field(default=None)
 
@@ -154,12 +183,10 @@ class _Look:
         kinds: dict[Kind, Callable[[Row], Found]] = {
             Kind.SWEEPER: self._sweeper,
             Kind.DOUBT: self._doubts,
-            Kind.PARKED: lambda row: self._transactions(self._ids_of_parked(), row, _parked),
-            Kind.LATE: lambda row: self._transactions(self._ids_of_parked(), row, self._late),
-            Kind.REFUSED: lambda row: self._transactions(self.parts.index.refused(), row, self._refused),
-            Kind.UNRESOLVED: lambda row: self._transactions(
-                self.parts.index.unresolved_within(LOOKED_AT_WITHIN), row, self._unresolved
-            ),
+            Kind.PARKED: lambda row: self._transactions(kind, self._ids_of_parked(), row, _parked),
+            Kind.LATE: lambda row: self._transactions(kind, self._ids_of_parked(), row, self._late),
+            Kind.REFUSED: lambda row: self._transactions(kind, self.parts.index.refused(), row, self._refused),
+            Kind.UNRESOLVED: lambda row: self._transactions(kind, self._ids_of_unresolved(), row, self._unresolved),
             Kind.DIFFERENCE: self._differences,
             Kind.NOT_RECONCILED: self._not_reconciled,
             Kind.EXPIRING: self._expiring,
@@ -180,10 +207,19 @@ class _Look:
             self._parked = frozenset(self.parts.index.parked())
         return self._parked
 
+    def _ids_of_unresolved(self) -> list[str]:
+        ids, all_of_them = self.parts.index.unresolved_within(LOOKED_AT_WITHIN, self.look_at)
+        if not all_of_them:
+            self.ended[Kind.UNRESOLVED] = None  # what is due soonest comes first, not what is oldest
+        return ids
+
     def _transactions(
-        self, ids: Iterable[str], after: Row, found: Callable[[Transaction], Iterable[Attention]]
+        self, kind: Kind, ids: Iterable[str], after: Row, found: Callable[[Transaction], Iterable[Attention]]
     ) -> Found:
         rows = [row for row in self.parts.index.dated(ids) if row > after]
+        if self.look_at is not None and len(rows) > self.look_at:
+            rows = rows[: self.look_at]
+            self.ended[kind] = rows[-1]
         for row, record in self._loaded(rows):
             if items := tuple(found(record)):
                 yield row, items
@@ -262,8 +298,15 @@ class _Look:
         """Yield which holds run out soon. One for less than twice the time is told in its second half."""
         within = timedelta(days=self.parts.settings.hold_notice_days)
         after = max(after, Row(self.now, ""))
-        for row, authorized_for in self.parts.index.holds_ending(after, self.now + milliseconds(within)):
-            if not authorized_for or row.date <= self.now + milliseconds(authorized_for / 2):
+        holds, last = self.parts.index.holds_ending(after, self.now + milliseconds(within)), after
+        for number, (row, authorized_for) in enumerate(holds):
+            if number == self.look_at:
+                self.ended[Kind.EXPIRING] = last
+                return
+            last = row
+            if authorized_for is not None and (
+                not authorized_for or row.date <= self.now + milliseconds(authorized_for / 2)
+            ):
                 yield row
 
     # Of the whole ledger.

@@ -20,6 +20,10 @@ from app.parts import Parts
 
 DAYS = 30
 
+# Of what needs a person: a page comes soon, whatever has happened.
+COUNTED = 100
+LOOKED_AT = 1000
+
 # However many look, a backend is asked this often at most.
 BACKENDS_AGAIN = timedelta(minutes=1)
 
@@ -45,10 +49,11 @@ class Money:
 class Overview:
     """How the installation stands, by what Redis alone can tell.
 
-    `waiting` counts what needs a person, by kind, without those that are zero. `today` is the day of Redis's clock.
+    `waiting` counts what needs a person, by kind, COUNTED at most, without those that are zero. `today` is
+    the day of Redis's clock.
     """
 
-    waiting: Mapping[attention.Kind, int]
+    waiting: Mapping[attention.Kind, attention.Counted]
     redis: tuple[Check, ...]
     today: date
     money: tuple[Money, ...]
@@ -58,14 +63,20 @@ class Overview:
 def look(parts: Parts) -> Overview:
     """Raises LedgerUnavailable."""
     today = moment(parts.connection.now_milliseconds()).date()
+    waiting = attention.counts(parts, COUNTED, LOOKED_AT)
     rows = totals.of(parts, today - timedelta(days=DAYS - 1), today)
     return Overview(
-        waiting={kind: count for kind, count in attention.counts(parts).items() if count},
+        waiting={kind: found for kind, found in waiting.items() if found.number or found.more},
         redis=tuple(check_redis(parts.connection)),
         today=today,
         money=tuple(_money(rows, today)),
         reconciled=tuple(results.last(parts.documents)),
     )
+
+
+def orders_waiting(parts: Parts) -> int:
+    """Return how many orders wait for a person: parked, too late, or refused something. Raises LedgerUnavailable."""
+    return parts.index.waiting()
 
 
 def backends(parts: Parts) -> tuple[datetime, list[Check]]:

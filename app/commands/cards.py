@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app.admin.transactions import refused
-from app.admin.transactions.cards import CardView, show_card
+from app.admin.transactions.cards import COUNTED, CardView, show_card
 from app.admin.transactions.search import find_card
 from app.commands.installation import logs_to_stderr, opened
 from app.commands.output import (
@@ -86,6 +86,10 @@ def show_command(provider: str, code_stdin: bool, card_id: str | None, as_json: 
     click.echo()
     if card.transactions:
         print_summaries(card.transactions)
+    if card.holding > len(card.transactions):
+        note(f"{len(card.transactions)} of {card.holding} that reserve something are shown, the newest.")
+    if card.holding > COUNTED:
+        note(f"What is held there is the sum of the newest {COUNTED}.")
     if card.others:
         command = f"giftbridge transactions list --provider {provider} --card {card.id}"
         note(f"Transactions of this card that reserve nothing: {card.others}. To see them: {command}")

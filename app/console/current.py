@@ -6,8 +6,10 @@ from typing import cast
 
 from flask import current_app, g, request
 
+from app.admin import overview
 from app.admin.people.sign_in import Visitor
 from app.admin.people.users import User
+from app.ledger.errors import LedgerUnavailable
 from app.parts import Parts
 
 DEVICE_COOKIE = "giftbridge-device"
@@ -32,3 +34,11 @@ def user() -> User:
 
 def visitor() -> Visitor:
     return Visitor(request.remote_addr or "", request.user_agent.string, request.cookies.get(DEVICE_COOKIE))
+
+
+def orders_waiting() -> int:
+    """Return how many orders wait for a person, for the navigation; none where Redis cannot tell: the page says so."""
+    try:
+        return overview.orders_waiting(parts())
+    except LedgerUnavailable:
+        return 0

@@ -28,8 +28,8 @@ class WrongAmount(ValueError):
 
 
 def add_filters(app: Flask) -> None:
-    """Give templates the filters `day`, `money`, `when`, `word`, and `may` and `new_request_id`."""
-    app.jinja_env.filters.update(day=day, money=money, when=when, word=word)
+    """Give templates the filters `at_most_99`, `day`, `money`, `when`, `word`, and `may` and `new_request_id`."""
+    app.jinja_env.filters.update(at_most_99=at_most_99, day=day, money=money, when=when, word=word)
     app.jinja_env.globals.update(may=may, new_request_id=new_request_id)
 
 
@@ -56,6 +56,11 @@ def day(date: date | datetime) -> str:
     if isinstance(date, datetime):
         date = date.astimezone(get_timezone())
     return str(format_date(date, "medium", locale=get_locale()))
+
+
+def at_most_99(number: int, more: bool = False) -> str:
+    """Return how many there are as far as it matters to somebody who looks. `more`: there may be more."""
+    return "99+" if number > 99 else f"{number}+" if more else str(number)
 
 
 def cursor_read(text: str | None) -> Cursor | None:

@@ -231,6 +231,11 @@ class LedgerService:
             return self._index.of_card(provider.id, card_id)
         return ids
 
+    def complete(self, provider: Provider, card_id: str, deadline: Deadline) -> None:
+        """See that the card's list has all its transactions, as `transactions` does. Raises as it does."""
+        if not self._index.list_is_complete(provider.id, card_id):
+            self._recovery.card(provider, card_id, deadline)
+
     def settlements(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> list[Movement]:
         """Return every settlement, oldest first: complete and certain, or the errors of `transaction`."""
         return self._entries(provider, card_id, transaction_id, ActKind.CAPTURE, deadline)

@@ -67,6 +67,42 @@ def test_a_parked_act_leads_to_its_decision(non_idempotent: System) -> None:
     assert ("What was seen" in text(viewer), "Ask the backend again" in text(viewer)) == (True, False)
 
 
+def waiting(visitor: Visitor, path: str) -> str | None:
+    """What the navigation says waits for a person."""
+    found = re.search(r'<span class="count">([^<]+)<', visitor.get(path).text)
+    return found[1] if found else None
+
+
+def test_the_navigation_says_on_every_page_how_many_orders_wait_for_a_person(console: Console) -> None:
+    viewer = console.user(Role.VIEWER)
+    runs_out_soon = console.installation.pay()
+    assert [waiting(viewer, path) for path in ("/", "/cards")] == [None, None]
+    park(console.installation)
+    assert [waiting(viewer, path) for path in ("/", "/cards", f"/transactions/{runs_out_soon}")] == ["1", "1", "1"]
+
+
+def test_the_navigation_counts_refused_settlements_and_late_successes(system: System) -> None:
+    refused_settlement(system)
+    assert waiting(console_of(system).user(Role.VIEWER), "/cards") == "1"
+
+
+def test_the_navigation_counts_in_one_round_trip_and_to_99(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer, parts = console.user(Role.VIEWER), console.installation.parts
+    round_trips: list[object] = []
+    pipeline = Connection.pipeline
+
+    def counted(self: Connection, fill: Callable[[object], object]) -> list[object]:
+        round_trips.append(fill)
+        return cast("list[object]", pipeline(self, fill))
+
+    monkeypatch.setattr(Connection, "pipeline", counted)
+    assert parts.index.waiting() == 0
+    assert len(round_trips) == 1
+    for number, shown in ((99, "99"), (100, "99+")):
+        monkeypatch.setattr(Index, "waiting", lambda _self, number=number: number)
+        assert waiting(viewer, "/cards") == shown
+
+
 def test_a_refused_settlement_is_done_again_or_seen_to(system: System) -> None:
     transaction = refused_settlement(system)
     console = console_of(system)

@@ -233,8 +233,21 @@ def test_pages_have_everything_once_in_one_order(crowd: System) -> None:
 
 def test_counts_are_of_what_is_listed(crowd: System) -> None:
     found = attention.counts(crowd.parts)
-    assert {kind: number for kind, number in found.items() if number} == {Kind.LATE: 1, Kind.EXPIRING: 5}
+    assert {kind: one.number for kind, one in found.items() if one.number} == {Kind.LATE: 1, Kind.EXPIRING: 5}
+    assert not any(one.more for one in found.values())
     assert COUNTED >= 1000
+
+
+def test_a_look_that_ends_early_says_so_and_the_next_page_goes_on_there(crowd: System) -> None:
+    assert attention.counts(crowd.parts, most=3)[Kind.EXPIRING] == attention.Counted(3, more=True)
+    assert attention.counts(crowd.parts, look_at=4)[Kind.EXPIRING] == attention.Counted(4, more=True)
+    pages, after = [], None
+    while True:
+        page = attention.page(crowd.parts, 20, after, [Kind.EXPIRING], look_at=2)
+        pages.append(len(page.items))
+        if (after := page.after) is None:
+            break
+    assert pages == [2, 2, 1]
 
 
 def test_holds_that_end_in_one_millisecond_are_all_found(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

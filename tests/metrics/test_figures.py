@@ -100,7 +100,7 @@ def test_what_waits_for_a_person_is_counted_as_the_command_lists_it(system: Syst
     found = prometheus.ask()
     assert found.value("giftbridge_attention", kind="parked") == 1
     assert found.of("giftbridge_attention") == {
-        (kind.value,): count for kind, count in attention.counts(system.parts).items()
+        (kind.value,): found.number for kind, found in attention.counts(system.parts).items()
     }
 
 

@@ -12,6 +12,10 @@ from app.parts import Parts
 from mappers.base import Card, CardNotFound, CardStatus, Holds, MapperError
 from mappers.capabilities import knows_rules
 
+# Of the orders that reserve something of a card, so many are read, and so many are shown.
+COUNTED = 200
+SHOWN = 50
+
 
 @dataclass(frozen=True, slots=True)
 class CardView:
@@ -39,6 +43,7 @@ class CardView:
     single_credit: bool
     has_rules: bool
     transactions: tuple[Summary, ...]
+    holding: int
     others: int
 
 
@@ -61,11 +66,13 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
     if by_code is not None and by_code.status in NEVER_USED:
         card, spendable = replace(card, status=by_code.status), 0
     amount = currency_of(parts, provider.id, card.currency).to_decimal
-    records = parts.storage.load_many(parts.ledger.transactions(provider, card.id, patience(parts)))
-    summaries = [summary(record) for record in reversed(records)]
+    parts.ledger.complete(provider, card.id, patience(parts))
+    # Of a card with very many orders, those that are over are only counted.
+    unfinished = parts.index.open_of_card(provider.id, card.id)
+    records = parts.storage.load_many(unfinished[:COUNTED])
     held_there = sum(record.rest for record in records if _is_held_there(record))
     kept = provider.mapper.keeps_terms
-    holding = tuple(one for one in summaries if one.reserved or one.unresolved)
+    holding = [one for one in map(summary, records) if one.reserved or one.unresolved]
     return CardView(
         provider=provider.id,
         id=card.id,
@@ -83,8 +90,9 @@ def show_card(parts: Parts, provider_id: str, card_id: str, by_code: Card | None
         single_payment=kept and card.multiple_redemptions is False,
         single_credit=kept and card.multiple_credits is False,
         has_rules=knows_rules(type(provider.mapper)),
-        transactions=holding,
-        others=len(summaries) - len(holding),
+        transactions=tuple(holding[:SHOWN]),
+        holding=len(holding) + max(0, len(unfinished) - COUNTED),
+        others=parts.index.count_of_card(provider.id, card.id) - len(unfinished) + len(records) - len(holding),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Self
 
 from app.admin.transactions import views
@@ -19,9 +21,11 @@ from app.ledger.transaction import State, Transaction
 from app.parts import Parts
 from mappers.base import Card, CardNotFound, Query
 
-# Read at a time where everything is walked through, and where a page of a card's may be enough.
-ROWS = 500
-ROWS_OF_A_CARD = 100
+# Read at a time where everything is walked through.
+ROWS = 2000
+
+# Kept at a time where all that fit are wanted.
+EXPORTED = 500
 
 # VTEX splits what is bought of several sellers into orders 1532540012345-01, -02 and so on of one group.
 ORDERS_OF_A_GROUP = 20
@@ -55,7 +59,8 @@ class Ambiguous(LedgerError):
 class Wanted:
     """Which transactions are looked for; everything given must fit. `name`: an order's id or its group's, a
     transaction's id or its beginning, or the requestId that opened it. A card belongs to its provider. Opened at
-    `since` or later, and before `before`. `asks_no_backend`: what Redis may have lost of a card is left out."""
+    `since` or later, and before `before`. `asks_no_backend`: what Redis may have lost of a card is left out.
+    `name_part`: what stands somewhere in the order's id; no index has it."""
 
     name: str | None = None
     provider_id: str | None = None
@@ -64,6 +69,7 @@ class Wanted:
     since: datetime | None = None
     before: datetime | None = None
     asks_no_backend: bool = False
+    name_part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +112,21 @@ def find(
 ) -> Page:
     """Return a page of transactions. `progress` is told how many were looked at; `looked_at`: about so many at most.
 
-    By name, by card and by what needs somebody an index answers; a state or a provider alone is looked for one
-    transaction after the other, newest first. Raises LedgerUnavailable; for a card TransactionNotFound (there is no
-    such provider) and what asking its backend may raise.
+    By name, by card and by what needs somebody an index answers; what else must fit is looked for one transaction after
+    the other, newest first. Raises LedgerUnavailable; for a card TransactionNotFound (there is no such provider) and
+    what asking its backend may raise.
     """
     found: list[Transaction] = []
-    indexed = _indexed(parts, wanted, after)
-    candidates = _one_after_the_other(parts, wanted, after, limit) if indexed is None else indexed
-    left = looked_at if indexed is None else None
-    for records in candidates:
-        progress(len(records))
+    seen, likely = 0, _likely(wanted)
+    for rows in _rows(parts, wanted, after, limit):
+        records = sorted(parts.storage.load_many([row.id for row in rows], likely), key=_place, reverse=True)
+        seen += len(rows)
+        progress(len(rows))
         found += [record for record in records if _fits(record, wanted)]
         if len(found) > limit:
             break
-        left = None if left is None else left - len(records)
-        if left is not None and left <= 0:
-            return Page(tuple(summary(record) for record in found), Cursor(*_place(records[-1])))
+        if looked_at is not None and seen >= looked_at:
+            return Page(tuple(summary(record) for record in found), Cursor(rows[-1].date, rows[-1].id))
     shown = found[:limit]
     more = len(found) > limit
     return Page(tuple(summary(record) for record in shown), Cursor(*_place(shown[-1])) if more else None)
@@ -131,7 +136,7 @@ def every(parts: Parts, wanted: Wanted) -> Iterator[Summary]:
     """Yield all transactions that fit, newest first, in bounded memory. Raises what `find` raises."""
     page = Page((), None)
     while page.after or not page.transactions:
-        page = find(parts, wanted, ROWS, page.after)
+        page = find(parts, wanted, EXPORTED, page.after)
         yield from page.transactions
         if page.after is None:
             return
@@ -150,6 +155,11 @@ def one(parts: Parts, name: str) -> Transaction:
     return found[0]
 
 
+def is_known(parts: Parts, name: str) -> bool:
+    """Tell whether a transaction, an order, its group or a requestId is called so. Raises LedgerUnavailable."""
+    return bool(parts.index.known(_named(parts, name)))
+
+
 def find_card(parts: Parts, provider_id: str, code: str) -> Card:
     """Return the card with this code. Raises CardNotFound, BackendUnavailable, TransactionNotFound."""
     provider = provider_named(parts, provider_id)
@@ -160,78 +170,75 @@ def find_card(parts: Parts, provider_id: str, code: str) -> Card:
     return found[0]
 
 
-# Where they are looked for.
+# Where they are looked for: each yields the rows of an index, newest first.
 
 
-def _of_ids(parts: Parts, ids: Sequence[str], after: Cursor | None) -> Iterator[list[Transaction]]:
-    records = sorted(_loaded(parts, ids), key=_place, reverse=True)
-    yield [record for record in records if after is None or _place(record) < (after.date, after.id)]
-
-
-def _of_card(parts: Parts, ids: Sequence[str], after: Cursor | None) -> Iterator[list[Transaction]]:
-    """Yield the transactions of a card, whose list is in their order; one that pays for a company has 10^5 of them."""
-    end = ids.index(after.id) if after and after.id in ids else len(ids)
-    while end > 0:
-        yield from _of_ids(parts, ids[max(0, end - ROWS_OF_A_CARD) : end], after)
-        end -= ROWS_OF_A_CARD
-
-
-def _one_after_the_other(parts: Parts, wanted: Wanted, after: Cursor | None, limit: int) -> Iterator[list[Transaction]]:
-    size = limit + 1 if wanted == Wanted() else ROWS
+def _rows(parts: Parts, wanted: Wanted, after: Cursor | None, limit: int) -> Iterator[list[Row]]:
     row = Row(after.date, after.id) if after else Row(milliseconds(wanted.before), "") if wanted.before else None
-    first = milliseconds(wanted.since) if wanted.since else 0
-    while rows := parts.index.newest(size, row):
-        if records := parts.storage.load_many([found.id for found in rows]):
-            yield records
+    ids = _indexed(parts, wanted)
+    if ids is not None:
+        yield from _of_ids(parts, ids, row, limit + 1)
+        return
+    newest = parts.index.newest
+    if wanted.provider_id is not None and wanted.card_id is not None:
+        provider = provider_named(parts, wanted.provider_id)
+        if not wanted.asks_no_backend:
+            parts.ledger.complete(provider, wanted.card_id, patience(parts))
+        newest = partial(parts.index.newest_of_card, provider.id, wanted.card_id)
+    first, size = milliseconds(wanted.since) if wanted.since else 0, min(limit + 1, ROWS)
+    while rows := newest(size, row):
+        yield rows
         row = rows[-1]
         if row.date < first:
             return
+        # Where few fit, more are looked at at once.
+        size = min(4 * size, ROWS)
 
 
-def _indexed(parts: Parts, wanted: Wanted, after: Cursor | None) -> Iterator[list[Transaction]] | None:
-    """Return what an index knows, None where all transactions must be looked at."""
+def _of_ids(parts: Parts, ids: Sequence[str], after: Row | None, size: int) -> Iterator[list[Row]]:
+    rows = [row for row in reversed(parts.index.dated(ids)) if after is None or row < after]
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _indexed(parts: Parts, wanted: Wanted) -> Sequence[str] | None:
+    """Return the ids an index knows, None where one transaction must be looked at after the other."""
     if wanted.standing is Filter.PARKED:
-        return _of_ids(parts, parts.index.parked(), after)
+        return parts.index.parked()
     if wanted.standing is Filter.REFUSED:
-        return _of_ids(parts, parts.index.refused(), after)
+        return parts.index.refused()
     if wanted.name is not None:
-        return _of_ids(parts, _named(parts, wanted.name), after)
-    if wanted.provider_id is not None and wanted.card_id is not None:
-        provider = provider_named(parts, wanted.provider_id)
-        if wanted.asks_no_backend:
-            return _of_card(parts, parts.index.of_card(provider.id, wanted.card_id), after)
-        return _of_card(parts, parts.ledger.transactions(provider, wanted.card_id, patience(parts)), after)
-    if wanted.standing in (Filter.UNRESOLVED, Filter.PENDING):
-        return _of_ids(parts, parts.index.due_within(UNRESOLVED_WITHIN), after)
+        return _named(parts, wanted.name)
+    if wanted.card_id is None and wanted.standing in (Filter.UNRESOLVED, Filter.PENDING):
+        return parts.index.due_within(UNRESOLVED_WITHIN)
     return None
 
 
 def _named(parts: Parts, name: str) -> list[str]:
     found = [*parts.index.of_orders([name]), *parts.index.of_request(name)]
-    if not found and keys.of_transaction(name) is None:
-        found = parts.index.of_orders(f"{name}-{number:02}" for number in range(1, ORDERS_OF_A_GROUP + 1))
     if not found and (shortened := SHORTENED_ID.fullmatch(name)):
-        found = _beginning(parts, shortened[1])
+        found = parts.index.beginning(shortened[1])
+    elif not found and keys.of_transaction(name) is None:
+        found = parts.index.of_orders(f"{name}-{number:02}" for number in range(1, ORDERS_OF_A_GROUP + 1))
     return list(dict.fromkeys([name, *found]))
 
 
-def _beginning(parts: Parts, beginning: str) -> list[str]:
-    """Return the ids that begin so; all are looked through."""
-    found: list[str] = []
-    row: Row | None = None
-    while rows := parts.index.newest(ROWS, row):
-        found += [one.id for one in rows if one.id.startswith(beginning)]
-        row = rows[-1]
-    return found
-
-
-def _loaded(parts: Parts, ids: Sequence[str]) -> Iterator[Transaction]:
-    for start in range(0, len(ids), ROWS):
-        yield from parts.storage.load_many(ids[start : start + ROWS])
+def _likely(wanted: Wanted) -> Callable[[str], bool]:
+    """Return what tells by the text of a transaction whether it may fit: to decode each of thousands takes longer."""
+    state = State.REFUSED if wanted.standing is Filter.DECLINED else wanted.standing
+    patterns = [rf'"state":\s*"{re.escape(state)}"'] if state in list(State) else []
+    if wanted.provider_id is not None:
+        patterns.append(rf'"provider":\s*"{re.escape(wanted.provider_id)}"')
+    if wanted.name_part is not None and wanted.name_part.isascii():
+        patterns.append(f"(?i:{re.escape(json.dumps(wanted.name_part)[1:-1])})")
+    compiled = [re.compile(pattern) for pattern in patterns]
+    return lambda text: all(pattern.search(text) for pattern in compiled)
 
 
 def _fits(record: Transaction, wanted: Wanted) -> bool:
     if wanted.name is not None and not _is_called(record, wanted.name):
+        return False
+    if wanted.name_part is not None and wanted.name_part.lower() not in (record.memo.order_id or "").lower():
         return False
     if not _is_within(record, wanted):
         return False

@@ -7,6 +7,7 @@ from pkgutil import iter_modules
 
 from flask import Flask
 
+from app.console.current import orders_waiting
 from app.console.pages._page import Page
 
 __all__ = ["Page", "every", "register"]
@@ -24,3 +25,4 @@ def register(app: Flask, *, demo: bool) -> None:
     for page in found:
         app.register_blueprint(page)
     app.jinja_env.globals["navigation"] = [page for page in found if page.shown]
+    app.jinja_env.globals["orders_waiting"] = orders_waiting

@@ -26,6 +26,9 @@ page = Page("attention", _l("Needs attention"), place=20)
 
 ON_A_PAGE = 20
 
+# Of each kind: a page comes soon, whatever has happened.
+LOOKED_AT = 1000
+
 KINDS = {
     Kind.SWEEPER: _l("The service does not look"),
     Kind.DOUBT: _l("Redis may have forgotten"),
@@ -64,7 +67,7 @@ class Waiting:
 @allowed(Role.VIEWER)
 def index() -> str:
     wanted, after = _kind(request.args.get("kind")), _cursor(request.args.get("after"))
-    found = attention.page(parts(), ON_A_PAGE, after, (wanted,) if wanted else tuple(Kind))
+    found = attention.page(parts(), ON_A_PAGE, after, (wanted,) if wanted else tuple(Kind), LOOKED_AT)
     return render_template(
         "attention.html",
         waiting=[_told(item) for item in found.items],

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from app.admin import activity
 from app.admin.people.users import Role
 from app.admin.transactions import refused, search
-from app.admin.transactions.cards import NEVER_USED, NO_ANSWER, NO_CARD, CardView, reserved_here, show_card
+from app.admin.transactions.cards import COUNTED, NEVER_USED, NO_ANSWER, NO_CARD, CardView, reserved_here, show_card
 from app.admin.transactions.search import Wanted
 from app.console.current import parts, user
 from app.console.formats import cursor_read
@@ -85,7 +85,14 @@ def index() -> str | tuple[str, int]:
     history = search.find(parts(), wanted, ON_A_PAGE, after)
     refusals = refused.newest(parts(), REFUSED_OF_A_CARD, provider_id=provider, card_id=card_id)
     reserved = reserved_here(parts(), provider, card_id) if card is None and history.transactions else None
-    found = {"card": card, "history": history, "refusals": refusals, "reserved": reserved, "after": after}
+    found = {
+        "card": card,
+        "counted": COUNTED,
+        "history": history,
+        "refusals": refusals,
+        "reserved": reserved,
+        "after": after,
+    }
     return _show(provider, card_id, **found, **more), status
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -32,6 +32,9 @@ ON_A_PAGE = 25
 
 # Whoever asks for a rare state goes on from there: a page comes soon all the same.
 LOOKED_AT = 2000
+
+# Less of an order's id stands in too many.
+LEAST_OF_A_PART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +81,16 @@ def index() -> str:
                 _("%(text)s is no date: choose one from the calendar, or type it like 2026-01-31.", text=text),
                 "problem",
             )
-    after = cursor_read(request.args.get("after"))
-    found = search.find(parts(), filters.wanted, ON_A_PAGE, after, looked_at=LOOKED_AT)
-    return _show(filters, found, after=after)
+    after, wanted = cursor_read(request.args.get("after")), _by_name_or_part(filters.wanted)
+    found = search.find(parts(), wanted, ON_A_PAGE, after, looked_at=LOOKED_AT)
+    return _show(filters, found, after=after, by_part=wanted.name_part is not None)
 
 
 @page.get("/transactions.csv")
 @allowed(Role.VIEWER)
 def export() -> Response:
     """All that fit the filters, in the figures of the ledger: for spreadsheets and scripts, not for reading."""
-    found = search.every(parts(), Filters.of_request().wanted)
+    found = search.every(parts(), _by_name_or_part(Filters.of_request().wanted))
     response = Response(_csv(found), mimetype="text/csv")
     response.headers["Content-Disposition"] = "attachment; filename=transactions.csv"
     return response
@@ -110,6 +113,14 @@ def card() -> str | tuple[str, int] | BaseResponse:
         problem = _("This card is never used here: %(why)s.", why=word(found.status))
         return _show(Filters(provider=provider), None, problem=problem), 404
     return redirect(url_for(".index", provider=provider, card=found.id), 303)
+
+
+def _by_name_or_part(wanted: Wanted) -> Wanted:
+    """Return what is wanted by the whole of a name; where nothing is called so, by a part of the order's id."""
+    name = wanted.name
+    if name is None or len(name) < LEAST_OF_A_PART or search.is_known(parts(), name):
+        return wanted
+    return replace(wanted, name=None, name_part=name)
 
 
 def _show(filters: Filters, found: search.Page | None, **more: Any) -> str:

@@ -22,6 +22,9 @@ from app.ledger.storage.stored import read_stored
 from app.ledger.transaction import Address
 from providers.provider import Backend
 
+# How the rows of an index begin that tell of a refused settlement or cancellation.
+REFUSED = "refused:"
+
 # Read at a time from a bucket when everything is walked through.
 ROWS = 500
 
@@ -115,22 +118,30 @@ class Index:
         found = self._ask_all(lambda pipeline, key: pipeline.zrangebyscore(key, "-inf", until), "due")
         return [transaction_id for rows in found for transaction_id in rows]
 
-    def unresolved_within(self, duration: timedelta) -> list[str]:
-        """Return those of `due_within` of which an act is unresolved."""
-        rows = self._fields(self.due_within(duration), "provider", "unresolved")
-        return [transaction_id for transaction_id, _, unresolved in rows if unresolved]
+    def unresolved_within(self, duration: timedelta, look_at: int | None = None) -> tuple[list[str], bool]:
+        """Return those of `due_within` of which an act is unresolved, and whether these are all.
 
-    def holds_ending(self, after: Row, until: int) -> Iterator[tuple[Row, timedelta]]:
-        """Yield the holds that end by `until`, soonest first: what comes after the row `after`, and for how long each
-        was authorized. A row's date is when the hold ends."""
+        `look_at`: of so many at most, those that are due soonest.
+        """
+        if look_at is None:
+            ids = self.due_within(duration)
+        else:
+            until = self._connection.now_milliseconds() + milliseconds(duration)
+            ids = [row.id for row in islice(self._due_in_order(Row(0, ""), until), look_at + 1)]
+        rows = self._fields(ids[:look_at], "provider", "unresolved")
+        found = [transaction_id for transaction_id, _, unresolved in rows if unresolved]
+        return found, look_at is None or len(ids) <= look_at
+
+    def holds_ending(self, after: Row, until: int) -> Iterator[tuple[Row, timedelta | None]]:
+        """Yield what somebody must look at by `until`, soonest first, that comes after the row `after`; and of each for
+        how long it was authorized, where it is a hold that ends then. A row's date is that moment."""
         rows = self._due_in_order(after, until)
         while some := list(islice(rows, ROWS)):
             found = self._fields([row.id for row in some], "provider", "expires_at", "authorization_ttl")
             ends = {name: (int(end or 0), int(ttl or 0)) for name, _, end, ttl in found}
             for row in some:
                 end, ttl = ends.get(row.id, (0, 0))
-                if end == row.date:
-                    yield row, timedelta(milliseconds=ttl)
+                yield row, timedelta(milliseconds=ttl) if end == row.date else None
 
     def _due_in_order(self, after: Row, until: int) -> Iterator[Row]:
         """Yield what somebody must look at by `until`, soonest first, after the row `after`; read as it is wanted."""
@@ -206,6 +217,30 @@ class Index:
         oldest = min((score for row in rows for _, score in row), default=now)
         return timedelta(milliseconds=max(0, now - oldest))
 
+    def beginning(self, beginning: str) -> list[str]:
+        """Return the ids that begin so, after at least `gb-` and the two digits of a bucket: that bucket is read."""
+        bucket, found, cursor = int(beginning[3:5], 16), [], None
+        while cursor != 0:
+            cursor, rows = self._scan(keys.in_bucket(bucket, "all"), cursor or 0)
+            found += [name for row, _ in rows if (name := keys.in_full(bucket, row)).startswith(beginning)]
+        return found
+
+    def waiting(self) -> int:
+        """Return how many transactions wait for a person, those that are parked and those that were refused something.
+
+        They are counted where they lie, in one round trip.
+        """
+
+        def ask(pipeline: Pipeline, bucket: int) -> None:
+            pipeline.scard(keys.in_bucket(bucket, "parked"))
+            pipeline.zlexcount(keys.in_bucket(bucket, "index"), f"[{REFUSED}", f"[{REFUSED}\xff")
+
+        def fill(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                ask(pipeline, bucket)
+
+        return sum(self._connection.pipeline(fill))
+
     def parked(self) -> list[str]:
         """Return the ids of transactions that wait for a person."""
         found = self._ask_all(lambda pipeline, key: pipeline.smembers(key), "parked")
@@ -213,7 +248,7 @@ class Index:
 
     def refused(self) -> list[str]:
         """Return the ids of transactions of which a settlement or cancellation was refused and is missing."""
-        return sorted(self._rows(["refused:"]))
+        return sorted(self._rows([REFUSED]))
 
     def of_request(self, request_id: str) -> list[str]:
         """Return the ids of transactions that this request opened."""
@@ -228,6 +263,42 @@ class Index:
         key = keys.of_card(provider_id, card_id)
         rows = cast("list[str]", self._connection.call(lambda client: client.zrange(key, 0, -1)))
         return _ids(names.bucket_of_card(card_id), rows)
+
+    def newest_of_card(self, provider_id: str, card_id: str, limit: int, after: Row | None = None) -> list[Row]:
+        """Return a page of a card's authorized transactions, as `newest` does of all."""
+        key, highest = keys.of_card(provider_id, card_id), "+inf" if after is None else after.date
+        bucket, count = names.bucket_of_card(card_id), limit + FIRST_ROWS
+        while True:
+
+            def command(client: redis.Redis, count: int = count) -> object:
+                return client.zrevrangebyscore(key, highest, "-inf", 0, count, withscores=True)
+
+            found = cast("list[tuple[str, float]]", self._connection.call(command))
+            every = (Row(int(score), keys.in_full(bucket, name)) for name, score in found)
+            rows = sorted((row for row in every if after is None or row < after), reverse=True)
+            if len(found) < count:
+                return rows[:limit]
+            # Of the last millisecond there may be more, and Redis has them in an order of its own.
+            sure = [row for row in rows if row.date > int(found[-1][1])]
+            if len(sure) >= limit:
+                return sure[:limit]
+            count *= 4
+
+    def open_of_card(self, provider_id: str, card_id: str) -> list[str]:
+        """Return the ids of those of a card's authorized transactions that are not over, newest first."""
+        of_card, due = keys.of_card(provider_id, card_id), keys.in_bucket(names.bucket_of_card(card_id), "due")
+        weights = {of_card: 1, due: 0}  # by the date of the transaction, not by when it is due
+        found = self._connection.call(lambda client: client.zinter(weights))
+        return cast("list[str]", found)[::-1]
+
+    def count_of_card(self, provider_id: str, card_id: str) -> int:
+        """Return how many authorized transactions a card has."""
+        return int(self._connection.call(lambda client: client.zcard(keys.of_card(provider_id, card_id))))
+
+    def list_is_complete(self, provider_id: str, card_id: str) -> bool:
+        """Tell whether nothing of a card's list is missing: Redis may have lost older ones."""
+        marks, mark = keys.completeness(provider_id, card_id)
+        return bool(self._connection.call(lambda client: client.sismember(marks, mark)))
 
     def list_of_card(self, provider_id: str, card_id: str) -> tuple[list[str], bool]:
         """Return what `of_card` does, and whether nothing is missing: Redis may have lost older ones."""

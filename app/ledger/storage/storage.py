@@ -360,11 +360,19 @@ class Storage:
         (stored,) = read_stored(self._connection, [key])
         return load_transaction(transaction_id, stored) if stored else None
 
-    def load_many(self, transaction_ids: Sequence[str]) -> list[Transaction]:
-        """Return those of the transactions that Redis has; what another version wrote is left out."""
+    def load_many(
+        self, transaction_ids: Sequence[str], likely: Callable[[str], bool] = lambda _text: True
+    ) -> list[Transaction]:
+        """Return those of the transactions that Redis has; what another version wrote is left out.
+
+        Of very many, only those that are `likely` to be wanted, by the text that is stored, are decoded.
+        """
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
-        rows = read_stored(self._connection, [key for _, key in found])
-        return list(_readable((name, stored) for (name, _), stored in zip(found, rows, strict=True) if stored))
+        rows = zip(found, read_stored(self._connection, [key for _, key in found]), strict=True)
+        wanted = (
+            (name, stored) for (name, _), stored in rows if stored and (not is_text(stored) or likely(str(stored)))
+        )
+        return list(_readable(wanted))
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
@@ -611,6 +619,13 @@ def other_backend(address: Address, opened_at: Backend, backend: Backend) -> Oth
         f"transaction {address.id} was opened at {opened_at}, and provider {address.provider_id} is at {backend} now: "
         "put that back into providers.toml until its transactions are over"
     )
+
+
+def _text(transaction_id: str, stored: Stored) -> str:
+    """Return the text of a transaction; of a hash, what stands for it."""
+    if not isinstance(stored, str):
+        return json.dumps(dict(stored))
+    return packing.unpack(transaction_id, stored).text if is_packed(stored) else stored
 
 
 def _readable(rows: Iterable[tuple[str, Stored]]) -> Iterator[Transaction]:

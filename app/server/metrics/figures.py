@@ -108,7 +108,7 @@ class Figures(Collector):
         missed = {provider.id: guesses.missed(provider.id) for provider in parts.registry.all()}
         last = results.last(parts.documents)
         return {
-            catalog.ATTENTION: {(kind.value,): count for kind, count in attention.counts(parts).items()},
+            catalog.ATTENTION: {(kind.value,): found.number for kind, found in attention.counts(parts).items()},
             catalog.UNRESOLVED: _unresolved(parts),
             catalog.GUESSES: {(name,): found.codes for name, found in missed.items()},
             catalog.GUESSES_REFUSED: {(name,): found.refused for name, found in missed.items()},
@@ -124,7 +124,7 @@ class Figures(Collector):
 def _unresolved(parts: Parts) -> Values:
     """Count what is unresolved by provider and age, with a 0 for each age of a provider that has any."""
     now = parts.connection.now_milliseconds()
-    ids = parts.index.unresolved_within(LOOKED_AT_WITHIN)[:COUNTED]
+    ids = parts.index.unresolved_within(LOOKED_AT_WITHIN)[0][:COUNTED]
     counts: Counter[tuple[str, ...]] = Counter()
     for start in range(0, len(ids), LOADED_AT_A_TIME):
         for record in parts.storage.load_many(ids[start : start + LOADED_AT_A_TIME]):
