@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from app.admin.transactions.search import Cursor
 from app.console.guard import may
+from app.console.sentences import check_name, said
 from app.console.texts import _
 from app.console.words import word
 
@@ -28,8 +29,9 @@ class WrongAmount(ValueError):
 
 
 def add_filters(app: Flask) -> None:
-    """Give templates the filters `at_most_99`, `day`, `money`, `when`, `word`, and `may` and `new_request_id`."""
-    app.jinja_env.filters.update(at_most_99=at_most_99, day=day, money=money, when=when, word=word)
+    """Give templates the filters of this module, `check_name`, `said` and `word`, and `may` and `new_request_id`."""
+    filters = {"check_name": check_name, "said": said, "word": word}
+    app.jinja_env.filters.update(at_most_99=at_most_99, day=day, money=money, when=when, **filters)
     app.jinja_env.globals.update(may=may, new_request_id=new_request_id)
 
 

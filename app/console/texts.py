@@ -1,4 +1,4 @@
-"""Texts in the language of whoever reads: `_` in a view, `_l` for what is made before, `_n` for counted things."""
+"""Texts in the language of whoever reads: `_` in a view, `_l` and `_m` for later ones, `_n` for counted things."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def _(text: str, /, **values: object) -> str:
 
 def _l(text: str) -> LazyText:
     return flask_babel.lazy_gettext(text)
+
+
+def _m(text: str) -> str:
+    """Mark a text that `_` is given later, when it is known which one is wanted."""
+    return text
 
 
 def _n(one: str, many: str, number: int, /, **values: object) -> str:

@@ -16,7 +16,7 @@ from babel.messages.pofile import read_po, write_po
 from app.console.languages import FOLDER, LANGUAGES
 
 CONSOLE = FOLDER.parent
-KEYWORDS = {"_": None, "_l": None, "_n": (1, 2), "gettext": None, "ngettext": (1, 2)}
+KEYWORDS = {"_": None, "_l": None, "_m": None, "_n": (1, 2), "gettext": None, "ngettext": (1, 2)}
 COMMON = "console"
 
 Text = str | tuple[str, ...]

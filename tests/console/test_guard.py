@@ -10,10 +10,11 @@ import redis
 from werkzeug.routing import Rule
 
 from app.admin.people.users import Role
-from app.console import create_console, guard
+from app.console import create_console, guard, pages
 from app.console.guard import allowed, declared, says_it_changes_nothing
 from app.parts import build
 
+from .browser import DOCUMENT
 from .conftest import Console, Visitor
 
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -164,6 +165,13 @@ def test_the_key_that_signs_cookies_is_one_for_all_processes(console: Console) -
 def test_templates_know_what_who_reads_may_do(console: Console) -> None:
     assert "Check everything" in console.user(Role.OPERATOR).get("/").text
     assert "Check everything" not in console.user(Role.VIEWER).get("/").text
+
+
+def test_every_page_of_the_navigation_is_shown_in_the_documents(console: Console) -> None:
+    shown = re.findall(r"static/console/([\w-]+)\.png", DOCUMENT)
+    for page in pages.every():
+        if page.shown:
+            assert [one for one in shown if one.startswith(page.name.replace("_", "-").removesuffix("s"))], page.name
 
 
 def test_declarations_are_found_on_views() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import pyotp
 import pytest
@@ -12,6 +13,7 @@ from app.admin.people import sessions, sign_in, users
 from app.admin.people.users import Role
 from app.parts import Parts
 
+from .browser import Browsing
 from .conftest import PASSWORD, Console, Visitor
 
 
@@ -242,3 +244,13 @@ def _forget_tries(parts: Parts, *, counts: bool = True) -> int:
         if counts or "failures" not in name:
             parts.documents.forget(name.removeprefix("gb:note:"))
     return longest
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(browsing: Browsing, scheme: Literal["light", "dark"]) -> None:
+    parts, page = browsing.site.installation.parts, browsing.page
+    secret = users.add(parts, f"ana-{scheme}", Role.VIEWER)
+    page.emulate_media(color_scheme=scheme)
+    for path in ("/sign-in", f"/invitation/ana-{scheme}/{secret}", f"/invitation/ana-{scheme}/over", "/nowhere"):
+        browsing.open(path)
+        browsing.check_page()

@@ -12,10 +12,13 @@ from playwright.sync_api import Page, expect
 
 from app.admin.people import sessions, users
 from app.admin.people.users import Role
+from app.admin.transactions import by_hand
 from app.admin.transactions.views import Summary, summary
+from app.ledger.transaction import Decision
 
 from .browser import LOOKS, Browsing, Site
 from .conftest import PASSWORD
+from .parked import park
 
 
 @pytest.fixture
@@ -184,3 +187,32 @@ def test_it_is_done_without_javascript(without_scripts: Browsing, order: str) ->
     expect(page.get_by_role("status")).to_have_text("Done: R$10.00.")
     assert re.search(r"/transactions/gb-\w+$", page.url)
     assert str(stands(without_scripts.site, order).settled) == "10.00"
+
+
+def test_what_is_done_elsewhere_shows_on_the_page_without_a_reload(browsing: Browsing, order: str) -> None:
+    """A look every five seconds, as long as something of the order is not known."""
+    installation = browsing.site.installation
+    transaction = park(installation, "1733-01")
+    browsing.sign_in(Role.OPERATOR)
+    page = browsing.open(f"/transactions/{transaction}")
+    expect(page.locator("#live")).to_contain_text("What became of the last of it is not known yet.")
+    page.evaluate("document.body.dataset.same = 'yes'")
+    decision = Decision("somebody else", happened=False, act=1, give_up=True)
+    by_hand.decide(installation.parts, installation.record(transaction), decision)
+    expect(page.locator("#live")).to_contain_text("decided by a person", timeout=20_000)
+    expect(page.locator("#live")).not_to_have_attribute("hx-trigger", "every 5s")
+    assert page.evaluate("document.body.dataset.same") == "yes", "the page was not loaded again"
+
+
+def test_without_javascript_what_is_done_elsewhere_shows_when_the_page_is_loaded_again(
+    without_scripts: Browsing,
+) -> None:
+    installation = without_scripts.site.installation
+    transaction = park(installation, "1734-01", "30.00")
+    without_scripts.sign_in(Role.OPERATOR)
+    page = without_scripts.open(f"/transactions/{transaction}")
+    expect(page.locator("#live")).to_contain_text("What became of the last of it is not known yet.")
+    decision = Decision("somebody else", happened=False, act=1, give_up=True)
+    by_hand.decide(installation.parts, installation.record(transaction), decision)
+    page.reload()
+    expect(page.locator("#live")).to_contain_text("decided by a person", timeout=20_000)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from app.ledger import sweeper
+from app.ledger import names, sweeper
 from app.ledger.errors import AmountExceeded, LedgerError, LedgerUnavailable, OtherFormat, RequestConflict
 from app.ledger.service import AuthorizationRequest
 from app.ledger.storage import keys, packing
@@ -141,6 +141,23 @@ def test_of_many_of_one_card_and_order_each_is_found(system: System) -> None:
     assert sorted(system.index.of_orders([ORDER])) == sorted(orders)
     rows = system.connection._client.zcard(f"{str(keys.of_transaction(orders[0])).partition(':tx:')[0]}:index")
     assert rows == len(orders) - 4
+
+
+def test_a_page_of_a_card_has_all_of_its_last_millisecond(system: System) -> None:
+    client, bucket = system.connection._client, names.bucket_of_card(CARD)
+    ids = [f"gb-{bucket:02x}{first:02x}{number:030x}" for first in (0x68, 0xFF) for number in range(30)]
+    for number, identity in enumerate(ids):
+        row = keys.short(identity) if number % 3 else identity.encode()
+        for key in (keys.of_card(system.provider.id, CARD), keys.in_bucket(bucket, "all")):
+            client.zadd(key, {row: 1_764_372_000_000 + number // 20})
+    pages, last = [], None
+    while page := system.index.newest_of_card(system.provider.id, CARD, 4, last):
+        pages += page
+        last = page[-1]
+    assert pages == sorted(pages, reverse=True)
+    assert sorted(row.id for row in pages) == sorted(ids)
+    assert all(system.index.beginning(identity[:-1] + identity[-1]) == [identity] for identity in ids[:2])
+    assert len(system.index.beginning(ids[0][:7])) == 30
 
 
 @one_bucket()

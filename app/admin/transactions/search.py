@@ -223,8 +223,11 @@ def _named(parts: Parts, name: str) -> list[str]:
     return list(dict.fromkeys([name, *found]))
 
 
-def _likely(wanted: Wanted) -> Callable[[str], bool]:
-    """Return what tells by the text of a transaction whether it may fit: to decode each of thousands takes longer."""
+def _likely(wanted: Wanted) -> Callable[[str], bool] | None:
+    """Return what tells by the text of a transaction whether it may fit: to decode each of thousands takes longer.
+
+    None where any may.
+    """
     state = State.REFUSED if wanted.standing is Filter.DECLINED else wanted.standing
     patterns = [rf'"state":\s*"{re.escape(state)}"'] if state in list(State) else []
     if wanted.provider_id is not None:
@@ -232,7 +235,7 @@ def _likely(wanted: Wanted) -> Callable[[str], bool]:
     if wanted.name_part is not None and wanted.name_part.isascii():
         patterns.append(f"(?i:{re.escape(json.dumps(wanted.name_part)[1:-1])})")
     compiled = [re.compile(pattern) for pattern in patterns]
-    return lambda text: all(pattern.search(text) for pattern in compiled)
+    return (lambda text: all(pattern.search(text) for pattern in compiled)) if compiled else None
 
 
 def _fits(record: Transaction, wanted: Wanted) -> bool:

@@ -361,18 +361,18 @@ class Storage:
         return load_transaction(transaction_id, stored) if stored else None
 
     def load_many(
-        self, transaction_ids: Sequence[str], likely: Callable[[str], bool] = lambda _text: True
+        self, transaction_ids: Sequence[str], likely: Callable[[str], bool] | None = None
     ) -> list[Transaction]:
         """Return those of the transactions that Redis has; what another version wrote is left out.
 
-        Of very many, only those that are `likely` to be wanted, by the text that is stored, are decoded.
+        Of very many, only those that are `likely` to be wanted, by their text, are decoded.
         """
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
-        rows = zip(found, read_stored(self._connection, [key for _, key in found]), strict=True)
-        wanted = (
-            (name, stored) for (name, _), stored in rows if stored and (not is_text(stored) or likely(str(stored)))
-        )
-        return list(_readable(wanted))
+        rows = read_stored(self._connection, [key for _, key in found])
+        kept = ((name, stored) for (name, _), stored in zip(found, rows, strict=True) if stored)
+        if likely is not None:
+            kept = ((name, stored) for name, stored in kept if likely(_text(name, stored)))
+        return list(_readable(kept))
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
