@@ -227,7 +227,7 @@ def test_it_speaks_the_readers_language(console: Console, language: str, says: s
     shown = text(console.user(Role.VIEWER, language=language)).replace("\xa0", " ")
     assert says in shown
     page = console.user(Role.VIEWER, language=language).get("/attention").text
-    assert '<small lang="en">the balance fits nothing</small>' in page
+    assert '<small><span lang="en">the balance fits nothing</span></small>' in page
 
 
 def test_every_kind_has_a_name_to_filter_by(console: Console) -> None:
