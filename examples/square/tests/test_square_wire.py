@@ -288,7 +288,18 @@ def test_a_refusal_is_what_certainly_did_not_happen(
     assert GAN not in str(raised.value)
 
 
-@pytest.mark.parametrize("code", ["NOT_FOUND", "BAD_REQUEST", "INVALID_LOCATION"])
+def test_a_redemption_that_shows_only_afterwards_leaves_its_refund_unknown(
+    wire: RequestsMock, mapper: Square, deadline: Deadline
+) -> None:
+    wire.post(ACTIVITIES, json=error("NOT_FOUND"), status=404)
+    wire.get(ACTIVITIES, json={"gift_card_activities": [SHOP_REDEEM]})
+    wire.get(f"{URL}/v2/gift-cards/gftc%3A6d55a72470d940c6ba09c0ab8ad08d20", json={"gift_card": CARD})
+    with pytest.raises(OutcomeUnknown) as raised:
+        mapper.run(replace(STEP, verb=Verb.REFUND, reference=REDEMPTION), deadline)
+    assert raised.value.answered
+
+
+@pytest.mark.parametrize("code", ["BAD_REQUEST", "INVALID_LOCATION"])
 @pytest.mark.parametrize(
     ("card", "listed", "reference", "refusal"),
     [

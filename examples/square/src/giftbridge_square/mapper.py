@@ -231,6 +231,9 @@ class Square(Mapper):
             return CardUnusable(f"The card is {status}")
         if lost:
             return ReferenceNotFound("Square does not have the redemption on this card")
+        if step.reference and rejected.code == "NOT_FOUND":
+            # A replica may not have had the redemption, and have it now.
+            return OutcomeUnknown(f"Square answers {rejected}: check the option location_id", answered=True)
         return BackendUnavailable(f"Square answers {rejected}: check the options, location_id above all")
 
     def _recognized(self, step: Step, activity: Activity) -> Receipt:
