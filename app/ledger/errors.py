@@ -22,7 +22,8 @@ class Unresolved(LedgerError):
 
 
 class OtherFormat(LedgerError):
-    """A transaction was stored by another version of giftbridge, in a format that this one must not touch."""
+    """A transaction was stored by another version of giftbridge, in a format that this one must not touch; or changed
+    by something else, so that it cannot be read."""
 
 
 class OtherBackend(LedgerError):

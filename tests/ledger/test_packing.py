@@ -411,6 +411,41 @@ def test_a_process_that_ends_between_its_two_calls_has_changed_nothing(system: S
     assert system.cancel(transaction, "15.00")
 
 
+# What something else has changed.
+
+DAMAGES: dict[str, tuple[Callable[[System], str], Callable[[bytes], bytes]]] = {
+    "packed, and cut": (packed, lambda value: value[:-20]),
+    "packed, and cut to its first line": (packed, lambda value: value[:26]),
+    "packed, and overwritten": (packed, lambda value: value[:26] + b"\xff" * 30),
+    "text, and cut": (settled, lambda value: value[:20]),
+}
+
+
+@pytest.mark.parametrize(("make", "damage"), DAMAGES.values(), ids=DAMAGES)
+def test_what_cannot_be_read_hides_and_holds_up_nothing_else(
+    system: System,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[System], str],
+    damage: Callable[[bytes], bytes],
+) -> None:
+    broken, good = make(system), system.authorize("1.00", "order-2")
+    client, key = system.connection._client, str(keys.of_transaction(broken))
+    client.set(key, damage(str(client.get(key)).encode(errors="surrogateescape")))
+    calls = list(system.backend.calls)
+    assert [one.id for one in system.storage.load_many([broken, good])] == [good]
+    assert {one.id for page in system.index.every() for one in page} == {broken, good}
+    with pytest.raises(OtherFormat, match="cannot be read"):
+        system.storage.load(broken)
+    with pytest.raises(LedgerError):
+        system.cancel(broken, "1.00")
+    assert system.backend.calls == calls
+    monkeypatch.setattr(system.storage, "_times", LedgerTimes(retention=timedelta(milliseconds=1)))
+    system.make_due()
+    assert system.sweeper.sweep_once().counts == {"expired": 1, "in another format": 1}
+    assert system.record(good).state is State.EXPIRED
+    assert system.storage.pack([broken]) == 0
+
+
 # The sweeper.
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -14,10 +15,11 @@ import redis
 from redis.client import Pipeline
 
 from app.ledger import names
+from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
-from app.ledger.storage.records import fields_of
+from app.ledger.storage.records import Fields, fields_of
 from app.ledger.storage.stored import read_stored
 from app.ledger.transaction import Address
 from providers.provider import Backend
@@ -204,7 +206,9 @@ class Index:
             while cursor != 0:
                 cursor, rows = self._scan(key, cursor or 0)
                 found = self._fields([str(name) for name, _ in rows], "provider", "backend")
-                yield from (Opened(name, provider, Backend.parse(backend)) for name, provider, backend in found)
+                yield from (
+                    Opened(name, provider, Backend.parse(backend)) for name, provider, backend in found if backend
+                )
 
     def _scan(self, key: str, cursor: int) -> tuple[int, list[tuple[str, float]]]:
         answer = self._connection.call(lambda client: client.zscan(key, cursor, count=ROWS))
@@ -439,12 +443,17 @@ class Index:
             last = rows[-1]
 
     def _fields(self, transaction_ids: Sequence[str], *wanted: str) -> Iterator[tuple[str, ...]]:
-        """Yield fields of each transaction as text, without those that were forgotten meanwhile."""
+        """Yield fields of each transaction as text, without those that were forgotten meanwhile.
+
+        One that cannot be read has empty ones: it must not hide the others.
+        """
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
         rows = read_stored(self._connection, [key for _, key in found])
         for (name, _), stored in zip(found, rows, strict=True):
             if stored:
-                fields = fields_of(name, stored)
+                fields: Fields = {}
+                with suppress(OtherFormat):
+                    fields = fields_of(name, stored)
                 yield name, *(str(fields.get(field, "")) for field in wanted)
 
     def _named(self, kind: str, values: Sequence[str]) -> list[str]:

@@ -67,6 +67,9 @@ _PLACE = re.compile(rb"([\x03-\x05])(.)", re.DOTALL)
 _FIRST_PLACE, _MOST_DIGESTS = 0x20, 0xD0
 _FIRST_OID, _MOST_OIDS = 0x30, 40
 
+# What a value raises that is not as it was written.
+UNREADABLE = (ValueError, LookupError, TypeError, zlib.error)
+
 # Half of a pair of surrogates is no character, but JSON may have it.
 _LONE = "surrogatepass"
 
@@ -100,8 +103,15 @@ def digest(stored: str) -> str:
 def pack(transaction_id: str, text: str, events: Sequence[str]) -> bytes | None:
     """Return the packed form of a transaction.
 
-    None where something of it is unresolved, or where it would not be the same again.
+    None where something of it is unresolved, or where it cannot be read, or would not be the same again.
     """
+    try:
+        return _pack(transaction_id, text, events)
+    except UNREADABLE:
+        return None
+
+
+def _pack(transaction_id: str, text: str, events: Sequence[str]) -> bytes | None:
     head, _, memo = text.partition("\n")
     fields = loads(head)
     if fields.get("version") != VERSION_OF_TEXT or "unresolved" in fields:
@@ -123,7 +133,7 @@ def pack(transaction_id: str, text: str, events: Sequence[str]) -> bytes | None:
 
 
 def unpack(transaction_id: str, packed: str) -> Unpacked:
-    """Return what was packed, from its bytes as the client carries them."""
+    """Return what was packed, from its bytes as the client carries them. Raises one of UNREADABLE."""
     head, _, body = packed.encode(errors="surrogateescape").partition(b"\n")
     end = 1 + 16 * body[0]
     digests = [body[start : start + 16].hex() for start in range(1, end, 16)]

@@ -12,6 +12,7 @@ from app.ledger.errors import OtherFormat
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import packing
 from app.ledger.storage.json_text import compact, loads
+from app.ledger.storage.packing import Unpacked
 from app.ledger.storage.stored import Stored
 from app.ledger.transaction import ActRecord, ActState, Decision, Operation, PlannedStep, Reason, State, Transaction
 from mappers import base
@@ -81,18 +82,35 @@ def _read(transaction_id: str, stored: Stored) -> tuple[Fields, str]:
 
 
 def fields_of(transaction_id: str, stored: Stored) -> Fields:
-    """Return the fields of a transaction, whatever its format."""
+    """Return the fields of a transaction, whatever its format. Raises OtherFormat where it cannot be read."""
     stored = _unpacked(transaction_id, stored)
-    if isinstance(stored, str):
+    if not isinstance(stored, str):
+        return stored
+    try:
         found: Fields = loads(stored.partition("\n")[0])
-        return found
-    return stored
+    except ValueError as error:
+        raise _unreadable(transaction_id) from error
+    return found
+
+
+def unpack(transaction_id: str, packed: str) -> Unpacked:
+    """Return a transaction and its history as they were packed. Raises OtherFormat where they cannot be read."""
+    try:
+        return packing.unpack(transaction_id, packed)
+    except packing.UNREADABLE as error:
+        raise _unreadable(transaction_id) from error
 
 
 def _unpacked(transaction_id: str, stored: Stored) -> Stored:
     if isinstance(stored, str) and packing.is_packed(stored):
-        return packing.unpack(transaction_id, stored).text
+        return unpack(transaction_id, stored).text
     return stored
+
+
+def _unreadable(transaction_id: str) -> OtherFormat:
+    return OtherFormat(
+        f"transaction {transaction_id} is not in Redis as giftbridge wrote it, and cannot be read: restore a backup"
+    )
 
 
 def _load_act(number: int, fields: Fields) -> ActRecord:

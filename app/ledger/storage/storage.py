@@ -45,6 +45,7 @@ from app.ledger.storage.records import (
     load_transaction,
     other_format,
     steps_done,
+    unpack,
 )
 from app.ledger.storage.stored import Stored, is_text, read_stored
 from app.ledger.storage.terms import TermsStorage
@@ -381,7 +382,7 @@ class Storage:
         for _ in range(UNPACKINGS):
             ((stored, rows),) = self._with_events([transaction_id])
             if isinstance(stored, str) and is_packed(stored):
-                rows = packing.unpack(transaction_id, stored).events
+                rows = unpack(transaction_id, stored).events
             if rows or not stored:  # else it was packed until now
                 break
         return [json.loads(row) for row in rows]
@@ -581,7 +582,7 @@ class Storage:
             reply = run(script_keys, compact(told), new_memo, *unpacked)
             if reply[0] != PACKED:
                 return reply, asked_at
-            whole = packing.unpack(arguments["id"], reply[1])
+            whole = unpack(arguments["id"], reply[1])
             told |= {"unpacked": packing.digest(reply[1]), "over_since": whole.last_changed}
             row = keys.packed_row(arguments["id"], whole.last_changed)
             unpacked = (whole.text, "\n".join(whole.events), row)
