@@ -45,6 +45,10 @@ class Look:
     def total(self) -> int:
         return self.balance + self.redeemed
 
+    def misses(self, redemption: str) -> bool:
+        """Tell whether a redemption was not listed: it had been deleted, or the list was late."""
+        return self.ids is not None and redemption not in self.ids
+
     def receipt(self) -> Receipt:
         ids = None if self.ids is None else " ".join(sorted(self.ids))
         return Receipt(balance=self.balance, data={"redeemed": self.redeemed, "redemptions": ids})

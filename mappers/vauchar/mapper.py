@@ -291,14 +291,15 @@ class Vauchar(Mapper):
 
     def _delete(self, step: Step, deadline: Deadline) -> Receipt:
         before = Look.before(step) or self._look(step, deadline)[0]
-        if before.ids is not None and step.reference not in before.ids:
-            if self._client.redemption(step.card_id, step.reference, deadline):
-                raise BackendUnavailable("Vauchar does not list the redemption yet")
-            if not was_restored_by_others(step, before):
-                # Its absence would pass for a deletion that gave it back.
-                raise Unsupported(f"Others deleted the redemption {step.reference}: see whether its value is back")
-            return Receipt(step.reference, before.balance, {"deleted": step.reference, INSTEAD: NOTHING})
+        missed = before.misses(step.reference)
+        if missed and self._client.redemption(step.card_id, step.reference, deadline):
+            raise BackendUnavailable("Vauchar does not list the redemption yet")
+        if missed and not was_restored_by_others(step, before):
+            # Its absence would pass for a deletion that gave it back.
+            raise Unsupported(f"Others deleted the redemption {step.reference}: see whether its value is back")
         answer = self._client.delete_redemption(step.card_id, step.reference, deadline)
+        if missed and answer.status == 404:  # only now is it sure: what is read may be late
+            return Receipt(step.reference, before.balance, {"deleted": step.reference, INSTEAD: NOTHING})
         if not _succeeded(answer) and answer.status != 404:  # only we delete it: not found is done before
             raise Unsupported(f"Vauchar does not let this redemption be deleted (HTTP {answer.status})")
         try:
@@ -316,7 +317,11 @@ class Vauchar(Mapper):
             return None
         if not complete and self._client.redemption(step.card_id, step.reference, deadline):
             return None
-        if before and not was_restored(step.amount, before, now):
+        if before and not (
+            was_restored_by_others(step, now)
+            if before.misses(step.reference)
+            else was_restored(step.amount, before, now)
+        ):
             self._expect_at_rest(step, now, deadline)
             raise Undecidable(
                 "Vauchar deleted the redemption, but its value is not back on the card: put it back by hand",

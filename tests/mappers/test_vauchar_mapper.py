@@ -147,6 +147,19 @@ def test_a_redemption_that_is_not_listed_yet_is_deleted_later(ledger: Story) -> 
     assert ledger.redeemed == [5000]
 
 
+def test_a_redemption_that_nothing_shows_yet_is_deleted_nevertheless(ledger: Story) -> None:
+    """The card, its list and the redemption are read from a replica as it was before: that is no sign of others."""
+    client, before = ledger.mapper._client, ledger.mapper._client.card(ledger.card.id, soon())
+    ledger.capture(5000)
+    with pytest.MonkeyPatch.context() as late:
+        late.setattr(client, "card", lambda *_, **__: before)
+        late.setattr(client, "redemptions", lambda *_, **__: wire.Redemptions((), complete=True))
+        late.setattr(client, "redemption", lambda *_: None)
+        done = ledger.reverse(0, 5000)
+    assert INSTEAD not in done[-1].receipt.data
+    assert (ledger.redeemed, ledger.balance) == ([], 25000)
+
+
 def test_a_part_is_given_back_by_redeeming_the_rest_again(ledger: Story) -> None:
     ledger.capture(5000)
     done = ledger.reverse(0, 1999)
