@@ -78,7 +78,7 @@ def wire(settings: Settings, registry: Registry, connection: Connection, watch: 
     index = Index(connection)
     history = History(connection)
     threads = BackendThreads(settings.threads_for_a_backend, watch)
-    executor = Executor(storage, threads, find_provider=registry.get, doubts=history.look)
+    executor = Executor(storage, threads, find_provider=registry.get, doubts=history.recent)
     recovery = Recovery(storage, threads)
     clock = ClockWatch(storage)
     documents = Documents(connection)

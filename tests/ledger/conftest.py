@@ -71,7 +71,9 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         registry = ChangeableRegistry(provider)
         shares = BackendThreads(threads)
         history = History(connection)
-        executor = Executor(storage, shares, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get, history.look)
+        executor = Executor(
+            storage, shares, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get, history.recent
+        )
         recovery = Recovery(storage, shares)
         clock = ClockWatch(storage)
         documents = Documents(connection)

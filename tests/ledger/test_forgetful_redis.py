@@ -163,6 +163,31 @@ def test_threads_that_look_at_the_same_time_do_not_doubt_each_other(system: Syst
     assert [look.result() for look in looks] == [[]] * 200
 
 
+def test_whoever_gives_money_back_need_not_look_again_at_once(some_redis: SomeRedis) -> None:
+    some_redis.connection.call(lambda client: client.ping())  # it is connected before it looks
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(1000, earlier="first")
+    assert history.recent() == []
+
+
+def test_who_had_to_connect_anew_looks_again(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(1000, earlier="first")
+    some_redis.connection._client.connection_pool.disconnect()
+    some_redis.connection.call(lambda client: client.ping())
+    assert len(history.recent()) == 1
+
+
+def test_a_look_is_recent_for_seconds_only(some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ledger.storage.history.RECENT_SECONDS", 0)
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(1000, earlier="first")
+    assert len(history.recent()) == 1
+
+
 def test_a_doubt_lasts_until_somebody_ends_it(some_redis: SomeRedis) -> None:
     history = History(some_redis.connection)
     history.look()

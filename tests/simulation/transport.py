@@ -121,6 +121,10 @@ class SimulatedConnection(Connection):
         environment.pass_time(environment.way_back(environment.faults.latency() % 200))
         return result
 
+    @property
+    def sockets_opened(self) -> int:
+        return self._environment.history
+
     def servers(self) -> list[Server]:
         """Return the one server: it has another history after it lost something."""
         environment = self._environment

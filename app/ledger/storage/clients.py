@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -18,8 +19,19 @@ SENTINEL_PORT = 26379
 CLUSTER_PORT = 6379
 
 
-def connector(url: str, *, timeout_seconds: float, connections: int) -> Callable[[], redis.Redis]:
+@dataclass(slots=True)
+class Sockets:
+    """How many sockets were opened so far. While there is no new one, the server behind them is the same."""
+
+    opened: int = 0
+
+
+def connector(
+    url: str, *, timeout_seconds: float, connections: int, sockets: Sockets | None = None
+) -> Callable[[], redis.Redis]:
     """Return a function that returns a client for `url`, which opens up to `connections` sockets to each server.
+
+    `sockets` counts them.
 
     The client makes no automatic retries: most commands here must not be repeated blindly.
     redis+sentinel://[user:password@]host:port,host:port/service asks Sentinel for the primary of `service`;
@@ -36,7 +48,16 @@ def connector(url: str, *, timeout_seconds: float, connections: int) -> Callable
     text = {"decode_responses": True, "encoding_errors": "surrogateescape"}
     options = {**text, "max_connections": connections, **timeouts}
     parts = urlsplit(url)
-    if parts.scheme == "redis+cluster":
+    is_cluster = parts.scheme == "redis+cluster"
+    if sockets is not None:
+
+        def opened(connection: Any) -> None:
+            sockets.opened += 1
+            if not is_cluster:  # whose client does it by itself
+                connection.on_connect()
+
+        options["redis_connect_func"] = opened
+    if is_cluster:
         hosts = _hosts(parts, CLUSTER_PORT)
         return lambda: _cluster(hosts, options | _login(parts))
     if parts.scheme != "redis+sentinel":

@@ -16,7 +16,7 @@ from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterEx
 
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
-from app.ledger.storage.clients import connector
+from app.ledger.storage.clients import Sockets, connector
 
 T = TypeVar("T")
 
@@ -63,10 +63,16 @@ class Connection:
     """
 
     def __init__(
-        self, connect: Callable[[], redis.Redis], *, replicas: int = 0, replication: timedelta = timedelta()
+        self,
+        connect: Callable[[], redis.Redis],
+        *,
+        sockets: Sockets | None = None,
+        replicas: int = 0,
+        replication: timedelta = timedelta(),
     ) -> None:
         self._connect = connect
         self._connected: redis.Redis | None = None
+        self._sockets = sockets or Sockets()
         self.around: Around | None = None
         self._replicas = replicas
         self._replication = replication
@@ -78,8 +84,14 @@ class Connection:
         With `replicas`, a change counts only once that many replicas have it; that takes at most half the timeout.
         Redis may be down until the first call. Raises ValueError for an address that cannot be read.
         """
-        connect = connector(url, timeout_seconds=timeout_seconds, connections=connections)
-        return cls(connect, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
+        sockets = Sockets()
+        connect = connector(url, timeout_seconds=timeout_seconds, connections=connections, sockets=sockets)
+        return cls(connect, sockets=sockets, replicas=replicas, replication=timedelta(seconds=timeout_seconds / 2))
+
+    @property
+    def sockets_opened(self) -> int:
+        """How many sockets were opened so far: where there is a new one, another server may be behind it."""
+        return self._sockets.opened
 
     def close(self) -> None:
         if self._connected is not None:

@@ -34,6 +34,9 @@ return 1
 """
 DOUBTS = "gb:doubts"
 
+# So long a look tells whoever gives money back what is doubted, unless a socket was opened meanwhile.
+RECENT_SECONDS = 10
+
 # A Redis that is started again this soon after it was last seen has its newest data: a backup is older.
 SOON = timedelta(minutes=1)
 
@@ -67,10 +70,12 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
+        self._found: tuple[list[Doubt], int, Deadline] | None = None  # by a look: see `recent`
         self._watched = Deadline.after(0)  # until when the next look must come, for nothing to be missed
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
+        sockets, recent = self._connection.sockets_opened, Deadline.after(RECENT_SECONDS)
         seen_here = self._seen_at  # before anything is read: it was written before
         watched, self._watched = not self._watched.passed(), Deadline.after(SOON.total_seconds())
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
@@ -84,7 +89,21 @@ class History:
         read = before.get("seen_at", "0")
         self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now), read))
         self._seen_at = max(self._seen_at, now)
-        return self.doubts()
+        doubts = self.doubts()
+        self._found = doubts, sockets, recent
+        return doubts
+
+    def recent(self) -> list[Doubt]:
+        """Return what was doubted seconds ago, where no other server can be behind the connection since; else look.
+
+        A server that is started again, or another one that takes over, has to be connected to anew. A doubt that a
+        person has, or another process, may be known here some seconds later. Raises LedgerUnavailable.
+        """
+        if self._found is not None:
+            doubts, sockets, recent = self._found
+            if sockets == self._connection.sockets_opened and not recent.passed():
+                return doubts
+        return self.look()
 
     def stop(self) -> None:
         """Note that the service stops now: a Redis that is started later from this data has all of it."""
@@ -132,6 +151,7 @@ class History:
     def trust(self, doubts: Iterable[Doubt]) -> None:
         """End these doubts, by a person's word. Raises LedgerUnavailable."""
         rows = [json.dumps(asdict(doubt)) for doubt in doubts]
+        self._found = None
 
         def remove(pipeline: Pipeline) -> None:
             for row in rows:
@@ -146,6 +166,7 @@ class History:
 
         self._connection.pipeline(no_list_is_complete)
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
+        self._found = None
 
     @staticmethod
     def _doubted(
