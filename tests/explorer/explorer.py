@@ -102,6 +102,8 @@ class Explorer:
         self._redis: RedisPicture | None = None  # what Redis holds now
         self._backend: BackendPicture | None = None
         self._sweeper = dict(vars(system.sweepers[0]))
+        for parts in system.processes:
+            parts.executor._doubts = tuple  # Redis forgets nothing here: to ask whether it did would be moves more
 
     def explore(self, most_states: int) -> Found:
         """Visit every state, at most so many; stop at the first that breaks something."""

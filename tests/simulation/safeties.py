@@ -103,7 +103,7 @@ SAFETIES = (
     ),
     Safety(
         "what succeeds after it was refused is undone",
-        "v1",
+        "plain",
         (
             Edit(
                 RECORD,
@@ -112,7 +112,7 @@ SAFETIES = (
             ),
         ),
         bounded=False,
-        first_seed=730,
+        first_seed=520,
     ),
     Safety(
         "the caps are checked where the act is written",

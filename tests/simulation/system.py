@@ -25,6 +25,7 @@ from app.ledger.refusals import Refusals
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
+from app.ledger.storage.history import History
 from app.ledger.storage.storage import Storage
 from app.ledger.sweeper import Sweeper
 from app.ledger.transaction import ActState, Operation, State, Transaction
@@ -144,8 +145,8 @@ class System:
         self.http.backend = self.kind.backend(self.environment)
         self.http.doubts = 0.0
         self.sweeping = PROCESSES
+        self.forget_looks()
         for parts in self.processes:
-            parts.history._seen_at = 0
             parts.storage._paces.clear()  # each schedule begins at the same moment
             parts.clock.look()
         self.processes[1].sweeper._history = self.parts.history  # as if one of them led: two may doubt each other
@@ -161,6 +162,11 @@ class System:
         self.checker.reset(self.backend, {rule for hazard in self.played for rule in hazard.waived})
         self.parts.history.look()  # the ledger was there long before
         self.hazards = [hazard(self) for hazard in self.played]
+
+    def forget_looks(self) -> None:
+        """Let each process be as one that has not looked yet whether Redis has forgotten something."""
+        for parts in self.processes:
+            vars(parts.history).update(vars(History(parts.connection)))
 
     def change_policy(self, **changed: Any) -> None:
         """Let the file say something else from now on."""
