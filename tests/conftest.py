@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 import redis
+import structlog
 
 from app import garbage
 from app.ledger.storage.connection import Connection
@@ -81,6 +82,14 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("XDG_DATA_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _log() -> Iterator[None]:
+    """Leave the log as it was: a service or a command that ran in this process may have made it silent."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

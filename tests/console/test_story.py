@@ -62,7 +62,7 @@ def test_the_whole_way_from_the_link_to_the_refund(browsing: Browsing) -> None:
     page.get_by_role("button", name="Sign in").click()
 
     page.get_by_role("link", name="Transactions").click()
-    page.get_by_label("Order, transaction or requestId").fill(order)
+    page.get_by_label("Order or a part of it, transaction, requestId").fill(order)
     page.get_by_role("button", name="Find", exact=True).click()
     page.get_by_role("link", name=order).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Order {order}")

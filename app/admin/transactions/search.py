@@ -228,8 +228,14 @@ def _likely(wanted: Wanted) -> Callable[[str], bool] | None:
 
     None where any may.
     """
-    state = State.REFUSED if wanted.standing is Filter.DECLINED else wanted.standing
-    patterns = [rf'"state":\s*"{re.escape(state)}"'] if state in list(State) else []
+    match wanted.standing:
+        case Filter.DECLINED:
+            states = [State.REFUSED]
+        case Filter.REFUSED:  # what was refused is an act of it
+            states = []
+        case standing:
+            states = [state for state in State if state.value == str(standing)]
+    patterns = [rf'"state":\s*"{state}"' for state in states]
     if wanted.provider_id is not None:
         patterns.append(rf'"provider":\s*"{re.escape(wanted.provider_id)}"')
     if wanted.name_part is not None and wanted.name_part.isascii():
