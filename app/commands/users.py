@@ -187,7 +187,7 @@ def _expect_issuer(parts: Parts) -> None:
 
 def _say_single_sign_on(name: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"user": name, "link": None})
+        print_json(Invitation(user=name, link=None))
     else:
         click.echo(f"{name} may come in with single sign-on.")
 

@@ -433,6 +433,7 @@ def test_what_cannot_be_read_hides_and_holds_up_nothing_else(
     client.set(key, damage(str(client.get(key)).encode(errors="surrogateescape")))
     calls = list(system.backend.calls)
     assert [one.id for one in system.storage.load_many([broken, good])] == [good]
+    assert [one.id for one in system.storage.load_many([broken, good], lambda _: True)] == [good]
     assert {one.id for page in system.index.every() for one in page} == {broken, good}
     with pytest.raises(OtherFormat, match="cannot be read"):
         system.storage.load(broken)

@@ -235,13 +235,10 @@ class Index:
         They are counted where they lie, in one round trip.
         """
 
-        def ask(pipeline: Pipeline, bucket: int) -> None:
-            pipeline.scard(keys.in_bucket(bucket, "parked"))
-            pipeline.zlexcount(keys.in_bucket(bucket, "index"), f"[{REFUSED}", f"[{REFUSED}\xff")
-
         def fill(pipeline: Pipeline) -> None:
             for bucket in range(names.BUCKETS):
-                ask(pipeline, bucket)
+                pipeline.scard(keys.in_bucket(bucket, "parked"))
+                pipeline.zlexcount(keys.in_bucket(bucket, "index"), f"[{REFUSED}", f"[{REFUSED}\xff")
 
         return sum(self._connection.pipeline(fill))
 

@@ -371,9 +371,7 @@ class Storage:
         found = [(name, key) for name in transaction_ids if (key := keys.of_transaction(name))]
         rows = read_stored(self._connection, [key for _, key in found])
         kept = ((name, stored) for (name, _), stored in zip(found, rows, strict=True) if stored)
-        if likely is not None:
-            kept = ((name, stored) for name, stored in kept if likely(_text(name, stored)))
-        return list(_readable(kept))
+        return list(_readable(kept, likely))
 
     def events(self, transaction_id: str) -> list[dict[str, Any]]:
         """Return what happened to a transaction, oldest first: `{at, what, by, correlation, act, attempt, detail}`."""
@@ -623,16 +621,19 @@ def other_backend(address: Address, opened_at: Backend, backend: Backend) -> Oth
 
 
 def _text(transaction_id: str, stored: Stored) -> str:
-    """Return the text of a transaction; of a hash, what stands for it."""
+    """Return the text of a transaction; of a hash, what stands for it. Raises OtherFormat."""
     if not isinstance(stored, str):
         return json.dumps(dict(stored))
-    return packing.unpack(transaction_id, stored).text if is_packed(stored) else stored
+    return unpack(transaction_id, stored).text if is_packed(stored) else stored
 
 
-def _readable(rows: Iterable[tuple[str, Stored]]) -> Iterator[Transaction]:
+def _readable(
+    rows: Iterable[tuple[str, Stored]], likely: Callable[[str], bool] | None = None
+) -> Iterator[Transaction]:
     for name, stored in rows:
         try:
-            yield load_transaction(name, stored)
+            if likely is None or likely(_text(name, stored)):
+                yield load_transaction(name, stored)
         except OtherFormat as error:
             log.error("left out", transaction=name, reason=str(error))  # noqa: TRY400
 
