@@ -627,9 +627,7 @@ def _text(transaction_id: str, stored: Stored) -> str:
     return unpack(transaction_id, stored).text if is_packed(stored) else stored
 
 
-def _readable(
-    rows: Iterable[tuple[str, Stored]], likely: Callable[[str], bool] | None = None
-) -> Iterator[Transaction]:
+def _readable(rows: Iterable[tuple[str, Stored]], likely: Callable[[str], bool] | None = None) -> Iterator[Transaction]:
     for name, stored in rows:
         try:
             if likely is None or likely(_text(name, stored)):
