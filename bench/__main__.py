@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from bench.cases import CASES
-from bench.counts import MOST_COMMANDS, MOST_ROUND_TRIPS, Count
+from bench.counts import MOST_COMMANDS, MOST_ROUND_TRIPS, MOST_SYSTEM_CALLS, Count
 from bench.growth import growth
 from bench.load import NoLoad
 from bench.machine import machine
@@ -86,8 +86,9 @@ def main(
 def _counted() -> list[Count]:
     counted = counts()
     for count in counted:
-        most = f"at most {MOST_ROUND_TRIPS[count.call]} and {MOST_COMMANDS[count.call]}"
-        click.echo(f"{count.call}: {count.round_trips} round trips, {count.commands} commands ({most})")
+        found = f"{count.round_trips} round trips, {count.system_calls} calls of the system, {count.commands} commands"
+        most = MOST_ROUND_TRIPS[count.call], MOST_SYSTEM_CALLS[count.call], MOST_COMMANDS[count.call]
+        click.echo(f"{count.call}: {found} (at most {', '.join(map(str, most))})")
     return counted
 
 

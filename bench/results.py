@@ -91,7 +91,8 @@ def goals(measurements: Sequence[Measurement]) -> list[str]:
 def sections(results: Results) -> list[Section]:
     """Return what the page says of the load, the counts and the start."""
     megabytes = [size / 2**20 for size in results.start.resident_bytes]
-    counted = ((one.call, one.round_trips, one.commands, one.bytes_kept) for one in results.counts)
+    counted = ((one.call, one.round_trips, one.system_calls, one.commands, one.bytes_kept) for one in results.counts)
+    head = ("call", "round trips to Redis", "calls of the system", "commands in Redis", "bytes kept")
     starts = (
         f"- From the command to `/-/ready`: {', '.join(f'{one:.2f}' for one in results.start.seconds)} s.",
         f"- Resident memory of a process then: {min(megabytes):.0f} to {max(megabytes):.0f} MB.",
@@ -99,7 +100,7 @@ def sections(results: Results) -> list[Section]:
     return [
         Section("Goals", tuple(goals(results.measurements))),
         Section("Load", (HEAD, *map(row, results.measurements))),
-        Section("Counts", table(("call", "round trips to Redis", "commands in Redis", "bytes kept"), counted)),
+        Section("Counts", table(head, counted)),
         Section("Start", starts),
     ]
 

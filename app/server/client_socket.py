@@ -13,6 +13,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from mappers.waiting import wait
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -77,8 +79,4 @@ class ClientSocket(socket.socket):
         """Wait for the client. Raises BlockingIOError where it may not wait, TimeoutError where it did."""
         if self._timeout_seconds == 0.0:
             raise BlockingIOError
-        left = until - time.monotonic()
-        poll = select.poll()
-        poll.register(self, event)
-        if left <= 0 or not poll.poll(None if left == math.inf else left * 1000):
-            raise TimeoutError("the client took too long")
+        wait(self, event, until)

@@ -88,6 +88,13 @@ MUTATIONS = [
         "Retry(NoBackoff(), 3)",
         REDIS_CLIENT + "a_command_whose_answer_is_lost_is_not_repeated",
     ),
+    Mutation(
+        "a silent Redis is not waited for without end",
+        STORAGE + "clients.py",
+        "limit(connection, option, timeout_seconds)",
+        "pass",
+        REDIS_CLIENT + "a_silent_redis_is_waited_for_no_longer_than_the_timeout",
+    ),
     # The name is the key.
     Mutation(
         "every step has a key of its own",

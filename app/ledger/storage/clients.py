@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,6 +14,8 @@ from redis.backoff import NoBackoff
 from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.retry import Retry
 from redis.sentinel import Sentinel
+
+from mappers.waiting import limit
 
 SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 
@@ -53,6 +57,7 @@ def connector(
 
         def opened(connection: Any) -> None:
             sockets.opened += 1
+            _let_the_system_wait(connection._sock, timeout_seconds)
             if not is_cluster:  # whose client does it by itself
                 connection.on_connect()
 
@@ -69,6 +74,15 @@ def connector(
     sentinel = Sentinel(_hosts(parts, SENTINEL_PORT), sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
     primary = sentinel.master_for(service, **options, **_login(parts))  # type: ignore[no-untyped-call]
     return lambda: cast("redis.Redis", primary)
+
+
+def _let_the_system_wait(connection: socket.socket, timeout_seconds: float) -> None:
+    """Have the system keep a connection's timeout. redis-py takes it for a connection that has failed."""
+    if isinstance(connection, ssl.SSLSocket):
+        return
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        limit(connection, option, timeout_seconds)
+    connection.settimeout(None)
 
 
 def _cluster(hosts: list[tuple[str, int]], options: dict[str, Any]) -> redis.Redis:
