@@ -34,6 +34,16 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Issued:
+    """A card that was made through us: its code, and what its backend was told of it. Reads show it later."""
+
+    code: str
+    told: Mapping[str, Any]
+    date: str
+    shown_from: int
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One HTTP request. `key` is the step's that it is made for; the backend itself may never get it."""
 
@@ -50,6 +60,9 @@ class BackendModel(ABC):
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.balance = dict.fromkeys(CARDS, FIRST_BALANCE)
+        self.first_balance = dict(self.balance)
+        self.codes = {code_of(card_id): card_id for card_id in CARDS}
+        self.issued: dict[str, Issued] = {}  # by the id of the card
         self.effects: list[Effect] = []
         self.transactions: dict[str, str] = {}  # of each key that was ever run, the ledger's transaction
         self.holds: dict[str, int] = {}  # open ones: key -> minor units
@@ -65,6 +78,36 @@ class BackendModel(ABC):
     @abstractmethod
     def answer(self, call: Call) -> Answer:
         """Do what a call asks for, at this very moment."""
+
+    # Cards are found by their codes, and new ones are made empty.
+
+    def found_by(self, code: str) -> str | None:
+        """Return the card that reads show for a code, if any."""
+        card_id = self.codes.get(code)
+        return card_id if card_id is not None and self.shows(card_id) else None
+
+    def code(self, card_id: str) -> str:
+        return next(code for code, of in self.codes.items() if of == card_id)
+
+    def shows(self, card_id: str) -> bool:
+        """Tell whether reads show a card."""
+        issued = self.issued.get(card_id)
+        return card_id in self.balance if issued is None else issued.shown_from <= self.now
+
+    def issue(self, card_id: str, told: Mapping[str, Any], *, code: str = "") -> Issued:
+        """Make an empty card, as it was `told`."""
+        code = code or code_of(card_id)
+        self.balance[card_id] = self.first_balance[card_id] = self.spent_elsewhere[card_id] = 0
+        self.codes[code] = card_id
+        made = self.issued[card_id] = Issued(code, told, self.date, self.now + self.environment.faults.lag())
+        return made
+
+    def first_date(self, card_id: str) -> str:
+        return self.issued[card_id].date if card_id in self.issued else FIRST_DATE
+
+    def told(self, card_id: str) -> Mapping[str, Any]:
+        """Return what a card was issued with, nothing where it was there before."""
+        return self.issued[card_id].told if card_id in self.issued else {}
 
     @property
     def now(self) -> int:
@@ -147,6 +190,11 @@ class BackendModel(ABC):
 
     def catch_up(self) -> None:
         """Do what the backend would have done by itself by now."""
+
+
+def code_of(card_id: str) -> str:
+    """Return the code of a card, which its id does not tell; it ends like the only part of it that VTEX shows."""
+    return f"GIFT-{card_id[::-1].upper()}-ASDQ"
 
 
 def _written(moment: int) -> str:

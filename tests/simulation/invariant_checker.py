@@ -70,6 +70,13 @@ class InvariantChecker:
                 self._environment.scheduler.note("VIOLATES", violation)
                 self.found[violation] = None
 
+    def reserved(self) -> Counter[str]:
+        """Return what the ledger reserves of each card."""
+        cards: Counter[str] = Counter()
+        for key, card_id in self.standings.items():
+            cards[card_id] += self._reserved[key]
+        return cards
+
     def cards(self) -> dict[str, Counter[str]]:
         """Return what the ledger keeps of each card now: its numbers, and 1 where it is busy."""
         return self._cards(self._standing)

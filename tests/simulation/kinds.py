@@ -51,12 +51,12 @@ class Kind:
 
 
 _KEY = Secret("simulated")
-_V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY), backend=LightrailV1Model)
+_V1 = partial(Kind, mapper=LightrailV1, options=LightrailV1Options(_KEY, program_id="gifts"), backend=LightrailV1Model)
 _V2 = partial(Kind, mapper=LightrailV2, options=LightrailV2Options(_KEY), backend=LightrailV2Model)
 _LIGHTRAIL_DRAFT = partial(
     Kind,
     mapper=LightrailDraft,
-    options=LightrailDraftOptions(_KEY),
+    options=LightrailDraftOptions(_KEY, program_id="gifts"),
     backend=LightrailDraftModel,
 )
 _VOUCHERIFY = partial(

@@ -39,6 +39,16 @@ class LightrailDraftModel(BackendModel):
     def answer(self, call: Call) -> Answer:
         try:
             match call.method, call.path:
+                case "GET", ("programs", name):
+                    return Answer(200, {"programId": name, "currency": "BRL"}, {})
+                case "POST", ("valueStores",):
+                    return Answer(201, self._issue(call.body), {})
+                case "GET", ("valueStores", card_id, *_) if not self.shows(card_id):
+                    raise _Rejected(404, "ValueStoreNotFound")
+                case "GET", ("valueStores", card_id, "code"):
+                    return Answer(200, {"code": self.issued[card_id].code}, {})
+                case "POST", ("transactions", "debit") if call.body.get("simulate"):
+                    return Answer(200, self._simulated(call.body), {})
                 case "GET", ("valueStores", card_id):
                     return Answer(200, self._store(card_id), {})
                 case "GET", ("transactions", name):
@@ -59,6 +69,21 @@ class LightrailDraftModel(BackendModel):
         if amount > self.balance[card_id]:
             raise _Rejected(409, "InsufficientValue")
         return self._post(call, "debit", card_id, -amount)
+
+    def _simulated(self, body: dict[str, Any]) -> dict[str, Any]:
+        card_id = self.found_by(body["source"]["code"])
+        if card_id is None or self.suspended == card_id or self.has_ended(card_id):
+            raise _Rejected(409, "InvalidParty")
+        if not self.balance[card_id]:
+            raise _Rejected(409, "InsufficientValue")
+        step = {"valueStoreId": card_id, "valueChange": -body["amount"]}
+        return {"transactionId": body["transactionId"], "simulated": True, "currency": "BRL", "steps": [step]}
+
+    def _issue(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body["valueStoreId"] in self.balance:
+            raise _Rejected(409, "ValueStoreIdExists")
+        self.issue(body["valueStoreId"], body)
+        return self._store(body["valueStoreId"])
 
     def _usable(self, party: dict[str, Any]) -> str:
         """Return the card that a party names. One that is frozen is given nothing, either."""
@@ -127,4 +152,10 @@ class LightrailDraftModel(BackendModel):
 
     def _store(self, card_id: str) -> dict[str, Any]:
         frozen = self.suspended == card_id or self.has_ended(card_id)
-        return {"valueStoreId": card_id, "currency": "BRL", "value": self.balance[card_id], "frozen": frozen}
+        return {
+            "valueStoreId": card_id,
+            "currency": "BRL",
+            "value": self.balance[card_id],
+            "frozen": frozen,
+            "metadata": self.told(card_id).get("metadata"),
+        }

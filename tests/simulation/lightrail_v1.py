@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.backend_model import FIRST_DATE, BackendModel, Call
+from tests.simulation.backend_model import BackendModel, Call
 from tests.simulation.transport import Environment
 
 # Path below a transaction -> the transactionType it makes, and what that does to the card's value.
@@ -33,6 +33,22 @@ class LightrailV1Model(BackendModel):
 
     def answer(self, call: Call) -> Answer:
         match call.method, call.path:
+            case "POST", ("cards",):
+                return self._issue(call.body)
+            case "GET", ("cards",):
+                wanted = call.query.get("userSuppliedId")
+                found = [name for name, one in self.issued.items() if one.told["userSuppliedId"] == wanted]
+                return Answer(200, {"cards": [self._card(name) for name in found if self.shows(name)]}, {})
+            case "GET", ("contacts",):
+                return Answer(200, {"contacts": []}, {})
+            case "GET", ("programs", name):
+                return Answer(200, {"program": {"id": name, "programId": name, "currency": "BRL"}}, {})
+            case "GET", ("codes", code, "details") if card := self.found_by(code):
+                return Answer(200, {"details": self._details(card)}, {})
+            case "GET", ("cards", card_id, *_) if not self.shows(card_id):
+                return _error(404, "")
+            case "GET", ("cards", card_id, "fullcode"):
+                return Answer(200, {"fullcode": {"code": self.issued[card_id].code}}, {})
             case "POST", ("cards", card_id, "transactions", *ending):
                 return self._post(card_id, tuple(ending), call)
             case "GET", ("cards", card_id, "transactions"):
@@ -64,6 +80,15 @@ class LightrailV1Model(BackendModel):
         if kind == "PENDING_CREATE":
             self.holds[call.key] = -value
         return self._make(card_id, asked, call, kind, value, change=value)
+
+    def _issue(self, body: dict[str, Any]) -> Answer:
+        before = [name for name, one in self.issued.items() if one.told["userSuppliedId"] == body["userSuppliedId"]]
+        if before and self.issued[before[0]].told != body:
+            return _error(409, "")
+        name = before[0] if before else f"card-{len(self.balance) + 1}"
+        if not before:
+            self.issue(name, body)
+        return Answer(201, {"card": self._card(name)}, {})
 
     def reference(self, key: str) -> str:
         return next((str(made.json["transactionId"]) for made in self.made.values() if made.key == key), "")
@@ -145,9 +170,16 @@ class LightrailV1Model(BackendModel):
         store = {"valueStoreType": "PRINCIPAL", "value": self.balance[card_id], "state": state}
         return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "valueStores": [store]}
 
-    @staticmethod
-    def _card(card_id: str) -> dict[str, Any]:
-        return {"cardId": card_id, "currency": "BRL", "cardType": "GIFT_CARD", "dateCreated": FIRST_DATE}
+    def _card(self, card_id: str) -> dict[str, Any]:
+        told = self.told(card_id)
+        return {
+            "cardId": card_id,
+            "userSuppliedId": told.get("userSuppliedId"),
+            "currency": "BRL",
+            "cardType": "GIFT_CARD",
+            "dateCreated": self.first_date(card_id),
+            "categories": [{"key": key, "value": value} for key, value in told.get("categories", {}).items()],
+        }
 
 
 def _error(status: int, code: str) -> Answer:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.backend_model import FIRST_DATE, BackendModel, Call
+from tests.simulation.backend_model import BackendModel, Call
 from tests.simulation.transport import Environment
 
 AUTOMATIC_VOID_DELAY_MS = 10 * 60 * 1000
@@ -48,11 +48,18 @@ class LightrailV2Model(BackendModel):
     def answer(self, call: Call) -> Answer:
         self.catch_up()
         try:
+            if call.method == "POST" and call.path == ("values",):
+                return Answer(201, self._issue(call.body), {})
             if call.method == "POST":
                 return Answer(201, self._post(call), {})
             match call.path:
+                case ("values",):
+                    found = self.found_by(call.query["code"].strip())
+                    return Answer(200, [self._value(found)] if found else [], {})
+                case ("values", card_id, *_) if not self.shows(card_id):
+                    raise _Rejected(404, "ValueNotFound")
                 case ("values", card_id):
-                    return Answer(200, self._value(card_id), {})
+                    return Answer(200, self._value(card_id, shows_code="showCode" in call.query), {})
                 case ("transactions",):
                     return Answer(200, self._listed(self.entries.values()), {})
                 case ("values", card_id, "transactions"):
@@ -135,21 +142,28 @@ class LightrailV2Model(BackendModel):
         """Return the newest first, as a replica shows them."""
         return [entry.json for entry in entries if entry.visible_at <= self.now][::-1]
 
-    def _value(self, card_id: str) -> dict[str, Any]:
+    def _issue(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body["id"] in self.balance:
+            raise _Rejected(409, "ValueIdExists")
+        self.issue(body["id"], body)
+        return self._value(body["id"], shows_code=True)
+
+    def _value(self, card_id: str, *, shows_code: bool = False) -> dict[str, Any]:
+        code = self.code(card_id)
         return {
             "id": card_id,
             "currency": "BRL",
             "balance": self.balance[card_id],
-            "code": None,
+            "code": code if shows_code else f"…{code[-4:]}",
             "isGenericCode": False,
             "active": True,
             "frozen": self.suspended == card_id,
             "canceled": False,
             "startDate": None,
             "endDate": self.date if self.has_ended(card_id) else self.last_day,
-            "createdDate": FIRST_DATE,
+            "createdDate": self.first_date(card_id),
             "usesRemaining": None,
-            "metadata": None,
+            "metadata": self.told(card_id).get("metadata"),
         }
 
     def _entry(self, name: str) -> Entry:

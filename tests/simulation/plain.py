@@ -62,7 +62,8 @@ class PlainMapper(Mapper):
         self._client = PlainClient(HttpBackend("plain", options.base_url))
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
-        return []
+        found = self._client.call("GET", f"/codes/{query.code}", deadline) if query.code else None
+        return [self.get_card(found.body, deadline)] if found and found.status == 200 else []
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
         body = self._client.call("GET", f"/cards/{card_id}", deadline).body
@@ -103,6 +104,9 @@ class PlainModel(BackendModel):
             case "GET", ("cards", card_id):
                 active = self.suspended != card_id and not self.has_ended(card_id)
                 return Answer(200, {"balance": self.balance[card_id], "active": active}, {})
+            case "GET", ("codes", code):
+                found = self.found_by(code)
+                return Answer(200 if found else 404, found, {})
             case "GET", ("steps", key):
                 made = self._made.get(key)
                 return Answer(200 if made and made.visible_at <= self.now else 404, None, {})

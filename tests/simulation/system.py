@@ -17,7 +17,7 @@ import redis
 import structlog
 
 from app import parts as wiring
-from app.ledger import names
+from app.ledger import names, searches
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
@@ -44,6 +44,7 @@ from tests.simulation.kinds import Kind, SimulatedHttp, build
 from tests.simulation.mutants import StorageWithoutIntents, check, executor_module, mapper_class, scripts
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
+from tests.simulation.shoppers import SimulatedFuture
 from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock, virtual_date, virtual_datetime
 from tests.simulation.workload import Workload
 
@@ -327,7 +328,7 @@ def _drop(*_event: object) -> NoReturn:
 
 
 # Whose log would be full of what is simulated.
-SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history")
+SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history", "cards", "guesses")
 
 
 class RefusalsWithoutMemory(Refusals):
@@ -348,6 +349,7 @@ def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[Non
         ),
         one_bucket(),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
+        mock.patch.object(searches, "Future", partial(SimulatedFuture, environment)),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
     ):
         for patch in patches:

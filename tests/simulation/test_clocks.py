@@ -23,7 +23,7 @@ ELSEWHERE = {
     "app.ledger.clock": "it is given the scheduler's",
     "app.ledger.executor": "it is given the scheduler's",
     "app.ledger.refusals": "it remembers nothing here",
-    "app.ledger.searches": "nobody searches",
+    "app.ledger.searches": "it is given the scheduler's",
     "mappers.http.breaker": "HttpBackend is replaced",
     "mappers.http.calls": "HttpBackend is replaced",
     "providers.certify.session": "nothing is certified",

@@ -33,6 +33,9 @@ class VaucharModel(BackendModel):
 
     def answer(self, call: Call) -> Answer:
         match call.method, call.path:
+            case "GET", ("gift-cards", "validate"):
+                found = self.found_by(call.query["gift_card_code"])
+                return Answer(200, self._validation(self._card(found)), {}) if found else Answer(404, None, {})
             case "GET", ("gift-cards", card_id):
                 return Answer(200, self._card(card_id), {})
             case "GET", ("gift-cards", card_id, "redemptions"):
@@ -83,6 +86,10 @@ class VaucharModel(BackendModel):
             "transaction_id": redemption.sent if self._echoes else "",
             "created": redemption.created,
         }
+
+    @staticmethod
+    def _validation(card: dict[str, Any]) -> dict[str, Any]:
+        return {"data": card, "validation_status": {"status": 1000 if card["active_status"] == "1" else 1001}}
 
     def _card(self, card_id: str) -> dict[str, Any]:
         balance = str(BRL.to_decimal(self.balance[card_id]))

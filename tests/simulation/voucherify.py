@@ -46,8 +46,11 @@ class VoucherifyModel(BackendModel):
 
     def answer(self, call: Call) -> Answer:
         match call.method, call.path[1:]:
-            case "GET", ("vouchers", card_id):
-                return Answer(200, self._voucher(card_id), {})
+            case "POST", ("vouchers",):
+                return self._issue(call.body)
+            case "GET", ("vouchers", name):
+                found = self.found_by(name) or name
+                return Answer(200, self._voucher(found), {}) if self.shows(found) else _error(404, "not_found")
             case "GET", ("vouchers", card_id, "transactions"):
                 shown = [json for since, of, json in self._transactions if of == card_id and since <= self.now]
                 shown = shown[::-1] if call.query["order"] == "-id" else shown
@@ -72,6 +75,13 @@ class VoucherifyModel(BackendModel):
             case "POST", ("redemptions", name, "rollback" | "rollbacks" as way):
                 return self._roll_back(name, way == "rollbacks", call)
         return _error(404, "resource_not_found")
+
+    def _issue(self, body: Json) -> Answer:
+        if body["code"] in self.codes:
+            return _error(400, "duplicate_resource_key")
+        card_id = f"card-{len(self.balance) + 1}"
+        self.issue(card_id, body, code=body["code"])
+        return Answer(200, self._voucher(card_id), {})
 
     def spend_elsewhere(self, card_id: str, amount: int) -> bool:
         free = self.balance[card_id] - self._locked.get(card_id, 0)
@@ -98,7 +108,7 @@ class VoucherifyModel(BackendModel):
 
     def _validate(self, call: Call) -> Answer:
         [redeemable] = call.body["redeemables"]
-        card_id, asked = redeemable["id"].lower(), redeemable["gift"]["credits"]
+        card_id, asked = self.codes[redeemable["id"]], redeemable["gift"]["credits"]
         pays = self.suspended != card_id and not self.has_ended(card_id)
         key = "" if pays else "voucher_disabled"
         mine = "session" in call.body
@@ -112,7 +122,7 @@ class VoucherifyModel(BackendModel):
 
     def _redeem(self, call: Call) -> Answer:
         [redeemable] = call.body["redeemables"]
-        card_id, amount = redeemable["id"].lower(), redeemable["gift"]["credits"]
+        card_id, amount = self.codes[redeemable["id"]], redeemable["gift"]["credits"]
         if not self.may_pay(card_id):
             return _error(400, "voucher_disabled")
         locked = 0 if "session" in call.body else self._locked.get(card_id, 0)
@@ -190,11 +200,12 @@ class VoucherifyModel(BackendModel):
     def _voucher(self, card_id: str) -> Json:
         return {
             "id": card_id,
-            "code": card_id.upper(),
+            "code": self.code(card_id),
             "type": "GIFT_VOUCHER",
             "gift": {"balance": self._balance_shown(card_id)},
             "active": self.suspended != card_id and card_id not in self.ended,
             "expiration_date": self.last_day,
+            "metadata": self.told(card_id).get("metadata"),
         }
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from mappers.http import Answer
-from tests.simulation.backend_model import FIRST_DATE, BackendModel, Call
+from tests.simulation.backend_model import BackendModel, Call
 from tests.simulation.transport import Environment
 
 Json = dict[str, Any]
@@ -52,6 +52,14 @@ class VtexGiftcardsModel(BackendModel):
 
     def answer(self, call: Call) -> Answer:
         match call.method, call.path:
+            case "POST", ("giftcards", "_search"):
+                code = call.body["cart"]["redemptionCode"]
+                found = self.found_by(code) if code else None
+                return Answer(200, [{"id": found}] if found else [], {})
+            case "POST", ("giftcards",):
+                return self._issue(call.body)
+            case "GET", ("giftcards", card_id, *_) if not self.shows(card_id):
+                return Answer(404, {"error": {"code": "NotFound"}}, {})
             case "GET", ("giftcards", card_id):
                 return Answer(200, self._card(card_id), {})
             case "GET", ("giftcards", card_id, "transactions"):
@@ -67,6 +75,16 @@ class VtexGiftcardsModel(BackendModel):
             case "POST", ("giftcards", _, "transactions", name, how):
                 return self._end(self._transactions[name], how, _minor(call.body["value"]), call.key)
         return Answer(404, {"error": {"code": "NotFound"}}, {})
+
+    def _issue(self, body: Json) -> Answer:
+        names = ("profileId", "relationName")
+        told = {name: body[name] for name in names}
+        before = [
+            name for name, one in self.issued.items() if all(one.told[one_of] == body[one_of] for one_of in names)
+        ]
+        card_id = before[0] if before else f"card-{len(self.balance) + 1}"
+        made = self.issued[card_id] if before else self.issue(card_id, told)
+        return Answer(200, self._card(card_id) | {"redemptionCode": made.code}, {})
 
     # In the account's own admin and stores.
 
@@ -95,7 +113,7 @@ class VtexGiftcardsModel(BackendModel):
             "id": card_id,
             "balance": _major(self.balance[card_id]),
             "currencyCode": "BRL",
-            "emissionDate": FIRST_DATE,
+            "emissionDate": self.first_date(card_id),
             "expiringDate": self.last_day if usable else LONG_AGO,
             "redemptionCode": "***********ASDQ",
             "redemptionToken": "token",

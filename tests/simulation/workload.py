@@ -17,7 +17,7 @@ from app.ledger.errors import (
 )
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService, Movement
 from app.ledger.transaction import Operation
-from mappers.base import BackendUnavailable, OutcomeUnknown, Refused
+from mappers.base import BackendUnavailable, Customer, OutcomeUnknown, Refused
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from providers.registry import Registry
@@ -170,7 +170,16 @@ class Workload:
 class Order:
     """One order as VTEX handles it: authorize, then GET, sum and POST, however often it takes."""
 
-    def __init__(self, workload: Workload, name: str, provider_id: str, card_id: str) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        name: str,
+        provider_id: str,
+        card_id: str,
+        customer: Customer | None = None,
+        operation: Operation | None = None,
+    ) -> None:
+        """`operation` is drawn where it is not given."""
         self.name = name
         self._provider_id = provider_id
         self._workload = workload
@@ -178,7 +187,8 @@ class Order:
         self._rng = self._scheduler.rng
         self._card_id = card_id
         credit = workload.kind.credits and self._rng.random() < 0.15
-        self._operation = Operation.CREDIT if credit else Operation.DEBIT
+        self._operation = operation or (Operation.CREDIT if credit else Operation.DEBIT)
+        self._customer = customer
         self._amount = self._rng.choice(workload.profile.amounts)
         self._transaction = ""
         self._waiting: dict[Actor, Answer] = {}
@@ -216,7 +226,7 @@ class Order:
             raise LedgerUnavailable("nobody begins an order now")
         provider = self._provider
         amount = in_units_of(provider, self._amount)
-        request = AuthorizationRequest(self._card_id, self._operation, amount, self.name)
+        request = AuthorizationRequest(self._card_id, self._operation, amount, self.name, customer=self._customer)
         return self._workload.ledger.authorize(provider, request, deadline)
 
     @property
