@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 
 from tests.mutations.mutation import Mutation
-from tests.mutations.run import Judged, run
+from tests.mutations.run import run
 from tests.mutations.safeties import MUTATIONS
 from tests.mutations.tree import KILLED, ROOT, Change
 
 
-def change(mutation: Mutation, _judged: Judged) -> Change:
+def change(mutation: Mutation) -> Change:
     text = (ROOT / mutation.file).read_text()
     return Change(mutation.file, text.replace(mutation.text, mutation.replacement), [mutation.test])
 

@@ -19,13 +19,17 @@ PYTHON = [f"app/ledger/{name}.py" for name in ("attempt", "executor", "lost_answ
 
 @dataclass(frozen=True)
 class Guard:
-    """In `file`, the text from `start` to `end` is `replacement` instead. `name` says so, and is nobody else's."""
+    """In `file`, the text from `start` to `end` is `replacement` instead. `name` says so, and is nobody else's.
+
+    `truth` is how its language asks for the truth of it, where nothing else of it counts; else nothing.
+    """
 
     name: str
     file: str
     start: int
     end: int
     replacement: str
+    truth: str
 
     def changed(self, text: str) -> str:
         return text[: self.start] + self.replacement + text[self.end :]
@@ -40,12 +44,12 @@ def guards_of(file: str, text: str) -> list[Guard]:
     spots = sorted(set(lua_spots(text) if file.endswith(".lua") else python_spots(text)))
     seen: Counter[str] = Counter()
     found = []
-    for start, end, replacement in spots:
+    for start, end, replacement, truth in spots:
         name = f"{file.rpartition('/')[2]}: {_named(text, start, end, replacement)}"
         seen[name] += 1
         if seen[name] > 1:
             name += f" ({seen[name]})"
-        found.append(Guard(name, file, start, end, replacement))
+        found.append(Guard(name, file, start, end, replacement, truth))
     return found
 
 
@@ -56,7 +60,8 @@ def _named(text: str, start: int, end: int, replacement: str) -> str:
     return " ".join(line.split())
 
 
-Spot = tuple[int, int, str]
+# Where it begins and ends, what stands there instead, and `truth` of a guard.
+Spot = tuple[int, int, str, str]
 
 # Lua, in its tokens.
 
@@ -74,18 +79,25 @@ def lua_spots(text: str) -> Iterator[Spot]:
             last = next(at for at in range(number, len(tokens)) if tokens[at][0] == "then") - 1
             conditions.append(range(number + 1, last + 1))
             for value in ("true", "false"):
-                yield tokens[number + 1].start(), tokens[last].end(), value
+                yield tokens[number + 1].start(), tokens[last].end(), value, "not not "
     for number, token in enumerate(tokens):
         if token[0] in ("and", "or"):
             first, last = _first(tokens, number - 1), _last(tokens, number + 1)
             beside = {tokens[first - 1][0], token[0]}
+            condition = next((condition for condition in conditions if number in condition), None)
+            truth = "not not " if condition and _is_outermost(tokens[condition.start : number]) else ""
+            left = tokens[first].start(), tokens[number - 1].end()
             if not _is_literal(tokens[first:number]):
-                yield tokens[first].start(), tokens[number - 1].end(), _neutral("and" in beside)
+                yield *left, _neutral("and" in beside), truth
+                if token[0] == "and" and condition is None:
+                    yield *left, "false", truth
             if not _is_literal(tokens[number + 1 : last + 1]):
-                yield tokens[number + 1].start(), tokens[last].end(), _neutral(token[0] == "and")
-            chooses = token[0] == "and" and not any(number in condition for condition in conditions)
-            if chooses and not _is_literal(tokens[first:number]):
-                yield tokens[first].start(), tokens[number - 1].end(), "false"
+                yield tokens[number + 1].start(), tokens[last].end(), _neutral(token[0] == "and"), truth
+
+
+def _is_outermost(before: Sequence[re.Match[str]]) -> bool:
+    """Tell whether what comes after these tokens of a condition stands in no bracket."""
+    return sum((token[0] in _OPENING) - (token[0] in _CLOSING) for token in before) == 0
 
 
 def _is_literal(operand: Sequence[re.Match[str]]) -> bool:
@@ -136,22 +148,32 @@ def python_spots(text: str) -> Iterator[Spot]:
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
 
-    def spot(node: ast.expr, replacement: str) -> Spot:
+    def spot(node: ast.expr, replacement: str, truth: str) -> Spot:
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         return (
             starts[node.lineno - 1] + node.col_offset,
             starts[node.end_lineno - 1] + node.end_col_offset,
             replacement,
+            truth,
         )
 
+    asked: set[ast.expr] = set()
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.If(test=test) | ast.IfExp(test=test):
-                yield from (spot(test, "True"), spot(test, "False"))
+                asked.add(test)
+                yield from (spot(test, value, "bool") for value in ("True", "False"))
             case ast.While(test=test) if not isinstance(test, ast.Constant):
-                yield spot(test, "False")
+                asked.add(test)
+                yield spot(test, "False", "bool")
             case ast.comprehension(ifs=conditions):
-                yield from (spot(condition, "True") for condition in conditions)
+                asked.update(conditions)
+                yield from (spot(condition, "True", "bool") for condition in conditions)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                asked.add(operand)
             case ast.BoolOp(op=operator, values=values):
-                yield from (spot(value, str(isinstance(operator, ast.And))) for value in values)
+                truth = "bool" if node in asked else ""
+                if truth:
+                    asked.update(values)
+                yield from (spot(value, str(isinstance(operator, ast.And)), truth) for value in values)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from tests.mutations.tree import ROOT, Change, Verdict, verdicts
+from tests.mutations.tree import ROOT, Change, Judge, Tree, Verdict, verdicts
 
 NOT_YET = "not tried yet"
 
@@ -47,9 +47,6 @@ class Judged:
         digest, word, _ = self._kept.get(item.name, (None, None, None))
         return word if word is not None and digest == _digest(change) else NOT_YET
 
-    def found_by(self, item: Named) -> str | None:
-        return self._kept.get(item.name, (None, None, None))[2]
-
 
 def _digest(change: Change) -> str:
     return hashlib.sha256(change.text.encode()).hexdigest()
@@ -59,8 +56,9 @@ def run(
     module: str,
     description: str | None,
     items: Sequence[T],
-    change: Callable[[T, Judged], Change],
+    change: Callable[[T], Change],
     expected: Callable[[T], str],
+    judge_in: Callable[[Path], Judge] = Tree,
 ) -> int:
     """Judge those that the command line chooses; return 0 when each verdict is the expected one."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
@@ -72,13 +70,13 @@ def run(
     words = options.words or [""]
     chosen = [item for item in items if any(word in item.name for word in words)]
     judged = Judged(ROOT / "build" / f"{module}.json", resume=options.resume)
-    left = [item for item in chosen if judged.word(item, change(item, judged)) == NOT_YET]
-    for item, verdict in verdicts(left, lambda item: change(item, judged), options.processes, options.seconds):
-        judged.keep(item, change(item, judged), verdict)
+    left = [item for item in chosen if judged.word(item, change(item)) == NOT_YET]
+    for item, verdict in verdicts(left, change, options.processes, options.seconds, judge_in):
+        judged.keep(item, change(item), verdict)
     counts: Counter[str] = Counter()
     unexpected = 0
     for item in chosen:
-        word = judged.word(item, change(item, judged))
+        word = judged.word(item, change(item))
         counts[word] += 1
         unexpected += word != expected(item)
         if word not in (expected(item), NOT_YET):

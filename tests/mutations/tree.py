@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -26,6 +26,8 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".hypothesis
 # Libraries that the tests need. A fork server imports them once: they are most of the work of a start.
 # None of them brings a plugin of pytest: those it wants to import itself.
 PRELOADED = ("pytest", "redis", "requests", "flask", "marshmallow", "structlog", "responses")
+
+OPTIONS = ("--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 # A change may make a loop that has no end: a test that is not ready by then has noticed, however busy the machine is.
 TEST_SECONDS = 150
@@ -43,15 +45,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`file` becomes `text`; of `tests`, which are what pytest is given, one must fail.
-
-    `likely` are those of them that are tried first.
-    """
+    """`file` becomes `text`; of `tests`, which are what pytest is given, one must fail."""
 
     file: str
     text: str
     tests: Sequence[str]
-    likely: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +60,27 @@ class Verdict:
     found_by: str | None = None
 
 
+class Judge(Protocol):
+    """Whoever tells what becomes of one change after the other."""
+
+    def verdict(self, change: Change) -> Verdict: ...
+
+
+def copy_project(folder: Path) -> None:
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=NOT_COPIED)
+        else:
+            shutil.copy(source, folder / part)
+
+
 class Tree:
     """A copy of the project that may be broken."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for part in PARTS:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=NOT_COPIED)
-            else:
-                shutil.copy(source, folder / part)
+        copy_project(folder)
 
     def verdict(self, change: Change) -> Verdict:
         """Make one change alone and run its tests."""
@@ -80,13 +88,7 @@ class Tree:
         original = path.read_text()
         _write(path, change.text)
         try:
-            if change.likely and (likely := self._run(change.likely)).word == KILLED:
-                return likely
-            verdict = self._run(change.tests)
-            # Among so many tests one may fail by accident: it must fail again.
-            if verdict.found_by and self._run([verdict.found_by]).word != KILLED:
-                return Verdict(f"found once, and then not again, by {verdict.found_by}")
-            return verdict
+            return self._run(change.tests)
         finally:
             _write(path, original)
 
@@ -107,7 +109,14 @@ class Tree:
 
 
 def _run_pytest(folder: Path, output: Path, tests: Sequence[str]) -> None:
-    """Be a process that runs tests in a copy, and knows nothing of the original."""
+    """Be a process that runs tests in a copy."""
+    enter(folder, output)
+    limit = ["-o", f"faulthandler_timeout={TEST_SECONDS}", "-o", "faulthandler_exit_on_timeout=true"]
+    sys.exit(pytest.main(["-x", *OPTIONS, *limit, *tests]))
+
+
+def enter(folder: Path, output: Path) -> None:
+    """Be a process of a copy, which knows nothing of the original and writes to `output`."""
     with output.open("w") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
@@ -118,9 +127,6 @@ def _run_pytest(folder: Path, output: Path, tests: Sequence[str]) -> None:
     for name in list(sys.modules):
         if name.partition(".")[0] in PARTS:
             del sys.modules[name]
-    limit = ["-o", f"faulthandler_timeout={TEST_SECONDS}", "-o", "faulthandler_exit_on_timeout=true"]
-    plugins = ["-p", "no:cacheprovider", "-p", "no:xdist"]
-    sys.exit(pytest.main(["-x", "--tb=no", *limit, *plugins, *tests]))
 
 
 FORK_SERVER = multiprocessing.get_context("forkserver")
@@ -135,24 +141,28 @@ def _write(path: Path, text: str) -> None:
 
 
 def verdicts(
-    items: Sequence[T], change: Callable[[T], Change], processes: int, seconds: float | None = None
+    items: Sequence[T],
+    change: Callable[[T], Change],
+    processes: int,
+    seconds: float | None = None,
+    judge_in: Callable[[Path], Judge] = Tree,
 ) -> Iterator[tuple[T, Verdict]]:
     """Yield each item with the verdict on its change, as they come, with a bar on stderr.
 
-    After `seconds` no other is begun.
+    After `seconds` no other is begun. `judge_in` makes a judge of an empty folder, one for each of the processes.
     """
     started = time.monotonic()
     waiting = list(reversed(items))
     running: set[Future[tuple[T, Verdict]]] = set()
     done = 0
-    with _trees(processes) as trees, ThreadPoolExecutor(processes) as pool:
+    with _judges(processes, judge_in) as judges, ThreadPoolExecutor(processes) as pool:
 
         def judge(item: T) -> tuple[T, Verdict]:
-            tree = trees.get()
+            one = judges.get()
             try:
-                return item, tree.verdict(change(item))
+                return item, one.verdict(change(item))
             finally:
-                trees.put(tree)
+                judges.put(one)
 
         while True:
             in_time = seconds is None or time.monotonic() < started + seconds
@@ -169,14 +179,14 @@ def verdicts(
 
 
 @contextmanager
-def _trees(count: int) -> Iterator[queue.SimpleQueue[Tree]]:
+def _judges(count: int, judge_in: Callable[[Path], Judge]) -> Iterator[queue.SimpleQueue[Judge]]:
     with tempfile.TemporaryDirectory() as folder:
-        trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
+        judges: queue.SimpleQueue[Judge] = queue.SimpleQueue()
         for number in range(count):
             copy = Path(folder) / str(number)
             copy.mkdir()
-            trees.put(Tree(copy))
-        yield trees
+            judges.put(judge_in(copy))
+        yield judges
 
 
 def _show_progress(done: int, total: int, seconds: float) -> None:
