@@ -24,6 +24,9 @@ does before it reserves. It is tried again until that is over, or left: nothing 
 A step that the backend answered, and of which its reads show no trace by now, is sent anew in the same request.
 
 A step after a look counts as sent by nobody only where no attempt before may have sent it.
+
+An authorization that nobody waits for is abandoned only where the backend shows no trace of it, even if nothing was
+sent: Redis may have forgotten that it was made.
 """
 
 from __future__ import annotations
@@ -153,6 +156,7 @@ class Attempt:
         self._answered = True
         self._allowed = lease.allowed
         self._looked = 0  # number of this attempt's last look
+        self._told = lease.caller.wants_it
         self._new_for: int | None = None  # milliseconds, once it was asked for
 
     def run(self, deadline: Deadline) -> Transaction:
@@ -239,10 +243,13 @@ class Attempt:
             self._sent, self._answered = False, True
 
     def _look(self, number: int, deadline: Deadline) -> Receipt:
-        if self._unwanted:
-            raise _Abandoned
         self._looked = number
-        return self._mapper.run(self._call(number), deadline)
+        try:
+            return self._mapper.run(self._call(number), deadline)
+        except Refused as refusal:
+            if self._unwanted:
+                raise _Abandoned from refusal
+            raise
 
     def _look_again(self, number: int, deadline: Deadline) -> None:
         """Renew another attempt's look before the step that is to be sent: what the card held then may be long ago."""
@@ -254,6 +261,8 @@ class Attempt:
     def _move(self, number: int, deadline: Deadline) -> Receipt:
         """Return the step's receipt; never sends it twice where that could move money twice."""
         certain = self._nothing_sent or self._lease.silence_is_final
+        if self._unwanted and self._nothing_sent:
+            return self._forgotten(number, deadline)
         if not self._nothing_sent:
             receipt = self._ask(self._call(number), deadline, certain=certain)
             if receipt is not None:
@@ -268,6 +277,21 @@ class Attempt:
             raise Undecidable("it shows no trace of it, but it may have; only a person may repeat it")
         self._expect_not_forgotten()
         return self._until_seen(number, deadline, lambda: self._start(number, deadline, certain=certain))
+
+    def _forgotten(self, number: int, deadline: Deadline) -> Receipt:
+        """Return the receipt of what this ledger did not send, and has sent all the same: Redis has forgotten it.
+
+        Raises _Abandoned where there is none.
+        """
+        try:
+            receipt = self._mapper.ask(self._call(number), deadline)
+        except (Refused, Undecidable) as error:
+            raise _Abandoned from error
+        if receipt is None:
+            raise _Abandoned
+        log.warning("Redis had forgotten that it was done", transaction=self._record.id, oid=self._act.oid)
+        self._told = True  # VTEX may have been
+        return receipt
 
     def _expect_not_forgotten(self) -> None:
         """Make sure that what is to be sent was not done already, and given back: that may leave no trace.
@@ -439,6 +463,7 @@ class Attempt:
             self._act,
             self._lease,
             self._steps,
+            wanted=self._told,
             remainder_ttl=self._provider.policy.remainder_ttl,
             read_lag=timedelta(seconds=self._mapper.read_lag_seconds),
             epoch=epoch,

@@ -83,6 +83,26 @@ def test_a_repeated_authorization_whose_intent_was_lost_redeems_once(upfront: Sa
     assert balance(upfront) == 10_000
 
 
+def test_what_was_taken_is_not_taken_once_more_where_the_repeat_is_given_up(
+    upfront: SandboxSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failover forgot it, the repeat was not sent, and VTEX repeats it once more after the sweeper saw to it."""
+    with lost_changes(upfront.system):
+        upfront.authorize("40")
+
+    def killed(step: Step, deadline: Deadline) -> Receipt:
+        raise Killed
+
+    monkeypatch.setattr(upfront.mapper, "run", killed)
+    with pytest.raises(Killed):
+        upfront.authorize("40")
+    monkeypatch.undo()
+    upfront.system.lose_lease(upfront.system.only_record().id)
+    upfront.system.sweep()
+    upfront.authorize("40")
+    assert balance(upfront) == 6000
+
+
 def test_a_redemption_that_no_longer_stands_is_made_again(upfront: SandboxSystem) -> None:
     """It was made and given back; then all of it was lost, and VTEX pays anew under the same name."""
     with lost_changes(upfront.system):

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from mappers.base import Holds
+from mappers.base import BackendUnavailable, Holds, Receipt, Step
+from mappers.deadline import Deadline
 from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
 from tests.ledger.system import MakeSystem
 
@@ -17,6 +18,10 @@ from tests.ledger.system import MakeSystem
 def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[LightrailSystem]:
     with lightrail_system(make_system(Holds.NATIVE), request.param) as system:
         yield system
+
+
+def not_reached(step: Step, deadline: Deadline) -> Receipt:
+    raise BackendUnavailable("connection refused")
 
 
 def test_a_lost_transaction_is_settled_and_its_rest_canceled(system: LightrailSystem) -> None:
@@ -47,6 +52,36 @@ def test_a_request_repeated_after_the_loss_moves_nothing(system: LightrailSystem
     system.settle(transaction, "40.00", "settle-1")
     system.cancel(transaction, "15.00", "cancel-1")
     assert system.balance() == 75
+
+
+def test_an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeat opens it anew, and nothing of it is sent: nobody comes back, since VTEX was told long ago."""
+    transaction = system.authorize("40.00")
+    system.lose_everything()
+    monkeypatch.setattr(system.mapper, "run", not_reached)
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    monkeypatch.undo()
+    assert system.sweep_after(timedelta(hours=1)) == {"resolved": 1}
+    assert system.sweep_after(timedelta(hours=1)) == {}
+    system.settle(transaction, "40.00", "settle-1")
+    assert system.balance() == 60
+
+
+def test_what_was_held_before_the_loss_is_not_held_once_more(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.authorize("40.00")
+    system.lose_everything()
+    monkeypatch.setattr(system.mapper, "run", not_reached)
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    monkeypatch.undo()
+    system.sweep_after(timedelta(hours=1))
+    system.authorize("40.00")
+    assert system.balance() == 60
 
 
 def test_a_card_is_asked_about_once_however_many_of_its_transactions_were_lost(system: LightrailSystem) -> None:

@@ -9,6 +9,20 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "the backend is asked before an authorization is abandoned: Redis may have forgotten that it was made",
+        LEDGER + "attempt.py",
+        "            return self._forgotten(number, deadline)\n",
+        "            raise _Abandoned\n",
+        LOST_LEDGER + "what_was_held_before_the_loss_is_not_held_once_more",
+    ),
+    Mutation(
+        "what Redis had forgotten, and a repeat found, is not undone as if VTEX had not heard of it",
+        LEDGER + "attempt.py",
+        "        self._told = True  # VTEX may have been\n",
+        "",
+        LOST_LEDGER + "an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up",
+    ),
+    Mutation(
         "what a Redis lost and the backend captured whole is left to a person",
         LEDGER + "recovery.py",
         "if captured or any(step.verb is Verb.CAPTURE for act in record.acts for step in done_steps(act)):",

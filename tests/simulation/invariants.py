@@ -118,11 +118,8 @@ def no_card_is_busy(snapshot: Snapshot) -> Iterator[str]:
 
 
 def the_backend_agrees_with_each_transaction(snapshot: Snapshot) -> Iterator[str]:
-    moved: dict[str, int] = defaultdict(int)
-    for effect in snapshot.backend.effects:
-        moved[effect.key.rpartition("-")[0]] -= effect.change
     for record in snapshot.records:
-        taken = sum(moved[oid] for oid in {act.oid for act in record.acts})
+        taken = snapshot.backend.taken_by(record.id)
         certain = record.unresolved is None and not _hold_may_be_over(snapshot, record)
         if certain and taken != taken_by_the_ledger(record):
             yield f"{record.id} ({record.state}): {taken} left the card, {taken_by_the_ledger(record)} should have"

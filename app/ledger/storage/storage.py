@@ -240,12 +240,13 @@ class Storage:
         lease: Lease,
         steps: Sequence[PlannedStep],
         *,
+        wanted: bool,
         remainder_ttl: timedelta,
         read_lag: timedelta,
         epoch: int = 0,
         balance: int = 0,
     ) -> Result[RecordAnswer]:
-        """Write that an act happened.
+        """Write that an act happened. `wanted`: VTEX gets, or may have got, the id of what it opened.
 
         For an authorization that the ledger itself holds, `balance` (minor units) was read at the backend after the
         card's `epoch` was. What was taken less than `read_lag` ago may not show in it yet.
@@ -259,7 +260,7 @@ class Storage:
             steps,
             epoch=epoch,
             balance=balance,
-            wanted=lease.caller.wants_it,
+            wanted=wanted,
             closed_as=record.closed_as,
             authorization_ttl=milliseconds(record.authorization_ttl or timedelta()),
             remainder_ttl=milliseconds(remainder_ttl),

@@ -56,6 +56,10 @@ class LosesEverything(GivesEverythingBack):
     def fits(cls, kind: Kind) -> bool:
         return kind.holds is Holds.NATIVE and keeps_statement(kind.mapper) and kind.keeps_notes
 
+    def prepare(self) -> None:
+        """What was only promised, and is forgotten, nobody can know of."""
+        self.system.change_policy(settle="capture")
+
     def start(self) -> None:
         self.scheduler.at(self.sometime(), self._lose)
 
