@@ -152,8 +152,8 @@ class Mapper(ABC):
         """Return one card, worth what it pays of the purchase in `memo`: its cart, its customer.
 
         For a backend with rules for what a card pays for. Where they allow nothing, the card's status is RULED_OUT; in
-        `find` also where they cannot be asked in time. `run` must refuse likewise what opens a debit, where the backend
-        does not by itself.
+        `find` without a code also where they cannot be asked in time, so that it does not hide the others. `run` must
+        refuse likewise what opens a debit, where the backend does not by itself.
         Raises CardNotFound, BackendUnavailable.
         """
         return self.get_card(card_id, deadline)

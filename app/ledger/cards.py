@@ -57,13 +57,13 @@ class CardService:
         try:
             cards = self._searches.find(provider, query, deadline)
         except BackendUnavailable:
-            self._write(admitted.failed)
-            if admitted.counted:
+            self._guesses.take_back(admitted)
+            if admitted.reached:
                 self._refusals.search(provider, query, Reason.NO_ANSWER)
             raise
         allowed = _allowed(cards, query)
         spendable = self._spendable(provider, allowed, query, admitted.found if allowed else ())
-        if not spendable and admitted.counted:
+        if not spendable and admitted.reached:
             self._refusals.search(provider, query, why_nothing(cards, allowed), cards[0] if cards else None)
         return spendable
 

@@ -49,14 +49,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A search that may be made, with what is to be written where it finds a card, or brings no answer.
+    """A search that may be made, with what is to be written where it finds a card.
 
-    `counted`: whether Redis could be reached.
+    `reached`: whether Redis could be. `guess`: what was counted, unless the code was found before.
     """
 
-    counted: bool
+    reached: bool
     found: Sequence[Command] = ()
-    failed: Sequence[Command] = ()
+    guess: Guess | None = None
 
 
 class Guesses:
@@ -76,17 +76,26 @@ class Guesses:
             counted = self._storage.count(guess)
         except LedgerUnavailable:
             log.warning("a guess was not counted: Redis cannot be reached")
-            return Admitted(counted=False)
+            return Admitted(reached=False)
         if counted.verdict is Verdict.REFUSED:
             if counted.number % LOGGED_EVERY == 1:
                 log.warning("guesses refused", provider=provider.id, refused_in_this_hour=counted.number)
             raise Refused
         if counted.verdict is Verdict.COUNTED and counted.number and counted.everybody == guess.flood_at:
             log.error("codes are being guessed", provider=provider.id, wrong_codes_in_this_hour=counted.everybody)
-        is_counted = counted.verdict is Verdict.COUNTED
-        off = self._storage.take_off(guess) if is_counted else []
-        found = [*off, *self._storage.keep_off(guess)]
-        return Admitted(counted=True, found=found, failed=off if counted.number else ())
+        if counted.verdict is Verdict.KNOWN:
+            return Admitted(reached=True, found=self._storage.keep_off(guess))
+        found = [*self._storage.take_off(guess), *self._storage.keep_off(guess)]
+        return Admitted(reached=True, found=found, guess=guess)
+
+    def take_back(self, admitted: Admitted) -> None:
+        """Count a search no more that brought no answer. Others that were equal may have been told."""
+        if admitted.guess is None:
+            return
+        try:
+            self._storage.take_back(admitted.guess)
+        except LedgerUnavailable:
+            log.warning("a guess that brought no answer stays counted: Redis cannot be reached")
 
     def _guess(self, provider: Provider, query: Query) -> Guess:
         rations = self._rations

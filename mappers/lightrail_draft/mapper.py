@@ -129,10 +129,7 @@ class LightrailDraft(Mapper):
         card = translate(store, self.currency, code)
         if not store.ruled or card.status is not CardStatus.ACTIVE:
             return card
-        try:
-            payable = self._payable(store, cart, deadline)
-        except BackendUnavailable:
-            payable = 0
+        payable = self._payable(store, cart, deadline)
         return replace(card, balance=payable, status=CardStatus.ACTIVE if payable else CardStatus.RULED_OUT)
 
     def _payable(self, store: ValueStore, cart: Cart | None, deadline: Deadline) -> int:

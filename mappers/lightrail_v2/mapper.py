@@ -157,6 +157,8 @@ class LightrailV2(Mapper):
         try:
             return ruled(self._client, value, card, query.cart, deadline)
         except BackendUnavailable as error:
+            if query.code is not None:
+                raise
             log.warning("a card with a rule is not shown", provider=self.provider_id, reason=str(error))
             return replace(card, status=CardStatus.RULED_OUT)
 

@@ -28,6 +28,7 @@ from mappers.base import (
     MapperError,
     Memo,
     NewCard,
+    OutcomeUnknown,
     Query,
     Receipt,
     Refused,
@@ -170,6 +171,8 @@ class Voucherify(Mapper):
         try:
             return self._card_for(voucher, query.customer, query.cart, deadline)
         except BackendUnavailable as error:
+            if query.code is not None:
+                raise
             log.warning("a card with rules is not shown", provider=self.provider_id, reason=str(error))
             return replace(translate(voucher, self.currency), status=CardStatus.RULED_OUT)
 
@@ -193,7 +196,10 @@ class Voucherify(Mapper):
                 if rejected.key not in DUPLICATES:
                     raise self._refusal(rejected) from rejected
                 voucher = self._client.voucher(code, deadline)
-        if voucher is None or issued_under(voucher) != new.key:
+                if voucher is None:
+                    message = "Voucherify has the card but does not show it yet: repeat it"
+                    raise OutcomeUnknown(message, answered=True) from rejected
+        if issued_under(voucher) != new.key:
             raise CardUnusable("Voucherify has another voucher with the new card's code: repeat under another request")
         return IssuedCard(translate(voucher, self.currency), voucher.code)
 

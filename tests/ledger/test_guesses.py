@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app.ledger.cards import CardService
 from app.ledger.errors import LedgerUnavailable
-from app.ledger.guesses import CEILING, FLOOD_TRIES, Guesses, Rations
+from app.ledger.guesses import CEILING, FLOOD_TRIES, Guesses, Rations, Refused
 from app.ledger.refusals import Refusals
 from app.ledger.storage.guesses import GuessStorage, Missed
 from app.ledger.threads import BackendThreads
@@ -166,12 +166,25 @@ def test_a_code_that_nobody_could_be_asked_for_is_not_counted(system: System, mo
     assert GuessStorage(system.connection).missed(system.provider.id).codes == 1
 
 
+@pytest.mark.parametrize("other", [Query("WRONG", ANA, address=HERS), Query("WRONG", BRUNO, address=HERS)])
+def test_a_code_that_somebody_was_told_of_stays_counted_whoever_got_no_answer(system: System, other: Query) -> None:
+    """Who gets no answer is the first of two who search alike, or another shopper from the same address."""
+    storage = GuessStorage(system.connection)
+    guesses = Guesses(storage, Rations(PER_CUSTOMER, per_address=1))
+    unanswered = guesses.admit(system.provider, other)
+    guesses.admit(system.provider, Query("WRONG", ANA, address=HERS))
+    guesses.take_back(unanswered)
+    assert storage.missed(system.provider.id).codes == 1
+    with pytest.raises(Refused):
+        guesses.admit(system.provider, Query("ANOTHER", ANA, address=HERS))
+
+
 def test_it_ends_within_an_hour_and_nothing_readable_is_kept(system: System) -> None:
     search(system, "WRONG-CODE", ANA, HERS)
     search(system, RIGHT, BRUNO, HIS)
     client = system.connection._client
     kept = {key: client.type(key) for key in client.scan_iter("gb:{guesses:*")}
-    text = "".join(key + (str(client.smembers(key)) if kind == "set" else "") for key, kind in kept.items())
+    text = "".join(key + (str(client.hgetall(key)) if kind == "hash" else "") for key, kind in kept.items())
     assert not [secret for secret in ("WRONG", RIGHT, "ana@", HERS, HIS) if secret in text]
     assert all(0 < client.ttl(key) <= (7 * 24 * 3600 if ":found:" in key else 3600) for key in kept)
 

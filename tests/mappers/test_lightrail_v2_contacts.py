@@ -75,6 +75,16 @@ def test_only_what_can_pay_is_listed_and_rules_are_asked(sandbox: Sandbox, model
     }
 
 
+def test_a_rule_that_cannot_be_asked_hides_no_other_card(sandbox: Sandbox, model: SandboxState) -> None:
+    own(model, "ruled", "ana-1", redemptionRule={"rule": "1==1", "explanation": ""})
+    sandbox.faults.add("status", method="POST", path="/checkout", times=3, status=500)
+    cards = connect(sandbox, contact_by="id").find(Query(customer=ANA, cart=CART), soon())
+    assert {card.id: card.status for card in cards} == {
+        "of-ana-1": CardStatus.ACTIVE,
+        "ruled": CardStatus.RULED_OUT,
+    }
+
+
 def test_a_value_attached_from_a_generic_code_is_found_and_pays(sandbox: Sandbox, model: SandboxState) -> None:
     attached = model.attach("ana-1", model.by_code("LIGHT-GENERIC"))
     assert attached["id"] in found(sandbox, "id")

@@ -96,12 +96,13 @@ def test_a_card_pays_no_more_than_a_discounted_cart_costs(mapper: LightrailV2) -
 
 
 @pytest.mark.parametrize("fault", ["status", "drop_before", "junk", "delay_before"])
-def test_a_card_is_not_shown_where_its_rule_cannot_be_asked_in_time(
+def test_a_search_by_a_code_fails_where_the_rule_cannot_be_asked_in_time(
     sandbox: Sandbox, mapper: LightrailV2, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mappers.lightrail_v2.rules.CHECKOUT_SECONDS", 0.2)
     sandbox.faults.add(fault, method="POST", path="/checkout", times=3, status=500, seconds=60)
-    assert find(mapper, LARGE)[1] is CardStatus.RULED_OUT
+    with pytest.raises(BackendUnavailable):
+        find(mapper, LARGE)
 
 
 def test_a_payment_is_not_refused_where_the_rule_cannot_be_asked(sandbox: Sandbox, mapper: LightrailV2) -> None:

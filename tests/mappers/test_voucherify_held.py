@@ -55,6 +55,13 @@ def test_what_a_customer_holds_is_judged_for_the_purchase(wire: RequestsMock) ->
     assert card.status is CardStatus.RULED_OUT
 
 
+def test_what_cannot_be_judged_hides_nothing_else_that_a_customer_holds(wire: RequestsMock) -> None:
+    wire.get(VOUCHERS_URL, json=listing(HERS))
+    wire.replace("POST", VALIDATIONS_URL, status=500)
+    [card] = mapper(list_held=True).find(Query(customer=ANA, cart=Cart(5000)), soon())
+    assert card.status is CardStatus.RULED_OUT
+
+
 @pytest.mark.parametrize(
     "other", [{"holder_id": "cust_bob"}, {"holder_id": None}, {"type": "LOYALTY_CARD", "gift": None}]
 )

@@ -19,6 +19,7 @@ from mappers.base import (
     InsufficientFunds,
     NewCard,
     Origin,
+    OutcomeUnknown,
     Query,
     Receipt,
     Refused,
@@ -239,6 +240,14 @@ def test_a_card_made_meanwhile_under_the_same_key_is_the_card(
     missing = {"code": 404, "key": "resource_not_found"}
     sandbox.faults.add("status", method="GET", status=404, body=missing)
     assert mapper.issue(NewCard("gb-new", balance=100), soon()).card.id == first.card.id
+
+
+def test_a_card_made_before_that_does_not_show_yet_is_not_refused(sandbox: Sandbox, mapper: Voucherify) -> None:
+    mapper.issue(NewCard("gb-new"), soon())
+    missing = {"code": 404, "key": "resource_not_found"}
+    sandbox.faults.add("status", method="GET", times=2, status=404, body=missing)
+    with pytest.raises(OutcomeUnknown):
+        mapper.issue(NewCard("gb-new"), soon())
 
 
 def test_the_statement_keeps_the_notes_of_every_act(mapper: Voucherify, backend: SandboxVoucherify) -> None:

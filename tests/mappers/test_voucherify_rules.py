@@ -139,12 +139,12 @@ def test_a_card_valid_at_some_hours_only_ends_now_for_the_ledger(wire: RequestsM
 @pytest.mark.parametrize(
     ("status", "answer"), [(500, {}), (429, {}), (400, refusal("multiple_requests")), (200, {"valid": True}), (200, {})]
 )
-def test_a_card_whose_rules_cannot_be_asked_is_not_shown_and_may_pay_later(
+def test_a_search_for_a_card_whose_rules_cannot_be_asked_fails_and_it_may_pay_later(
     wire: RequestsMock, status: int, answer: dict[str, Any]
 ) -> None:
     wire.post(VALIDATIONS_URL, json=answer, status=status)
-    [card] = mapper().find(Query(code=CODE, cart=CART), soon())
-    assert card.status is CardStatus.RULED_OUT
+    with pytest.raises(BackendUnavailable):
+        mapper().find(Query(code=CODE, cart=CART), soon())
     with pytest.raises(BackendUnavailable):
         mapper().card_for(VOUCHER_ID, Memo(cart=CART), soon())
 

@@ -80,16 +80,23 @@ MUTATIONS = [
     Mutation(
         "a ration that is spent refuses",
         STORAGE + "guesses.py",
-        "redis.call('SCARD', counter) >= limit",
+        "redis.call('HLEN', counter) >= limit",
         "false",
         GUESSES + "a_hundred_guesses_at_once_are_no_more_than_the_ration",
     ),
     Mutation(
         "a code that was found is not counted",
         LEDGER + "guesses.py",
-        "found = [*off, *self._storage.keep_off(guess)]",
+        "found = [*self._storage.take_off(guess), *self._storage.keep_off(guess)]",
         "found = self._storage.keep_off(guess)",
         GUESSES + "right_codes_are_never_counted",
+    ),
+    Mutation(
+        "a code that somebody was told of stays counted",
+        STORAGE + "guesses.py",
+        "redis.call('HINCRBY', counter, ARGV[1], -1) <= 0",
+        "true",
+        GUESSES + "a_code_that_somebody_was_told_of_stays_counted_whoever_got_no_answer",
     ),
     Mutation(
         "a flood leaves those alone who have not guessed",

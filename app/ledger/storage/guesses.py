@@ -16,30 +16,37 @@ WINDOW = timedelta(hours=1)
 FOUND_FOR = timedelta(days=7)
 
 # In one script: a hundred guesses may come at once. Each code counts before the backend is asked, and is taken off
-# again where it finds a card. Counters: who asks, their address, everybody of the provider.
+# again where it finds a card, or where nobody who asked for it was told that it finds none: a counter has how many of
+# those there may be. Counters: everybody of the provider, who asks, and their address where it is known.
 _COUNT = """
-local found, who, address, everybody, refused = unpack(KEYS)
+local found, refused, everybody, who, address = unpack(KEYS)
 local code, window = ARGV[1], ARGV[2]
 local flood_at, limit_of_everybody = tonumber(ARGV[7]), tonumber(ARGV[8])
 if redis.call('EXISTS', found) == 1 then return {'known', 0, 0} end
 
-local flood = redis.call('SCARD', everybody) >= flood_at
+local flood = redis.call('HLEN', everybody) >= flood_at
 local function spent(counter, limit)
-  return redis.call('SISMEMBER', counter, code) == 0 and redis.call('SCARD', counter) >= limit
+  return redis.call('HEXISTS', counter, code) == 0 and redis.call('HLEN', counter) >= limit
 end
-if spent(who, tonumber(flood and ARGV[4] or ARGV[3])) or spent(address, tonumber(flood and ARGV[6] or ARGV[5]))
-  or spent(everybody, limit_of_everybody) then
+if spent(who, tonumber(flood and ARGV[4] or ARGV[3])) or spent(everybody, limit_of_everybody)
+  or (address and spent(address, tonumber(flood and ARGV[6] or ARGV[5]))) then
   local times = redis.call('INCR', refused)
   if times == 1 then redis.call('EXPIRE', refused, window) end
   return {'refused', times, 0}
 end
-local news = redis.call('SADD', who, code)
-redis.call('SADD', address, code)
-redis.call('SADD', everybody, code)
-for _, counter in ipairs({who, address, everybody}) do
-  if redis.call('TTL', counter) < 0 then redis.call('EXPIRE', counter, window) end
+local news = redis.call('HEXISTS', who, code) == 0 and 1 or 0
+for counter = 3, #KEYS do
+  redis.call('HINCRBY', KEYS[counter], code, 1)
+  if redis.call('TTL', KEYS[counter]) < 0 then redis.call('EXPIRE', KEYS[counter], window) end
 end
-return {'counted', news, redis.call('SCARD', everybody)}
+return {'counted', news, redis.call('HLEN', everybody)}
+"""
+
+_TAKE_BACK = """
+for _, counter in ipairs(KEYS) do
+  if redis.call('HINCRBY', counter, ARGV[1], -1) <= 0 then redis.call('HDEL', counter, ARGV[1]) end
+end
+return {}
 """
 
 
@@ -74,10 +81,9 @@ class Guess:
         return _key(self.provider_id, f"found:{self.code}")
 
     @property
-    def counters(self) -> tuple[str, str, str]:
-        who = _key(self.provider_id, f"who:{self.who}")
-        address = _key(self.provider_id, f"address:{self.address}") if self.address else who
-        return who, address, _key(self.provider_id, "everybody")
+    def counters(self) -> list[str]:
+        names = ["of-all", f"of:{self.who}", *([f"at:{self.address}"] if self.address else [])]
+        return [_key(self.provider_id, name) for name in names]
 
 
 class Counted(NamedTuple):
@@ -102,10 +108,11 @@ class GuessStorage:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._count = connection.script(_COUNT, "count", replicated=False)
+        self._take_back = connection.script(_TAKE_BACK, "take back", replicated=False)
 
     def count(self, guess: Guess) -> Counted:
         """Count a code, unless it was found before or the ration is spent."""
-        keys = [guess.found, *guess.counters, _key(guess.provider_id, "refused")]
+        keys = [guess.found, _key(guess.provider_id, "refused"), *guess.counters]
         arguments = [
             guess.code,
             int(WINDOW.total_seconds()),
@@ -117,9 +124,13 @@ class GuessStorage:
         verdict, number, everybody = self._count(keys, *map(str, arguments))
         return Counted(Verdict(verdict), number, everybody)
 
+    def take_back(self, guess: Guess) -> None:
+        """Take one count of a code back, which brought no answer."""
+        self._take_back(guess.counters, guess.code)
+
     def take_off(self, guess: Guess) -> list[Command]:
-        """Return what takes a code off again."""
-        return [("SREM", counter, guess.code) for counter in dict.fromkeys(guess.counters)]
+        """Return what takes a code off for good."""
+        return [("HDEL", counter, guess.code) for counter in guess.counters]
 
     def keep_off(self, guess: Guess) -> list[Command]:
         """Return what notes that a code was found: it is not counted for a while."""
@@ -129,7 +140,7 @@ class GuessStorage:
         """Return what was guessed in this window."""
         codes, refused = self._connection.pipeline(
             lambda pipeline: (
-                pipeline.scard(_key(provider_id, "everybody")),
+                pipeline.hlen(_key(provider_id, "of-all")),
                 pipeline.get(_key(provider_id, "refused")),
             )
         )

@@ -122,7 +122,7 @@ class Shoppers(Hazard):
     def _is_counted(self, query: Query) -> bool:
         guess = self.system.parts.cards._guesses._guess(self.system.provider, query)
         with self.system.harness():
-            return any(self.system.redis.sismember(counter, guess.code) for counter in guess.counters)
+            return any(self.system.redis.hexists(counter, guess.code) for counter in guess.counters)
 
     # Listening to what the service does inside.
 
@@ -136,6 +136,7 @@ class Shoppers(Hazard):
         for parts in self.system.processes:
             cards: Any = parts.cards
             _around(cards._guesses._storage, "count", self._count)
+            _around(cards._guesses._storage, "take_back", self._take_back)
             _around(cards._searches, "find", self._find)
             _around(parts.storage, "write", self._write)
             _around(parts.storage, "card_made", self._note_made)
@@ -167,6 +168,13 @@ class Shoppers(Hazard):
             raise
         asked.verdict = counted.verdict
         return counted
+
+    def _take_back(self, take_back: Callable[[Guess], None], guess: Guess) -> None:
+        asked = self._asking()
+        if asked.hour is not self._watch.hour:  # the hour ended meanwhile, and the next one has one try more
+            for told in self._watch.hour.told.values():
+                told.discard(asked.query.code or "")
+        take_back(guess)
 
     def _find(self, find: Callable[..., Sequence[Card]], provider: Provider, query: Query, deadline: Deadline) -> Any:
         found = find(provider, query, deadline)
