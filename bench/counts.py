@@ -19,9 +19,36 @@ from bench.system_calls import system_calls
 CALLS = 40
 
 # What each call may come to at most. Fewer is better: then lower it here.
-MOST_ROUND_TRIPS = {"search": 2, "get": 0, "authorize": 2, "replay": 1, "read": 1, "settle": 2, "cancel": 2}
-MOST_SYSTEM_CALLS = {"search": 12, "get": 6, "authorize": 9, "replay": 3, "read": 3, "settle": 9, "cancel": 9}
-MOST_COMMANDS = {"search": 3, "get": 0, "authorize": 23, "replay": 4, "read": 1, "settle": 21, "cancel": 22}
+MOST_ROUND_TRIPS = {
+    "first search": 2,
+    "search": 0,
+    "get": 0,
+    "authorize": 2,
+    "replay": 1,
+    "read": 1,
+    "settle": 2,
+    "cancel": 2,
+}
+MOST_SYSTEM_CALLS = {
+    "first search": 12,
+    "search": 6,
+    "get": 6,
+    "authorize": 9,
+    "replay": 3,
+    "read": 3,
+    "settle": 9,
+    "cancel": 9,
+}
+MOST_COMMANDS = {
+    "first search": 21,
+    "search": 0,
+    "get": 0,
+    "authorize": 23,
+    "replay": 4,
+    "read": 1,
+    "settle": 21,
+    "cancel": 22,
+}
 
 HEADERS = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}
 
@@ -52,8 +79,8 @@ class Count:
 def counted(app: Flask, storage: redis.Redis, provider: str = "native") -> Iterator[Count]:
     """Yield the counts of each kind of call, as orders go through the service. No other may use this Redis."""
     calls = Calls(app, provider)
-    calls.each(calls.search)  # the first time that a code is asked for costs more
     kinds: Sequence[tuple[str, Callable[[int], None]]] = (
+        ("first search", calls.search),
         ("search", calls.search),
         ("get", calls.get),
         ("authorize", calls.authorize),

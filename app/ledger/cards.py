@@ -10,6 +10,7 @@ import structlog
 
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.guesses import Guesses, Refused
+from app.ledger.notes import Notes
 from app.ledger.refusals import Reason, Refusals, why_nothing
 from app.ledger.searches import SharedSearches
 from app.ledger.storage.connection import Command
@@ -40,6 +41,7 @@ class CardService:
         self._refusals = refusals
         self._threads = threads
         self._searches = SharedSearches(threads)
+        self._notes = Notes(storage)
 
     def search(self, provider: Provider, query: Query, deadline: Deadline) -> list[SpendableCard]:
         """Return the cards that can pay now; an unknown code, or one guess too many, finds none."""
@@ -50,7 +52,7 @@ class CardService:
             self._refusals.search(provider, query, Reason.NO_CODE)
             return []
         try:
-            admitted = self._guesses.admit(provider, query)
+            admitted = self._guesses.admit(provider, query, self._notes.has_lately)
         except Refused:
             self._refusals.search(provider, query, Reason.TOO_MANY)
             return []
@@ -106,7 +108,7 @@ class CardService:
 
     def _write(self, commands: Sequence[Command]) -> None:
         try:
-            self._storage.write(commands)
+            self._notes.write(commands)
         except LedgerUnavailable:
             log.warning("what a search saw was not noted: Redis cannot be reached")
 

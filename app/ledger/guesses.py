@@ -11,7 +11,7 @@ together has CEILING times the flood's number, and above it only codes that were
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -66,12 +66,16 @@ class Guesses:
         self._storage = storage
         self._rations = rations
 
-    def admit(self, provider: Provider, query: Query) -> Admitted:
+    def admit(self, provider: Provider, query: Query, noted: Callable[[Command], bool] = lambda _: False) -> Admitted:
         """Count the code of a search before the backend is asked. Raises Refused where the ration is spent.
 
-        The ration protects against guessing; without Redis, shoppers are served rather than rationed.
+        The ration protects against guessing; without Redis, shoppers are served rather than rationed. `noted` tells
+        what Redis need not be asked for: that a code was found.
         """
         guess = self._guess(provider, query)
+        note = self._storage.keep_off(guess)
+        if noted(note):
+            return Admitted(reached=True)
         try:
             counted = self._storage.count(guess)
         except LedgerUnavailable:
@@ -84,9 +88,8 @@ class Guesses:
         if counted.verdict is Verdict.COUNTED and counted.number and counted.everybody == guess.flood_at:
             log.error("codes are being guessed", provider=provider.id, wrong_codes_in_this_hour=counted.everybody)
         if counted.verdict is Verdict.KNOWN:
-            return Admitted(reached=True, found=self._storage.keep_off(guess))
-        found = [*self._storage.take_off(guess), *self._storage.keep_off(guess)]
-        return Admitted(reached=True, found=found, guess=guess)
+            return Admitted(reached=True, found=[note])
+        return Admitted(reached=True, found=[*self._storage.take_off(guess), note], guess=guess)
 
     def take_back(self, admitted: Admitted) -> None:
         """Count a search no more that brought no answer. Others that were equal may have been told."""

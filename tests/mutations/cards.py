@@ -87,8 +87,8 @@ MUTATIONS = [
     Mutation(
         "a code that was found is not counted",
         LEDGER + "guesses.py",
-        "found = [*self._storage.take_off(guess), *self._storage.keep_off(guess)]",
-        "found = self._storage.keep_off(guess)",
+        "found=[*self._storage.take_off(guess), note]",
+        "found=[note]",
         GUESSES + "right_codes_are_never_counted",
     ),
     Mutation(
@@ -97,6 +97,20 @@ MUTATIONS = [
         "redis.call('HINCRBY', counter, ARGV[1], -1) <= 0",
         "true",
         GUESSES + "a_code_that_somebody_was_told_of_stays_counted_whoever_got_no_answer",
+    ),
+    Mutation(
+        "a code is counted unless it was found",
+        LEDGER + "guesses.py",
+        "if noted(note):",
+        "if True:",
+        GUESSES + "a_hundred_guesses_at_once_are_no_more_than_the_ration",
+    ),
+    Mutation(
+        "a note that says something else is written",
+        LEDGER + "notes.py",
+        "return note == written and",
+        "return written is not None and",
+        "tests/ledger/test_notes.py::test_a_note_that_was_changed_since_is_written_again",
     ),
     Mutation(
         "a flood leaves those alone who have not guessed",

@@ -132,9 +132,9 @@ class GuessStorage:
         """Return what takes a code off for good."""
         return [("HDEL", counter, guess.code) for counter in guess.counters]
 
-    def keep_off(self, guess: Guess) -> list[Command]:
+    def keep_off(self, guess: Guess) -> Command:
         """Return what notes that a code was found: it is not counted for a while."""
-        return [("SET", guess.found, "1", "EX", int(FOUND_FOR.total_seconds()))]
+        return "SET", guess.found, "1", "EX", int(FOUND_FOR.total_seconds())
 
     def missed(self, provider_id: str) -> Missed:
         """Return what was guessed in this window."""
