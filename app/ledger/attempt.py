@@ -361,11 +361,13 @@ class Attempt:
     def _unseen_seconds(self, number: int, refusal: Refused) -> float:
         """Return for how long from then on the backend may not see what a refusal misses; less than 0: it does."""
         lag = self._mapper.read_lag_seconds
+        if not lag:
+            return -1.0
         if any(step.verb is not Verb.LOOK for step in self._steps[: number - 1]):
-            return lag or -1.0  # a step before was done just now
+            return lag  # a step before was done just now
         if isinstance(refusal, ReferenceNotFound):
             # A date ahead is one of a clock that was set back since: nobody waits for that day.
-            return lag - abs(self._lease.date - self._act.date) / 1000 if lag else -1.0
+            return lag - abs(self._lease.date - self._act.date) / 1000
         if isinstance(refusal, InsufficientFunds):
             return (self._lease.standing.unseen_for or -1) / 1000
         if self._new_for is None:
@@ -431,8 +433,8 @@ class Attempt:
             return self._write_done(deadline).transaction
         self._expect_allowed(deadline, certain=True)
         result = self._until_seen(1, deadline, lambda: self._reserve(deadline))
-        act = result.transaction.act_named(self._act.oid)
-        if result.answer is not RecordAnswer.OK or act is None or not act.unresolved:
+        act = result.transaction.unresolved_act
+        if result.answer is not RecordAnswer.OK or act is None:
             return result.transaction
         # It is to be taken at once: from here on a debit like any other, for which certainly nothing was sent yet.
         self._record, self._act, self._nothing_sent = result.transaction, act, True

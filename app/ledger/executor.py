@@ -162,9 +162,9 @@ class Executor:
     def _help(self, provider: Provider, transaction_id: str | None, deadline: Deadline) -> None:
         self._wait(FIRST_PAUSE_SECONDS, deadline)
         record = self._storage.load(transaction_id) if transaction_id else None
-        if record is None or record.unresolved is None:
+        if record is None:
             return
-        its_own = provider if record.provider_id == provider.id else self._find_provider(record.provider_id)
+        its_own = self._find_provider(record.provider_id)
         try:
             if its_own is not None:
                 expect_same_backend(its_own, record)

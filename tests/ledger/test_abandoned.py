@@ -15,6 +15,7 @@ from mappers.base import (
 )
 from tests.ledger.faults import (
     lost_after,
+    lost_before,
     unavailable,
 )
 from tests.ledger.reference_model import CARD
@@ -130,3 +131,15 @@ def test_an_authorization_that_is_settled_is_acknowledged(system: System) -> Non
     transaction = system.only_record().id
     system.settle(transaction, "10.00")
     assert system.sweep() == {"remainder": 1}
+
+
+def test_an_authorization_that_may_still_arrive_is_not_abandoned(system: System) -> None:
+    """The sweeper comes before the first call must have arrived; the backend shows no trace of it."""
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    assert "abandoned" not in system.sweep()
+    assert system.only_record().state is State.PENDING
+    system.let_it_be_quiet(system.only_record().id)
+    assert system.sweep() == {"abandoned": 1}
+    assert system.backend.effects.total() == 0

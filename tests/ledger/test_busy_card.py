@@ -9,7 +9,8 @@ import pytest
 from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.transaction import ActState, Decision, Operation, State
+from app.ledger.storage import keys
+from app.ledger.transaction import ActState, Decision, Operation, State, Transaction
 from mappers.base import (
     Holds,
     OutcomeUnknown,
@@ -36,13 +37,13 @@ from tests.ledger.system import MakeSystem, System
 from tests.money import minor
 
 
-@pytest.mark.parametrize("holds", [Holds.LEDGER, Holds.UPFRONT])
+@pytest.mark.parametrize("holds", list(Holds))
 def test_steps_on_one_card_do_not_overlap_where_only_the_balance_shows_them(
     make_system: MakeSystem, holds: Holds
 ) -> None:
     system = make_system(holds, repeatable=False, one_step_at_a_time=True)
     transactions = [system.authorize("10.00", "order-1"), system.authorize("10.00", "order-2")]
-    verb = Verb.REFUND if holds is Holds.UPFRONT else Verb.DEBIT
+    verb = {Holds.NATIVE: Verb.CAPTURE, Holds.UPFRONT: Verb.REFUND, Holds.LEDGER: Verb.DEBIT}[holds]
 
     def act(number: int, seconds: float) -> None:
         change = ChangeRequest(CARD, transactions[number], minor(10), "r1")
@@ -53,10 +54,10 @@ def test_steps_on_one_card_do_not_overlap_where_only_the_balance_shows_them(
         before = list(system.backend.calls)
         with pytest.raises(Unresolved):
             act(1, 0.2)
-        if holds is Holds.UPFRONT:
-            opening = AuthorizationRequest(CARD, Operation.DEBIT, minor(10), "order-3")
-            with pytest.raises(Unresolved):
-                system.ledger.authorize(system.provider, opening, Deadline.after(0.2))
+        operation = Operation.CREDIT if holds is Holds.LEDGER else Operation.DEBIT
+        opening = AuthorizationRequest(CARD, operation, minor(10), "order-3")
+        with pytest.raises(Unresolved):
+            system.ledger.authorize(system.provider, opening, Deadline.after(0.2))
         assert system.backend.calls == before
         return run()
 
@@ -185,3 +186,37 @@ def test_what_waits_for_a_promised_settlement_helps_the_dead_one_that_keeps_its_
     system.cancel(waiting, "3.00")
     assert system.cancellations(waiting) == [Decimal(3)]
     assert system.backend.spendable == 8_600
+
+
+def test_a_parked_act_is_asked_about_while_its_card_is_busy_and_keeps_it_from_nobody(non_idempotent: System) -> None:
+    """To ask is no step: only a person lets a parked act take one."""
+    system = non_idempotent
+    waiting = left_for_a_person(system)
+    transaction = system.authorize("10.00", "order-2")
+    asked = []
+
+    def resolve(record: Transaction) -> None:
+        with pytest.raises(Unresolved, match="a person must decide"):
+            system.parts.executor.resolve(system.provider, record, system.deadline(), Caller.background("the sweeper"))
+
+    def meanwhile(step: Step, run: Run) -> Receipt:
+        system.lose_lease(waiting)
+        resolve(system.record(waiting))
+        asked.append(system.backend.calls[-1][0])
+        return run()
+
+    system.mapper.faults = [meanwhile]
+    system.settle(transaction, "10.00")
+    assert asked == ["ask"]
+
+
+def test_a_card_that_is_busy_for_what_redis_has_lost_is_not_used(non_idempotent: System) -> None:
+    system = non_idempotent
+    dead, waiting = system.authorize("10.00", "order-1"), system.authorize("10.00", "order-2")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(dead, "10.00")
+    system.connection._client.delete(str(keys.of_transaction(dead)))
+    with pytest.raises(Unresolved):
+        change_within(system, 0.1, waiting, "10.00", "settle", "settle-2")
+    assert runs(system) == [Verb.DEBIT]

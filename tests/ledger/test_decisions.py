@@ -6,10 +6,10 @@ import pytest
 
 from app.ledger.errors import Unresolved
 from app.ledger.storage import keys
-from app.ledger.transaction import ActState, Decision
+from app.ledger.transaction import ActState, Decision, State
 from mappers.base import Holds, OutcomeUnknown, Receipt, Step, Verb
 from tests.ledger.driver import change_within, decide, half_settled, runs
-from tests.ledger.faults import Killed, Run, dies, error_after, lost_before
+from tests.ledger.faults import Fault, Killed, Run, dies, error_after, lost_before
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_stated_times import LEASE_SECONDS, due_in_seconds, stated
 from tests.stored import rewrite
@@ -126,9 +126,68 @@ def test_a_word_about_an_act_that_somebody_else_decided_is_not_taken_for_the_nex
     seen = system.record(transaction)
     decide(system, transaction, happened=True, reference="R1")
     settle_without_a_trace(system, transaction, "s2")
-    with pytest.raises(Unresolved, match="another"):
-        system.parts.executor.decide(system.provider, seen, system.deadline(), Decision("ben", True, "R1"))
+    system.mapper.needs_reference = frozenset({Verb.DEBIT})  # type: ignore[misc]
+    # What the word is not about is not looked up either
+    for decision in (Decision("ben", True, "R1"), Decision("ben", True, act=1, step=1)):
+        record = seen if decision.act is None else system.record(transaction)
+        with pytest.raises(Unresolved, match="another"):
+            system.parts.executor.decide(system.provider, record, system.deadline(), decision)
     assert system.record(transaction).acts[2].state is ActState.PARKED
+
+
+def test_a_word_about_a_step_that_is_done_is_not_taken_for_the_next(parked_void: tuple[System, str]) -> None:
+    """Two people look at the void. The first one decides, and the refund is parked in turn."""
+    system, transaction = parked_void
+    seen = system.record(transaction)
+    system.mapper.faults, system.mapper.tells = [error_after], False
+    with pytest.raises(OutcomeUnknown):
+        decide(system, transaction, happened=True)
+    with pytest.raises(Unresolved):
+        system.cancellations(transaction)
+    with pytest.raises(Unresolved, match="another"):
+        system.parts.executor.decide(system.provider, seen, system.deadline(), Decision("ben", True))
+    assert system.record(transaction).acts[2].state is ActState.PARKED
+
+
+@pytest.mark.parametrize("fault", [lost_before, dies])
+def test_a_word_about_what_is_not_parked_is_not_taken(system: System, fault: Fault) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [fault]
+    with system.cut_off(), pytest.raises((OutcomeUnknown, Killed)):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    with pytest.raises(Unresolved, match="nothing to decide now"):
+        system.parts.executor.decide(
+            system.provider, system.record(transaction), system.deadline(), Decision("ana", True)
+        )
+    assert system.record(transaction).acts[1].state is ActState.PENDING
+
+
+def test_a_look_at_the_balance_cannot_have_happened(make_system: MakeSystem) -> None:
+    """A promise is parked at its look, since the card is frozen."""
+    system = make_system(Holds.LEDGER, settle="accept")
+    system.look_before_capturing()
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.backend.frozen = True
+    system.sweep()
+    assert system.record(transaction).acts[1].state is ActState.PARKED
+    with pytest.raises(Unresolved, match="only reads the balance"):
+        decide(system, transaction, happened=True, reference="R1")
+
+
+def test_what_the_ledger_wants_by_itself_is_sent_again_when_it_did_not_happen(make_system: MakeSystem) -> None:
+    """Nobody could ask for it again, were it refused."""
+    system = make_system(Holds.NATIVE, repeatable=False, tells=False)
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_before]
+    system.sweep()
+    system.let_it_be_quiet(transaction)
+    system.sweep()
+    assert system.record(transaction).acts[1].state is ActState.PARKED
+    decide(system, transaction, happened=False)
+    assert system.record(transaction).state is State.EXPIRED
+    assert system.backend.spendable == 10_000
 
 
 def settle_without_a_trace(system: System, transaction: str, request_id: str) -> None:

@@ -183,3 +183,24 @@ def _bucket(transaction: str) -> int:
     bucket = names.bucket_of_transaction(transaction)
     assert bucket is not None
     return bucket
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_what_another_process_has_migrated_is_left_as_it_is(system: System, *, is_packed: bool) -> None:
+    """It was read as a hash, and is none any more; it may be packed by now."""
+    system = of_dump(system, "closed")
+    transaction = put_back(system, "closed")
+    migrate = system.storage._scripts["migrate"]
+    found: list[dict[str, bytes | None]] = []
+
+    def after_another(*arguments: Any) -> list[Any]:
+        if not found:
+            system.storage._scripts["migrate"] = migrate
+            assert system.storage.migrate([transaction]) == 1
+            assert system.storage.pack([transaction] * is_packed) == is_packed
+            found.append(system.stored())
+        return migrate(*arguments)
+
+    system.storage._scripts["migrate"] = after_another
+    assert system.storage.migrate([transaction]) == 0
+    assert found == [system.stored()]

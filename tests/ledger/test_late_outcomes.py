@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from app.admin.transactions import by_hand
 from app.ledger.caller import Caller
 from app.ledger.errors import TransactionNotFound, Unresolved
-from app.ledger.storage.answers import LeaseAnswer
-from app.ledger.transaction import Decision, State
+from app.ledger.storage.answers import Lease, LeaseAnswer, RecordAnswer
+from app.ledger.transaction import ActState, Decision, PlannedStep, State, Transaction
 from mappers.base import (
     CardUnusable,
     Holds,
@@ -18,9 +19,12 @@ from mappers.base import (
     OutcomeUnknown,
     Receipt,
     Step,
+    Verb,
 )
 from tests.ledger.driver import (
+    change_within,
     decide,
+    half_settled,
     parked_in_redis,
 )
 from tests.ledger.faults import (
@@ -53,7 +57,8 @@ def test_a_success_after_a_refusal_is_undone(system: System) -> None:
     assert system.only_record().unresolved is None
 
 
-def test_a_late_settlement_closes_the_transaction(make_system: MakeSystem) -> None:
+@pytest.mark.parametrize(("value", "state"), [("40.00", State.CLOSED), ("39.99", State.AUTHORIZED)])
+def test_a_late_settlement_of_all_closes_the_transaction(make_system: MakeSystem, value: str, state: State) -> None:
     """Else a cancellation of nothing is made when the authorization's time is over, and shown to VTEX."""
     system = make_system(Holds.NATIVE)
     transaction = system.authorize("40.00")
@@ -62,16 +67,42 @@ def test_a_late_settlement_closes_the_transaction(make_system: MakeSystem) -> No
         system.lose_lease(transaction)
         system.backend.frozen = True
         with pytest.raises(CardUnusable):
-            system.settle(transaction, "40.00")
+            system.settle(transaction, value)
         system.backend.frozen = False
         return run()
 
     system.mapper.faults = [overtaken]
-    system.settle(transaction, "40.00")
-    assert system.settlements(transaction) == [Decimal(40)]
+    system.settle(transaction, value)
+    assert system.settlements(transaction) == [Decimal(value)]
+    assert system.record(transaction).state is state
     system.sweep()
-    assert system.cancellations(transaction) == []
-    assert system.record(transaction).state is State.CLOSED
+    assert len(system.cancellations(transaction)) == (state is State.AUTHORIZED)
+
+
+def test_an_authorization_that_was_refused_stays_so_whenever_what_undoes_a_late_one_succeeds(system: System) -> None:
+    """What would give the hold back is refused to one attempt, and happened by the one before it."""
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(system.only_record().id)
+        system.backend.frozen = True
+        with pytest.raises(CardUnusable):
+            system.authorize("40.00")
+        system.backend.frozen = False
+        system.mapper.faults = [dies]
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(Killed):
+        system.authorize("40.00")
+    transaction = system.only_record().id
+    (first, lease), (second, later_lease) = leased(system, transaction), leased(system, transaction)
+    system.storage.refuse(second, second.acts[1], later_lease, (), CardUnusable("frozen"), retry=timedelta(days=1))
+    steps = [PlannedStep(Verb.VOID, 4_000, f"{transaction}-1", receipt=Receipt("V1"))]
+    done = system.storage.finish(
+        first, first.acts[1], lease, steps, wanted=True, remainder_ttl=timedelta(days=30), read_lag=timedelta()
+    )  # fmt: skip
+    assert done.answer is RecordAnswer.LATE
+    assert (done.transaction.state, done.transaction.unresolved) == (State.REFUSED, None)
 
 
 def test_a_late_cancellation_counts(system: System) -> None:
@@ -258,3 +289,46 @@ def test_a_late_success_stays_shown_when_anybody_looks_for_work(non_idempotent: 
     result = system.storage.take_lease(record, Caller.vtex(), one_step_at_a_time=True)
     assert result.answer is LeaseAnswer.NOTHING
     assert system.index.parked() == [transaction]
+
+
+def test_what_another_attempt_has_done_is_not_refused_any_more(system: System) -> None:
+    """The attempt that has the lease is refused what the one before it turns out to have done meanwhile."""
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(transaction, "40.00")
+    (first, lease), (second, later_lease) = leased(system, transaction), leased(system, transaction)
+    act, other = first.acts[1], second.acts[1]
+    steps = [PlannedStep(Verb.CAPTURE, 4_000, f"{transaction}-1", receipt=Receipt("R1"))]
+    done = system.storage.finish(
+        first, act, lease, steps, wanted=True, remainder_ttl=timedelta(days=30), read_lag=timedelta()
+    )  # fmt: skip
+    refused = system.storage.refuse(second, other, later_lease, (), CardUnusable("used up"))
+    assert (done.answer, refused.answer) == (RecordAnswer.OK, RecordAnswer.STALE)
+    assert (refused.transaction.captured, refused.transaction.state) == (4_000, State.CLOSED)
+
+
+def leased(system: System, transaction: str) -> tuple[Transaction, Lease]:
+    """Take the lease of a transaction, over from whoever has it."""
+    system.lose_lease(transaction)
+    result = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
+    assert result.lease
+    return result.transaction, result.lease
+
+
+def test_a_step_that_turns_out_to_be_done_after_its_act_was_parked_is_kept(system: System) -> None:
+    """The person who decides is asked about the next step then."""
+    transaction = half_settled(system)
+
+    def overtaken(step: Step, run: Run) -> Receipt:
+        system.lose_lease(transaction)
+        system.mapper.tells = False
+        with pytest.raises(Unresolved):
+            system.cancellations(transaction)
+        return run()
+
+    system.mapper.faults = [overtaken]
+    with pytest.raises(Unresolved):
+        change_within(system, 0.5, transaction, "35.00", "cancel", "cancel-1")
+    act = system.record(transaction).acts[2]
+    assert (act.state, act.open_step) == (ActState.PARKED, 2)

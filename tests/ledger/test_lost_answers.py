@@ -28,7 +28,7 @@ from tests.ledger.faults import (
     unavailable,
 )
 from tests.ledger.reference_model import CARD
-from tests.ledger.system import System
+from tests.ledger.system import MakeSystem, System
 
 
 def test_a_lost_answer_is_asked_for_in_the_same_request(system: System) -> None:
@@ -83,9 +83,11 @@ def test_the_refusal_of_a_repeated_step_leaves_its_outcome_unknown(system: Syste
     assert system.record(transaction).acts[1].state is ActState.PENDING
 
 
-@pytest.mark.parametrize("answer", [error_before, lost_before])
+@pytest.mark.parametrize(
+    "answers", [(error_before, error_before), (lost_before, error_before), (error_before, lost_before)]
+)
 def test_the_refusal_of_a_repeated_step_counts_once_nothing_can_show_or_arrive_any_more(
-    system: System, answer: Fault
+    system: System, answers: tuple[Fault, Fault]
 ) -> None:
     """A backend that planned with an old balance fails inside, until it sees that the card holds too little."""
 
@@ -93,8 +95,8 @@ def test_the_refusal_of_a_repeated_step_counts_once_nothing_can_show_or_arrive_a
         raise InsufficientFunds("the card does not hold enough")
 
     system.mapper.read_lag_seconds = 1.0  # type: ignore[misc]
-    system.mapper.faults = [answer, error_before, *[refused] * 10]
-    with pytest.raises(InsufficientFunds if answer is error_before else OutcomeUnknown):
+    system.mapper.faults = [*answers, *[refused] * 10]
+    with pytest.raises(OutcomeUnknown if lost_before in answers else InsufficientFunds):
         system.authorize("40.00")
     assert system.backend.effects.total() == 0
 
@@ -305,3 +307,27 @@ def test_the_refusal_of_an_answered_step_that_was_told_again_counts(lagging: Sys
     with pytest.raises(CardUnusable):
         lagging.settle(transaction, "40.00")
     assert lagging.record(transaction).acts[1].state is ActState.REFUSED
+
+
+def test_the_refusal_of_a_repeated_step_does_not_count_while_the_call_of_an_earlier_attempt_may_arrive(
+    system: System,
+) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    system.mapper.faults = [error_before, *[refuses] * 10]
+    with pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "40.00")
+    assert system.record(transaction).acts[1].state is ActState.PENDING
+
+
+def test_the_sweeper_asks_once_and_tells_nothing_again(make_system: MakeSystem) -> None:
+    """It has others to see to; it comes again."""
+    system = make_system(settle="accept")
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.backend.calls.clear()
+    system.mapper.faults = [error_before]
+    system.sweep()
+    assert [call for call, _, _ in system.backend.calls] == ["run", "ask"]

@@ -549,3 +549,25 @@ def json_again(entries: Any) -> Any:
             json.dumps([entry.key, entry.kind, entry.expires_at, entry.content])
         )
         yield type(entry)(key, kind, expires_at, tuple(content))
+
+
+def test_what_is_packed_again_stands_under_its_names_once(system: System) -> None:
+    """Its names were left to it while it was unpacked."""
+    first, second = packed(system, "order-1"), packed(system, "order-2")
+    for transaction in (first, second):
+        system.cancel(transaction, "1.00")
+        assert system.storage.pack([transaction]) == 1
+    assert sorted(system.index.of_orders([ORDER])) == sorted([first, second])
+    client = system.connection._client
+    named = [value for key in client.scan_iter("gb:*:names:*") for value in client.hvals(key)]
+    assert sum(len(str(value).encode(errors="surrogateescape")) for value in named) == 2 * len(
+        keys.short(first) + keys.short(second)
+    )  # by request and by order
+
+
+def test_what_is_forgotten_before_it_is_packed_is_not_packed(system: System) -> None:
+    transaction = settled(system)
+    system.make_due()
+    before_it_is_packed(system, lambda: system.storage.forget(system.record(transaction), due_by=0))
+    assert system.storage.pack([transaction]) == 0
+    assert system.everything() == []

@@ -113,7 +113,7 @@ def test_the_sweeper_finishes_a_parked_act_that_the_backend_shows(make_system: M
     system.lose_lease(transaction)
     system.sweep()
     assert system.settlements(transaction) == [Decimal("40.00")]
-    assert system.backend.effects.total() == 1
+    assert (system.backend.effects.total(), system.index.parked()) == (1, [])
 
 
 @pytest.fixture

@@ -316,3 +316,19 @@ def test_a_restored_transaction_that_was_undone_is_on_no_list(make_system: MakeS
     wipe(system)
     assert system.parts.recovery.card(system.provider, CARD, system.deadline())
     assert system.ledger.transactions(system.provider, CARD, system.deadline()) == []
+
+
+def test_what_another_process_has_restored_is_left_as_it_is(system: System) -> None:
+    """Both read the statement; one restores the order, and settles it, before the other comes to write."""
+    transaction = system.authorize("40.00")
+    wipe(system)
+    restore = system.storage.restore
+
+    def after_another(*arguments: Any, **options: Any) -> Any:
+        system.storage.restore = restore  # type: ignore[method-assign]
+        system.settle(transaction, "15.00", "s1")
+        return restore(*arguments, **options)
+
+    system.storage.restore = after_another  # type: ignore[method-assign]
+    assert system.settlements(transaction) == [Decimal("15.00")]
+    assert (system.record(transaction).captured, len(system.everything())) == (1_500, 1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from app.admin.transactions import by_hand
 from app.ledger.caller import Caller
 from app.ledger.transaction import Decision
-from mappers.base import CardUnusable, InsufficientFunds, Receipt, Step
-from tests.ledger.faults import Run, refuses
+from mappers.base import CardUnusable, InsufficientFunds, OutcomeUnknown, Receipt, Step
+from tests.ledger.faults import Run, lost_before, refuses
 from tests.ledger.system import System
 from tests.stored import rewrite
 
@@ -66,6 +67,29 @@ def test_another_one_that_takes_its_place_makes_it_good(
 ) -> None:
     change(system, refused, value, "x2")
     assert len(system.index.refused()) == found
+
+
+def test_the_largest_that_takes_its_place_makes_it_good(system: System, refused: str, change: Change) -> None:
+    for value, request_id in (("5.00", "x2"), ("20.00", "x3")):
+        change(system, refused, value, request_id)
+    assert system.index.refused() == []
+
+
+def test_what_somebody_asked_for_by_hand_is_one_of_them(system: System) -> None:
+    transaction = system.authorize("60.00")
+    request = replace(system._change(transaction, "20.00", "x1"), caller=Caller.person("ana"))
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.ledger.cancel(system.provider, request, system.deadline())
+    assert system.index.refused() == [transaction]
+
+
+def test_what_is_not_resolved_yet_is_not_one_of_them(system: System, refused: str, change: Change) -> None:
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        change(system, refused, "5.00", "x2")
+    system.storage.see_to(system.record(refused), system.record(refused).acts[1], Caller.person("ana"))
+    assert system.index.refused() == []
 
 
 def test_what_was_done_before_does_not_make_it_good(system: System, change: Change) -> None:

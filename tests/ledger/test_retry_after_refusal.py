@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from app.ledger.errors import TransactionNotFound
+from mappers import whole_capture
 from mappers.base import (
     Act,
     ActKind,
@@ -19,6 +21,7 @@ from mappers.base import (
     TransactionFacts,
     Verb,
 )
+from tests.ledger.driver import runs
 from tests.ledger.faults import (
     Killed,
     Run,
@@ -195,3 +198,17 @@ def test_a_killed_settlement_is_asked_for(non_idempotent: System) -> None:
     system.lose_lease(transaction)
     system.settle(transaction, "40.00")
     assert system.backend.effects.total() == 1
+
+
+def test_a_part_that_moved_nobodys_money_is_not_done_again(make_system: MakeSystem) -> None:
+    """Where holds can only be captured whole, all is taken, and what was canceled goes back: that is refused."""
+    system = make_system(Holds.NATIVE, repeatable=False)
+    system.mapper.plan = partial(whole_capture.plan, refund_whole=False)  # type: ignore[method-assign]
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [undisturbed, refuses]
+    with pytest.raises(CardUnusable):
+        system.cancel(transaction, "10.00")
+    system.backend.calls.clear()
+    system.cancel(transaction, "10.00")
+    assert runs(system) == [Verb.REFUND]
+    assert system.backend.spendable == 7_000

@@ -61,6 +61,18 @@ def test_one_provider_finishes_what_another_left_on_the_card(north: System, sout
     assert north.backend.spendable == 6_000
 
 
+def test_what_a_provider_that_is_gone_left_on_the_card_keeps_it_busy(north: System, south: System) -> None:
+    first, second = north.authorize("20.00"), south.authorize("20.00")
+    north.mapper.faults = [lost_before]
+    with pytest.raises(OutcomeUnknown):
+        change_within(north, 0.2, first, "20.00", "settle", "settle-1")
+    north.lose_lease(first)
+    south.registry.serve(south.provider)
+    with pytest.raises(Unresolved):
+        change_within(south, 0.2, second, "20.00", "settle", "settle-1")
+    assert north.backend.spendable == 10_000
+
+
 def test_money_taken_upfront_is_not_what_another_provider_reserved(north: System) -> None:
     south = north.beside(policy=Policy(Holds.UPFRONT))
     north.authorize("80.00")

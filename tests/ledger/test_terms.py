@@ -17,6 +17,7 @@ from mappers.base import (
     CardUnusable,
     Customer,
     Holds,
+    MapperError,
     NewCard,
     Query,
     Unsupported,
@@ -244,6 +245,28 @@ def test_a_credit_that_was_forgotten_counts_if_it_was_not_taken_back(system: Sys
     else:
         with pytest.raises(CardUnusable):
             pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+
+
+@pytest.mark.parametrize("error", [CardUnusable("not now"), BackendUnavailable("down")], ids=["refused", "abandoned"])
+def test_what_came_to_nothing_leaves_its_place_once_when_it_is_forgotten(
+    system: System, monkeypatch: pytest.MonkeyPatch, error: MapperError
+) -> None:
+    card, _ = issue(system, multiple_credits=False)
+    with monkeypatch.context() as fault:
+        fault.setattr(system.provider.mapper, "run", Mock(side_effect=error))
+        with pytest.raises(type(error)):
+            pay(system, card, BOB, "order-1", operation=Operation.CREDIT)
+    nothing = system.only_record()
+    while found := system.storage.load(nothing.id):
+        nothing = found
+        system.sweep()
+    only = pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+    system.storage.restore(nothing, in_totals=False)
+    system.make_due()
+    assert system.storage.forget(nothing, due_by=0)
+    assert system.storage.load(only)
+    with pytest.raises(CardUnusable):
+        pay(system, card, BOB, "order-3", operation=Operation.CREDIT)
 
 
 @pytest.mark.parametrize(

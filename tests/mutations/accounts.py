@@ -22,8 +22,8 @@ MUTATIONS = [
     Mutation(
         "one provider finishes what another left on the card",
         LEDGER + "executor.py",
-        " else self._find_provider(record.provider_id)\n",
-        " else None\n",
+        "        its_own = self._find_provider(record.provider_id)\n",
+        "        its_own = provider if record.provider_id == provider.id else None\n",
         SHARED_ACCOUNTS + "one_provider_finishes_what_another_left_on_the_card",
     ),
     Mutation(

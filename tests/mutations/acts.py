@@ -148,8 +148,8 @@ MUTATIONS = [
     Mutation(
         "a transaction is changed on its own card only",
         LUA + "append.lua",
-        " or get('card') ~= arg.card",
-        "",
+        "if get('card') ~= arg.card or ",
+        "if ",
         STORIES + "a_transaction_is_settled_and_canceled_only_on_its_own_card",
     ),
     # Caps.
@@ -199,8 +199,8 @@ MUTATIONS = [
     Mutation(
         "what became of an act is not written to another one of its number",
         LUA + "record.lua",
-        "if information == '' or information.oid ~= arg.oid then",
-        "if information == '' then",
+        "if information.oid ~= arg.oid then",
+        "if false then",
         LOST_CHANGES + "an_answer_is_not_written_to_the_act_that_took_the_place_of_a_forgotten_one",
     ),
     Mutation(
@@ -355,7 +355,7 @@ MUTATIONS = [
     Mutation(
         "a hold is not missing while a replica may be late",
         LEDGER + "attempt.py",
-        "            return lag - abs(self._lease.date - self._act.date) / 1000 if lag else -1.0\n",
+        "            return lag - abs(self._lease.date - self._act.date) / 1000\n",
         "            return -1.0\n",
         LATE_REPLICA + "a_hold_made_just_now_is_looked_for_again_in_the_same_request",
     ),
@@ -390,7 +390,7 @@ MUTATIONS = [
     Mutation(
         "what the step before gave is not missing while a replica may be late",
         LEDGER + "attempt.py",
-        "            return lag or -1.0  # a step before was done just now\n",
+        "            return lag  # a step before was done just now\n",
         "            return -1.0\n",
         LATE_REPLICA + "a_step_sees_late_what_the_one_before_it_gave",
     ),
@@ -575,14 +575,14 @@ MUTATIONS = [
     Mutation(
         "a late success of what the ledger was refused is not forgotten a day later",
         LUA + "record.lua",
-        "    if get('unresolved') == '' then set('retry_at', 0) end\n",
+        "    set('retry_at', 0)\n",
         "",
         REFUSED_OWN_ACTS + "a_late_success_of_a_refused_own_act_ends_it",
     ),
     Mutation(
         "who comes back does not lose an authorization that could not be undone",
         LUA + "open.lua",
-        "    if state == 'authorized' and get('unresolved') == '' then set('retry_at', 0) end\n",
+        "    if state == 'authorized' then set('retry_at', 0) end\n",
         "",
         REFUSED_OWN_ACTS + "an_authorization_that_could_not_be_abandoned_is_kept_for_whoever_comes_back",
     ),

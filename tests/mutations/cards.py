@@ -130,8 +130,8 @@ MUTATIONS = [
     Mutation(
         "what was opened late does not undo what was opened since",
         LUA + "record.lua",
-        "opens and act ~= number('opened_by') or not opens and over_the_cap",
-        "not opens and over_the_cap",
+        "opens and act ~= number('opened_by') or over_the_cap",
+        "over_the_cap",
         LATE_OUTCOMES + "the_late_success_of_an_abandoned_opening_leaves_the_renewed_one_alone",
     ),
     Mutation(

@@ -161,8 +161,8 @@ MUTATIONS = [
     Mutation(
         "a late success counts in the totals",
         LUA + "record.lua",
-        "    enter(now, kind, amount, voided, refunded)\n    if get",
-        "    if get",
+        "    enter(now, kind, amount, voided, refunded)\n    set('retry_at', 0)\n",
+        "    set('retry_at', 0)\n",
         TOTALS + "a_settlement_that_succeeds_after_it_was_refused_counts",
     ),
     Mutation(

@@ -24,7 +24,7 @@ MUTATIONS = [
     Mutation(
         "only what is over is packed",
         LUA + "pack.lua",
-        "if not redis.call('ZSCORE', over, arg.id) or redis.call('ZSCORE', due, arg.id) then return 'changed' end\n",
+        "if not redis.call('ZSCORE', over, arg.id) then return 'changed' end\n",
         "",
         PACKING + "what_is_not_over_is_not_packed",
     ),

@@ -7,9 +7,6 @@ _ALWAYS_QUEUED = (
 )
 
 SURVIVORS = {
-    "append.lua: if [state == '' -> false] or get('card') ~= arg.card or get('provider') ~= arg.provider then": (
-        "what is not there has no card either"
-    ),
     "append.lua: if [not score -> false] or tonumber(score) > arg.due_by then return answer('not due') end": (
         _ALWAYS_QUEUED
     ),
@@ -20,15 +17,7 @@ SURVIVORS = {
     ),
     "attempt.py: if [self._unwanted -> False]:": "it would look at the card, and then send nothing all the same",
     "attempt.py: look = self._steps[number - 2] if [number > 1 -> True] else None": "no plan ends with a look",
-    "open.lua: if state == 'authorized' and [get('unresolved') == '' -> true] then set('retry_at', 0) end": (
-        "whoever finds something unresolved runs it at once, whenever it would have been its time"
-    ),
     "executor.py: if [result.answer is LeaseAnswer.CARD_BUSY -> True]:": (
         "where no other transaction keeps the card busy there is none to help"
     ),
-    "executor.py: if record is None or [record.unresolved is None -> False]:": (
-        "resolving what is resolved does nothing"
-    ),
-    "executor.py: its_own = provider if [record.provider_id == provider.id -> False] else "
-    "self._find_provider(record.provider_id)": "it is found by its id as well",
 }

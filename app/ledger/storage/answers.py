@@ -44,7 +44,6 @@ class LeaseAnswer(StrEnum):
 
 
 class RecordAnswer(StrEnum):
-    MISSING = "missing"
     STALE = "stale"
     OK = "ok"
     LATE = "late"

@@ -8,7 +8,7 @@
 --   busy (another act is unresolved) | closed | exceeded (over the cap) | other part | card busy.
 -- Answers, it was written: accepted | queued (behind what was promised) | opened (with a lease).
 local state = get('state')
-if state == '' or get('card') ~= arg.card or get('provider') ~= arg.provider then
+if get('card') ~= arg.card or get('provider') ~= arg.provider then
   return {'missing', now, '', '', {0, 0, 0, 0, 0}, ''}
 end
 if arg.due_by then

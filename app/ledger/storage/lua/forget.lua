@@ -28,7 +28,7 @@ for _, name in ipairs(arg.names) do
     local one = string.sub(found, start, start + #short - 1)
     if one ~= short then left = left .. one end
   end
-  if left == '' then redis.call('HDEL', key, field) elseif left ~= found then redis.call('HSET', key, field, left) end
+  if left == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, left) end
 end
 redis.call('ZREM', index, refused_row)
 return answer('forgotten')

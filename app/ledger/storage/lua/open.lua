@@ -10,7 +10,7 @@ if state ~= '' and not (state == 'abandoned' and get('unresolved') == '' and num
   if get('acknowledged') == '' and state ~= 'pending' then
     set('acknowledged', '1')
     -- Nobody wants it undone any more.
-    if state == 'authorized' and get('unresolved') == '' then set('retry_at', 0) end
+    if state == 'authorized' then set('retry_at', 0) end
     arm()
     still_refused()
   end

@@ -13,7 +13,7 @@ local most_of_a_name = 64 -- a longer field would have Redis keep its whole hash
 local stored = redis.pcall('GET', transaction)
 if type(stored) ~= 'string' or redis.sha1hex(stored) ~= arg.text then return 'changed' end
 if redis.call('LLEN', events) ~= arg.events then return 'changed' end
-if not redis.call('ZSCORE', over, arg.id) or redis.call('ZSCORE', due, arg.id) then return 'changed' end
+if not redis.call('ZSCORE', over, arg.id) then return 'changed' end
 
 redis.call('SET', transaction, value)
 redis.call('DEL', events)

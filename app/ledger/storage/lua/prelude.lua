@@ -444,7 +444,7 @@ end
 
 -- Nobody waits for a day that only a wrong clock knew.
 local until_tried_again = get('unresolved') ~= '' and 3600000 or day_seconds * 1000
+bring_back('in_flight_until', arg.lease, now + arg.lease)
 local leased = bring_back('lease_until', arg.lease, now + arg.lease)
-local in_flight = bring_back('in_flight_until', arg.lease, now + arg.lease)
 local waiting = bring_back('retry_at', until_tried_again, now)
-if leased or in_flight or waiting then arm() end
+if leased or waiting then arm() end

@@ -9,15 +9,14 @@
 --   refused: error (JSON), abandoned, retry (of what the ledger wants by itself); parked: error, retry, nothing_sent;
 --   unknown: retry, in_flight (nothing arrives later than this from now), in_flight_before (what the attempts before
 --     left), nothing_sent.
--- Answers: missing | stale (another attempt took over, or Redis has forgotten the act) | ok | late (it had been refused) |
+-- Answers: stale (another attempt took over, or Redis has forgotten the act) | ok | late (it had been refused) |
 --   moved (the card's epoch, or a step on it is under way: read the balance again) | short (the card cannot pay).
-if get('state') == '' then return answer('missing') end
 local act = arg.number
 local state = get(act_field(act, 'state'))
 local mine = number('attempt') == arg.attempt and get('unresolved') == act
 local information = get('a' .. act)
 -- After a failover another act may have its number.
-if information == '' or information.oid ~= arg.oid then return answer('stale') end
+if information.oid ~= arg.oid then return answer('stale') end
 local kind, amount = information.kind, information.amount
 local voided, refunded = number(act_field(act, 'voided')), number(act_field(act, 'refunded'))
 local opens = kind == 'debit' or kind == 'credit'
@@ -75,7 +74,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     local taken = kind == 'capture' and amount or 0
     keep_steps()
     local over_the_cap = taken + voided > reserved or refunded > number('captured') - number('refunded')
-    if opens and act ~= number('opened_by') or not opens and over_the_cap then
+    if opens and act ~= number('opened_by') or over_the_cap then
       redis.call('SADD', parked, arg.id)
       set('late', '1')
       note('late, not counted')
@@ -83,7 +82,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     end
     set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
     enter(now, kind, amount, voided, refunded)
-    if get('unresolved') == '' then set('retry_at', 0) end
+    set('retry_at', 0)
     note('late')
     count(kind, amount, voided, refunded, 1)
     convert(kind, amount, voided, refunded)
