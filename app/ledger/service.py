@@ -147,6 +147,9 @@ class LedgerService:
             raise
 
     def _opened(self, provider: Provider, new: NewTransaction, deadline: Deadline) -> str:
+        # A backend that hangs has many refused, again and again: what cannot begin is not written, and then given up.
+        if self._threads.enough_for(provider.backend) and self._storage.load(new.id) is None:
+            raise self._threads.refusal(provider.backend)
         for _ in _tries(deadline):
             result = self._with_card(provider, lambda: self._storage.open(new), OpenAnswer.CARD_BUSY, deadline)
             match result.answer:

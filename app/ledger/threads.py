@@ -42,12 +42,7 @@ class BackendThreads:
             if not enough:
                 self._busy[account] += 1
         if enough:
-            self._watch.thread_refused(backend)
-            log.warning("backend not asked: its share of the threads is at work", backend=str(backend))
-            raise BackendUnavailable(
-                f"the backend was not asked: {self._most} requests already wait for it, repeat the request",
-                RETRY_AFTER_SECONDS,
-            )
+            raise self.refusal(backend)
         self._watch.thread_begins(backend)
         try:
             yield
@@ -57,3 +52,17 @@ class BackendThreads:
                 self._busy[account] -= 1
                 if not self._busy[account]:
                     del self._busy[account]
+
+    def enough_for(self, backend: Backend) -> bool:
+        """Tell whether `one_for` would refuse just now."""
+        with self._lock:
+            return self._busy.get((backend.mapper, backend.account), 0) >= self._most
+
+    def refusal(self, backend: Backend) -> BackendUnavailable:
+        """Tell of a request that is refused, and return what refuses it."""
+        self._watch.thread_refused(backend)
+        log.warning("backend not asked: its share of the threads is at work", backend=str(backend))
+        return BackendUnavailable(
+            f"the backend was not asked: {self._most} requests already wait for it, repeat the request",
+            RETRY_AFTER_SECONDS,
+        )

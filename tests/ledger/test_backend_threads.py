@@ -39,6 +39,20 @@ def test_whoever_comes_when_the_share_is_at_work_is_refused_at_once_and_nothing_
     assert system.record(second).state is State.AUTHORIZED
 
 
+def test_what_cannot_begin_now_is_not_written(system: System) -> None:
+    """A backend that hangs has many refused, and none of them is to be given up later."""
+
+    def meanwhile(step: Step, run: Run) -> Receipt:
+        before = system.stored()
+        with pytest.raises(BackendUnavailable, match="already wait for it"):
+            system.authorize("5.00", "order-2")
+        assert system.stored() == before
+        return run()
+
+    system.mapper.faults = [meanwhile]
+    system.authorize("40.00", "order-1")
+
+
 def test_what_needs_no_backend_is_answered_all_the_same(system: System) -> None:
     first = system.authorize("10.00", "order-1")
     settled = system.settle(first, "10.00", "settle-1")
