@@ -181,7 +181,7 @@ class Attempt:
             return self._write_refusal(error, deadline, abandoned=True)
         except Undecidable as error:
             # A person must not look while anything is still on its way.
-            if not self._lease.silence_is_final or (self._sent and not self._answered):
+            if not self._lease.silence_is_final or not self._answered:
                 return self.leave(error)
             return self._park(error)
         except Refused as error:
@@ -519,7 +519,6 @@ class Attempt:
 
     def leave(self, error: BackendUnavailable | OutcomeUnknown) -> Transaction:
         """Give the act back unresolved, saying how sure the next attempt may be, and raise `error`."""
-        answered = not self._sent or self._answered
         lag = timedelta(seconds=self._mapper.read_lag_seconds if self._sent else 0)
         retry = min(FIRST_RETRY * 2 ** min(self._act.failures, 10), LONGEST_RETRY)
         self._storage.leave_unknown(
@@ -528,7 +527,7 @@ class Attempt:
             self._lease,
             self._steps,
             retry=retry,
-            in_flight=lag if answered else None,
+            in_flight=lag if self._answered else None,
             nothing_sent=self._nothing_sent and not self._sent,
             detail=str(error),
         )

@@ -17,7 +17,7 @@ from app.ledger.storage.answers import Lease, LeaseAnswer
 from app.ledger.storage.history import Doubt
 from app.ledger.storage.storage import Storage, other_backend
 from app.ledger.threads import BackendThreads
-from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, planned, something_moved, wanted
+from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, something_moved
 from mappers import confidential
 from mappers.base import BackendUnavailable, Mapper, MapperError, Unsupported, Verb
 from mappers.deadline import Deadline
@@ -147,7 +147,7 @@ class Executor:
                 decision = replace(decision, act=act.number, step=act.open_step)
             if decision.give_up and something_moved(act.steps):
                 raise Unresolved("a part of it happened: it can only be finished, not given up")
-            if decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
+            if act.steps and decision.happened and (decision.act, decision.step) == (act.number, act.open_step):
                 decision = _looked_up(provider.mapper, record, act, decision, deadline)
         return decision
 
@@ -198,8 +198,7 @@ def expect_same_backend(provider: Provider, record: Transaction) -> None:
 
 def _looked_up(mapper: Mapper, record: Transaction, act: ActRecord, decision: Decision, deadline: Deadline) -> Decision:
     """Return the decision with what the backend shows under its reference, where it can be asked for that."""
-    steps = act.steps or planned(mapper.plan(wanted(act), record.view(act)))
-    step = call(record, act, steps, act.open_step)
+    step = call(record, act, act.steps, act.open_step)
     if step.verb is Verb.LOOK:
         raise Unresolved("the open step only reads the balance: nothing of it can have happened")
     if not decision.reference:

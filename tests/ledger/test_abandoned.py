@@ -29,6 +29,7 @@ def test_the_sweeper_does_not_start_an_unacknowledged_authorization(system: Syst
     assert system.sweep() == {"abandoned": 1}
     assert system.backend.effects.total() == 0
     assert system.only_record().state is State.ABANDONED
+    assert system.storage.events(system.only_record().id)[-1]["what"] == "abandoned"
 
 
 def test_the_sweeper_undoes_an_unacknowledged_authorization(system: System) -> None:

@@ -43,6 +43,7 @@ def test_steps_on_one_card_do_not_overlap_where_only_the_balance_shows_them(
 ) -> None:
     system = make_system(holds, repeatable=False, one_step_at_a_time=True)
     transactions = [system.authorize("10.00", "order-1"), system.authorize("10.00", "order-2")]
+    credit = system.authorize("10.00", "order-0", "Credit")
     verb = {Holds.NATIVE: Verb.CAPTURE, Holds.UPFRONT: Verb.REFUND, Holds.LEDGER: Verb.DEBIT}[holds]
 
     def act(number: int, seconds: float) -> None:
@@ -58,11 +59,18 @@ def test_steps_on_one_card_do_not_overlap_where_only_the_balance_shows_them(
         opening = AuthorizationRequest(CARD, operation, minor(10), "order-3")
         with pytest.raises(Unresolved):
             system.ledger.authorize(system.provider, opening, Deadline.after(0.2))
+        with pytest.raises(Unresolved):
+            change_within(system, 0.2, credit, "10.00", "cancel", "cancel-1")
+        # What needs no step at the backend need not wait.
+        if holds is not Holds.NATIVE:
+            change = "settle" if holds is Holds.UPFRONT else "cancel"
+            change_within(system, 0.2, transactions[1], "1.00", change, "change-1")
         assert system.backend.calls == before
         return run()
 
     system.mapper.faults = [meanwhile]
     act(0, 5)
+    transactions[1] = system.authorize("10.00", "order-5")
     act(1, 5)
     assert [done for call, done, _ in system.backend.calls if call == "run" and done is verb] == [verb, verb]
 

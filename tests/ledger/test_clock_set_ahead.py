@@ -12,10 +12,11 @@ from app.ledger.storage.pace import DOUBTED, SET_BACK, UNEVEN, Pace
 from app.ledger.sweeper import CALLER
 from mappers.base import Holds, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline, steady_seconds
-from tests.ledger.driver import change_within, runs
+from tests.ledger.driver import change_within, left_for_a_person, runs
 from tests.ledger.faults import Killed, dies, error_before, lost_before
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.system import MakeSystem, System
+from tests.stored import rewrite
 
 LEASE = timedelta(seconds=30)
 DAYS = timedelta(days=31)
@@ -148,6 +149,41 @@ def test_what_was_taken_while_the_clock_was_ahead_is_soon_not_missing_any_more(
     connection.ahead = timedelta()
     assert system.standing.lagging == 0
     assert system.authorize("60.00", "order-2")
+
+
+def test_what_was_given_while_the_clock_was_ahead_is_soon_not_missing_any_more(
+    system: System, connection: MovedClock
+) -> None:
+    system.mapper.read_lag_seconds = 2.0  # type: ignore[misc]
+    connection.ahead = DAYS
+    system.authorize("40.00", operation="Credit")
+    connection.ahead = timedelta()
+    assert system.standing.unseen_for == 0
+
+
+def test_what_was_parked_while_the_clock_was_ahead_is_asked_about_again(
+    make_system: MakeSystem, connection: MovedClock
+) -> None:
+    system = make_system(connection=connection)
+    connection.ahead = DAYS
+    transaction = left_for_a_person(system)
+    connection.ahead = timedelta()
+    with pytest.raises(Unresolved):
+        system.settle(transaction, "1.00", "another")
+    (due,) = system.index.due(connection.now_milliseconds())[0]
+    assert due.id == transaction
+
+
+def test_what_has_no_time_or_is_gone_is_given_none_after_the_clock_was_ahead(system: System) -> None:
+    transaction = system.authorize("40.00")
+    never = 253_402_300_799_000
+    rewrite(system.connection._client, transaction, expires_at=never)
+    record = system.record(transaction)
+    system.storage.rearm(record, timedelta(days=30))
+    assert system.record(transaction).expires_at == never
+    system.connection._client.flushall()
+    system.storage.rearm(record, timedelta(days=30))
+    assert system.stored() == {}
 
 
 def test_what_was_just_taken_may_not_show_yet_though_the_clock_is_set_ahead(

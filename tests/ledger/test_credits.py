@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.ledger.transaction import ActState
+from app.ledger.transaction import ActState, State
 from mappers.base import (
     BackendUnavailable,
     Card,
@@ -19,10 +19,15 @@ from mappers.base import (
     Holds,
     InsufficientFunds,
     OutcomeUnknown,
+    Receipt,
+    Step,
 )
 from mappers.deadline import Deadline
+from providers.provider import Policy
 from tests.ledger.faults import (
+    Run,
     lost_after,
+    lost_before,
 )
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import SandboxSystem
@@ -138,3 +143,36 @@ def test_voucherify_which_takes_any_value_is_not_given_any(voucherify: SandboxSy
     with pytest.raises(CardUnusable):
         voucherify.credit("5")
     assert voucherify.card.balance == before
+
+
+@pytest.mark.parametrize("holds", [Holds.LEDGER, Holds.UPFRONT])
+def test_value_is_added_to_a_card_whatever_is_reserved_of_it(make_system: MakeSystem, holds: Holds) -> None:
+    """Others have used more of the card than the ledger has left to them."""
+    north = make_system(Holds.LEDGER)
+    north.authorize("80.00")
+    north.backend.balances[CARD] = 1_000
+    north.beside(policy=Policy(holds)).authorize("20.00", "order-2", "Credit")
+    assert north.backend.spendable == 3_000
+
+
+def test_a_card_that_is_frozen_after_value_was_added_refuses_nothing(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER)
+
+    def then_frozen(step: Step, run: Run) -> Receipt:
+        receipt = run()
+        system.backend.frozen = True
+        return receipt
+
+    system.mapper.faults = [then_frozen]
+    transaction = system.authorize("20.00", operation="Credit")
+    assert system.record(transaction).state is State.AUTHORIZED
+
+
+def test_a_frozen_card_refuses_no_value_that_may_still_arrive(system: System) -> None:
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("20.00", operation="Credit")
+    system.backend.frozen = True
+    with pytest.raises(OutcomeUnknown):
+        system.authorize("20.00", operation="Credit")
+    assert system.only_record().state is State.PENDING

@@ -94,7 +94,10 @@ def test_migrating_changes_nothing_but_the_format(system: System, name: str) -> 
     transaction = put_back(system, name)
     before, queues = system.record(transaction), queued(system, transaction)
     assert system.storage.migrate([transaction]) == 1
-    assert stored(system.connection._client, transaction)["version"] == 3
+    fields = stored(system.connection._client, transaction)
+    assert fields["version"] == 3
+    assert not [name for name, value in fields.items() if value == "" or name.startswith("oid:")]
+    assert {name for name, value in fields.items() if value == 0} <= {"unresolved"}
     assert comparable(system.record(transaction)) == comparable(before)
     assert queued(system, transaction).keys() == queues.keys()
     assert system.storage.migrate([transaction]) == 0

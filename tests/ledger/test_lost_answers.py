@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from app.ledger.transaction import ActState
@@ -331,3 +333,22 @@ def test_the_sweeper_asks_once_and_tells_nothing_again(make_system: MakeSystem) 
     system.mapper.faults = [error_before]
     system.sweep()
     assert [call for call, _, _ in system.backend.calls] == ["run", "ask"]
+
+
+def test_what_was_certainly_not_sent_is_not_asked_for(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [unavailable]
+    for _ in range(2):
+        with suppress(BackendUnavailable):
+            system.settle(transaction, "40.00")
+    assert ("ask", Verb.CAPTURE) not in [(call, verb) for call, verb, _ in system.backend.calls]
+
+
+def test_the_step_after_one_that_is_found_is_not_asked_for(system: System) -> None:
+    transaction = half_settled(system)
+    system.mapper.faults = [lost_after]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.cancel(transaction, "35.00")
+    system.backend.calls.clear()
+    system.cancel(transaction, "35.00")
+    assert [(call, verb) for call, verb, _ in system.backend.calls] == [("ask", Verb.VOID), ("run", Verb.REFUND)]

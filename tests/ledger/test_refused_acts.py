@@ -9,8 +9,8 @@ import pytest
 
 from app.admin.transactions import by_hand
 from app.ledger.caller import Caller
-from app.ledger.transaction import Decision
-from mappers.base import CardUnusable, InsufficientFunds, OutcomeUnknown, Receipt, Step
+from app.ledger.transaction import Decision, State
+from mappers.base import CardUnusable, OutcomeUnknown, Receipt, Step
 from tests.ledger.faults import Run, lost_before, refuses
 from tests.ledger.system import System
 from tests.stored import rewrite
@@ -50,10 +50,19 @@ def test_it_is_found(system: System, refused: str) -> None:
     assert system.index.refused() == [refused]
 
 
-def test_a_refused_authorization_is_not_one_of_them(system: System) -> None:
-    with pytest.raises(InsufficientFunds):
-        system.authorize("100.01")
+@pytest.mark.parametrize("operation", ["Debit", "Credit"])
+def test_a_refused_authorization_is_not_one_of_them(system: System, operation: str) -> None:
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.authorize("10.00", operation=operation)
     assert system.index.refused() == []
+
+
+def test_an_order_that_is_settled_stays_closed_when_a_refund_is_refused(system: System) -> None:
+    transaction = system.authorize("20.00")
+    system.settle(transaction, "20.00")
+    refuse(system, transaction, cancel)
+    assert system.record(transaction).state is State.CLOSED
 
 
 def test_repeated_and_done_it_is_no_more(system: System, refused: str, change: Change) -> None:

@@ -412,8 +412,8 @@ MUTATIONS = [
     Mutation(
         "nothing is parked while it may still show",
         LEDGER + "attempt.py",
-        "            if not self._lease.silence_is_final or (self._sent",
-        "            if (self._sent",
+        "            if not self._lease.silence_is_final or ",
+        "            if ",
         PARKED + "an_act_is_not_parked_while_its_result_may_still_show",
     ),
     Mutation(
@@ -526,7 +526,7 @@ MUTATIONS = [
     Mutation(
         "nothing is parked while it may still arrive",
         LEDGER + "attempt.py",
-        " or (self._sent and not self._answered):",
+        " or not self._answered:",
         ":",
         PARKED + "nothing_is_parked_while_what_was_sent_may_still_arrive",
     ),

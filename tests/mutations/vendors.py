@@ -203,7 +203,7 @@ MUTATIONS = [
     Mutation(
         "nothing is taken at once while a step on the card is under way",
         LUA + "record.lua",
-        "      if arg.one_step_at_a_time and standing.busy then return answer('moved') end\n",
+        "      if standing.busy then return answer('moved') end\n",
         "",
         OUTLIVED + "it_is_not_taken_while_a_step_on_the_card_is_under_way",
     ),

@@ -220,7 +220,7 @@ local function needs_card(kind, refunded)
   local holds = get('holds')
   if holds == '' then holds = arg.holds end
   if holds == 'ledger' then
-    return kind == 'capture' or kind == 'credit' or refunded > 0 or kind == 'reversal' and get('operation') == 'Credit'
+    return kind == 'capture' or kind == 'credit' or refunded > 0 or get('operation') == 'Credit'
   end
   if holds == 'upfront' then return kind ~= 'capture' end
   return true
@@ -381,7 +381,7 @@ local function set_aside(act, kind, voided, refunded)
     if holds == 'upfront' then change_aside(act, kind, number('amount')) end
   elseif get('operation') == 'Credit' then
     change_aside(act, kind, voided + refunded)
-  elseif holds == 'ledger' and refunded > 0 then
+  elseif refunded > 0 then
     change_aside(act, kind, number('captured') - number('refunded'))
   elseif holds == 'upfront' then
     change_aside(act, kind, number('amount') - number('voided') - number('refunded'))

@@ -56,7 +56,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     end
     if arg.outcome == 'upfront' then
       -- What is under way on the card must not overlap with what is about to be taken.
-      if arg.one_step_at_a_time and standing.busy then return answer('moved') end
+      if standing.busy then return answer('moved') end
       set('holds', 'upfront')
       set_aside(act, kind, 0, 0)
       take_card(kind, 0)
