@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.storage import keys
 from app.ledger.transaction import ActState, Decision, State
 from mappers.base import Holds, OutcomeUnknown, Receipt, Step, Verb
-from tests.ledger.driver import change_within, decide, half_settled, runs
+from tests.ledger.driver import change_within, decide, half_settled, left_for_a_person, runs
 from tests.ledger.faults import Fault, Killed, Run, dies, error_after, lost_before
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_stated_times import LEASE_SECONDS, due_in_seconds, stated
@@ -208,3 +210,34 @@ def test_a_word_about_an_act_is_not_taken_for_a_late_success(system: System) -> 
     with pytest.raises(Unresolved, match="nothing to decide"):
         system.parts.executor.decide(system.provider, record, system.deadline(), Decision("ana", True, act=1, step=1))
     assert system.index.parked() == [transaction]
+
+
+def test_a_word_stays_when_an_attempt_that_was_overtaken_tells_where_it_stands(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = half_settled(system)
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.cancel(transaction, "35.00")
+    system.lose_lease(transaction)
+    slept = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
+    system.lose_lease(transaction)
+    system.mapper.tells = False
+    with pytest.raises(Unresolved):
+        system.cancellations(transaction)
+    with monkeypatch.context() as cut:
+        cut.setattr(system.storage, "progress", dying)
+        with pytest.raises(Killed):
+            decide(system, transaction, happened=True)
+    assert slept.lease
+    act = slept.transaction.acts[2]
+    system.storage.progress(slept.transaction, act, slept.lease, act.steps)
+    assert system.record(transaction).acts[2].decision is not None
+
+
+def test_what_was_not_promised_is_given_up_quietly(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE, repeatable=False)
+    transaction = left_for_a_person(system)
+    with capture_logs() as logs:
+        decide(system, transaction, give_up=True)
+    assert [line for line in logs if line["log_level"] == "error"] == []

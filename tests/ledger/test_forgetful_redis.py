@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -286,3 +286,14 @@ def test_a_settlement_that_a_failover_lost_is_not_given_back(servers: Servers, m
     assert after.record(transaction).captured == 0
     assert after.sweep() == {"in doubt": 1}
     assert after.backend.spendable == 4_000
+
+
+def test_what_others_did_on_the_card_keeps_nothing_from_being_given_back_in_doubt(system: System) -> None:
+    """They have no keys of ours, nor has the backend, where it lets a hold run out."""
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "60.00")
+    system.backend.let_run_out(f"{transaction}-1")
+    system.backend.entries.append(replace(system.backend.entries[-1], origin=None))
+    system.parts.history.doubt("a backup was restored")
+    system.cancel(transaction, "60.00")
+    assert system.backend.spendable == 10_000

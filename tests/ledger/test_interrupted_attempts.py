@@ -7,10 +7,13 @@ from decimal import Decimal
 import pytest
 
 from mappers.base import (
+    Act,
     BackendUnavailable,
     OutcomeUnknown,
     Receipt,
     Step,
+    TransactionFacts,
+    Verb,
 )
 from tests.ledger.faults import (
     Killed,
@@ -61,3 +64,18 @@ def test_a_killed_attempt_is_asked_for_although_the_one_before_it_sent_nothing(
     system.settle(transaction, "40.00")
     assert system.backend.effects.total() == 1
     assert system.backend.spendable == 6_000
+
+
+def test_a_plan_that_begins_otherwise_by_now_is_not_mixed_with_the_one_that_was_begun(system: System) -> None:
+    """Another version of the service may plan otherwise."""
+    transaction = system.authorize("40.00")
+    hold = f"{transaction}-1"
+
+    def plan(act: Act, transaction: TransactionFacts) -> list[Step]:
+        if act.done:
+            return [transaction.step(Verb.CAPTURE, 1_000, hold), transaction.step(Verb.CAPTURE, 3_000, hold)]
+        return [transaction.step(Verb.LOOK, 0), transaction.step(Verb.CAPTURE, 4_000, hold)]
+
+    system.mapper.plan = plan  # type: ignore[method-assign]
+    system.settle(transaction, "40.00")
+    assert system.backend.held == 0

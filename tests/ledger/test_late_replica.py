@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -235,3 +236,12 @@ def test_a_card_made_just_now_that_does_not_show_is_not_unknown(
     clock.go_on(age)
     with pytest.raises(error):
         system.cards.get(system.provider, new.id, system.deadline())
+
+
+def test_how_new_a_card_is_counts_from_when_it_was_first_missed(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system.storage, "new_for", Mock(side_effect=[2_000, 0, 0]))
+    late(system, CardNotFound)
+    system.authorize("20.00", "gift", "Credit")
+    assert system.backend.spendable == 12_000

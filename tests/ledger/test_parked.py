@@ -253,3 +253,21 @@ def test_nothing_is_added_behind_a_parked_act(non_idempotent: System) -> None:
         with pytest.raises(Unresolved, match="a person must decide"):
             change(transaction, "10.00", "another")
     assert len(system.record(transaction).acts) == 2
+
+
+def test_it_says_why_a_promise_was_not_kept_until_that_is_another_reason(make_system: MakeSystem) -> None:
+    system = make_system(settle="accept")
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    system.backend.frozen = True
+    for _ in range(2):
+        system.sweep()
+        assert "frozen" in str(system.record(transaction).acts[1].error)
+
+
+def test_it_says_what_the_backend_has_shown_last(non_idempotent: System) -> None:
+    system = non_idempotent
+    transaction = left_for_a_person(system)
+    system.lose_lease(transaction)
+    system.sweep()
+    assert "no trace" in str(system.record(transaction).acts[1].error)

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.ledger.caller import Caller
-from mappers.base import Holds, OutcomeUnknown, Receipt, Step
+from mappers import confidential
+from mappers.base import Customer, Holds, OutcomeUnknown, Receipt, Step
 from tests.ledger.faults import Run, lost_before
 from tests.ledger.system import MakeSystem, System
 
@@ -60,3 +61,21 @@ def test_it_is_not_written_down_whatever_happens(make_system: MakeSystem) -> Non
             system.settle(transaction, "40.00")
         assert PIN.encode() not in b"".join(value or b"" for value in system.stored().values())
         assert PIN not in str(logs) + repr(Caller.vtex(pin=PIN))
+
+
+def test_nothing_of_the_customer_is_told_while_a_transaction_goes_on(system: System) -> None:
+    """A settlement does not bring who paid: the transaction knows."""
+    who = Customer("12345678909")
+    told: list[str] = []
+
+    def tell(step: Step, run: Run) -> Receipt:
+        told.append(confidential.masked("12345678909"))
+        return run()
+
+    for customer in (None, who):
+        request = replace(system.authorization_request("10.00", f"order-{len(told)}", "Debit"), customer=customer)
+        transaction = system.ledger.authorize(system.provider, request, system.deadline())
+        confidential.forget()
+        system.mapper.faults = [tell]
+        system.settle(transaction, "10.00")
+    assert told == ["12345678909", "****"]

@@ -250,3 +250,25 @@ def test_a_refused_act_that_is_asked_for_again_behind_a_promise_lets_no_other_be
                 system.cancel(transaction, "10.00", request_id)
     waiting = [act.request_id for act in system.record(transaction).acts if act.state is ActState.PENDING]
     assert waiting == ["c1"]
+
+
+def test_what_was_refused_before_takes_no_part_in_what_a_broken_promise_leaves_to_give_back(
+    make_system: MakeSystem,
+) -> None:
+    """A cancellation that was to give back what the promise takes gives back what is held still, and no other does."""
+    system = make_system(Holds.NATIVE, settle="accept")
+    transaction = system.authorize("60.00")
+    system.settle(transaction, "20.00", "s1")
+    system.sweep()
+    for value, request_id in (("45.00", "c1"), ("50.00", "c2")):
+        system.mapper.faults = [refuses]
+        with pytest.raises(CardUnusable):
+            system.cancel(transaction, value, request_id)
+    system.settle(transaction, "40.00", "s2")
+    system.mapper.faults = [refuses]
+    with pytest.raises(Unresolved):
+        system.cancel(transaction, "45.00", "c1")
+    decide(system, transaction, give_up=True)
+    act = system.record(transaction).acts[2]
+    assert (act.state, act.voided, act.refunded) == (ActState.DONE, 2_500, 2_000)
+    assert system.backend.spendable == 10_000 - 6_000 + 4_500

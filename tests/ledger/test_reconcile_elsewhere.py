@@ -332,3 +332,24 @@ def test_a_part_that_others_gave_back_is_told(vtex: SandboxSystem) -> None:
     (found,) = told(vtex, repair=True)
     assert (found.kind, found.transaction, found.repaired) == ("elsewhere", transaction, False)
     assert vtex.system.record(transaction).state is State.AUTHORIZED
+
+
+def test_it_is_not_written_down_before_what_was_promised_meanwhile(make_system: MakeSystem) -> None:
+    with voucherify_system(make_system(Holds.LEDGER, settle="accept")) as voucherify:
+        transaction = voucherify.authorize("60.00")
+        for number in (1, 2):
+            voucherify.settle(transaction, "20.00", f"settle-{number}")
+            voucherify.system.sweep()
+        Dashboard(voucherify).give_back(voucherify.reference(transaction, 1))
+        storage = voucherify.system.storage
+        append = storage.append
+
+        def after_a_promise(address: Address, backend: Backend, new: NewAct) -> Result[AppendAnswer]:
+            storage.append = append  # type: ignore[method-assign]
+            voucherify.settle(transaction, "20.00", "settle-3")
+            return append(address, backend, new)
+
+        storage.append = after_a_promise  # type: ignore[method-assign]
+        (found,) = told(voucherify, repair=True)
+        assert not found.repaired
+        assert voucherify.system.record(transaction).refunded == 0

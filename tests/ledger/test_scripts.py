@@ -60,11 +60,15 @@ def test_every_field_of_a_card_is_in_the_format() -> None:
     assert {name for names in used for name in names if name} == rows("A card")
 
 
-@pytest.fixture
-def of_another_version(system: System) -> str:
+@pytest.fixture(params=["text", "hash"])
+def of_another_version(system: System, request: pytest.FixtureRequest) -> str:
     """A due transaction that another version of the service wrote, and that looks as if it were over."""
-    transaction = system.authorize("40.00")
-    rewrite(system.connection._client, transaction, version=5, state="closed")
+    transaction, client = system.authorize("40.00"), system.connection._client
+    rewrite(client, transaction, version=5, state="closed")
+    if request.param == "hash":
+        key = str(keys.of_transaction(transaction))
+        client.delete(key)
+        client.hset(key, mapping={"version": "5", "state": "closed"})
     system.make_due()
     return transaction
 
@@ -93,7 +97,7 @@ def test_no_script_changes_a_transaction_in_another_format(system: System, of_an
             "{}",
             "",
         )
-        assert answer[0] == OTHER_FORMAT
+        assert answer == [OTHER_FORMAT, "5"]
     assert system.stored() == before
 
 

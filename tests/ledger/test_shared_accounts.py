@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.errors import TransactionNotFound, Unresolved
-from mappers.base import BackendUnavailable, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step
+from mappers.base import BackendUnavailable, Card, Holds, InsufficientFunds, OutcomeUnknown, Receipt, Step
+from mappers.deadline import Deadline
 from providers.provider import Policy
-from tests.ledger.driver import change_within
+from tests.ledger.driver import authorize_within, change_within
 from tests.ledger.faults import Run, lost_before
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
@@ -136,3 +137,40 @@ def test_a_provider_cannot_change_anothers_order(north: System, south: System, c
         south.settlements(transaction)
     assert south.ledger.transactions(south.provider, CARD, south.deadline()) == []
     assert north.stored() == before
+
+
+def test_a_balance_that_moved_while_it_was_read_is_read_again_before_money_is_taken_upfront(
+    north: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    south = north.beside(policy=Policy(Holds.UPFRONT))
+    first = north.authorize("60.00", "order-1")
+    get_card = north.mapper.get_card
+
+    def after_a_settlement(card_id: str, deadline: Deadline) -> Card:
+        monkeypatch.undo()
+        north.mapper.one_step_at_a_time = False  # type: ignore[misc]
+        north.settle(first, "60.00")
+        return get_card(card_id, deadline)
+
+    monkeypatch.setattr(north.mapper, "get_card", after_a_settlement)
+    north.mapper.one_step_at_a_time = False  # type: ignore[misc]
+    south.authorize("40.00", "order-2")
+    assert north.backend.spendable == 0
+
+
+def test_no_money_is_taken_upfront_while_the_balance_keeps_moving(
+    north: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    south = north.beside(policy=Policy(Holds.UPFRONT))
+    north.authorize("60.00", "order-1")
+    client, get_card = north.connection._client, north.mapper.get_card
+
+    def moving(card_id: str, deadline: Deadline) -> Card:
+        for key in client.scan_iter("gb:*:card:*"):
+            client.hincrby(key, "epoch", 1)
+        return get_card(card_id, deadline)
+
+    monkeypatch.setattr(north.mapper, "get_card", moving)
+    with pytest.raises(BackendUnavailable, match="kept changing"):
+        authorize_within(south, 0.2, "40.00", "order-2")
+    assert north.backend.spendable == 10_000

@@ -9,20 +9,24 @@ from unittest.mock import Mock
 import pytest
 
 from app.ledger.service import AuthorizationRequest
-from app.ledger.transaction import Operation, Transaction
+from app.ledger.transaction import Operation, State, Transaction
 from mappers.base import (
+    ActKind,
     BackendUnavailable,
     Card,
     CardNotFound,
     CardUnusable,
     Customer,
     Holds,
+    InsufficientFunds,
     MapperError,
     NewCard,
+    OutcomeUnknown,
     Query,
     Unsupported,
 )
 from mappers.memory.mapper import Memory, MemoryOptions
+from tests.ledger.faults import lost_before
 from tests.ledger.system import MakeSystem, System
 from tests.money import minor
 
@@ -287,3 +291,28 @@ def test_a_payment_whose_use_the_backend_counts_is_left_to_the_backend(system: S
     assert card.uses == 1
     pay(system, card, BOB)
     assert not list(system.connection._client.scan_iter("gb:*:only:*"))
+
+
+def test_a_card_that_is_not_allowed_any_more_refuses_nothing_that_may_still_arrive(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = make_system()
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    monkeypatch.setattr("app.ledger.attempt.expect_allowed", Mock(side_effect=CardNotFound("restricted")))
+    with pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    assert system.only_record().state is State.PENDING
+
+
+def test_a_payment_that_was_refused_and_is_forgotten_is_not_the_only_one(system: System) -> None:
+    card, _ = issue(system)
+    with pytest.raises(InsufficientFunds):
+        pay(system, card, BOB, value="1000.00")
+    refused, account = system.only_record(), system.provider.backend.account
+    be_the_only = system.storage.terms.be_the_only
+    assert be_the_only(account, card.id, ActKind.DEBIT, refused.id) == refused.id
+    while system.storage.load(refused.id):
+        system.sweep()
+    assert be_the_only(account, card.id, ActKind.DEBIT, f"{refused.id[:-1]}x") == f"{refused.id[:-1]}x"

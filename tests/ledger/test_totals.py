@@ -204,3 +204,15 @@ def test_two_providers_and_two_currencies_have_lines_of_their_own(system: System
     system.beside().authorize("30.00", "order-2")
     assert [row.held for row in report(system)] == [Decimal("40.00"), Decimal("30.00")]
     assert len(totals.of(system.parts, system.parts.totals.today(), system.parts.totals.today(), ["beside"])) == 1
+
+
+def test_what_is_restored_as_refused_counts_as_nothing(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+    record, client = system.record(transaction), system.connection._client
+    client.flushall()
+    system.storage.restore(record, in_totals=True)
+    (totals,) = client.scan_iter("gb:*:totals")
+    assert [str(field).rpartition("/")[2] for field in client.hkeys(totals)] == ["authorized"]

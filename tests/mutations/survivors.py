@@ -6,6 +6,12 @@ _ALWAYS_QUEUED = (
     "every transaction is in a queue until it is forgotten (an invariant of the simulation and the explorer)"
 )
 
+_ASKED_AGAIN = "what the script does not know of the card's terms, terms.py finds out: it costs another round trip"
+
+_READ_AGAIN = "a card's epoch that moves for nothing has its balance read once more"
+
+_TYPED = "there is always one: for the type checker"
+
 SURVIVORS = {
     "append.lua: if [not score -> false] or tonumber(score) > arg.due_by then return answer('not due') end": (
         _ALWAYS_QUEUED
@@ -15,9 +21,44 @@ SURVIVORS = {
     "append.lua: if [arg.by_caller -> true] then set('acknowledged', '1') end": (
         "what the ledger gives back by itself ends the transaction, and nobody asks then whether it was acknowledged"
     ),
-    "attempt.py: if [self._unwanted -> False]:": "it would look at the card, and then send nothing all the same",
     "attempt.py: look = self._steps[number - 2] if [number > 1 -> True] else None": "no plan ends with a look",
     "executor.py: if [result.answer is LeaseAnswer.CARD_BUSY -> True]:": (
         "where no other transaction keeps the card busy there is none to help"
+    ),
+    "prelude.lua: if [not seen -> true] then return false end": _ASKED_AGAIN,
+    "prelude.lua: if [one == wanted -> false] then return true end": _ASKED_AGAIN,
+    "prelude.lua: if [not has(seen.any_number_of, kind) -> true] then return false end": _ASKED_AGAIN,
+    "prelude.lua: if [kind == 'credit' -> false] then return true end": _ASKED_AGAIN,
+    "prelude.lua: if [has(seen.payers, payer) -> false] then return true end": _ASKED_AGAIN,
+    "prelude.lua: result[7], result[8], result[9] = in_flight_until, nothing_sent, "
+    "[allowed(arg.kind) -> false] and '1' or ''": _ASKED_AGAIN,
+    "attempt.py: if not self._act.opens or [self._allowed -> False]:": _ASKED_AGAIN,
+    "prelude.lua: if holds ~= 'native' and get('operation') == 'Credit' and [voided + refunded > 0 -> true] then": (
+        _READ_AGAIN
+    ),
+    "prelude.lua: elseif holds == 'upfront' and [kind ~= 'capture' -> true] then": _READ_AGAIN,
+    "record.lua: if over > 0 and unresolved(get(act_field(other, 'state'))) and "
+    "[not something_happened(other) -> true] then": (
+        "what has begun was first in turn; one that was refused since left its hold captured, and then a promise needs "
+        "no call that the backend could refuse"
+    ),
+    "attempt.py: if [step.verb is Verb.LOOK -> True]:": (
+        "a plan is pure: after a step that saw nothing it is the same again"
+    ),
+    "attempt.py: if self._nothing_sent and [self._act.error -> True]:": _TYPED,
+    "attempt.py: earlier=tuple(done.receipt for done in steps[: number - 1] if [done.receipt is not None -> True]),": (
+        _TYPED
+    ),
+    "executor.py: record = self._storage.load(transaction_id) if [transaction_id -> True] else None": _TYPED,
+    "reservations.py: held_until = datetime.now(UTC) + (record.authorization_ttl or [timedelta() -> False])": _TYPED,
+    "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": (
+        "what was opened in this moment is younger than any doubt: Redis need not be asked for those"
+    ),
+    "attempt.py: gives_back = self._steps[number - 1].verb is Verb.REFUND and "
+    "[keeps_statement(type(self._mapper)) -> True]": "such a backend says so itself, after Redis was asked for doubts",
+    "attempt.py: if done.answer is not RecordAnswer.OK or "
+    "[Holds.LEDGER not in self._mapper.supported_holds -> False]:": "a mapper that reserves nothing locks nothing",
+    "reservations.py: if [Holds.LEDGER not in mapper.supported_holds -> False] or record.holds is Holds.NATIVE:": (
+        "nothing is reserved of a card there: it saves the reading of its balance"
     ),
 }
