@@ -80,6 +80,17 @@ def test_what_is_locked_for_other_orders_hides_neither_the_rest_of_a_card_nor_it
     assert locked.card.balance == 60_00
 
 
+def test_what_is_locked_for_other_orders_does_not_hide_that_a_card_pays_for_some_products_only(
+    locked: SandboxSystem,
+) -> None:
+    locked.card.products = ("sku-1",)
+    locked.authorize("60", "order-1", PURCHASE)
+    with pytest.raises(InsufficientFunds):
+        locked.authorize(
+            "30", "order-2", Memo(cart=Cart(120_00, (CartItem("sku-1", 1, 20_00), CartItem("x", 1, 100_00))))
+        )
+
+
 def test_an_order_that_is_refused_leaves_what_others_have_reserved_locked(locked: SandboxSystem) -> None:
     locked.card.order_from = 50_00
     locked.authorize("60", "order-1", PURCHASE)

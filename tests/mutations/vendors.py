@@ -100,7 +100,7 @@ MUTATIONS = [
         "mappers/voucherify/mapper.py",
         "            if not exactly:\n",
         "            if True:\n",
-        VOUCHER_LOCKS + "what_is_locked_for_other_orders_hides_neither_the_rest_of_a_card_nor_its_rules",
+        VOUCHER_LOCKS + "what_is_locked_for_other_orders_does_not_hide_that_a_card_pays_for_some_products_only",
     ),
     Mutation(
         "a voucher that is valid at some hours only pays at authorization",
