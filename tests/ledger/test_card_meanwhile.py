@@ -8,7 +8,7 @@ import pytest
 
 from mappers.base import Holds, InsufficientFunds
 from tests.ledger.faults import Killed
-from tests.ledger.system import MakeSystem
+from tests.ledger.system import MakeSystem, System
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,11 @@ def test_a_card_that_cannot_pay_is_locked_once(make_system: MakeSystem, monkeypa
     with pytest.raises(InsufficientFunds):
         system.authorize("100.01")
     assert lock.call_count == 1
+
+
+def test_what_is_taken_back_is_no_value_that_may_show_late(system: System) -> None:
+    system.mapper.read_lag_seconds = 20.0  # type: ignore[misc]
+    transaction = system.authorize("40.00", operation="Credit")
+    system.mapper.read_lag_seconds = 60.0  # type: ignore[misc]
+    system.cancel(transaction, "40.00")
+    assert 0 < system.standing.unseen_for <= 20_000
