@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from app.ledger.caller import Caller
 from mappers.base import Holds, InsufficientFunds
 from tests.ledger.faults import Killed
 from tests.ledger.system import MakeSystem, System
@@ -62,4 +63,5 @@ def test_what_is_taken_back_is_no_value_that_may_show_late(system: System) -> No
     transaction = system.authorize("40.00", operation="Credit")
     system.mapper.read_lag_seconds = 60.0  # type: ignore[misc]
     system.cancel(transaction, "40.00")
-    assert 0 < system.standing.unseen_for <= 20_000
+    result = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
+    assert 0 < result.standing.unseen_for <= 20_000

@@ -156,9 +156,11 @@ def test_what_was_given_while_the_clock_was_ahead_is_soon_not_missing_any_more(
 ) -> None:
     system.mapper.read_lag_seconds = 2.0  # type: ignore[misc]
     connection.ahead = DAYS
-    system.authorize("40.00", operation="Credit")
-    connection.ahead = timedelta()
-    assert system.standing.unseen_for == 0
+    transaction = system.authorize("40.00", operation="Credit")
+    for ahead, is_missing in ((DAYS, True), (timedelta(), False)):
+        connection.ahead = ahead
+        result = system.storage.take_lease(system.record(transaction), CALLER, one_step_at_a_time=False)
+        assert (result.standing.unseen_for > 0) is is_missing
 
 
 def test_what_was_parked_while_the_clock_was_ahead_is_asked_about_again(

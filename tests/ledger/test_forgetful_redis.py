@@ -289,7 +289,7 @@ def test_a_settlement_that_a_failover_lost_is_not_given_back(servers: Servers, m
 
 
 def test_what_others_did_on_the_card_keeps_nothing_from_being_given_back_in_doubt(system: System) -> None:
-    """They have no keys of ours, nor has the backend, where it lets a hold run out."""
+    """Their entries have no key of this ledger, nor has that of a hold which the backend let run out."""
     transaction = system.authorize("60.00")
     system.settle(transaction, "60.00")
     system.backend.let_run_out(f"{transaction}-1")
