@@ -48,10 +48,10 @@ def run(system: System, seed: int) -> list[str]:
     rules = [rule for hazard in hazards for rule in hazard.rules]
     last_rules = [rule for hazard in hazards for rule in hazard.last_rules]
     waived = {rule for hazard in hazards for rule in hazard.waived}
-    found += broken(WHEN_RESOLVED, system.snapshot(), waived) + broken(rules, system.snapshot())
+    found += broken(WHEN_RESOLVED, system.snapshot(), waived) + broken(rules, system.snapshot(), waived)
     if not system.expire_everything():
         found.append("not everything expires")
-    found += broken(AT_THE_END, system.snapshot(), waived) + broken([*rules, *last_rules], system.snapshot())
+    found += broken(AT_THE_END, system.snapshot(), waived) + broken([*rules, *last_rules], system.snapshot(), waived)
     for hazard in hazards:
         hazard.finale()
     found += [what for hazard in hazards for what in hazard.broken]

@@ -74,6 +74,7 @@ class Answer:
     error: Exception | None = None
     card_id: str = ""
     credit: bool = False
+    provider_id: str = ""
     received: bool = False
     answered_at: int = 0
 
@@ -301,6 +302,7 @@ class Order:
         assert me is not None
         answer = Answer(what, self._transaction, request_id, amount, scheduler.now)
         answer.card_id, answer.credit = self._card_id, self._operation is Operation.CREDIT
+        answer.provider_id = self._provider_id
         workload.asked.append(answer)
         self._waiting[me] = answer
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from app.ledger.errors import AmountExceeded, RequestConflict
-from app.ledger.transaction import ActState
+from app.ledger.milliseconds import milliseconds
+from app.ledger.transaction import ActState, something_moved
 from mappers.base import Holds, Refused
 from tests.simulation import invariants
 from tests.simulation.backend_model import CARDS
@@ -14,16 +15,21 @@ from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.reconciling import SILENT, Reconciles
 from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind
+from tests.simulation.plain import PlainMapper
 from tests.simulation.vauchar import VaucharModel
 from tests.simulation.vtex_giftcards import VtexGiftcardsModel
 from tests.simulation.workload import DAY, HOUR, MINUTE
 
 
 def what_the_backend_refused_is_not_parked(snapshot: Snapshot) -> Iterator[str]:
-    """A definite refusal is an answer: it leaves nothing for a person, and keeps nothing waiting."""
+    """A definite refusal is an answer: it leaves nothing for a person, and keeps nothing waiting.
+
+    But for what is half done: where a part of a hold is captured, the rest goes back by a call of its own.
+    """
     for record in snapshot.records:
         act = record.unresolved_act
-        if act is not None and act.state is ActState.PARKED and isinstance(act.error, Refused):
+        half_done = act is not None and snapshot.kind.captures_parts and something_moved(act.steps)
+        if act is not None and act.state is ActState.PARKED and isinstance(act.error, Refused) and not half_done:
             yield f"{act.oid} ({act.kind}) is parked: {act.error}"
 
 
@@ -68,7 +74,8 @@ class CardWithAnEnd(Hazard):
 
     @classmethod
     def fits(cls, kind: Kind) -> bool:
-        return kind.holds is Holds.LEDGER and not kind.elsewhere
+        tells_of_it = kind.mapper is not PlainMapper
+        return kind.holds is Holds.LEDGER and not kind.elsewhere and tells_of_it
 
     def prepare(self) -> None:
         self.system.workload.suspends = 0
@@ -77,8 +84,11 @@ class CardWithAnEnd(Hazard):
     waived = (*CardEnds.waived, invariants.what_vtex_was_told_of_a_change_is_true)
 
     def finale(self) -> None:
-        for answer in self.system.workload.answers:
+        workload, ttl = self.system.workload, milliseconds(self.system.policy.authorization_ttl or timedelta())
+        lasts_until = {one.value: one.asked_at + ttl for one in reversed(workload.answers) if one.what == "authorize"}
+        for answer in workload.answers:
             fair = isinstance(answer.error, AmountExceeded | RequestConflict)
+            fair |= answer.answered_at > lasts_until.get(answer.transaction, answer.answered_at)
             if answer.what == "settle" and answer.outcome == "refused" and not fair:
                 self.broken.append(f"{answer}, though it was authorized")
 

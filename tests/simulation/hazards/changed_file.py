@@ -15,6 +15,9 @@ from tests.simulation.kinds import KINDS, Kind, SimulatedHttp, build
 from tests.simulation.plain import PlainMapper, PlainModel
 from tests.simulation.system import PROVIDER
 from tests.simulation.transport import Environment
+from tests.simulation.workload import HOUR
+
+RENAMED = "renamed"
 
 # BRL, as somebody would write it who thinks in whole reais.
 WITHOUT_DIGITS = Currency("BRL", 0)
@@ -51,7 +54,8 @@ class ChangedForAWhile(Hazard):
     def start(self) -> None:
         moment = self.sometime()
         self.scheduler.at(moment, lambda: self._serve(wrong=True))
-        self.scheduler.at(moment + self.sometime(), lambda: self._serve(wrong=False))
+        # Sweepers look every few seconds: in days of it they would do little else.
+        self.scheduler.at(moment + min(self.sometime(), HOUR), lambda: self._serve(wrong=False))
 
     def _may_authorize(self, request_id: str) -> bool:
         if not self._wrong:
@@ -64,7 +68,8 @@ class ChangedForAWhile(Hazard):
         self.scheduler.note("the file is", "wrong" if wrong else "right again")
         self._wrong = wrong
         system = self.system
-        system.registry.serve(self.wrong_provider() if wrong else system.provider_with(system.mapper))
+        others = [provider for provider in system.registry.all() if provider.id not in (PROVIDER, RENAMED)]
+        system.registry.serve(self.wrong_provider() if wrong else system.provider_with(system.mapper), *others)
 
     def wrong_provider(self) -> Provider:
         raise NotImplementedError
@@ -140,4 +145,4 @@ class Renamed(ChangedForAWhile):
     name = "renamed-provider"
 
     def wrong_provider(self) -> Provider:
-        return self.system.provider_with(self.system.mapper, name="renamed")
+        return self.system.provider_with(self.system.mapper, name=RENAMED)

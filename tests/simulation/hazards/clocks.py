@@ -27,15 +27,16 @@ class RedisClockJumps(Hazard):
 
     def start(self) -> None:
         moment = self.sometime()
+        self._lasts = self.rng.choice((2_000, 12_000, 3 * MINUTE))
         self.scheduler.at(moment, self._jump)
-        self.scheduler.at(moment + self.rng.choice((2_000, 12_000, 3 * MINUTE)), self._go_back)
+        self.scheduler.at(moment + self._lasts, self._go_back)
 
     def _jump(self) -> None:
         ahead = self.rng.choice((MINUTE, HOUR, 5 * DAY, 31 * DAY, 401 * DAY))
         self.scheduler.note("Redis's clock is ahead by", ahead // MINUTE, "minutes")
         self.system.environment.redis_ahead_ms = ahead
         with self.system.harness():
-            due, soon = self.system.due(), self.scheduler.now + MINUTE
+            due, soon = self.system.due(), self.scheduler.now + self._lasts + MINUTE
             self._untouched = {
                 record.id: len(record.acts)
                 for record in self.system.records()

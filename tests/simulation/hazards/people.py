@@ -12,7 +12,7 @@ from app.admin.transactions.by_hand import NotPossible
 from app.admin.transactions.views import ActView
 from app.ledger.errors import LedgerUnavailable, TransactionNotFound
 from app.ledger.names import step_key
-from app.ledger.transaction import MOVES_MONEY, ActRecord, ActState, Decision, Transaction, something_moved
+from app.ledger.transaction import ActRecord, ActState, Decision, Transaction, something_moved
 from mappers.base import Holds, MapperError, Refused
 from tests.simulation import invariants
 from tests.simulation.backend_model import BRL
@@ -30,8 +30,10 @@ def nothing_is_left_for_a_person(snapshot: Snapshot) -> Iterator[str]:
     """Whatever was parked, the truth about it ended it; but for what was put back for a moment and spent elsewhere."""
     for record in snapshot.records:
         act = record.unresolved_act
-        half_done = act is not None and any(step.receipt and step.verb in MOVES_MONEY for step in act.steps)
-        if act is not None and act.state is ActState.PARKED and not (half_done and snapshot.kind.elsewhere):
+        if act is None or act.state is not ActState.PARKED or snapshot.backend.leaves_to_people:
+            continue
+        may_stay = snapshot.kind.elsewhere or snapshot.backend.has_ended(record.card_id)
+        if not (may_stay and something_moved(act.steps)):
             yield f"{act.oid} ({act.kind}) is parked: {act.error}"
 
 
@@ -239,6 +241,7 @@ class ActsByHand(Decides):
         record = parts.storage.load(answer.transaction)
         if record is None:
             raise TransactionNotFound(answer.transaction)
+        self.system.workload.provider(record.provider_id)  # there may be none now
         intend: Callable[..., by_hand.Intent] = getattr(by_hand, name)
         order = by_hand.Order("dora", answer.request_id, again=True)
         return by_hand.carry_out(parts, intend(parts, record, BRL.to_decimal(answer.amount), order)).act

@@ -1,7 +1,16 @@
 """What the plain schedules never do: each hazard is switched on by its name, and says what it makes of the world."""
 
+from itertools import combinations
+
 from tests.simulation.hazards.cards import CardEnds, CardWithAnEnd, Dashboard
-from tests.simulation.hazards.changed_file import AccountChanges, DigitsChange, HoldsChange, MapperChanges, Renamed
+from tests.simulation.hazards.changed_file import (
+    AccountChanges,
+    ChangedForAWhile,
+    DigitsChange,
+    HoldsChange,
+    MapperChanges,
+    Renamed,
+)
 from tests.simulation.hazards.clocks import Forgets, RedisClockJumps, ShortHolds
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.lost_redis import FailsOver, LosesEverything, OldBackup
@@ -11,6 +20,9 @@ from tests.simulation.hazards.providers import ForeignCredentials, SharedAccount
 from tests.simulation.hazards.reconciling import GivesEverythingBack, Reconciles
 from tests.simulation.hazards.shopping import Shoppers
 from tests.simulation.hazards.slow import BackendHangs, Crowd, RedisIsSlow, WritesLag
+
+# Those of one family are the same thing in other words, or would both change the same.
+FAMILIES = (Decides, SharedAccount, ChangedForAWhile, FailsOver, GivesEverythingBack)
 
 HAZARDS: dict[str, type[Hazard]] = {
     hazard.name: hazard
@@ -55,3 +67,18 @@ UNMENDED: frozenset[str] = frozenset({"shoppers"})
 ELSEWHERE: dict[str, str] = {
     "hanging-backend": "tests/ledger/test_sweeper.py::test_a_hanging_backend_holds_up_no_other"
 }
+
+# What ends that what the other one asks for: nobody can give back what the ledger has forgotten by its own rules.
+APART = {frozenset(pair) for pair in (("forgets", "give-everything-back"), ("forgets", "lost-redis"))}
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return the names of every two hazards that can happen in one schedule."""
+    names = [name for name in HAZARDS if name not in ELSEWHERE]
+    return [pair for pair in combinations(names, 2) if frozenset(pair) not in APART and _are_two(*pair)]
+
+
+def _are_two(*pair: str) -> bool:
+    one, other = (HAZARDS[name] for name in pair)
+    alike = issubclass(one, other) or issubclass(other, one)
+    return not alike and not any(issubclass(one, family) and issubclass(other, family) for family in FAMILIES)
