@@ -301,7 +301,10 @@ class Attempt:
         asked_for = self._act.opens or self._lease.caller.asks_for == self._act.oid
         if self._mapper.repeatable or asked_for or not self._found:
             return
-        if any(doubt.may_have_forgotten(self._act) for doubt in self._doubts()):
+        doubts = self._doubts()
+        if doubts and self._act.date > self._lease.date:  # once that day has come, it would seem to be newer
+            raise Undecidable("Redis may have forgotten what became of it, and its clock was ahead when it began")
+        if any(doubt.may_have_forgotten(self._act) for doubt in doubts):
             raise BackendUnavailable("Redis may have forgotten what became of it; see `giftbridge ledger doubts`")
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:

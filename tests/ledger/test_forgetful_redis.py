@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from app.ledger.storage.history import SOON, History
 from mappers.base import Holds, OutcomeUnknown
 from mappers.deadline import CLOCK
 from tests.ledger.faults import lost_after
+from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_topologies import DURABLE, Servers, command, free_port, replicate, servers
@@ -84,6 +86,20 @@ def test_a_redis_that_is_started_from_older_data_is_doubted(some_redis: SomeRedi
     (doubt,) = History(some_redis.connection).look()
     assert (doubt.since, doubt.noticed_at) == (seen_at, some_redis.now)
     assert "older" in doubt.reason
+
+
+@pytest.mark.parametrize("looked_since", [True, False])
+def test_a_clock_that_was_ahead_hides_no_older_data(some_redis: SomeRedis, looked_since: bool) -> None:
+    History(some_redis.connection).look()
+    some_redis.now += 5 * 24 * 60 * MINUTE
+    ahead = History(some_redis.connection)
+    ahead.look()
+    some_redis.now -= 5 * 24 * 60 * MINUTE
+    if looked_since:
+        assert History(some_redis.connection).look() == ahead.look() == []
+    some_redis.starts(60 * MINUTE)
+    (doubt,) = History(some_redis.connection).look()
+    assert "older than what was written last" in doubt.reason
 
 
 def test_a_replica_that_took_over_is_doubted(some_redis: SomeRedis) -> None:
@@ -229,6 +245,19 @@ def test_what_the_card_has_paid_is_not_given_back_in_doubt(
     system.parts.history.trust([doubt])
     assert sum(system.sweep().values()) == 1
     assert system.record(transaction).rest == 0
+
+
+def test_what_the_card_has_paid_is_not_given_back_in_doubt_though_the_clock_was_ahead(
+    make_system: MakeSystem, empty_redis_url: str
+) -> None:
+    connection = MovedClock(empty_redis_url)
+    system = make_system(Holds.UPFRONT, connection=connection)
+    connection.ahead = timedelta(days=31)
+    transaction = upfront(system)
+    connection.ahead = timedelta()
+    system.parts.history.doubt("a backup was restored")
+    assert system.sweep() == {"in doubt": 1}
+    assert system.record(transaction).rest == 6_000
 
 
 def test_what_was_only_held_is_given_back_in_doubt(system: System) -> None:

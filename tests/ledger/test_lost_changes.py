@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 
 import pytest
 
 from app.admin import doubts
 from app.ledger import names
 from app.ledger.errors import LedgerUnavailable, Unresolved
+from app.ledger.milliseconds import milliseconds
 from app.ledger.service import AuthorizationRequest
 from app.ledger.transaction import ActState, Operation
 from mappers.base import ActKind, BackendUnavailable, Card, Holds, OutcomeUnknown, Receipt, Step
@@ -25,6 +27,7 @@ from tests.ledger.sandbox_system import (
     voucherify_system,
 )
 from tests.ledger.system import MakeSystem, System
+from tests.stored import rewrite
 
 
 @pytest.fixture(params=[vauchar_system, voucherify_system], ids=["vauchar", "voucherify"])
@@ -221,6 +224,18 @@ def test_what_may_have_been_done_and_given_back_is_not_done_again_by_itself(
     assert balance(system) == 10_000
     (waiting,) = doubts.doubts(system.system.parts).waiting
     assert waiting.id == done_and_given_back
+
+
+def test_what_began_while_the_clock_was_ahead_is_left_to_a_person(
+    system: SandboxSystem, done_and_given_back: str
+) -> None:
+    """Once that day has come, it would seem to have begun after Redis may have forgotten anything."""
+    client, ahead = system.system.connection._client, milliseconds(timedelta(days=31))
+    act = system.system.record(done_and_given_back).acts[1]
+    rewrite(client, done_and_given_back, a1__date=act.date + ahead)
+    system.system.sweep()
+    assert system.system.record(done_and_given_back).acts[1].state is ActState.PARKED
+    assert balance(system) == 10_000
 
 
 def test_what_is_asked_for_again_is_done(system: SandboxSystem, done_and_given_back: str) -> None:

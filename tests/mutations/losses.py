@@ -9,6 +9,28 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "a look by a clock that was ahead does not hide that Redis has older data",
+        LEDGER + "storage/history.py",
+        "    return moment > now + milliseconds(SET_BACK)\n",
+        "    return False\n",
+        "tests/ledger/test_forgetful_redis.py::test_a_clock_that_was_ahead_hides_no_older_data",
+    ),
+    Mutation(
+        "what was dated ahead, by a clock that was set ahead, is doubted like what was before",
+        LEDGER + "storage/history.py",
+        "        return max([now, *(int(date) + 1 for rows in found for _, date in rows)])\n",
+        "        return now\n",
+        "tests/ledger/test_forgetful_redis.py::test_"
+        "what_the_card_has_paid_is_not_given_back_in_doubt_though_the_clock_was_ahead",
+    ),
+    Mutation(
+        "what began while the clock was ahead, and may be forgotten, is a person's",
+        LEDGER + "attempt.py",
+        "        if doubts and self._act.date > self._lease.date:",
+        "        if False:",
+        "tests/ledger/test_lost_changes.py::test_what_began_while_the_clock_was_ahead_is_left_to_a_person",
+    ),
+    Mutation(
         "the backend is asked before an authorization is abandoned: Redis may have forgotten that it was made",
         LEDGER + "attempt.py",
         "            return self._forgotten(number, deadline)\n",

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.simulation.hazards.table import HAZARDS
+from tests.simulation.hazards.table import HAZARDS, pairs
 from tests.simulation.kinds import KINDS
 from tests.simulation.runner import run_schedules, running_redis
 from tests.simulation.safeties import SAFETIES
@@ -26,7 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument("--safeties", action="store_true", help="measure how soon each safety is missed")
     parser.add_argument("--hazards", action="store_true", help="measure how soon each hazard breaks each kind")
+    parser.add_argument("--pairs", action="store_true", help="play every two hazards together, on each kind they fit")
     options = parser.parse_args(arguments)
+    if options.pairs:
+        kinds = [options.kind] if options.kind else list(KINDS)
+        wanted = set(options.hazard or HAZARDS)
+        return _play_pairs([pair for pair in pairs() if wanted & set(pair)], kinds, options.start, options.schedules)
     if options.hazards:
         kinds = [options.kind] if options.kind else list(KINDS)
         return _measure_hazards(options.hazard or list(HAZARDS), kinds, options.start, options.schedules)
@@ -60,6 +65,23 @@ def _measure_safeties(start: int, limit: int) -> int:
             after, broken = (found[0] - start + 1, found[1][0].partition(":")[0]) if found else ("never", "")
             print(f"| {safety.name} | {safety.kind} | {after} | {broken} |", flush=True)
     return 0 if missed == len(SAFETIES) else 1
+
+
+def _play_pairs(played: Sequence[tuple[str, str]], kinds: Sequence[str], start: int, schedules: int) -> int:
+    """Print every schedule that breaks something, of so many of each kind."""
+    found = 0
+    with running_redis() as url:
+        for number, pair in enumerate(played):
+            classes = [HAZARDS[name] for name in pair]
+            for kind in (one for one in map(KINDS.__getitem__, kinds) if all(each.fits(one) for each in classes)):
+                first = start + number * schedules
+                with build_system(kind, url, hazards=classes) as system:
+                    for seed in range(first, first + schedules):
+                        if broken := run(system, seed):
+                            found += 1
+                            print(*pair, kind.name, seed, "; ".join(broken), flush=True)
+    print(f"{len(played)} pairs: {found} schedules broke something")
+    return 1 if found else 0
 
 
 def _measure_hazards(names: Sequence[str], kinds: Sequence[str], start: int, limit: int) -> int:

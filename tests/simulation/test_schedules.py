@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.faults import BackendFault, RedisFault
-from tests.simulation.hazards.table import ELSEWHERE, HAZARDS, UNMENDED
+from tests.simulation.hazards.table import ELSEWHERE, HAZARDS, UNMENDED, close_pairs
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import SAFETIES, Safety
 from tests.simulation.schedule import first_miss, first_violation, replay, run
@@ -37,6 +37,21 @@ def test_whatever_else_happens_the_ledger_keeps_what_it_promises(hazard: str, re
         with build_system(kind, redis_url, hazards=[HAZARDS[hazard]]) as system:
             violation = first_violation(system, range(first, first + SCHEDULES_WITH_HAZARD))
         assert violation is None, f"\n{violation}"
+
+
+PAIRS = close_pairs()
+PAIRS_OF_ONE_TEST = 12
+
+
+@pytest.mark.parametrize("first", range(0, len(PAIRS), PAIRS_OF_ONE_TEST))
+def test_two_hazards_together_keep_what_both_promise(first: int, redis_url: str) -> None:
+    """Each two that are close are met by one of the kinds that they can happen to; `--pairs` plays all."""
+    for number, pair in enumerate(PAIRS[first : first + PAIRS_OF_ONE_TEST], first):
+        hazards = [HAZARDS[name] for name in pair]
+        if fitting := [kind for kind in KINDS.values() if all(hazard.fits(kind) for hazard in hazards)]:
+            with build_system(fitting[number % len(fitting)], redis_url, hazards=hazards) as system:
+                violation = first_violation(system, range(number, number + 1))
+            assert violation is None, f"\n{violation}"
 
 
 def test_what_breaks_today_is_a_hazard_that_there_is() -> None:

@@ -15,6 +15,7 @@ from app.ledger import names
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Server
+from app.ledger.storage.pace import SET_BACK
 from app.ledger.transaction import ActRecord, Transaction
 from mappers.base import Holds, Verb
 from mappers.deadline import Deadline
@@ -23,12 +24,13 @@ log = structlog.get_logger()
 
 HISTORY = "gb:history"
 
-# Other processes look, too: the moment that is written never goes back. Nothing is written where Redis has an older
-# moment than was read just now: it went back meanwhile, and the next look must be able to tell.
+# Other processes look, too: the moment that is written never goes back, unless the clock was ahead. Nothing is written
+# where Redis has an older moment than was read just now: it went back meanwhile, and the next look must see that.
 _SEEN = """
 local written = tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0')
 if written < tonumber(ARGV[3]) then return 0 end
-local seen_at = math.max(tonumber(ARGV[2]), written)
+local now = tonumber(ARGV[2])
+local seen_at = written > now + tonumber(ARGV[4]) and now or math.max(now, written)
 redis.call('HSET', KEYS[1], 'replids', ARGV[1], 'seen_at', string.format('%d', seen_at), 'stopped', '')
 return 1
 """
@@ -43,7 +45,10 @@ SOON = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A moment at which Redis may have forgotten what it was told after `since`. Milliseconds of Redis's clock."""
+    """A moment at which Redis may have forgotten what it was told after `since`. Milliseconds of Redis's clock.
+
+    `noticed_at` is ahead where the ledger has a transaction that was dated so, by a clock that was set ahead.
+    """
 
     since: int
     noticed_at: int
@@ -76,19 +81,21 @@ class History:
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
         sockets, recent = self._connection.sockets_opened, Deadline.after(RECENT_SECONDS)
-        seen_here = self._seen_at  # before anything is read: it was written before
+        before_reading = self._seen_at  # it was written before
         watched, self._watched = not self._watched.passed(), Deadline.after(SOON.total_seconds())
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
+        seen_here = 0 if _is_ahead(before_reading, now) else before_reading
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
         if reason := self._doubted(before, servers, now, seen_here, watched=watched):
-            doubt = Doubt(int(before.get("seen_at", 0)), now, reason)
+            doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
         read = before.get("seen_at", "0")
-        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, replids, str(now), read))
-        self._seen_at = max(self._seen_at, now)
+        arguments = replids, str(now), read, str(milliseconds(SET_BACK))
+        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments))
+        self._seen_at = now if _is_ahead(self._seen_at, now) else max(self._seen_at, now)
         doubts = self.doubts()
         self._found = doubts, sockets, recent
         return doubts
@@ -118,7 +125,7 @@ class History:
     def doubt(self, reason: str) -> Doubt:
         """Doubt everything until now, by a person's word: a backup was restored. Raises LedgerUnavailable."""
         now = self._connection.now_milliseconds()
-        doubt = Doubt(0, now, reason)
+        doubt = Doubt(0, self._newest(now), reason)
         self._add(doubt)
         return doubt
 
@@ -136,7 +143,7 @@ class History:
 
         The servers from now on are known: they are no reason for another doubt. Raises LedgerUnavailable.
         """
-        noticed_at = max(self._connection.now_milliseconds(), read_until) + 1
+        noticed_at = self._newest(max(self._connection.now_milliseconds(), read_until)) + 1
         doubt = Doubt(taken_at, noticed_at, "a backup was restored")
         self._add(doubt)
         self.moved()
@@ -158,6 +165,16 @@ class History:
                 pipeline.lrem(DOUBTS, 0, row)
 
         self._connection.pipeline(remove)
+
+    def _newest(self, now: int) -> int:
+        """Return the newest date that a transaction has, and no less than `now`: Redis's clock may have been ahead."""
+
+        def newest_of_each(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                pipeline.zrange(keys.in_bucket(bucket, "all"), 0, 0, desc=True, withscores=True)
+
+        found = cast("list[list[tuple[str, float]]]", self._connection.pipeline(newest_of_each))
+        return max([now, *(int(date) + 1 for rows in found for _, date in rows)])
 
     def _add(self, doubt: Doubt) -> None:
         def no_list_is_complete(pipeline: Pipeline) -> None:
@@ -189,9 +206,15 @@ class History:
                 return "a replica took over, which may not have had the last changes"
             started_at = now - server.uptime_milliseconds
             last_word = (watched and seen_at == seen_here) or before["stopped"]
-            if not last_word and started_at - seen_at > milliseconds(SOON):
+            # A moment that is ahead tells nothing of when it was seen.
+            if not last_word and (started_at - seen_at > milliseconds(SOON) or _is_ahead(seen_at, now)):
                 return "it was started from data that may be older than what was written last"
         return None
+
+
+def _is_ahead(moment: int, now: int) -> bool:
+    """Tell whether it was written while Redis's clock was ahead."""
+    return moment > now + milliseconds(SET_BACK)
 
 
 def _has_paid(record: Transaction) -> bool:

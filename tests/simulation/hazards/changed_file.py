@@ -115,6 +115,8 @@ class AccountChanges(ChangedForAWhile):
         return system.provider_with(mapper)
 
     def finale(self) -> None:
+        if self.system.environment.history:
+            return  # a Redis that has lost an order does not know where it was opened
         self.broken += [f"{effect} was done at another account" for effect in self._http.backend.effects]
 
 

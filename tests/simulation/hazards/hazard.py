@@ -24,7 +24,7 @@ class Hazard:
 
     name: ClassVar[str]
     # What may break that the ledger does not promise any more, and what must hold beside.
-    waived: ClassVar[Collection[Rule]] = ()
+    waived: Collection[Rule] = ()
     rules: ClassVar[Sequence[Rule]] = ()  # once everything is resolved
     last_rules: ClassVar[Sequence[Rule]] = ()  # and when every authorization's time is over
     settings: ClassVar[Mapping[str, Any]] = {}  # of the service
