@@ -172,6 +172,23 @@ def test_processes_that_look_at_the_same_time_do_not_doubt_each_other(some_redis
     assert second.look() == first.look() == []
 
 
+def test_a_process_that_stood_still_while_it_looked_makes_no_other_doubt(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled, other = History(some_redis.connection), History(some_redis.connection)
+    stalled.look()
+    servers = some_redis.connection.servers
+
+    def much_later() -> list[Server]:
+        monkeypatch.setattr(some_redis.connection, "servers", servers)
+        some_redis.now += 120 * MINUTE
+        assert other.look() == []
+        return [some_redis.server]
+
+    monkeypatch.setattr(some_redis.connection, "servers", much_later)
+    assert stalled.look() == other.look() == []
+
+
 def test_threads_that_look_at_the_same_time_do_not_doubt_each_other(system: System) -> None:
     history = History(system.connection)
     with ThreadPoolExecutor(8) as pool:

@@ -9,6 +9,13 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "a process that stood still while it looked does not take what others wrote for a moment ahead",
+        LEDGER + "storage/history.py",
+        "            now = self._connection.now_milliseconds()  # this process may have stood still since it asked\n",
+        "            pass\n",
+        "tests/ledger/test_forgetful_redis.py::test_a_process_that_stood_still_while_it_looked_makes_no_other_doubt",
+    ),
+    Mutation(
         "a look by a clock that was ahead does not hide that Redis has older data",
         LEDGER + "storage/history.py",
         "    return moment > now + milliseconds(SET_BACK)\n",

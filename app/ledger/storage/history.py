@@ -30,7 +30,8 @@ _SEEN = """
 local written = tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0')
 if written < tonumber(ARGV[3]) then return 0 end
 local now = tonumber(ARGV[2])
-local seen_at = written > now + tonumber(ARGV[4]) and now or math.max(now, written)
+local ahead = ARGV[4] == '1' and written == tonumber(ARGV[3])
+local seen_at = ahead and now or math.max(now, written)
 redis.call('HSET', KEYS[1], 'replids', ARGV[1], 'seen_at', string.format('%d', seen_at), 'stopped', '')
 return 1
 """
@@ -87,15 +88,18 @@ class History:
         seen_here = 0 if _is_ahead(before_reading, now) else before_reading
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
+        read = before.get("seen_at", "0")
+        if _is_ahead(int(read), now):
+            now = self._connection.now_milliseconds()  # this process may have stood still since it asked
         if reason := self._doubted(before, servers, now, seen_here, watched=watched):
             doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
-        read = before.get("seen_at", "0")
-        arguments = replids, str(now), read, str(milliseconds(SET_BACK))
+        arguments = replids, str(now), read, "1" if _is_ahead(int(read), now) else ""
         self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments))
-        self._seen_at = now if _is_ahead(self._seen_at, now) else max(self._seen_at, now)
+        was_ahead = self._seen_at == before_reading and _is_ahead(before_reading, now)
+        self._seen_at = now if was_ahead else max(self._seen_at, now)
         doubts = self.doubts()
         self._found = doubts, sockets, recent
         return doubts
