@@ -48,6 +48,7 @@ def refuse(system: System, transaction: str, change: Change) -> None:
 def test_it_is_found(system: System, refused: str) -> None:
     system.authorize("10.00", "order-2")
     assert system.index.refused() == [refused]
+    assert system.storage.events(refused)[-1]["what"] == "refused"
 
 
 @pytest.mark.parametrize("operation", ["Debit", "Credit"])

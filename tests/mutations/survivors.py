@@ -10,6 +10,8 @@ _ASKED_AGAIN = "what the script does not know of the card's terms, terms.py find
 
 _READ_AGAIN = "a card's epoch that moves for nothing has its balance read once more"
 
+_NOT_WRITTEN = "without a lag nothing counts as not shown yet: it saves writing that"
+
 _TYPED = "there is always one: for the type checker"
 
 SURVIVORS = {
@@ -35,6 +37,16 @@ SURVIVORS = {
     "attempt.py: if not self._act.opens or [self._allowed -> False]:": _ASKED_AGAIN,
     "prelude.lua: if holds ~= 'native' and get('operation') == 'Credit' and [voided + refunded > 0 -> true] then": (
         _READ_AGAIN
+    ),
+    "prelude.lua: if [kind == 'capture' or refunded > 0 -> true] then add_on_card('epoch', 1) end": _READ_AGAIN,
+    "prelude.lua: if [arg.read_lag == 0 -> false] then return end": _NOT_WRITTEN,
+    "prelude.lua: if [arg.read_lag > 0 -> true] then redis.call('SET', given, now + arg.read_lag, 'PX', "
+    "arg.unseen_kept) end": _NOT_WRITTEN,
+    "prelude.lua: if [redis.call('HINCRBY', of_day, field .. '.acts', 1) == 1 -> true] then": (
+        "it is told again to end when it ends anyway"
+    ),
+    "attempt.py: if not (gives_back and [any(record.date < doubt.noticed_at for doubt in self._doubts()) -> True]):": (
+        "the card's statement is read for nothing"
     ),
     "prelude.lua: elseif holds == 'upfront' and [kind ~= 'capture' -> true] then": _READ_AGAIN,
     "record.lua: if over > 0 and unresolved(get(act_field(other, 'state'))) and "
