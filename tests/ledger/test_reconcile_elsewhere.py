@@ -9,12 +9,13 @@ from decimal import Decimal
 import pytest
 
 from app.admin.reconciliation.run import Difference
+from app.ledger.caller import Caller
 from app.ledger.errors import AmountExceeded
 from app.ledger.service import AuthorizationRequest
 from app.ledger.storage.answers import AppendAnswer, Result
 from app.ledger.storage.intents import NewAct
-from app.ledger.transaction import Address, Operation, Reason, State
-from mappers.base import Holds
+from app.ledger.transaction import Address, Operation, PlannedStep, Reason, State
+from mappers.base import ActKind, Holds, Receipt, Verb
 from providers.provider import Backend
 from tests.ledger.reconciliation_driver import differences, meanwhile
 from tests.ledger.sandbox_system import (
@@ -334,22 +335,23 @@ def test_a_part_that_others_gave_back_is_told(vtex: SandboxSystem) -> None:
     assert vtex.system.record(transaction).state is State.AUTHORIZED
 
 
-def test_it_is_not_written_down_before_what_was_promised_meanwhile(make_system: MakeSystem) -> None:
-    with voucherify_system(make_system(Holds.LEDGER, settle="accept")) as voucherify:
-        transaction = voucherify.authorize("60.00")
-        for number in (1, 2):
-            voucherify.settle(transaction, "20.00", f"settle-{number}")
-            voucherify.system.sweep()
-        Dashboard(voucherify).give_back(voucherify.reference(transaction, 1))
-        storage = voucherify.system.storage
-        append = storage.append
-
-        def after_a_promise(address: Address, backend: Backend, new: NewAct) -> Result[AppendAnswer]:
-            storage.append = append  # type: ignore[method-assign]
-            voucherify.settle(transaction, "20.00", "settle-3")
-            return append(address, backend, new)
-
-        storage.append = after_a_promise  # type: ignore[method-assign]
-        (found,) = told(voucherify, repair=True)
-        assert not found.repaired
-        assert voucherify.system.record(transaction).refunded == 0
+def test_it_is_not_written_down_behind_what_was_promised_meanwhile(make_system: MakeSystem) -> None:
+    """A promise is no attempt; what it will take is not known yet."""
+    system = make_system(Holds.UPFRONT, settle="accept")
+    transaction = system.authorize("40.00")
+    compared = system.record(transaction)
+    system.settle(transaction, "10.00")
+    promised = system.record(transaction)
+    assert promised.attempt == compared.attempt
+    new = NewAct(
+        kind=ActKind.REVERSAL,
+        amount=4_000,
+        number=1,
+        caller=Caller.background("reconciliation"),
+        one_step_at_a_time=False,
+        reason=Reason.ELSEWHERE,
+        done=(PlannedStep(Verb.REFUND, 4_000, f"{transaction}-1", receipt=Receipt("R1")),),
+        after_attempt=compared.attempt,
+    )
+    assert system.storage.append(compared.address, system.provider.backend, new).answer is AppendAnswer.CHANGED
+    assert system.record(transaction) == promised
