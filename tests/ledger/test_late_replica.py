@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest
 from app.ledger.transaction import ActState, Operation
 from mappers.base import (
@@ -28,7 +29,7 @@ from mappers.base import (
 )
 from mappers.deadline import Deadline
 from tests.ledger.driver import authorize_within, change_within, runs
-from tests.ledger.faults import Fault, Run
+from tests.ledger.faults import Fault, Run, undisturbed
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import lightrail_v2_system
@@ -245,3 +246,19 @@ def test_how_new_a_card_is_counts_from_when_it_was_first_missed(
     late(system, CardNotFound)
     system.authorize("20.00", "gift", "Credit")
     assert system.backend.spendable == 12_000
+
+
+def test_a_backend_whose_reads_are_never_late_is_told_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.mapper.read_lag_seconds = 0.0  # type: ignore[misc]
+    transaction = system.authorize("40.00")
+    system.settle(transaction, "40.00")
+    monkeypatch.setattr(
+        system.mapper,
+        "plan",
+        lambda act, facts: [facts.step(Verb.REFUND, 4_000), facts.step(Verb.DEBIT, 3_000)],
+    )
+    system.backend.calls.clear()
+    system.mapper.faults = [undisturbed, misses(InsufficientFunds)]
+    with pytest.raises(Unresolved):
+        system.cancel(transaction, "10.00")
+    assert runs(system) == [Verb.REFUND, Verb.DEBIT]

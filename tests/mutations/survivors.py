@@ -20,9 +20,6 @@ SURVIVORS = {
     ),
     "forget.lua: if [not score -> false] or tonumber(score) > arg.due_by or get('unresolved') ~= '' then "
     "return answer('not due') end": _ALWAYS_QUEUED,
-    "append.lua: if [arg.by_caller -> true] then set('acknowledged', '1') end": (
-        "what the ledger gives back by itself ends the transaction, and nobody asks then whether it was acknowledged"
-    ),
     "attempt.py: look = self._steps[number - 2] if [number > 1 -> True] else None": "no plan ends with a look",
     "executor.py: if [result.answer is LeaseAnswer.CARD_BUSY -> True]:": (
         "where no other transaction keeps the card busy there is none to help"
