@@ -32,6 +32,14 @@ class _Search:
     query: Query
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A search that a thread makes, until its deadline: what it still brings then is old, if it ever ends."""
+
+    deadline: Deadline
+    found: Future[Found]
+
+
 class SharedSearches:
     """Asks backends for cards, once for all who ask the same at a time."""
 
@@ -39,7 +47,7 @@ class SharedSearches:
         self._threads = threads
         self._clock = clock
         self._lock = threading.Lock()
-        self._under_way: dict[_Search, Future[Found]] = {}
+        self._under_way: dict[_Search, _UnderWay] = {}
         self._kept: dict[_Search, tuple[float, Found]] = {}
 
     def find(self, provider: Provider, query: Query, deadline: Deadline) -> Found:
@@ -54,28 +62,31 @@ class SharedSearches:
         with self._threads.one_for(provider.backend):
             with self._lock:
                 others = self._under_way.get(search)
-                if others is None:
-                    own = self._under_way[search] = Future()
-            if others is not None:
-                return _wait(others, deadline)
+                joins = others is not None and not others.deadline.passed()
+                if not joins:
+                    own = self._under_way[search] = _UnderWay(deadline, Future())
+            if others is not None and joins:
+                return _wait(others.found, deadline)
             return self._ask(search, own, partial(provider.mapper.find, query, deadline), seconds)
 
-    def _ask(self, search: _Search, own: Future[Found], ask: Callable[[], Found], seconds: float) -> Found:
+    def _ask(self, search: _Search, own: _UnderWay, ask: Callable[[], Found], seconds: float) -> Found:
+        kept_until = self._clock() + seconds
         try:
             found = ask()
         except BaseException as error:
-            self._end(search)
-            own.set_exception(error)
+            self._end(search, own)
+            own.found.set_exception(error)
             raise
-        self._end(search)
+        self._end(search, own)
         if seconds:
-            self._keep(search, self._clock() + seconds, found)
-        own.set_result(found)
+            self._keep(search, kept_until, found)
+        own.found.set_result(found)
         return found
 
-    def _end(self, search: _Search) -> None:
+    def _end(self, search: _Search, own: _UnderWay) -> None:
         with self._lock:
-            del self._under_way[search]
+            if self._under_way.get(search) is own:
+                del self._under_way[search]
 
     def _keep(self, search: _Search, until: float, found: Found) -> None:
         with self._lock:

@@ -104,6 +104,20 @@ def test_who_waits_for_an_equal_search_does_so_until_its_own_deadline(system: Sy
         assert first.result(30)
 
 
+def test_a_search_that_has_overrun_its_deadline_keeps_nobody_waiting(system: System, backend: Backend) -> None:
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(find, system, Query("CODE-1"), 0)
+        while not backend.asked:
+            pass
+        second = pool.submit(find, system, Query("CODE-1"))
+        while len(backend.asked) < 2:
+            assert not second.done()
+        backend.may_answer.set()
+        assert first.result(30)
+        assert second.result(30)
+    assert not system.cards._searches._under_way
+
+
 def test_a_repeat_is_answered_from_memory_for_as_long_as_the_policy_says(system: System, backend: Backend) -> None:
     now = 100.0
     searches = SharedSearches(BackendThreads(8), lambda: now)

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from app.ledger.guesses import CEILING, FLOOD_TRIES, Rations
 from app.ledger.storage.guesses import Verdict
@@ -115,7 +116,9 @@ def a_right_code_is_found(watch: CardWatch, asked: Asked) -> Iterator[str]:
         return
     if min(one.balance for one in standings) <= max(one.reserved for one in standings):
         return
-    if asked.verdict is Verdict.REFUSED and asked.hour is not None:
+    if asked.verdict is Verdict.REFUSED:
+        if asked.hour is None:
+            return
         counted = asked.hour.counted
         spent = watch.limits(asked.query, counted).items()
         if any(len(counted[counter] - {asked.query.code}) >= limit for counter, limit in spent):
@@ -123,10 +126,19 @@ def a_right_code_is_found(watch: CardWatch, asked: Asked) -> Iterator[str]:
     yield f"{asked}, and it is the code of {card_id}"
 
 
+def nobody_finds_the_card_of_somebody_else(watch: CardWatch, asked: Asked) -> Iterator[str]:
+    for found in asked.cards if asked.what == "search" else ():
+        new = watch.owned.get(found.card.id)
+        if new and new.restricted_to_owner and not _is_owner(asked, new):
+            yield f"{asked}, which is {new.customer}'s"
+
+
 def no_more_is_told_than_can_be_spent(watch: CardWatch, asked: Asked) -> Iterator[str]:
+    """But for settlements in this moment: the balance is read first, and then what is reserved."""
     for found in asked.cards if asked.in_time else ():
         stood = watch.standings(found.card.id, asked)
-        most = max((one.balance - one.reserved if one.pays else 0 for one in stood), default=0)
+        balances = accumulate((one.balance if one.pays else 0 for one in stood), max)
+        most = max((balance - one.reserved for balance, one in zip(balances, stood, strict=True)), default=0)
         if found.balance > max(0, most):
             yield f"{asked}: {found.card.id} could spend {most} at most"
 
@@ -141,6 +153,7 @@ WHEN_ANSWERED: Sequence[Judge] = (
     no_more_wrong_codes_are_told_of_than_the_ration,
     a_code_that_was_found_is_not_counted,
     a_right_code_is_found,
+    nobody_finds_the_card_of_somebody_else,
     no_more_is_told_than_can_be_spent,
     a_new_card_is_there,
 )

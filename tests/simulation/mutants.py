@@ -11,6 +11,7 @@ import redis
 
 from app.ledger import executor
 from app.ledger.caller import Caller
+from app.ledger.cards import CardService
 from app.ledger.storage import keys
 from app.ledger.storage.answers import Result
 from app.ledger.storage.storage import Storage
@@ -53,6 +54,12 @@ def executor_module(safety: Safety | None) -> ModuleType:
     module = _module(EXECUTOR, (ROOT / EXECUTOR).read_text())
     vars(module)["Attempt"] = attempt.Attempt
     return module
+
+
+def card_service(safety: Safety | None) -> type[CardService]:
+    module = _changed("app/ledger/cards.py", safety)
+    changed: type[CardService] = module.CardService if module else CardService
+    return changed
 
 
 def mapper_class(mapper: type[Mapper], safety: Safety | None) -> type[Mapper]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-ATTEMPT = "app/ledger/attempt.py"
+ATTEMPT, CARDS = "app/ledger/attempt.py", "app/ledger/cards.py"
+GUESSES, TERMS = "app/ledger/storage/guesses.py", "app/ledger/storage/terms.py"
+LIGHTRAIL_V2, VOUCHERIFY = "mappers/lightrail_v2/mapper.py", "mappers/voucherify/mapper.py"
 LEASE, RECORD, PRELUDE = (f"app/ledger/storage/lua/{name}.lua" for name in ("lease", "record", "prelude"))
 
 
@@ -21,14 +24,16 @@ class Edit:
 class Safety:
     """`kind` names a kind of backend that needs it. Without `edits`, the harness itself takes it away.
 
-    `bounded`: whether the backend keeps its bounds meanwhile. `first_seed`: where the tests begin to look; the README
-    says how long it takes from seed 0. None: no schedule is expected to miss it; the explorer does.
+    `bounded`: whether the backend keeps its bounds meanwhile. `hazard`: what happens beside, "" for nothing.
+    `first_seed`: where the tests begin to look; the README says how long it takes from seed 0. None: no schedule is
+    expected to miss it; the explorer does.
     """
 
     name: str
     kind: str
     edits: tuple[Edit, ...] = ()
     bounded: bool = True
+    hazard: str = ""
     first_seed: int | None = 0
 
 
@@ -37,6 +42,8 @@ _FENCE = Edit(
     "local mine = number('attempt') == arg.attempt and get('unresolved') == act",
     "local mine = true",
 )
+
+_OF_CARDS = partial(Safety, hazard="shoppers")
 
 _REFUSAL = Edit(ATTEMPT, "            if certain:\n", "            if True:\n")
 
@@ -91,7 +98,7 @@ SAFETIES = (
     Safety(
         "a 409 is looked up, and counts only when nothing is on its way",
         "v2",
-        (_REFUSAL, Edit("mappers/lightrail_v2/mapper.py", "if rejected.status == 409:", "if False:")),
+        (_REFUSAL, Edit(LIGHTRAIL_V2, "if rejected.status == 409:", "if False:")),
         first_seed=670,
     ),
     Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=990),
@@ -146,5 +153,90 @@ SAFETIES = (
         "what is done is in the totals in the same step",
         "v1",
         (Edit(PRELUDE, "  redis.call('HINCRBY', totals, field, amount)\n", ""),),
+    ),
+    _OF_CARDS(
+        "a ration that is spent refuses",
+        "plain",
+        (Edit(GUESSES, "redis.call('HLEN', counter) >= limit", "false"),),
+    ),
+    _OF_CARDS(
+        "a code is counted before the backend is asked",
+        "plain",
+        (
+            Edit(
+                CARDS,
+                "            admitted = self._guesses.admit(provider, query)\n",
+                "            self._searches.find(provider, query, deadline)\n"
+                "            admitted = self._guesses.admit(provider, query)\n",
+            ),
+        ),
+    ),
+    _OF_CARDS(
+        "a code that was found is not counted",
+        "vauchar",
+        (Edit(CARDS, "query, admitted.found if allowed else ())", "query)"),),
+    ),
+    _OF_CARDS(
+        "a code that somebody was told of stays counted",
+        "plain",
+        (Edit(GUESSES, "redis.call('HINCRBY', counter, ARGV[1], -1) <= 0", "true"),),
+    ),
+    _OF_CARDS(
+        "a right code is not answered like an unknown one where its rules cannot be asked",
+        "voucherify",
+        (Edit(VOUCHERIFY, "            if query.code is not None:\n                raise\n", ""),),
+    ),
+    _OF_CARDS(
+        "what the ledger reserves is not shown",
+        "vauchar",
+        (
+            Edit(
+                CARDS,
+                "card.balance - self._storage.standing(provider.backend.account, card.id).reserved",
+                "card.balance",
+            ),
+        ),
+    ),
+    _OF_CARDS(
+        "the card of somebody else is not found",
+        "v1",
+        (Edit(CARDS, "[card for card in cards if may_pay(query.customer, card)]", "[*cards]"),),
+    ),
+    _OF_CARDS(
+        "the card of somebody else does not pay",
+        "v1",
+        (
+            Edit(
+                ATTEMPT,
+                "            expect_allowed(self._storage, self._provider, self._record, deadline)\n",
+                "            pass\n",
+            ),
+        ),
+    ),
+    _OF_CARDS(
+        "a card for one payment makes one",
+        "v1",
+        (Edit(TERMS, "if holder and holder ~= transaction and not is_no_more then return holder end", ""),),
+    ),
+    _OF_CARDS(
+        "a card is issued under the same name each time",
+        "v2",
+        (
+            Edit(
+                LIGHTRAIL_V2,
+                "new_value(new, self.currency, self.options.program_id)",
+                'new_value(replace(new, key=__import__("uuid").uuid4().hex), self.currency, self.options.program_id)',
+            ),
+        ),
+    ),
+    _OF_CARDS(
+        "a card that was made and does not show yet is not refused",
+        "voucherify",
+        (Edit(VOUCHERIFY, "raise OutcomeUnknown(message, answered=True)", "raise CardUnusable(message)"),),
+    ),
+    _OF_CARDS(
+        "a new card that does not show yet is not called unknown",
+        "v2",
+        (Edit(CARDS, "if not self._storage.new_for(provider.backend.account, card_id):", "if True:"),),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tests.simulation.hazards.table import HAZARDS
 from tests.simulation.invariants import AT_THE_END, WHEN_RESOLVED, broken
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import Safety
@@ -69,12 +70,13 @@ def first_violation(system: System, seeds: range) -> Violation | None:
 def first_miss(safety: Safety, url: str, seeds: range) -> tuple[int, list[str]] | None:
     """Return the first seed that breaks something only without `safety`, and what it breaks."""
     kind, left = KINDS[safety.kind], iter(seeds)
+    hazards = [HAZARDS[safety.hazard]] if safety.hazard else []
     while True:
-        with build_system(kind, url, safety, bounded=safety.bounded) as without:
+        with build_system(kind, url, safety, bounded=safety.bounded, hazards=hazards) as without:
             found = next(((seed, broken) for seed in left if (broken := run(without, seed))), None)
         if found is None:
             return None
-        with build_system(kind, url, bounded=safety.bounded) as complete:
+        with build_system(kind, url, bounded=safety.bounded, hazards=hazards) as complete:
             if not run(complete, found[0]):
                 return found
 

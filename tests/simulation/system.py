@@ -18,6 +18,7 @@ import structlog
 
 from app import parts as wiring
 from app.ledger import names, searches
+from app.ledger.cards import CardService
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
@@ -41,7 +42,7 @@ from tests.simulation.backend_model import BRL, BackendModel
 from tests.simulation.invariant_checker import InvariantChecker
 from tests.simulation.invariants import Snapshot
 from tests.simulation.kinds import Kind, SimulatedHttp, build
-from tests.simulation.mutants import StorageWithoutIntents, check, executor_module, mapper_class, scripts
+from tests.simulation.mutants import StorageWithoutIntents, card_service, check, executor_module, mapper_class, scripts
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
 from tests.simulation.shoppers import SimulatedFuture
@@ -328,7 +329,7 @@ def _drop(*_event: object) -> NoReturn:
 
 
 # Whose log would be full of what is simulated.
-SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history", "cards", "guesses")
+SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history", "guesses")
 
 
 class RefusalsWithoutMemory(Refusals):
@@ -339,7 +340,9 @@ class RefusalsWithoutMemory(Refusals):
 
 
 @contextmanager
-def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[None]:
+def virtual_time(
+    environment: Environment, executor: ModuleType, cards: type[CardService] = CardService
+) -> Iterator[None]:
     """Give every clock the scheduler's time; let the service be quiet, and look less often while it waits."""
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
     patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
@@ -351,6 +354,7 @@ def virtual_time(environment: Environment, executor: ModuleType) -> Iterator[Non
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.object(searches, "Future", partial(SimulatedFuture, environment)),
         mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
+        mock.patch.dict(cards.search.__globals__, log=silent),
     ):
         for patch in patches:
             patch.start()
@@ -379,7 +383,7 @@ def build_system(
         url, decode_responses=True, encoding_errors="surrogateescape", single_connection_client=True
     )
     connection = SimulatedConnection(client, environment, scripts(without))
-    module = executor_module(without)
+    module, cards = executor_module(without), card_service(without)
     http = SimulatedHttp(environment)
     http.backend = kind.backend(environment)
     mapper = build(PROVIDER, kind, http, mapper_class(kind.mapper, without))
@@ -388,9 +392,10 @@ def build_system(
     clock = partial(ClockWatch, machine=environment.monotonic, steady=environment.monotonic)
     storage = partial(StorageWithoutIntents, client) if without and not without.edits else Storage
     with (
-        virtual_time(environment, module),
+        virtual_time(environment, module, cards),
         mock.patch.object(Connection, "to", return_value=connection),
         mock.patch.object(wiring, "Storage", storage),
+        mock.patch.object(wiring, "CardService", cards),
         mock.patch.object(wiring, "Executor", partial(module.Executor, sleep=environment.sleep)),
         mock.patch.object(wiring, "Sweeper", partial(Sweeper, make_pool=OneAfterTheOther)),
         mock.patch.object(wiring, "ClockWatch", clock),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.faults import BackendFault, RedisFault
+from tests.simulation.hazards.shopping import Shoppers
 from tests.simulation.hazards.table import ELSEWHERE, HAZARDS, UNMENDED, close_pairs
 from tests.simulation.kinds import KINDS
 from tests.simulation.safeties import SAFETIES, Safety
@@ -52,6 +53,13 @@ def test_two_hazards_together_keep_what_both_promise(first: int, redis_url: str)
             with build_system(fitting[number % len(fitting)], redis_url, hazards=hazards) as system:
                 violation = first_violation(system, range(number, number + 1))
             assert violation is None, f"\n{violation}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_shoppers_type_they_are_told_what_is_promised(kind: str, redis_url: str) -> None:
+    with build_system(KINDS[kind], redis_url, hazards=[Shoppers]) as system:
+        violation = first_violation(system, range(SCHEDULES))
+    assert violation is None, f"\n{violation}"
 
 
 def test_what_breaks_today_is_a_hazard_that_there_is() -> None:

@@ -156,25 +156,32 @@ class Shoppers(Hazard):
         return self._shopping.of_actor[self.scheduler.current]
 
     def _count(self, count: Callable[[Guess], Counted], guess: Guess) -> Counted:
-        asked = self._asking()
-        code, hour = asked.query.code or "", self._watch.hour
-        asked.hour, asked.limits = hour, self._watch.limits(asked.query, hour.told)
-        for counter in asked.limits:
-            hour.counted[counter].add(code)
+        asked, hour = self._asking(), self._watch.hour
+        asked.limits = self._watch.limits(asked.query, hour.told)
+        self._may_be_counted(asked)
         try:
             counted = count(guess)
         except LedgerUnavailable:
             asked.uncounted = True
             raise
+        finally:
+            self._may_be_counted(asked)  # a new hour may have begun
+        asked.hour = hour if hour is self._watch.hour else None
         asked.verdict = counted.verdict
         return counted
 
+    def _may_be_counted(self, asked: Asked) -> None:
+        for counter in asked.limits:
+            self._watch.hour.counted[counter].add(asked.query.code or "")
+
     def _take_back(self, take_back: Callable[[Guess], None], guess: Guess) -> None:
         asked = self._asking()
-        if asked.hour is not self._watch.hour:  # the hour ended meanwhile, and the next one has one try more
-            for told in self._watch.hour.told.values():
-                told.discard(asked.query.code or "")
-        take_back(guess)
+        try:
+            take_back(guess)
+        finally:
+            if asked.hour is not self._watch.hour:  # the hour ended meanwhile, and the next one has one try more
+                for told in self._watch.hour.told.values():
+                    told.discard(asked.query.code or "")
 
     def _find(self, find: Callable[..., Sequence[Card]], provider: Provider, query: Query, deadline: Deadline) -> Any:
         found = find(provider, query, deadline)
