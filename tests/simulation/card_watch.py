@@ -74,6 +74,11 @@ class CardWatch:
         usually, in_flood = (rations.per_customer, FLOOD_TRIES) if name else (rations.per_provider, 0)
         return {who: in_flood if floods else usually, EVERYBODY: CEILING * rations.per_provider}
 
+    def is_spent(self, query: Query) -> bool:
+        """Tell whether the ration may be spent on other codes."""
+        counted = self.hour.counted
+        return any(len(counted[name] - {query.code}) >= most for name, most in self.limits(query, counted).items())
+
 
 # Whenever something was answered.
 
@@ -116,13 +121,8 @@ def a_right_code_is_found(watch: CardWatch, asked: Asked) -> Iterator[str]:
         return
     if min(one.balance for one in standings) <= max(one.reserved for one in standings):
         return
-    if asked.verdict is Verdict.REFUSED:
-        if asked.hour is None:
-            return
-        counted = asked.hour.counted
-        spent = watch.limits(asked.query, counted).items()
-        if any(len(counted[counter] - {asked.query.code}) >= limit for counter, limit in spent):
-            return
+    if asked.verdict is Verdict.REFUSED and (asked.hour is None or asked.spent):
+        return
     yield f"{asked}, and it is the code of {card_id}"
 
 

@@ -233,6 +233,7 @@ SAFETIES = (
         "a card that was made and does not show yet is not refused",
         "voucherify",
         (Edit(VOUCHERIFY, "raise OutcomeUnknown(message, answered=True)", "raise CardUnusable(message)"),),
+        first_seed=100,
     ),
     _OF_CARDS(
         "a new card that does not show yet is not called unknown",

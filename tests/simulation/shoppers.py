@@ -95,6 +95,7 @@ class Asked:
     # What became of it inside.
     hour: Hour | None = None
     limits: dict[tuple[str, ...], int] = field(default_factory=dict)
+    spent: bool = False  # the ration may have been
     uncounted: bool = False  # Redis could not be reached
     verdict: Verdict | None = None
     told: bool = False  # the backend said what it finds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.faults import BackendFault, RedisFault
+from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.shopping import Shoppers
 from tests.simulation.hazards.table import ELSEWHERE, HAZARDS, UNMENDED, close_pairs
 from tests.simulation.kinds import KINDS
@@ -85,8 +86,9 @@ def test_a_violation_that_heals_by_itself_is_seen(redis_url: str) -> None:
         assert any(found and found == list(system.checker.found) for found in runs)
 
 
-def test_a_schedule_happens_again_just_as_it_did(redis_url: str) -> None:
-    with build_system(KINDS["vauchar"], redis_url) as system:
+@pytest.mark.parametrize("hazards", [[], [Shoppers]])
+def test_a_schedule_happens_again_just_as_it_did(hazards: list[type[Hazard]], redis_url: str) -> None:
+    with build_system(KINDS["vauchar"], redis_url, hazards=hazards) as system:
         first, second = replay(system, 3), replay(system, 3)
     assert first.trace == second.trace
     assert len(first.trace) > 10

@@ -173,6 +173,7 @@ class Shoppers(Hazard):
     def _may_be_counted(self, asked: Asked) -> None:
         for counter in asked.limits:
             self._watch.hour.counted[counter].add(asked.query.code or "")
+        asked.spent |= self._watch.is_spent(asked.query)
 
     def _take_back(self, take_back: Callable[[Guess], None], guess: Guess) -> None:
         asked = self._asking()
