@@ -88,7 +88,9 @@ Judge = Callable[[CardWatch, Asked], Iterator[str]]
 def no_more_wrong_codes_are_told_of_than_the_ration(watch: CardWatch, asked: Asked) -> Iterator[str]:
     """Whatever crashes or is lost, but for what was asked while Redis could not be reached."""
     code, hour = asked.query.code, asked.hour
-    if code not in WRONG_CODES or not asked.told or hour is None or asked.uncounted:
+    if asked.uncounted and code:
+        watch.hour.free.add(code)
+    if code not in WRONG_CODES or not asked.told or hour is None or code in hour.free:
         return
     for counter, limit in asked.limits.items():
         told = hour.told[counter]

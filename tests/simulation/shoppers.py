@@ -68,6 +68,7 @@ class Hour:
     def __init__(self) -> None:
         self.counted: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self.told: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        self.free: set[str] = set()  # asked for while Redis could not be reached
 
 
 @dataclass(slots=True, eq=False)

@@ -16,7 +16,7 @@ from mappers.base import Card, Holds, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider
 from tests.simulation.backend_model import CARDS, FIRST_BALANCE
-from tests.simulation.card_watch import WHEN_ANSWERED, WHEN_RESOLVED, CardWatch
+from tests.simulation.card_watch import WHEN_ANSWERED, WHEN_RESOLVED, CardWatch, a_card_for_one_payment_makes_one
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.shoppers import ANA, BRUNO, Asked, Hour, Shopping
 from tests.simulation.system import PROVIDER
@@ -47,6 +47,7 @@ class Shoppers(Hazard):
         self._shopping.known = [*CARDS]
         self._shopping.answered = self._judge
         self._watch = CardWatch(self._shopping, system.backend, RATIONS, seconds * 1000, self._is_counted)
+        self._history = system.environment.history
         self._issued_before()
         self._listen()
 
@@ -104,6 +105,7 @@ class Shoppers(Hazard):
     def _judge(self, asked: Asked) -> None:
         if asked.issued and asked.new:
             self._watch.owned[asked.issued.card.id] = asked.new
+        self._hour()
         for rule in WHEN_ANSWERED:
             for what in rule(self._watch, asked):
                 self._tell(rule, what)
@@ -111,6 +113,8 @@ class Shoppers(Hazard):
     def aftermath(self) -> None:
         self.system.resolve_everything()
         for rule in WHEN_RESOLVED:
+            if rule is a_card_for_one_payment_makes_one and self._redis_forgot:
+                continue
             for what in rule(self._watch, self.system.snapshot()):
                 self._tell(rule, what)
 
@@ -156,7 +160,7 @@ class Shoppers(Hazard):
         return self._shopping.of_actor[self.scheduler.current]
 
     def _count(self, count: Callable[[Guess], Counted], guess: Guess) -> Counted:
-        asked, hour = self._asking(), self._watch.hour
+        asked, hour = self._asking(), self._hour()
         asked.limits = self._watch.limits(asked.query, hour.told)
         self._may_be_counted(asked)
         try:
@@ -166,21 +170,34 @@ class Shoppers(Hazard):
             raise
         finally:
             self._may_be_counted(asked)  # a new hour may have begun
-        asked.hour = hour if hour is self._watch.hour else None
+        asked.hour = hour if hour is self._hour() else None
         asked.verdict = counted.verdict
         return counted
 
+    def _hour(self) -> Hour:
+        """Return the hour that counters are in; another Redis has others."""
+        if self._history != self.system.environment.history:
+            self._history = self.system.environment.history
+            self._watch.hour = Hour()
+            self._watch.unnoted.update(self._watch.backend.issued)
+        return self._watch.hour
+
+    @property
+    def _redis_forgot(self) -> bool:
+        return self.system.environment.history > 0
+
     def _may_be_counted(self, asked: Asked) -> None:
         for counter in asked.limits:
-            self._watch.hour.counted[counter].add(asked.query.code or "")
-        asked.spent |= self._watch.is_spent(asked.query)
+            self._hour().counted[counter].add(asked.query.code or "")
+        # What a backup has counted nobody knows.
+        asked.spent |= self._watch.is_spent(asked.query) or self._redis_forgot
 
     def _take_back(self, take_back: Callable[[Guess], None], guess: Guess) -> None:
         asked = self._asking()
         try:
             take_back(guess)
         finally:
-            if asked.hour is not self._watch.hour:  # the hour ended meanwhile, and the next one has one try more
+            if asked.hour is not self._hour():  # the hour ended meanwhile, and the next one has one try more
                 for told in self._watch.hour.told.values():
                     told.discard(asked.query.code or "")
 

@@ -68,8 +68,17 @@ ELSEWHERE: dict[str, str] = {
     "hanging-backend": "tests/ledger/test_sweeper.py::test_a_hanging_backend_holds_up_no_other"
 }
 
-# What ends that what the other one asks for: nobody can give back what the ledger has forgotten by its own rules.
-APART = {frozenset(pair) for pair in (("forgets", "give-everything-back"), ("forgets", "lost-redis"))}
+# What ends that what the other one asks for: nobody can give back what the ledger has forgotten by its own rules, and
+# what shoppers are told of cards is judged by one account, in one unit.
+CHANGES_OF_CARDS = ("digits-change", "account-change", "mapper-change", "renamed-provider")
+APART = {
+    frozenset(pair)
+    for pair in (
+        ("forgets", "give-everything-back"),
+        ("forgets", "lost-redis"),
+        *(("shoppers", change) for change in CHANGES_OF_CARDS),
+    )
+}
 
 
 def pairs() -> list[tuple[str, str]]:
