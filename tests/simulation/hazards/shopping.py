@@ -145,6 +145,7 @@ class Shoppers(Hazard):
             _around(parts.storage, "write", self._write)
             _around(parts.storage, "card_made", self._note_made)
             vars(cards._searches).update(_clock=environment.monotonic, _kept={})
+            vars(cards._notes).update(_written={})  # each schedule begins at the same moment
 
     def _then_note_standings(self, act: Callable[..., Any], *arguments: Any) -> Any:
         done = act(*arguments)
