@@ -165,9 +165,9 @@ SAFETIES = (
         (
             Edit(
                 CARDS,
-                "            admitted = self._guesses.admit(provider, query)\n",
+                "            admitted = self._guesses.admit(provider, query, self._notes.has_lately)\n",
                 "            self._searches.find(provider, query, deadline)\n"
-                "            admitted = self._guesses.admit(provider, query)\n",
+                "            admitted = self._guesses.admit(provider, query, self._notes.has_lately)\n",
             ),
         ),
     ),
