@@ -41,6 +41,9 @@ TELLING_SCENARIOS = ("cancel all", "settle a part, cancel and refund all at once
 # Faults that leave the outcome of a write unknown, and whether it then happened.
 SPOILED = {"drop_before": False, "drop_after": True, "status": False, "status_after": True, "junk": True}
 
+# What a gateway answers that does not find the backend: it says nothing of a card.
+NOT_FOUND: dict[str, Any] = {"status": 404, "body": "<html>Not Found</html>"}
+
 # Faults that make a read fail however often it is repeated.
 UNREADABLE: dict[str, dict[str, Any]] = {
     "drop_before": {},
@@ -49,6 +52,7 @@ UNREADABLE: dict[str, dict[str, Any]] = {
     "junk": {},
     "slow_body": {"seconds": 0.05},
     "delay_before": {"seconds": 60},
+    "a gateway's 404": {"kind": "status", **NOT_FOUND},
 }
 SLOW = ("slow_body", "slow_headers", "delay_after")
 
@@ -75,6 +79,12 @@ def spoiling(sandbox: Sandbox, kind: Any, **fault: Any) -> Iterator[None]:
     yield
     assert len(sandbox.faults.pending()) < len(WRITES), "no write was sent"
     sandbox.faults.clear()
+
+
+def spoil_reads(sandbox: Sandbox, fault: str) -> None:
+    """Let reads meet one of the faults UNREADABLE, more often than any is repeated."""
+    planned: dict[str, Any] = {"kind": fault, "times": 10} | UNREADABLE[fault]
+    sandbox.faults.add(**planned)
 
 
 def run_too_slowly(mapper: Mapper, step: Step, sandbox: Sandbox, kind: str) -> None:
@@ -170,6 +180,18 @@ class FailureTests(Fixtures):
 
         run_scenario("a bit of everything", holds, attempt)
 
+    def test_a_404_of_some_gateway_while_paying_is_no_refusal(
+        self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
+    ) -> None:
+        def attempt(mapper: Mapper, step: Step) -> Receipt:
+            if step.verb is Verb.LOOK:
+                return run(mapper, step)
+            with spoiling(sandbox, "status", **NOT_FOUND), pytest.raises((BackendUnavailable, OutcomeUnknown)):
+                run(mapper, step)
+            return run(mapper, step)
+
+        run_scenario("a bit of everything", holds, attempt)
+
     def test_a_step_is_not_started_without_time_for_it(
         self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
@@ -187,7 +209,7 @@ class FailureTests(Fixtures):
     def test_a_card_that_cannot_be_read_is_unavailable_and_in_time(
         self, question: str, kind: Any, mapper: Mapper, card_id: str, card_code: str, sandbox: Sandbox
     ) -> None:
-        sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+        spoil_reads(sandbox, kind)
         with in_time(READ_SECONDS), pytest.raises(BackendUnavailable) as caught:
             self._ask(question, mapper, card_id, card_code)(Deadline.after(READ_SECONDS))
         assert card_code not in "".join(traceback.format_exception(caught.value)), "an error shows the code"
@@ -209,7 +231,7 @@ class FailureTests(Fixtures):
             receipt = run(mapper, step)
             if step.verb is not Verb.LOOK and not asked:
                 asked.append(step)
-                sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+                spoil_reads(sandbox, kind)
                 with in_time(READ_SECONDS), pytest.raises((BackendUnavailable, OutcomeUnknown)):
                     mapper.ask(step, Deadline.after(READ_SECONDS))
                 sandbox.faults.clear()

@@ -29,7 +29,7 @@ from mappers.base import (
 from mappers.conformance.applicability import keeps_a_statement, lists_cards, may_add_value, needs
 from mappers.conformance.attempts import SLACK_SECONDS, pay, run
 from mappers.conformance.driver import Driver
-from mappers.conformance.failures import READ_SECONDS, UNREADABLE, in_time
+from mappers.conformance.failures import READ_SECONDS, UNREADABLE, in_time, spoil_reads
 from mappers.conformance.fixtures import SCENARIOS, Fixtures, MakeMapper
 from mappers.deadline import Deadline
 
@@ -161,7 +161,7 @@ class StatementTests(Fixtures):
     def test_a_list_of_cards_that_cannot_be_read_is_unavailable_and_in_time(
         self, kind: Any, mapper: Mapper, sandbox: Sandbox
     ) -> None:
-        sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+        spoil_reads(sandbox, kind)
         with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):
             list(mapper.cards(READ_SECONDS))
 
@@ -172,7 +172,7 @@ class StatementTests(Fixtures):
     ) -> None:
         pay(Driver(mapper, card_id, full // 4, Recorder(mapper)))
         entries_of(mapper, card_id)
-        sandbox.faults.add(kind, times=10, **UNREADABLE[kind])
+        spoil_reads(sandbox, kind)
         with in_time(READ_SECONDS), pytest.raises(BackendUnavailable):
             list(mapper.statement(READ_SECONDS, card_id))
 

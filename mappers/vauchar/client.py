@@ -168,7 +168,7 @@ class Client:
         breaker: bool = True,
     ) -> Answer:
         answer = self._http.call("GET", path, deadline=deadline, query=query, operation=operation, breaker=breaker)
-        return _authenticated(answer)
+        return _own(answer)
 
     def _write(
         self,
@@ -183,7 +183,7 @@ class Client:
         answer = self._http.call(
             method, path, deadline=deadline, body=body, moves_money=True, operation=operation, breaker=breaker
         )
-        return _authenticated(answer)
+        return _own(answer)
 
     def _list(
         self, path: str, operation: str, deadline: Deadline, *, breaker: bool = True
@@ -254,11 +254,14 @@ def _redemptions_path(card_id: str) -> str:
     return f"/gift-cards/{segment(card_id)}/redemptions"
 
 
-def _authenticated(answer: Answer) -> Answer:
+def _own(answer: Answer) -> Answer:
+    """Return what Vauchar itself says: its errors are JSON, and a gateway's 404 says nothing of a card."""
     if answer.status in {401, 403}:
         raise BackendUnavailable(
             f"Vauchar refuses the credentials (HTTP {answer.status}): check the options merchant_id and api_key"
         )
+    if answer.status == 404 and answer.body is None:
+        raise BackendUnavailable("Vauchar answers 404 without an error of its own: check the option base_url")
     return answer
 
 

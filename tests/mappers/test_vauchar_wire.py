@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ from tests.mappers.vauchar_wire import (
     CARD_URL,
     CODE,
     KEY,
+    NOT_FOUND,
     REDEMPTION,
     REDEMPTION_ID,
     REDEMPTIONS_URL,
@@ -47,6 +49,7 @@ from tests.mappers.vauchar_wire import (
     VALID,
     debit,
     mapper,
+    refund,
     soon,
 )
 
@@ -92,7 +95,7 @@ def test_a_code_with_signs_and_255_characters_is_sent_encoded(wire: RequestsMock
 
 
 def test_an_unknown_code_finds_nothing(wire: RequestsMock) -> None:
-    wire.get(f"{URL}/gift-cards/validate", status=404, json={"message": "Not Found"})
+    wire.get(f"{URL}/gift-cards/validate", status=404, json=NOT_FOUND)
     assert mapper().find(Query(code=CODE), soon()) == []
 
 
@@ -164,9 +167,26 @@ def test_a_card_with_a_finer_balance_pays(wire: RequestsMock) -> None:
 
 
 def test_an_unknown_card_is_not_found(wire: RequestsMock) -> None:
-    wire.get(CARD_URL, status=404)
+    wire.get(CARD_URL, status=404, json=NOT_FOUND)
     with pytest.raises(CardNotFound):
         mapper().get_card(CARD_ID, soon())
+
+
+@pytest.mark.parametrize("body", ["", "<html>"])
+def test_a_gateway_that_knows_no_such_path_says_nothing_of_a_card(wire: RequestsMock, body: str) -> None:
+    wire.get(re.compile(URL), status=404, body=body)
+    wire.post(REDEMPTIONS_URL, status=404, body=body)
+    wire.delete(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", status=404, body=body)
+    vauchar = mapper()
+    for call in (
+        lambda: vauchar.get_card(CARD_ID, soon()),
+        lambda: vauchar.run(debit(), soon()),
+        lambda: vauchar.ask(debit(), soon()),
+        lambda: vauchar.run(refund(), soon()),
+        lambda: vauchar.look_up(refund(), REDEMPTION_ID, soon()),
+    ):
+        with pytest.raises(BackendUnavailable):
+            call()
 
 
 def test_the_answer_for_another_card_is_not_taken(wire: RequestsMock) -> None:
@@ -237,7 +257,7 @@ def test_why_a_redemption_was_refused_is_found_out_from_the_card(
     ("status", "error"), [(404, CardNotFound), (401, BackendUnavailable), (403, BackendUnavailable)]
 )
 def test_a_redemption_that_certainly_did_not_happen(wire: RequestsMock, status: int, error: type[MapperError]) -> None:
-    wire.post(REDEMPTIONS_URL, status=status)
+    wire.post(REDEMPTIONS_URL, status=status, json=NOT_FOUND)
     with pytest.raises(error):
         mapper().run(debit(), soon())
 

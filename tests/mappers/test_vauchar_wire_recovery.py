@@ -29,6 +29,7 @@ from tests.mappers.vauchar_wire import (
     CARD_URL,
     KEY,
     LOOK,
+    NOT_FOUND,
     REDEMPTION,
     REDEMPTION_ID,
     REDEMPTIONS_URL,
@@ -116,7 +117,7 @@ def test_a_breaker_turns_away_new_payments_only(wire: RequestsMock, holds: Holds
 
 
 def test_a_vanished_card_cannot_tell_what_happened(wire: RequestsMock) -> None:
-    wire.get(REDEMPTIONS_URL, status=404)
+    wire.get(REDEMPTIONS_URL, status=404, json=NOT_FOUND)
     with pytest.raises(Undecidable):
         mapper().ask(debit(), soon())
 
@@ -128,9 +129,9 @@ def test_a_look_has_nothing_to_ask(wire: RequestsMock) -> None:
 # Deleting
 
 
-@pytest.mark.parametrize("status", [200, 204, 404])
-def test_a_deleted_redemption_is_looked_after(wire: RequestsMock, status: int) -> None:
-    wire.delete(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", status=status)
+@pytest.mark.parametrize(("status", "body"), [(200, ""), (204, ""), (404, "{}")])
+def test_a_deleted_redemption_is_looked_after(wire: RequestsMock, status: int, body: str) -> None:
+    wire.delete(f"{REDEMPTIONS_URL}/{REDEMPTION_ID}", status=status, body=body)
     show(wire)
     receipt = mapper().run(refund(), soon())
     assert receipt == Receipt(REDEMPTION_ID, 60000, {"deleted": REDEMPTION_ID})

@@ -57,6 +57,7 @@ REDEMPTION = {
     "value_used": "50.00",
     "created": 1480616933,
 }
+NOT_FOUND = {"message": "Not Found"}
 VALID = {"validation_status": {"status": 1000, "message": "Gift Card is valid"}, "data": CARD}
 
 

@@ -124,6 +124,19 @@ class TakesARevokedKeyForARefusal(LightrailV2):
             raise
 
 
+@caught_by("test_a_404_of_some_gateway_while_paying_is_no_refusal")
+class TakesAnyNotFoundForItsBackends(LightrailV2):
+    """A gateway lost its way to the backend, and a payment is refused for good."""
+
+    def run(self, step: Step, deadline: Deadline) -> Receipt:
+        try:
+            return super().run(step, deadline)
+        except BackendUnavailable as error:
+            if "404" in str(error):
+                raise CardUnusable("there is no such card") from error
+            raise
+
+
 @caught_by("test_what_was_done_just_now_is_never_refused_for_good")
 class TakesALateReplicaForARefusal(LightrailV2):
     """A hold that was made just now cannot be settled, since the backend does not see it yet."""

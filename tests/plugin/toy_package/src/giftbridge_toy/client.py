@@ -145,8 +145,10 @@ def parse_movement(data: Any) -> Movement:
 
 
 def _rejected(answer: Answer) -> Rejected:
-    """Return what a 4xx says. Credentials that are refused say nothing about a card: nothing was done."""
+    """Return what a 4xx says. Credentials that are refused, and a gateway's 404, say nothing about a card."""
     if answer.status in (401, 403):
         raise BackendUnavailable(f"Toy answers {answer.status}: check the option api_key")
     code = member(answer.body, "error")
+    if answer.status == 404 and not isinstance(code, str):
+        raise BackendUnavailable("Toy answers 404 without a word of its own: check the option base_url")
     return Rejected(answer.status, code if isinstance(code, str) else "")
