@@ -56,7 +56,9 @@ def test_without_a_safety_something_breaks(proof: Proof, redis_url: str) -> None
 
 
 def test_every_safety_has_a_proof_or_a_reason() -> None:
-    assert sorted([*(proof.safety for proof in PROOFS), *OUT_OF_SCOPE]) == sorted(safety.name for safety in SAFETIES)
+    assert sorted([*(proof.safety for proof in PROOFS), *OUT_OF_SCOPE]) == sorted(
+        safety.name for safety in SAFETIES if not safety.hazard
+    )
 
 
 def test_an_exploration_happens_again_just_as_it_did(redis_url: str) -> None:
