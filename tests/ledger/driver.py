@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
-from app.ledger.transaction import ActState, Decision, Operation
+from app.ledger.storage.answers import Lease
+from app.ledger.transaction import ActState, Decision, Operation, Transaction
 from mappers.base import OutcomeUnknown, Verb
 from tests.ledger.faults import lost_before
 from tests.ledger.reference_model import CARD
@@ -40,6 +42,22 @@ def half_settled(system: System) -> str:
     system.settle(transaction, "10.00")
     system.backend.calls.clear()
     return transaction
+
+
+def park_meanwhile(system: System, transaction: str) -> None:
+    """Let another attempt take over, and park the cancellation: the backend cannot tell."""
+    system.lose_lease(transaction)
+    system.mapper.tells = False
+    with pytest.raises(Unresolved):
+        system.cancellations(transaction)
+
+
+def leased(system: System, transaction: str) -> tuple[Transaction, Lease]:
+    """Take the lease of a transaction, over from whoever has it."""
+    system.lose_lease(transaction)
+    result = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
+    assert result.lease
+    return result.transaction, result.lease
 
 
 def runs(system: System) -> list[Verb]:

@@ -25,6 +25,8 @@ from tests.ledger.driver import (
     change_within,
     decide,
     half_settled,
+    leased,
+    park_meanwhile,
     parked_in_redis,
 )
 from tests.ledger.faults import (
@@ -32,9 +34,11 @@ from tests.ledger.faults import (
     Run,
     dies,
     error_after,
+    lost_before,
 )
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+from tests.stored import stored
 
 
 def test_a_success_after_a_refusal_is_undone(system: System) -> None:
@@ -291,6 +295,30 @@ def test_a_late_success_stays_shown_when_anybody_looks_for_work(non_idempotent: 
     assert system.index.parked() == [transaction]
 
 
+def captured(system: System, record: Transaction, lease: Lease, amount: int) -> RecordAnswer:
+    """Let an attempt write that its settlement happened."""
+    steps = [PlannedStep(Verb.CAPTURE, amount, f"{record.id}-1", receipt=Receipt("R1"))]
+    return system.storage.finish(
+        record, record.acts[1], lease, steps, wanted=True, remainder_ttl=timedelta(days=30), read_lag=timedelta()
+    ).answer
+
+
+def test_a_late_success_does_not_hasten_what_waits_to_be_tried_again(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(transaction, "10.00", "first")
+    (first, lease), (second, later_lease) = leased(system, transaction), leased(system, transaction)
+    system.storage.refuse(second, second.acts[1], later_lease, (), CardUnusable("used up"))
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.settle(transaction, "20.00", "second")
+    client = system.connection._client
+    waits_until = stored(client, transaction)["retry_at"]
+    assert captured(system, first, lease, 1_000) is RecordAnswer.LATE
+    assert stored(client, transaction)["retry_at"] == waits_until
+
+
 def test_what_another_attempt_has_done_is_not_refused_any_more(system: System) -> None:
     """The attempt that has the lease is refused what the one before it turns out to have done meanwhile."""
     transaction = system.authorize("40.00")
@@ -298,22 +326,10 @@ def test_what_another_attempt_has_done_is_not_refused_any_more(system: System) -
     with pytest.raises(Killed):
         system.settle(transaction, "40.00")
     (first, lease), (second, later_lease) = leased(system, transaction), leased(system, transaction)
-    act, other = first.acts[1], second.acts[1]
-    steps = [PlannedStep(Verb.CAPTURE, 4_000, f"{transaction}-1", receipt=Receipt("R1"))]
-    done = system.storage.finish(
-        first, act, lease, steps, wanted=True, remainder_ttl=timedelta(days=30), read_lag=timedelta()
-    )  # fmt: skip
-    refused = system.storage.refuse(second, other, later_lease, (), CardUnusable("used up"))
-    assert (done.answer, refused.answer) == (RecordAnswer.OK, RecordAnswer.STALE)
+    done = captured(system, first, lease, 4_000)
+    refused = system.storage.refuse(second, second.acts[1], later_lease, (), CardUnusable("used up"))
+    assert (done, refused.answer) == (RecordAnswer.OK, RecordAnswer.STALE)
     assert (refused.transaction.captured, refused.transaction.state) == (4_000, State.CLOSED)
-
-
-def leased(system: System, transaction: str) -> tuple[Transaction, Lease]:
-    """Take the lease of a transaction, over from whoever has it."""
-    system.lose_lease(transaction)
-    result = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
-    assert result.lease
-    return result.transaction, result.lease
 
 
 def test_a_step_that_turns_out_to_be_done_after_its_act_was_parked_is_kept(system: System) -> None:
@@ -321,10 +337,7 @@ def test_a_step_that_turns_out_to_be_done_after_its_act_was_parked_is_kept(syste
     transaction = half_settled(system)
 
     def overtaken(step: Step, run: Run) -> Receipt:
-        system.lose_lease(transaction)
-        system.mapper.tells = False
-        with pytest.raises(Unresolved):
-            system.cancellations(transaction)
+        park_meanwhile(system, transaction)
         return run()
 
     system.mapper.faults = [overtaken]

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from app.ledger.errors import TransactionNotFound
+from app.ledger.transaction import State
 from mappers import whole_capture
 from mappers.base import (
     Act,
@@ -31,6 +32,7 @@ from tests.ledger.faults import (
 )
 from tests.ledger.reference_model import CARD, ReferenceMapper
 from tests.ledger.system import MakeSystem, System
+from tests.stored import rewrite
 
 
 def test_a_refused_settlement_can_be_repeated(non_idempotent: System) -> None:
@@ -212,3 +214,15 @@ def test_a_part_that_moved_nobodys_money_is_not_done_again(make_system: MakeSyst
     system.cancel(transaction, "10.00")
     assert runs(system) == [Verb.REFUND]
     assert system.backend.spendable == 7_000
+
+
+def test_a_refused_settlement_is_not_tried_again_once_nothing_is_authorized(system: System) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+    rewrite(system.connection._client, transaction, state=State.REFUSED.value)
+    system.backend.calls.clear()
+    with pytest.raises(TransactionNotFound):
+        system.settle(transaction, "40.00")
+    assert runs(system) == []

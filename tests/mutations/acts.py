@@ -575,7 +575,7 @@ MUTATIONS = [
     Mutation(
         "a late success of what the ledger was refused is not forgotten a day later",
         LUA + "record.lua",
-        "    set('retry_at', 0)\n",
+        "    if get('unresolved') == '' then set('retry_at', 0) end\n",
         "",
         REFUSED_OWN_ACTS + "a_late_success_of_a_refused_own_act_ends_it",
     ),

@@ -190,8 +190,8 @@ MUTATIONS = [
     Mutation(
         "a late success counts in the totals",
         LUA + "record.lua",
-        "    enter(now, kind, amount, voided, refunded)\n    set('retry_at', 0)\n",
-        "    set('retry_at', 0)\n",
+        "    enter(now, kind, amount, voided, refunded)\n    if get('unresolved') == '' then set('retry_at', 0) end\n",
+        "    if get('unresolved') == '' then set('retry_at', 0) end\n",
         TOTALS + "a_settlement_that_succeeds_after_it_was_refused_counts",
     ),
     Mutation(

@@ -46,6 +46,9 @@ SURVIVORS = {
         "the card's statement is read for nothing"
     ),
     "prelude.lua: elseif holds == 'upfront' and [kind ~= 'capture' -> true] then": _READ_AGAIN,
+    "prelude.lua: elseif [holds == 'ledger' -> true] and refunded > 0 then": (
+        "what was taken upfront is refunded only where nothing is reserved any more: both amounts are the same then"
+    ),
     "record.lua: if over > 0 and unresolved(get(act_field(other, 'state'))) and "
     "[not something_happened(other) -> true] then": (
         "what has begun was first in turn; one that was refused since left its hold captured, and then a promise needs "

@@ -35,7 +35,8 @@ if first ~= '' then
   end
 end
 -- What would have undone an opening that came too late is tried again although the transaction is over.
-if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' and not act then return answer('closed') end
+local own_again = act and arg.due_by
+if state ~= 'authorized' and state ~= 'closed' and state ~= 'expired' and not own_again then return answer('closed') end
 
 local reserved = number('amount') - number('captured') - number('voided')
 local voided, refunded = 0, 0

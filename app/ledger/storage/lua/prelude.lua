@@ -381,7 +381,7 @@ local function set_aside(act, kind, voided, refunded)
     if holds == 'upfront' then change_aside(act, kind, number('amount')) end
   elseif get('operation') == 'Credit' then
     change_aside(act, kind, voided + refunded)
-  elseif refunded > 0 then
+  elseif holds == 'ledger' and refunded > 0 then
     change_aside(act, kind, number('captured') - number('refunded'))
   elseif holds == 'upfront' then
     change_aside(act, kind, number('amount') - number('voided') - number('refunded'))

@@ -82,7 +82,7 @@ if arg.outcome == 'done' or arg.outcome == 'upfront' then
     end
     set(act_field(act, 'state'), 'done', act_field(act, 'done_at'), now)
     enter(now, kind, amount, voided, refunded)
-    set('retry_at', 0)
+    if get('unresolved') == '' then set('retry_at', 0) end
     note('late')
     count(kind, amount, voided, refunded, 1)
     convert(kind, amount, voided, refunded)
