@@ -55,7 +55,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def family(pid: int) -> dict[int, str]:
-    """The processes below `pid`, with their command lines, as Linux tells."""
+    """The processes below `pid`, each before its children, with their command lines, as Linux tells."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -104,6 +104,7 @@ class Command:
         return self.path.read_text(errors="replace")
 
     def family(self, part: str = "") -> list[int]:
+        """Each before its children: ids say nothing of who is older, since they begin again."""
         return [pid for pid, line in family(self.process.pid).items() if part in line]
 
     def end(self, number: int) -> int:

@@ -93,7 +93,7 @@ def test_a_redis_that_dies_is_started_again(tmp_path: Path) -> None:
 def test_it_ends_as_gunicorn_ends_and_stops_redis(tmp_path: Path) -> None:
     with serving(tmp_path) as (command, _):
         started = command.family()
-        os.kill(min(command.family("app.server.workers")), signal.SIGKILL)
+        os.kill(command.family("app.server.workers")[0], signal.SIGKILL)
         assert command.process.wait(60) == 128 + signal.SIGKILL
         wait_for(lambda: not any(map(alive, started)))
 
