@@ -25,7 +25,7 @@ from mappers.base import (
     Verb,
 )
 from mappers.conformance.applicability import issues_cards, needs
-from mappers.conformance.attempts import SLACK_SECONDS, ask_until_it_shows, run, soon
+from mappers.conformance.attempts import SLACK_SECONDS, Attempt, ask_until_it_shows, run, soon
 from mappers.conformance.fixtures import Fixtures, MakeMapper, RunScenario, secrets_of
 from mappers.deadline import Deadline
 from mappers.http.breaker import FAILURES_TO_OPEN
@@ -79,6 +79,18 @@ def spoiling(sandbox: Sandbox, kind: Any, **fault: Any) -> Iterator[None]:
     yield
     assert len(sandbox.faults.pending()) < len(WRITES), "no write was sent"
     sandbox.faults.clear()
+
+
+def _spoiled_first(sandbox: Sandbox, *errors: type[Exception], **answer: Any) -> Attempt:
+    """Return an attempt at a step: what moves money gets an answer that is no refusal first, then the backend's."""
+
+    def attempt(mapper: Mapper, step: Step) -> Receipt:
+        if step.verb is not Verb.LOOK:
+            with spoiling(sandbox, "status", **answer), pytest.raises(errors):
+                run(mapper, step)
+        return run(mapper, step)
+
+    return attempt
 
 
 def spoil_reads(sandbox: Sandbox, fault: str) -> None:
@@ -171,25 +183,12 @@ class FailureTests(Fixtures):
     def test_credentials_refused_while_paying_are_no_refusal(
         self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
-        def attempt(mapper: Mapper, step: Step) -> Receipt:
-            if step.verb is Verb.LOOK:
-                return run(mapper, step)
-            with spoiling(sandbox, "status", status=401), pytest.raises(BackendUnavailable):
-                run(mapper, step)
-            return run(mapper, step)
-
-        run_scenario("a bit of everything", holds, attempt)
+        run_scenario("a bit of everything", holds, _spoiled_first(sandbox, BackendUnavailable, status=401))
 
     def test_a_404_of_some_gateway_while_paying_is_no_refusal(
         self, holds: Holds, run_scenario: RunScenario, sandbox: Sandbox
     ) -> None:
-        def attempt(mapper: Mapper, step: Step) -> Receipt:
-            if step.verb is Verb.LOOK:
-                return run(mapper, step)
-            with spoiling(sandbox, "status", **NOT_FOUND), pytest.raises((BackendUnavailable, OutcomeUnknown)):
-                run(mapper, step)
-            return run(mapper, step)
-
+        attempt = _spoiled_first(sandbox, BackendUnavailable, OutcomeUnknown, **NOT_FOUND)
         run_scenario("a bit of everything", holds, attempt)
 
     def test_a_step_is_not_started_without_time_for_it(

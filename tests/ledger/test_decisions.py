@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from structlog.testing import capture_logs
 
-from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
 from app.ledger.storage import keys
 from app.ledger.transaction import ActState, Decision, State
 from mappers.base import Holds, OutcomeUnknown, Receipt, Step, Verb
-from tests.ledger.driver import change_within, decide, half_settled, left_for_a_person, runs
+from tests.ledger.driver import change_within, decide, half_settled, leased, left_for_a_person, park_meanwhile, runs
 from tests.ledger.faults import Fault, Killed, Run, dies, error_after, lost_before
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_stated_times import LEASE_SECONDS, due_in_seconds, stated
@@ -87,14 +88,8 @@ def test_a_word_about_one_step_is_not_taken_for_the_next(
     transaction = half_settled(system)
 
     def decided_meanwhile(step: Step, run: Run) -> Receipt:
-        system.lose_lease(transaction)
-        system.mapper.tells = False
-        with pytest.raises(Unresolved):
-            system.cancellations(transaction)
-        with monkeypatch.context() as cut:
-            cut.setattr(system.storage, "progress", dying)
-            with pytest.raises(Killed):
-                decide(system, transaction, happened=True)
+        park_meanwhile(system, transaction)
+        decide_and_die(system, transaction, monkeypatch)
         system.mapper.tells = True
         return run()
 
@@ -108,8 +103,12 @@ def test_a_word_about_one_step_is_not_taken_for_the_next(
     assert system.backend.spendable == 10_000 - 4_000 + 35_00
 
 
-def dying(*_: object, **__: object) -> None:
-    raise Killed
+def decide_and_die(system: System, transaction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a person find that it happened, whose process dies before that is on disk as a step."""
+    with monkeypatch.context() as cut:
+        cut.setattr(system.storage, "progress", Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            decide(system, transaction, happened=True)
 
 
 def test_a_killed_decision_is_due_when_its_lease_is_over(promised: tuple[System, str]) -> None:
@@ -219,19 +218,11 @@ def test_a_word_stays_when_an_attempt_that_was_overtaken_tells_where_it_stands(
     system.mapper.faults = [dies]
     with pytest.raises(Killed):
         system.cancel(transaction, "35.00")
-    system.lose_lease(transaction)
-    slept = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
-    system.lose_lease(transaction)
-    system.mapper.tells = False
-    with pytest.raises(Unresolved):
-        system.cancellations(transaction)
-    with monkeypatch.context() as cut:
-        cut.setattr(system.storage, "progress", dying)
-        with pytest.raises(Killed):
-            decide(system, transaction, happened=True)
-    assert slept.lease
-    act = slept.transaction.acts[2]
-    system.storage.progress(slept.transaction, act, slept.lease, act.steps)
+    slept, lease = leased(system, transaction)
+    park_meanwhile(system, transaction)
+    decide_and_die(system, transaction, monkeypatch)
+    act = slept.acts[2]
+    system.storage.progress(slept, act, lease, act.steps)
     assert system.record(transaction).acts[2].decision is not None
 
 

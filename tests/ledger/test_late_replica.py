@@ -195,16 +195,19 @@ def test_a_card_made_just_now_is_looked_for_again(
         assert system.backend.spendable == 12_000
 
 
-def test_a_step_sees_late_what_the_one_before_it_gave(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def settled_at_a_backend_that_gives_back_whole(system: System, monkeypatch: pytest.MonkeyPatch) -> str:
     """Some backends give a part back by giving back all of it, and taking the rest again."""
     transaction = system.authorize("40.00")
     system.settle(transaction, "40.00")
     monkeypatch.setattr(
-        system.mapper,
-        "plan",
-        lambda act, facts: [facts.step(Verb.REFUND, 4_000), facts.step(Verb.DEBIT, 3_000)],
+        system.mapper, "plan", lambda act, facts: [facts.step(Verb.REFUND, 4_000), facts.step(Verb.DEBIT, 3_000)]
     )
     system.backend.calls.clear()
+    return transaction
+
+
+def test_a_step_sees_late_what_the_one_before_it_gave(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    transaction = settled_at_a_backend_that_gives_back_whole(system, monkeypatch)
     system.mapper.faults = [lambda step, run: run(), *[misses(InsufficientFunds)] * 3]
     system.cancel(transaction, "10.00")
     assert system.backend.spendable == 7_000
@@ -250,14 +253,7 @@ def test_how_new_a_card_is_counts_from_when_it_was_first_missed(
 
 def test_a_backend_whose_reads_are_never_late_is_told_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     system.mapper.read_lag_seconds = 0.0  # type: ignore[misc]
-    transaction = system.authorize("40.00")
-    system.settle(transaction, "40.00")
-    monkeypatch.setattr(
-        system.mapper,
-        "plan",
-        lambda act, facts: [facts.step(Verb.REFUND, 4_000), facts.step(Verb.DEBIT, 3_000)],
-    )
-    system.backend.calls.clear()
+    transaction = settled_at_a_backend_that_gives_back_whole(system, monkeypatch)
     system.mapper.faults = [undisturbed, misses(InsufficientFunds)]
     with pytest.raises(Unresolved):
         system.cancel(transaction, "10.00")

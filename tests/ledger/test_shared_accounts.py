@@ -51,12 +51,17 @@ def test_steps_of_two_providers_on_one_card_do_not_overlap(north: System, south:
     assert north.backend.spendable == 10_000
 
 
+def leave_a_settlement(system: System, transaction: str) -> None:
+    """Let the answer of a settlement be lost, and its attempt be over."""
+    system.mapper.faults = [lost_before]
+    with pytest.raises(OutcomeUnknown):
+        change_within(system, 0.2, transaction, "20.00", "settle", "settle-1")
+    system.lose_lease(transaction)
+
+
 def test_one_provider_finishes_what_another_left_on_the_card(north: System, south: System) -> None:
     first, second = north.authorize("20.00"), south.authorize("20.00")
-    north.mapper.faults = [lost_before]
-    with pytest.raises(OutcomeUnknown):
-        change_within(north, 0.2, first, "20.00", "settle", "settle-1")
-    north.lose_lease(first)
+    leave_a_settlement(north, first)
     south.settle(second, "20.00")
     assert len(north.settlements(first)) == len(south.settlements(second)) == 1
     assert north.backend.spendable == 6_000
@@ -64,10 +69,7 @@ def test_one_provider_finishes_what_another_left_on_the_card(north: System, sout
 
 def test_what_a_provider_that_is_gone_left_on_the_card_keeps_it_busy(north: System, south: System) -> None:
     first, second = north.authorize("20.00"), south.authorize("20.00")
-    north.mapper.faults = [lost_before]
-    with pytest.raises(OutcomeUnknown):
-        change_within(north, 0.2, first, "20.00", "settle", "settle-1")
-    north.lose_lease(first)
+    leave_a_settlement(north, first)
     south.registry.serve(south.provider)
     with pytest.raises(Unresolved):
         change_within(south, 0.2, second, "20.00", "settle", "settle-1")
