@@ -189,6 +189,48 @@ def test_a_process_that_stood_still_while_it_looked_makes_no_other_doubt(
     assert stalled.look() == other.look() == []
 
 
+@pytest.mark.parametrize(("minutes", "threads"), [(0, False), (120, True)])
+def test_who_stood_still_while_the_clock_was_set_back_doubts_nothing(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch, minutes: int, *, threads: bool
+) -> None:
+    """Where it stood still until what it wrote is no moment ahead any more, another thread has looked meanwhile."""
+    stalled = History(some_redis.connection)
+    other = stalled if threads else History(some_redis.connection)
+    some_redis.now += 60 * MINUTE
+    stalled.look()
+    servers = some_redis.connection.servers
+
+    def set_right_meanwhile() -> list[Server]:
+        monkeypatch.setattr(some_redis.connection, "servers", servers)
+        some_redis.now -= 60 * MINUTE
+        assert other.look() == []
+        some_redis.now += minutes * MINUTE
+        return [some_redis.server]
+
+    monkeypatch.setattr(some_redis.connection, "servers", set_right_meanwhile)
+    assert stalled.look() == other.look() == []
+
+
+def test_threads_that_look_when_the_clock_was_set_back_do_not_doubt_each_other(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(some_redis.connection)
+    some_redis.now += 60 * MINUTE
+    history.look()
+    some_redis.now -= 60 * MINUTE
+    script = some_redis.connection.call
+
+    def another_is_first(command: Callable[[Any], Any], *names: str) -> Any:
+        monkeypatch.setattr(some_redis.connection, "call", script)
+        read = script(command, *names)
+        assert history.look() == []
+        some_redis.now += 5
+        return read
+
+    monkeypatch.setattr(some_redis.connection, "call", another_is_first)
+    assert history.look() == history.look() == []
+
+
 def test_threads_that_look_at_the_same_time_do_not_doubt_each_other(system: System) -> None:
     history = History(system.connection)
     with ThreadPoolExecutor(8) as pool:

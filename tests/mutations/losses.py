@@ -11,9 +11,30 @@ MUTATIONS = [
     Mutation(
         "a process that stood still while it looked does not take what others wrote for a moment ahead",
         LEDGER + "storage/history.py",
-        "            now = self._connection.now_milliseconds()  # this process may have stood still since it asked\n",
-        "            pass\n",
+        "            now = self._connection.now_milliseconds()\n        seen_here",
+        "            pass\n        seen_here",
         "tests/ledger/test_forgetful_redis.py::test_a_process_that_stood_still_while_it_looked_makes_no_other_doubt",
+    ),
+    Mutation(
+        "a process that stood still while the clock was set back reads the clock again",
+        LEDGER + "storage/history.py",
+        " or int(read) < before_reading:",
+        ":",
+        "tests/ledger/test_forgetful_redis.py::test_who_stood_still_while_the_clock_was_set_back_doubts_nothing",
+    ),
+    Mutation(
+        "a thread that stood still takes over what another has found of the clock",
+        LEDGER + "storage/history.py",
+        "seen_here = min(before_reading, self._seen_at)",
+        "seen_here = before_reading",
+        "tests/ledger/test_forgetful_redis.py::test_who_stood_still_while_the_clock_was_set_back_doubts_nothing",
+    ),
+    Mutation(
+        "what was not written was not seen",
+        LEDGER + "storage/history.py",
+        "        if self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments)):\n",
+        "        if self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments)) or True:\n",
+        "tests/ledger/test_forgetful_redis.py::test_threads_that_look_when_the_clock_was_set_back_do_not_doubt_each_other",
     ),
     Mutation(
         "a look by a clock that was ahead does not hide that Redis has older data",

@@ -85,21 +85,23 @@ class History:
         before_reading = self._seen_at  # it was written before
         watched, self._watched = not self._watched.passed(), Deadline.after(SOON.total_seconds())
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
-        seen_here = 0 if _is_ahead(before_reading, now) else before_reading
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
         read = before.get("seen_at", "0")
-        if _is_ahead(int(read), now):
-            now = self._connection.now_milliseconds()  # this process may have stood still since it asked
+        if _is_ahead(int(read), now) or int(read) < before_reading:
+            # This process may have stood still since it asked, and the clock may have been set back meanwhile.
+            now = self._connection.now_milliseconds()
+        seen_here = min(before_reading, self._seen_at)  # another thread may have found meanwhile that it was ahead
+        seen_here = 0 if _is_ahead(seen_here, now) else seen_here
         if reason := self._doubted(before, servers, now, seen_here, watched=watched):
             doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
         replids = json.dumps([server.replid for server in servers])
         arguments = replids, str(now), read, "1" if _is_ahead(int(read), now) else ""
-        self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments))
-        was_ahead = self._seen_at == before_reading and _is_ahead(before_reading, now)
-        self._seen_at = now if was_ahead else max(self._seen_at, now)
+        if self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments)):
+            was_ahead = self._seen_at == before_reading and _is_ahead(before_reading, now)
+            self._seen_at = now if was_ahead else max(self._seen_at, now)
         doubts = self.doubts()
         self._found = doubts, sockets, recent
         return doubts
