@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+
+from mappers.deadline import steady_seconds
 
 # A single slow answer or a restarting instance must not stop the shop; five in a row is an outage.
 FAILURES_TO_OPEN = 5
@@ -20,7 +21,7 @@ class Breaker:
     whoever moves the time of the next one, so a probe that never reports back cannot leave the breaker stuck.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = steady_seconds) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from mappers.deadline import steady_seconds
 
 
 class Outcome(StrEnum):
@@ -29,7 +30,7 @@ class CallOut:
     operation: str
     method: str
     moves_money: bool
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=steady_seconds)
     headers: dict[str, str] = field(default_factory=dict)
     status: int | None = None
     failure: str | None = None
@@ -71,6 +72,6 @@ def begun(call: CallOut) -> CallOut:
 
 def ended(call: CallOut) -> None:
     """Tell that a call is over."""
-    call.seconds = time.monotonic() - call.started
+    call.seconds = steady_seconds() - call.started
     for watcher in _after:
         watcher(call)

@@ -310,7 +310,7 @@ class Explorer:
 
     def _show_backend(self, state: State) -> None:
         if self._backend is not state.backend:
-            self._system.http.backend = self._camera.backend(state.backend)
+            self._system.server.backend = self._camera.backend(state.backend)
         self._backend = None
 
     # Actors.

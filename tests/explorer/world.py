@@ -8,7 +8,7 @@ its start with the answers it had, up to its next operation: that one is done fo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,10 +20,13 @@ from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Command, Connection
 from mappers.base import BackendUnavailable, OutcomeUnknown
 from mappers.deadline import Deadline
+from mappers.http import Answer as BackendAnswer
+from mappers.http import HttpBackend
 from tests.explorer.picture import Around, BackendPicture, Form, RedisPicture, distance, form
 from tests.simulation.faults import MONEY_DEADLINE_SECONDS
 from tests.simulation.scheduler import Actor, Scheduler
-from tests.simulation.transport import Environment, SimulatedConnection, Transport
+from tests.simulation.sockets import call_of
+from tests.simulation.transport import Environment, SimulatedConnection
 from tests.simulation.workload import Answer
 
 T = TypeVar("T")
@@ -283,31 +286,42 @@ class Player:
 
             return connection.pipeline(fill, raise_on_error=raise_on_error)
 
-        def read(_: Transport, label: str, look: Callable[[], T], deadline: Deadline) -> T:
-            def do(outcome: Outcome) -> T:
-                if deadline.passed():
-                    raise BackendUnavailable("no time left")
-                if outcome is Outcome.NO_ANSWER:
-                    raise BackendUnavailable(outcome)
-                return look()
+        def call_backend(
+            http: HttpBackend,
+            method: str,
+            path: str,
+            *,
+            deadline: Deadline,
+            query: Mapping[str, str] | None = None,
+            body: Any = None,
+            moves_money: bool = False,
+            **_: object,
+        ) -> BackendAnswer:
+            environment = player._environment
+            server, _path = environment.server_at(http._base_url.partition("://")[2] + path)
+            key = environment.step_keys.get(environment.actor, "") if moves_money else ""
+            label, call = f"{method} {path} {key}".strip(), call_of(method, path, query or {}, body, key)
 
-            return player._operate(Kind.READ, label, do) if player._playing else look()
+            def arrive() -> BackendAnswer:
+                return server.backend.answer(call)
 
-        def write(_: Transport, label: str, effect: Callable[[], T], deadline: Deadline) -> T:
-            def do(outcome: Outcome) -> T:
-                if deadline.passed():
-                    raise BackendUnavailable("no time left")
-                if outcome is Outcome.REFUSED:
+            def do(outcome: Outcome) -> BackendAnswer:
+                if deadline.passed() or outcome in (Outcome.REFUSED, Outcome.NO_ANSWER):
                     raise BackendUnavailable(outcome)
                 if outcome in (Outcome.LATE, Outcome.CRASH_UNDER_WAY):
-                    player._send(label, effect)
-                answer = effect() if outcome in (Outcome.DONE, Outcome.LOST_AFTER, Outcome.ERROR_AFTER) else None
-                if outcome is not Outcome.DONE:
-                    answered = outcome in (Outcome.ERROR_BEFORE, Outcome.ERROR_AFTER)
-                    raise OutcomeUnknown(f"{label}: {outcome}", answered=answered)
-                return answer  # type: ignore[return-value]
+                    player._send(label, arrive)
+                elif outcome not in (Outcome.LOST_BEFORE, Outcome.ERROR_BEFORE):
+                    answer = arrive()
+                    failed = answer.status >= 500
+                    if outcome is Outcome.DONE and not failed:
+                        return answer
+                    if failed and not moves_money:
+                        raise BackendUnavailable("500")
+                answered = outcome in (Outcome.DONE, Outcome.ERROR_BEFORE, Outcome.ERROR_AFTER)
+                raise OutcomeUnknown(f"{label}: {outcome}", answered=answered)
 
-            return player._operate(Kind.WRITE, label, do) if player._playing else effect()
+            kind = Kind.WRITE if moves_money else Kind.READ
+            return player._operate(kind, label, do) if player._playing else do(Outcome.DONE)
 
         def sleep(environment: Environment, milliseconds: int) -> None:
             if not player._playing:
@@ -317,8 +331,7 @@ class Player:
         with (
             mock.patch.object(SimulatedConnection, "call", call),
             mock.patch.object(SimulatedConnection, "send", send),
-            mock.patch.object(Transport, "read", read),
-            mock.patch.object(Transport, "write", write),
+            mock.patch.object(HttpBackend, "call", call_backend),
             mock.patch.object(Environment, "pass_time", sleep),
         ):
             yield

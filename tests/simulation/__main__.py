@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from tests.simulation.hazards.table import HAZARDS, pairs
 from tests.simulation.kinds import KINDS
 from tests.simulation.runner import run_schedules, running_redis
-from tests.simulation.safeties import SAFETIES
+from tests.simulation.safeties import HTTP_SAFETIES, SAFETIES
 from tests.simulation.schedule import first_miss, replay, run
 from tests.simulation.system import build_system
 
@@ -59,12 +59,12 @@ def _measure_safeties(start: int, limit: int) -> int:
     print("| without this | kind | missed after | what breaks |\n|---|---|---|---|")
     missed = 0
     with running_redis() as url:
-        for safety in SAFETIES:
+        for safety in (*SAFETIES, *HTTP_SAFETIES):
             found = first_miss(safety, url, range(start, start + limit))
             missed += found is not None
             after, broken = (found[0] - start + 1, found[1][0].partition(":")[0]) if found else ("never", "")
             print(f"| {safety.name} | {safety.kind} | {after} | {broken} |", flush=True)
-    return 0 if missed == len(SAFETIES) else 1
+    return 0 if missed == len(SAFETIES) + len(HTTP_SAFETIES) else 1
 
 
 def _play_pairs(played: Sequence[tuple[str, str]], kinds: Sequence[str], start: int, schedules: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
@@ -33,13 +34,65 @@ class BackendFault(StrEnum):
     """What may happen to one call to the backend."""
 
     NONE = "no fault"
+    # Of a new connection.
     REFUSED = "connection refused"
-    LOST_BEFORE = "reset before the effect"
-    LOST_AFTER = "reset after the effect"
+    UNREACHABLE = "connecting has no end"
+    NO_HANDSHAKE = "reset in the handshake"
+    # Of what is sent.
+    UNWRITTEN = "sending fails, nothing arrives"
+    WRITTEN = "sending fails, all arrives"
+    LOST_BEFORE = "hung up before the effect"
+    LOST_AFTER = "hung up after the effect"
     LATE = "late, after the timeout"
-    LOST_LATE = "reset, and late"
+    LOST_LATE = "hung up, and late"
+    # Of the answer.
+    CUT_HEAD = "cut short in its head"
+    CUT_BODY = "cut short in its body"
+    SILENT_BODY = "its body never comes whole"
     ERROR_BEFORE = "500 before the effect"
     ERROR_AFTER = "500 after the effect"
+    # What a gateway answers.
+    LIMITED = "turned away for its rate"
+    GATEWAY_BEFORE = "given up by a gateway before the effect"
+    GATEWAY_AFTER = "given up by a gateway after the effect"
+    GATEWAY_LATE = "given up by a gateway, and late"
+    JUNK_BEFORE = "200 with a page before the effect"
+    JUNK_AFTER = "200 with a page after the effect"
+    NOT_HERE = "a gateway's 404"
+
+
+UNCONNECTED = (BackendFault.REFUSED, BackendFault.UNREACHABLE, BackendFault.NO_HANDSHAKE)
+SENDING_FAILS = (BackendFault.UNWRITTEN, BackendFault.WRITTEN)
+HANGS_UP = (BackendFault.LOST_BEFORE, BackendFault.LOST_AFTER, BackendFault.LOST_LATE)
+CUT_SHORT = (BackendFault.CUT_HEAD, BackendFault.CUT_BODY, BackendFault.SILENT_BODY)
+OWN_ERRORS = (BackendFault.ERROR_BEFORE, BackendFault.ERROR_AFTER)
+GATEWAY_GIVES_UP = (BackendFault.GATEWAY_BEFORE, BackendFault.GATEWAY_AFTER, BackendFault.GATEWAY_LATE)
+JUNK = (BackendFault.JUNK_BEFORE, BackendFault.JUNK_AFTER)
+
+WITHOUT_EFFECT = (
+    BackendFault.UNWRITTEN,
+    BackendFault.LOST_BEFORE,
+    BackendFault.ERROR_BEFORE,
+    BackendFault.LIMITED,
+    BackendFault.GATEWAY_BEFORE,
+    BackendFault.JUNK_BEFORE,
+    BackendFault.NOT_HERE,
+)
+
+# What is still under way when the caller knows that no answer comes.
+UNDER_WAY = (BackendFault.WRITTEN, BackendFault.LOST_LATE, BackendFault.GATEWAY_LATE)
+
+OF_READS = (
+    BackendFault.UNWRITTEN,
+    BackendFault.LOST_AFTER,
+    BackendFault.LATE,
+    *CUT_SHORT,
+    BackendFault.ERROR_AFTER,
+    BackendFault.LIMITED,
+    BackendFault.GATEWAY_AFTER,
+    BackendFault.JUNK_AFTER,
+    BackendFault.NOT_HERE,
+)
 
 
 class FaultInjector:
@@ -54,12 +107,16 @@ class FaultInjector:
         self._slow = self._rate(0.1, 0.4)
         self._answer_lost = self._rate(0.1, 0.4)
         self._commands_fail = {RedisFault.DOWN: self._rate(0.02, 0.08), RedisFault.LOST: self._rate(0.02, 0.08)}
-        backend_faults = [fault for fault in BackendFault if fault is not BackendFault.NONE]
-        self._writes: dict[BackendFault, float] = {fault: self._rate(0.05, 0.25) for fault in backend_faults}
-        self._reads = self._rate(0.03, 0.25)
+        self._connects: dict[BackendFault, float] = {fault: self._rate(0.05, 0.25) for fault in UNCONNECTED}
+        of_writes = [fault for fault in BackendFault if fault not in (BackendFault.NONE, *UNCONNECTED)]
+        self._writes: dict[BackendFault, float] = {fault: rng.choice((0.0,) * 6 + (0.05, 0.25)) for fault in of_writes}
+        self._reads = self._rate(0.05, 0.25)
+        # How long the backend keeps a connection that nobody uses, in milliseconds.
+        self.keep_alive = rng.choice((0, 5_000, 60_000, LONGEST_STALL_MS))
+        self.chunked = rng.random() < 0.3
         if not bounded:
             self._crash, self._stall = 0.0, 0.1
-            self._writes = {BackendFault.LATE: 0.3}
+            self._connects, self._writes = {}, {BackendFault.LATE: 0.3}
         self.read_lag = rng.choice((0, 0, READ_LAG_MS))
 
     def _rate(self, rare: float, frequent: float) -> float:
@@ -107,11 +164,22 @@ class FaultInjector:
     def redis_command(self) -> RedisFault:
         return self._one_of(self._commands_fail, RedisFault.NONE)
 
+    def connecting(self) -> BackendFault:
+        return self._one_of(self._connects, BackendFault.NONE)
+
+    def outage(self) -> int:
+        """Return for how long a backend refuses that refused just now, in milliseconds."""
+        return self._rng.choice((0, 300, 5_000))
+
     def backend_write(self) -> BackendFault:
         return self._one_of(self._writes, BackendFault.NONE)
 
-    def read_fails(self) -> bool:
-        return self._happens(self._reads)
+    def backend_read(self) -> BackendFault:
+        return self._rng.choice(OF_READS) if self._happens(self._reads) else BackendFault.NONE
+
+    def pick(self, options: Sequence[T]) -> T:
+        """Return one of several ways in which something goes wrong."""
+        return self._rng.choice(options)
 
     def _happens(self, rate: float) -> bool:
         return rate > 0 and self._rng.random() < rate
@@ -142,6 +210,7 @@ class PlannedFaultInjector(FaultInjector):
         self._fault = fault
         self._points = self._commands = 0
         self.read_lag = 0
+        self.keep_alive = 60_000
 
     def crashes(self) -> bool:
         self._points += 1
@@ -157,10 +226,22 @@ class PlannedFaultInjector(FaultInjector):
         self._commands += 1
         return self._fault.redis if self._commands == self._fault.redis_at else RedisFault.NONE
 
+    def connecting(self) -> BackendFault:
+        return self._backend_fault(connecting=True)
+
+    def outage(self) -> int:
+        return 300
+
     def backend_write(self) -> BackendFault:
-        fault, self._fault = self._fault.backend, replace(self._fault, backend=BackendFault.NONE)
+        return self._backend_fault(connecting=False)
+
+    def _backend_fault(self, *, connecting: bool) -> BackendFault:
+        fault = self._fault.backend
+        if (fault in UNCONNECTED) is not connecting:
+            return BackendFault.NONE
+        self._fault = replace(self._fault, backend=BackendFault.NONE)
         return fault
 
-    def read_fails(self) -> bool:
+    def backend_read(self) -> BackendFault:
         fails, self._fault = self._fault.read_fails, replace(self._fault, read_fails=False)
-        return fails
+        return BackendFault.LOST_AFTER if fails else BackendFault.NONE

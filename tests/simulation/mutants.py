@@ -1,27 +1,31 @@
 """Mutants of the system, each without one safety: by a change of the code's own text, or by not writing the intent."""
 
 from __future__ import annotations
+import __future__
 
-from collections.abc import Callable
+import ast
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
+from unittest import mock
 
 import redis
 
-from app.ledger import executor
+import app
 from app.ledger.caller import Caller
-from app.ledger.cards import CardService
 from app.ledger.storage import keys
 from app.ledger.storage.answers import Result
 from app.ledger.storage.storage import Storage
 from app.ledger.transaction import Address
-from mappers.base import Mapper, Memo
+from mappers.base import Memo
 from providers.provider import Backend
-from tests.simulation.safeties import ATTEMPT, Safety
+from tests.simulation.safeties import Safety
 
-ROOT = Path(executor.__file__).parents[2]
-EXECUTOR = "app/ledger/executor.py"
+ROOT = Path(app.__file__).parents[1]
 
 
 class Outdated(Exception):
@@ -46,43 +50,46 @@ def scripts(safety: Safety | None) -> Callable[[str], str]:
     return change
 
 
-def executor_module(safety: Safety | None) -> ModuleType:
-    """Return the module to take the executor from."""
-    attempt = _changed(ATTEMPT, safety)
-    if attempt is None:
-        return executor
-    module = _module(EXECUTOR, (ROOT / EXECUTOR).read_text())
-    vars(module)["Attempt"] = attempt.Attempt
-    return module
+@contextmanager
+def applied(safety: Safety | None) -> Iterator[None]:
+    """Let the loaded modules be what the edits make of their text, for everybody who has imported from them."""
+    edits = safety.edits if safety else ()
+    with ExitStack() as stack:
+        for file in {edit.file for edit in edits if edit.file.endswith(".py")}:
+            module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+            text = (ROOT / file).read_text()
+            for edit in edits:
+                changed = text.replace(edit.text, edit.without) if edit.file == file else text
+                for before, after in zip(ast.parse(text).body, ast.parse(changed).body, strict=True):
+                    if ast.dump(before) != ast.dump(after):
+                        _run_anew(module, after, stack)
+                text = changed
+        yield
 
 
-def card_service(safety: Safety | None) -> type[CardService]:
-    module = _changed("app/ledger/cards.py", safety)
-    changed: type[CardService] = module.CardService if module else CardService
-    return changed
+def _run_anew(module: ModuleType, statement: ast.stmt, stack: ExitStack) -> None:
+    """Run a changed statement of a module. A class or function stays the object it is, with other code."""
+    stack.enter_context(mock.patch.dict(vars(module)))
+    before = dict(vars(module))
+    flags = __future__.annotations.compiler_flag
+    exec(compile(ast.Module([statement], []), str(module.__file__), "exec", flags), vars(module))
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        old, new = before[statement.name], vars(module)[statement.name]
+        _change_code(inspect.unwrap(old), inspect.unwrap(new), stack)
+        setattr(module, statement.name, old)
 
 
-def mapper_class(mapper: type[Mapper], safety: Safety | None) -> type[Mapper]:
-    module = _changed(mapper.__module__.replace(".", "/") + ".py", safety)
-    changed: type[Mapper] = getattr(module, mapper.__name__) if module else mapper
-    return changed
-
-
-def _changed(file: str, safety: Safety | None) -> ModuleType | None:
-    """Return the module made of a file's changed text, or None where nothing in it changes."""
-    edits = [edit for edit in (safety.edits if safety else ()) if edit.file == file]
-    if not edits:
-        return None
-    text = (ROOT / file).read_text()
-    for edit in edits:
-        text = text.replace(edit.text, edit.without)
-    return _module(file, text)
-
-
-def _module(file: str, text: str) -> ModuleType:
-    module = ModuleType(file.removesuffix(".py").replace("/", "."))
-    exec(compile(text, file, "exec"), module.__dict__)
-    return module
+def _change_code(old: Any, new: Any, stack: ExitStack) -> None:
+    if isinstance(new, type):
+        for name, made in vars(new).items():
+            _change_code(vars(old).get(name), made, stack)
+    elif isinstance(new, property):
+        _change_code(old.fget, new.fget, stack)
+    elif isinstance(new, classmethod | staticmethod):
+        _change_code(old.__func__, new.__func__, stack)
+    elif isinstance(new, FunctionType):
+        stack.callback(setattr, old, "__code__", old.__code__)
+        old.__code__ = new.__code__
 
 
 class StorageWithoutIntents(Storage):
@@ -107,7 +114,7 @@ class StorageWithoutIntents(Storage):
         before = self._client.get(transaction)
         if script == "record" and address.id in self._unwritten:
             text, score = self._unwritten.pop(address.id)
-            self._client.set(transaction, text)
+            self._client.set(transaction, _bytes(text))
             self._client.zadd(due, {address.id: score})
         result = super()._run(answers, script, address, backend, caller, memo, **arguments)
         if script in ("open", "append") and result.answer == "opened":
@@ -115,7 +122,12 @@ class StorageWithoutIntents(Storage):
             self._unwritten[address.id] = self._client.get(transaction), score or 0
             self._client.delete(transaction)
             if before:
-                self._client.set(transaction, before)
+                self._client.set(transaction, _bytes(before))
             else:
                 self._client.zrem(due, address.id)
         return result
+
+
+def _bytes(text: str) -> bytes:
+    """Return a value as Redis gave it: a packed one is no text."""
+    return text.encode(errors="surrogateescape")

@@ -62,24 +62,33 @@ class PlainMapper(Mapper):
         self._client = PlainClient(HttpBackend("plain", options.base_url))
 
     def find(self, query: Query, deadline: Deadline) -> Sequence[Card]:
-        found = self._client.call("GET", f"/codes/{query.code}", deadline) if query.code else None
-        return [self.get_card(found.body, deadline)] if found and found.status == 200 else []
+        if not query.code:
+            return []
+        answer = self._client.call("GET", f"/codes/{query.code}", deadline)
+        if not isinstance(answer.body, dict):
+            raise BackendUnavailable(f"HTTP {answer.status}")
+        return [self.get_card(card_id, deadline) for card_id in answer.body["cards"]]
 
     def get_card(self, card_id: str, deadline: Deadline) -> Card:
-        body = self._client.call("GET", f"/cards/{card_id}", deadline).body
+        answer = self._client.call("GET", f"/cards/{card_id}", deadline)
+        if answer.status != 200:
+            raise BackendUnavailable(f"HTTP {answer.status}")
+        body = answer.body
         status = CardStatus.ACTIVE if body["active"] else CardStatus.FROZEN
         return Card(card_id, body["balance"], self.currency.code, status)
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         body = {"verb": step.verb, "amount": step.amount, "card": step.card_id, "of": step.reference}
         answer = self._client.call("POST", f"/steps/{step.key}", deadline, body=body, moves_money=True)
+        if answer.status not in (200, *REFUSALS):
+            raise BackendUnavailable(f"HTTP {answer.status}")
         if answer.status != 200:
             raise REFUSALS[answer.status](f"the backend refuses it (HTTP {answer.status})")
         return Receipt(step.key)
 
     def ask(self, step: Step, deadline: Deadline) -> Receipt | None:
         answer = self._client.call("GET", f"/steps/{step.key}", deadline)
-        if answer.status not in (200, 404):
+        if answer.body != {"key": step.key}:  # another's 404 says nothing of the step
             raise BackendUnavailable(f"HTTP {answer.status}")
         return Receipt(step.key) if answer.status == 200 else None
 
@@ -106,10 +115,10 @@ class PlainModel(BackendModel):
                 return Answer(200, {"balance": self.balance[card_id], "active": active}, {})
             case "GET", ("codes", code):
                 found = self.found_by(code)
-                return Answer(200 if found else 404, found, {})
+                return Answer(200 if found else 404, {"cards": [found] if found else []}, {})
             case "GET", ("steps", key):
                 made = self._made.get(key)
-                return Answer(200 if made and made.visible_at <= self.now else 404, None, {})
+                return Answer(200 if made and made.visible_at <= self.now else 404, {"key": key}, {})
             case "POST", ("steps", key):
                 return Answer(self._do(key, call.body), None, {})
         return Answer(404, None, {})
@@ -117,7 +126,7 @@ class PlainModel(BackendModel):
     def _do(self, key: str, body: Any) -> int:
         if key in self._made:
             return 200 if self._made[key].body == body else 409
-        verb, amount, card_id, hold = body["verb"], body["amount"], body["card"], body["of"]
+        verb, amount, card_id, hold = Verb(body["verb"]), body["amount"], body["card"], body["of"]
         takes, adds = verb in (Verb.HOLD, Verb.DEBIT), verb in (Verb.CREDIT, Verb.REFUND)
         if (takes and not self.may_pay(card_id)) or (adds and not self.may_be_given(card_id)):
             return 403

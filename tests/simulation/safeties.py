@@ -48,7 +48,7 @@ _OF_CARDS = partial(Safety, hazard="shoppers")
 _REFUSAL = Edit(ATTEMPT, "            if certain:\n", "            if True:\n")
 
 SAFETIES = (
-    Safety("the intent is on disk before anything is sent", "v1", first_seed=5),
+    Safety("the intent is on disk before anything is sent", "v1", first_seed=35),
     Safety(
         "every repeat has the same key",
         "v1",
@@ -70,12 +70,13 @@ SAFETIES = (
                 "receipt = None\n",
             ),
         ),
+        first_seed=145,
     ),
     Safety(
         "an attempt that may send is not taken for one that did not",
         "vtex",
         (Edit(LEASE, "set(act_field(act, 'nothing_sent'), '')", ""),),
-        first_seed=35,
+        first_seed=315,
     ),
     Safety(
         "no trace of it counts only when nothing is on its way",
@@ -87,26 +88,26 @@ SAFETIES = (
                 "answer_with_lease('leased', 0, nothing_sent)",
             ),
         ),
-        first_seed=15,
+        first_seed=550,
     ),
     Safety(
         "a refusal counts only when nothing is on its way",
         "v1",
         (_REFUSAL,),
-        first_seed=None,
+        first_seed=910,
     ),
     Safety(
         "a 409 is looked up, and counts only when nothing is on its way",
         "v2",
         (_REFUSAL, Edit(LIGHTRAIL_V2, "if rejected.status == 409:", "if False:")),
-        first_seed=670,
+        first_seed=490,
     ),
-    Safety("only the attempt that holds the lease may refuse", "v2", (_FENCE,), first_seed=990),
+    Safety("only the attempt that holds the lease may refuse", "vtex", (_FENCE,), first_seed=730),
     Safety(
         "an attempt under lease is left alone, and one that lost it may not go on",
         "vauchar",
         (_FENCE, Edit(LEASE, "if number('lease_until') > passed then return answer('held') end", "")),
-        first_seed=655,
+        first_seed=285,
     ),
     Safety(
         "what succeeds after it was refused is undone",
@@ -119,7 +120,7 @@ SAFETIES = (
             ),
         ),
         bounded=False,
-        first_seed=520,
+        first_seed=1260,
     ),
     Safety(
         "the caps are checked where the act is written",
@@ -128,9 +129,9 @@ SAFETIES = (
     ),
     Safety(
         "a reservation is made in the epoch its balance was read in",
-        "vauchar",
+        "plain-ledger",
         (Edit(RECORD, "if on_card('epoch') ~= arg.epoch then return answer('moved') end", ""),),
-        first_seed=335,
+        first_seed=1385,
     ),
     Safety(
         "steps on a card that is judged by its balance do not overlap",
@@ -142,12 +143,13 @@ SAFETIES = (
                 "do return false end",
             ),
         ),
-        first_seed=415,
+        first_seed=155,
     ),
     Safety(
         "what a refund puts back for a moment is set aside",
         "vauchar",
         (Edit(PRELUDE, "  add_on_card('reserved', kept)\n", ""),),
+        first_seed=25,
     ),
     Safety(
         "what is done is in the totals in the same step",
@@ -233,11 +235,98 @@ SAFETIES = (
         "a card that was made and does not show yet is not refused",
         "voucherify",
         (Edit(VOUCHERIFY, "raise OutcomeUnknown(message, answered=True)", "raise CardUnusable(message)"),),
-        first_seed=100,
+        first_seed=80,
     ),
     _OF_CARDS(
         "a new card that does not show yet is not called unknown",
         "v2",
         (Edit(CARDS, "if not self._storage.new_for(provider.backend.account, card_id):", "if True:"),),
+    ),
+)
+
+CLIENT, SOCKETS = "mappers/http/client.py", "mappers/http/sockets.py"
+
+# What the HTTP client, and a mapper's, make of what comes back, or does not.
+HTTP_SAFETIES = (
+    Safety(
+        "what moves money is sent once",
+        "vauchar",
+        (
+            Edit(
+                CLIENT,
+                "        if not request.moves_money:\n            retries |=",
+                "        if True:\n            retries |=",
+            ),
+        ),
+    ),
+    Safety(
+        "a gateway that gave up is no answer",
+        "vtex",
+        (Edit(CLIENT, "dict.fromkeys((408, 502, 503, 504, *range(520, 531), 598, 599), _Stage.SENT)", "{}"),),
+        first_seed=230,
+    ),
+    Safety(
+        "what is turned away for its rate is no refusal",
+        "vauchar",
+        (Edit(CLIENT, "status not in (408, 429)", "status != 408"),),
+        first_seed=50,
+    ),
+    Safety(
+        "what was sent over a kept connection is not unsent",
+        "vauchar",
+        (Edit(SOCKETS, "return self.connecting and not self.sent", "return not self.connecting or not self.sent"),),
+    ),
+    Safety(
+        "only what no byte was sent of is unsent",
+        "vauchar",
+        (Edit(SOCKETS, "return self.connecting and not self.sent", "return self.connecting"),),
+        first_seed=45,
+    ),
+    Safety(
+        "nothing is sent after the deadline",
+        "vtex",
+        (Edit(SOCKETS, "    if left <= 0:\n", "    if False:\n"),),
+        first_seed=25,
+    ),
+    Safety(
+        "a success that cannot be read is none",
+        "plain",
+        (Edit(CLIENT, "        if status < 400:\n", "        if False:\n"),),
+    ),
+    Safety(
+        "a gateway's 404 is not Vauchar's",
+        "vauchar",
+        (Edit("mappers/vauchar/client.py", "answer.status == 404 and answer.body is None", "False"),),
+        first_seed=90,
+    ),
+    Safety(
+        "a gateway's 404 is not Voucherify's",
+        "voucherify",
+        (
+            Edit(
+                "mappers/voucherify/client.py",
+                "answer.status == 404 and rejected.key in MISSING",
+                "answer.status == 404",
+            ),
+        ),
+        first_seed=85,
+    ),
+    Safety(
+        "a gateway's 404 is not VTEX's",
+        "vtex",
+        (Edit("mappers/vtex_giftcards/client.py", "NO_PATH = (404, 405)", "NO_PATH = ()"),),
+        first_seed=30,
+    ),
+    Safety(
+        "a gateway's 404 is not Lightrail's",
+        "v1",
+        (
+            Edit(
+                "mappers/lightrail.py",
+                "lambda rejected: rejected.own and rejected.status in statuses",
+                "lambda rejected: rejected.status in statuses",
+            ),
+        ),
+        first_seed=280,
     ),
 )

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 from unittest import mock
 
@@ -17,8 +16,7 @@ import redis
 import structlog
 
 from app import parts as wiring
-from app.ledger import names, searches
-from app.ledger.cards import CardService
+from app.ledger import executor, names, searches
 from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
@@ -41,11 +39,12 @@ from tests.simulation import clocks
 from tests.simulation.backend_model import BRL, BackendModel
 from tests.simulation.invariant_checker import InvariantChecker
 from tests.simulation.invariants import Snapshot
-from tests.simulation.kinds import Kind, SimulatedHttp, build
-from tests.simulation.mutants import StorageWithoutIntents, card_service, check, executor_module, mapper_class, scripts
+from tests.simulation.kinds import Kind, build
+from tests.simulation.mutants import StorageWithoutIntents, applied, check, scripts
 from tests.simulation.safeties import Safety
 from tests.simulation.scheduler import Crashed, Scheduler
 from tests.simulation.shoppers import SimulatedFuture
+from tests.simulation.sockets import SimulatedServer, simulated_sockets
 from tests.simulation.transport import Environment, SimulatedConnection, VirtualClock, virtual_date, virtual_datetime
 from tests.simulation.workload import Workload
 
@@ -100,8 +99,6 @@ class System:
     environment: Environment
     registry: SimulatedRegistry
     processes: Sequence[Parts]
-    mapper: Mapper
-    http: SimulatedHttp
     checker: InvariantChecker
     bytes_client: redis.Redis  # of the same Redis, for what is no text
     played: Sequence[type[Hazard]] = ()
@@ -117,7 +114,7 @@ class System:
 
     @property
     def backend(self) -> BackendModel:
-        return self.http.backend
+        return self.server.backend
 
     @property
     def parts(self) -> Parts:
@@ -144,8 +141,9 @@ class System:
     def reset(self, seed: int) -> None:
         self.client.flushdb()
         self.environment.reset(seed)
-        self.http.backend = self.kind.backend(self.environment)
-        self.http.doubts = 0.0
+        self.server = SimulatedServer(self.environment)
+        self.server.backend = self.kind.backend(self.environment)
+        self.mapper = build(PROVIDER, self.kind, self.server)  # its client has no connection yet, and no open breaker
         self.sweeping = PROCESSES
         self.forget_looks()
         for parts in self.processes:
@@ -329,7 +327,17 @@ def _drop(*_event: object) -> NoReturn:
 
 
 # Whose log would be full of what is simulated.
-SILENT = ("lost_answers", "sweeper", "recovery", "refusals", "storage.storage", "storage.history", "guesses")
+SILENT = (
+    "attempt",
+    "lost_answers",
+    "sweeper",
+    "recovery",
+    "refusals",
+    "storage.storage",
+    "storage.history",
+    "cards",
+    "guesses",
+)
 
 
 class RefusalsWithoutMemory(Refusals):
@@ -340,9 +348,7 @@ class RefusalsWithoutMemory(Refusals):
 
 
 @contextmanager
-def virtual_time(
-    environment: Environment, executor: ModuleType, cards: type[CardService] = CardService
-) -> Iterator[None]:
+def virtual_time(environment: Environment) -> Iterator[None]:
     """Give every clock the scheduler's time; let the service be quiet, and look less often while it waits."""
     silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
     patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
@@ -353,8 +359,6 @@ def virtual_time(
         one_bucket(),
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.object(searches, "Future", partial(SimulatedFuture, environment)),
-        mock.patch.dict(executor.Attempt.run.__globals__, log=silent),
-        mock.patch.dict(cards.search.__globals__, log=silent),
     ):
         for patch in patches:
             patch.start()
@@ -383,20 +387,17 @@ def build_system(
         url, decode_responses=True, encoding_errors="surrogateescape", single_connection_client=True
     )
     connection = SimulatedConnection(client, environment, scripts(without))
-    module, cards = executor_module(without), card_service(without)
-    http = SimulatedHttp(environment)
-    http.backend = kind.backend(environment)
-    mapper = build(PROVIDER, kind, http, mapper_class(kind.mapper, without))
     registry = SimulatedRegistry([])
     settings = Settings(**{name: value for hazard in hazards for name, value in hazard.settings.items()})
     clock = partial(ClockWatch, machine=environment.monotonic, steady=environment.monotonic)
     storage = partial(StorageWithoutIntents, client) if without and not without.edits else Storage
     with (
-        virtual_time(environment, module, cards),
+        applied(without),
+        virtual_time(environment),
+        simulated_sockets(environment),
         mock.patch.object(Connection, "to", return_value=connection),
         mock.patch.object(wiring, "Storage", storage),
-        mock.patch.object(wiring, "CardService", cards),
-        mock.patch.object(wiring, "Executor", partial(module.Executor, sleep=environment.sleep)),
+        mock.patch.object(wiring, "Executor", partial(executor.Executor, sleep=environment.sleep)),
         mock.patch.object(wiring, "Sweeper", partial(Sweeper, make_pool=OneAfterTheOther)),
         mock.patch.object(wiring, "ClockWatch", clock),
         mock.patch.object(wiring, "Refusals", RefusalsWithoutMemory),
@@ -405,4 +406,4 @@ def build_system(
     ):
         processes = [wiring.build(settings, registry, url) for _ in range(PROCESSES)]
         checker = InvariantChecker(kind, client, environment)
-        yield System(kind, client, environment, registry, processes, mapper, http, checker, raw, hazards)
+        yield System(kind, client, environment, registry, processes, checker, raw, hazards)

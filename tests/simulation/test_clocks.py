@@ -24,8 +24,6 @@ ELSEWHERE = {
     "app.ledger.executor": "it is given the scheduler's",
     "app.ledger.refusals": "it remembers nothing here",
     "app.ledger.searches": "it is given the scheduler's",
-    "mappers.http.breaker": "HttpBackend is replaced",
-    "mappers.http.calls": "HttpBackend is replaced",
     "providers.certify.session": "nothing is certified",
     "providers.hub.client": "VTEX's API is not called",
     "providers.watch": "the providers come from no file",

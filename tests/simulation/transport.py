@@ -1,20 +1,21 @@
-"""The simulated transport to Redis and to the backend: each call takes its time, and may be lost on the way."""
+"""The environment of a schedule, and the simulated way to Redis: each command takes its time, and may be lost."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, tzinfo
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import redis
 
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.storage.connection import Connection, Server
-from mappers.base import BackendUnavailable, OutcomeUnknown
-from mappers.deadline import Deadline
-from tests.simulation.faults import BackendFault, FaultInjector, RedisFault
+from tests.simulation.faults import FaultInjector, RedisFault
 from tests.simulation.scheduler import START, Actor, Crashed, Scheduler
+
+if TYPE_CHECKING:
+    from tests.simulation.sockets import SimulatedServer
 
 T = TypeVar("T")
 
@@ -42,9 +43,21 @@ class Environment:
         self.history = 0  # of Redis: another number is another server, or one that began anew
         # Gets the keys and the answer of each script before anybody else may move.
         self.after_script: Callable[[Sequence[str], list[Any]], None] = lambda _keys, _answer: None
+        self._forget_backends()
+
+    def _forget_backends(self) -> None:
+        self.servers: dict[str, SimulatedServer] = {}  # by the base URL without its scheme
+        self.down_until: dict[str, int] = {}  # hosts that refuse connections
+        self.step_keys: dict[Actor | None, str] = {}  # of the step that each actor ran last
+
+    def server_at(self, address: str) -> tuple[SimulatedServer, str]:
+        """Return the server at an address (a URL without its scheme), and the path below its own."""
+        base = max((base for base in self.servers if address.startswith(f"{base}/")), key=len)
+        return self.servers[base], address.removeprefix(base)
 
     def reset(self, seed: int) -> None:
         self.scheduler.reset(seed)
+        self._forget_backends()
         self.took_over, self.history_began = False, START
         self.history = self.redis_ahead_ms = self.redis_latency_ms = 0
         self.faults = FaultInjector(self.scheduler.rng, bounded=self.bounded)
@@ -148,75 +161,6 @@ class SimulatedConnection(Connection):
 
     def now_milliseconds(self) -> int:
         return self._environment.scheduler.now + self._environment.redis_ahead_ms
-
-
-class Transport:
-    """The way to the backend and back."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-
-    def read(self, label: str, look: Callable[[], T], deadline: Deadline) -> T:
-        """Return what `look` sees once the question has arrived. Raises BackendUnavailable."""
-        environment = self._environment
-        if environment.actor is None:
-            return look()
-        environment.pass_time(environment.faults.latency())
-        if deadline.passed():
-            raise BackendUnavailable("no time left")
-        if environment.faults.read_fails():
-            environment.scheduler.note(label, "no answer")
-            raise BackendUnavailable("no answer")
-        seen = look()
-        environment.scheduler.note(label, seen)
-        environment.pass_time(environment.way_back(environment.faults.latency()))
-        return seen
-
-    def write(self, label: str, effect: Callable[[], T], deadline: Deadline) -> T:
-        """Return (or raise) what `effect` answers; it happens at most once, whatever becomes of the caller.
-
-        Raises BackendUnavailable before anything was sent, OutcomeUnknown when no answer comes in time.
-        """
-        environment, faults = self._environment, self._environment.faults
-        if environment.actor is None:
-            return effect()
-        environment.pass_time(faults.latency() % 100)
-        if deadline.passed():
-            raise BackendUnavailable("no time left")
-        fault = faults.backend_write()
-        environment.scheduler.note("sends", label, fault)
-        if fault is BackendFault.REFUSED:
-            raise BackendUnavailable(fault)
-        patience = int(deadline.remaining_seconds() * 1000)
-        flight = faults.flight(late=fault in (BackendFault.LATE, BackendFault.LOST_LATE))
-        answers: list[Callable[[], T]] = []
-        if fault not in (BackendFault.LOST_BEFORE, BackendFault.ERROR_BEFORE):
-            environment.scheduler.at(flight, lambda: answers.append(self._land(label, effect)))
-        back = environment.scheduler.now + flight + faults.latency()
-        wait = faults.latency() if fault is BackendFault.LOST_LATE else back - environment.scheduler.now
-        environment.pass_time(min(wait, patience))
-        if (
-            fault in (BackendFault.LOST_BEFORE, BackendFault.LOST_AFTER, BackendFault.LOST_LATE)
-            or environment.scheduler.now < back
-        ):
-            raise OutcomeUnknown(f"{label}: no answer")
-        if fault in (BackendFault.ERROR_BEFORE, BackendFault.ERROR_AFTER):
-            raise OutcomeUnknown(f"{label}: 500", answered=True)
-        return answers[0]()
-
-    def _land(self, label: str, effect: Callable[[], T]) -> Callable[[], T]:
-        try:
-            result = effect()
-        except Exception as error:  # noqa: BLE001 - a refusal is an answer like any other
-            refusal = error
-            self._environment.scheduler.note(label, "arrives:", refusal)
-
-            def refuse() -> T:
-                raise refusal
-
-            return refuse
-        self._environment.scheduler.note(label, "arrives:", result)
-        return lambda: result
 
 
 class VirtualClock:

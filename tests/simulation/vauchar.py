@@ -10,6 +10,8 @@ from mappers.http import Answer
 from tests.simulation.backend_model import BRL, BackendModel, Call
 from tests.simulation.transport import Environment
 
+NOT_FOUND = Answer(404, {"message": "Not Found"}, {})
+
 
 @dataclass(slots=True)
 class Redemption:
@@ -35,7 +37,7 @@ class VaucharModel(BackendModel):
         match call.method, call.path:
             case "GET", ("gift-cards", "validate"):
                 found = self.found_by(call.query["gift_card_code"])
-                return Answer(200, self._validation(self._card(found)), {}) if found else Answer(404, None, {})
+                return Answer(200, self._validation(self._card(found)), {}) if found else NOT_FOUND
             case "GET", ("gift-cards", card_id):
                 return Answer(200, self._card(card_id), {})
             case "GET", ("gift-cards", card_id, "redemptions"):
@@ -52,7 +54,7 @@ class VaucharModel(BackendModel):
             case "DELETE", ("gift-cards", card_id, "redemptions", name) if name in self._redemptions:
                 self.move(card_id, call.key, self._redemptions.pop(name).amount)
                 return Answer(204, None, {})
-        return Answer(404, None, {})
+        return NOT_FOUND
 
     def spend_elsewhere(self, card_id: str, amount: int) -> bool:
         if not super().spend_elsewhere(card_id, amount):

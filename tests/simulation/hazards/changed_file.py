@@ -11,8 +11,9 @@ from mappers.money import Currency
 from providers.provider import Provider
 from tests.simulation.backend_model import BackendModel
 from tests.simulation.hazards.hazard import Hazard
-from tests.simulation.kinds import KINDS, Kind, SimulatedHttp, build
-from tests.simulation.plain import PlainMapper, PlainModel
+from tests.simulation.kinds import KINDS, Kind, build
+from tests.simulation.plain import PlainModel
+from tests.simulation.sockets import SimulatedServer
 from tests.simulation.system import PROVIDER
 from tests.simulation.transport import Environment
 from tests.simulation.workload import HOUR
@@ -88,7 +89,7 @@ class DigitsChange(ChangedForAWhile):
 
     def wrong_provider(self) -> Provider:
         system = self.system
-        mapper = build(PROVIDER, system.kind, system.http, type(system.mapper), WITHOUT_DIGITS)
+        mapper = build(PROVIDER, system.kind, system.server, WITHOUT_DIGITS)
         return system.provider_with(mapper, currency=WITHOUT_DIGITS)
 
 
@@ -102,8 +103,8 @@ class AccountChanges(ChangedForAWhile):
 
     def prepare(self) -> None:
         super().prepare()
-        self._http = SimulatedHttp(self.system.environment)
-        self._http.backend = self.backend()(self.system.environment)
+        self._server = SimulatedServer(self.system.environment)
+        self._server.backend = self.backend()(self.system.environment)
 
     def backend(self) -> Callable[[Environment], BackendModel]:
         return self.system.kind.backend
@@ -111,13 +112,13 @@ class AccountChanges(ChangedForAWhile):
     def wrong_provider(self) -> Provider:
         system = self.system
         address = system.kind.options.base_url + "/another"
-        mapper = build(PROVIDER, system.kind, self._http, type(system.mapper), base_url=address)
+        mapper = build(PROVIDER, system.kind, self._server, base_url=address)
         return system.provider_with(mapper)
 
     def finale(self) -> None:
         if self.system.environment.history:
             return  # a Redis that has lost an order does not know where it was opened
-        self.broken += [f"{effect} was done at another account" for effect in self._http.backend.effects]
+        self.broken += [f"{effect} was done at another account" for effect in self._server.backend.effects]
 
 
 class MapperChanges(AccountChanges):
@@ -133,9 +134,7 @@ class MapperChanges(AccountChanges):
 
     def wrong_provider(self) -> Provider:
         plain = replace(KINDS["plain"], holds=self.system.kind.holds)
-        return self.system.provider_with(
-            build(PROVIDER, plain, self._http, PlainMapper, base_url="https://another.example")
-        )
+        return self.system.provider_with(build(PROVIDER, plain, self._server, base_url="https://another.example"))
 
 
 class Renamed(ChangedForAWhile):

@@ -73,7 +73,7 @@ class Decides(Hazard):
             self.system.change_policy(authorization_ttl=ttl)
         self.system.backend.takes_nothing_while_suspended = True
         self.system.workload.suspends = 0.8
-        self.system.http.doubts = self.rng.choice((0.0, 0.3, 0.8, 0.8))
+        self.system.server.doubts = self.rng.choice((0.0, 0.3, 0.8, 0.8))
         self.system.backend.refused_payments = True  # a person may say that what VTEX asked for did not happen
         self.system.environment.faults.make_trouble()
 
@@ -83,7 +83,7 @@ class Decides(Hazard):
 
     def aftermath(self) -> None:
         """Let somebody decide about what is left, until nothing is; nothing fails any more."""
-        self.system.http.doubts = 0.0
+        self.system.server.doubts = 0.0
         for _ in range(ROUNDS):
             self.system.resolve_everything()
             parked = list(self._parked())
@@ -182,7 +182,7 @@ class BreaksPromises(Decides):
 
     def prepare(self) -> None:
         self.system.change_policy(settle="accept")
-        self.system.http.doubts = self.rng.choice((0.0, 0.3))
+        self.system.server.doubts = self.rng.choice((0.0, 0.3))
 
     def start(self) -> None:
         super().start()

@@ -21,7 +21,7 @@ class SharedAccount(Hazard):
 
     def prepare(self) -> None:
         system = self.system
-        mapper = build(SECOND, system.kind, system.http, type(system.mapper))
+        mapper = build(SECOND, system.kind, system.server)
         system.registry.serve(system.provider_with(system.mapper), system.provider_with(mapper, name=SECOND))
         system.workload.stores = [PROVIDER, SECOND]
 

@@ -10,8 +10,9 @@ from app.ledger.transaction import Operation
 from mappers.deadline import Deadline
 from tests.simulation.backend_model import CARDS
 from tests.simulation.hazards.hazard import Hazard
-from tests.simulation.kinds import Kind, SimulatedHttp, build
+from tests.simulation.kinds import Kind, build
 from tests.simulation.lightrail_v2 import LightrailV2Model
+from tests.simulation.sockets import SimulatedServer
 from tests.simulation.system import PROVIDER
 from tests.simulation.workload import MINUTE, SECOND
 
@@ -38,12 +39,10 @@ class BackendHangs(Hazard):
     def prepare(self) -> None:
         system = self.system
         system.environment.faults.calm()
-        self._http = SimulatedHttp(system.environment)
-        self._http.backend = system.kind.backend(system.environment)
-        self._http.backend.balance = dict.fromkeys(CARDS, ORDERS * 100)
-        mapper = build(
-            HANGING, system.kind, self._http, type(system.mapper), base_url=system.kind.options.base_url + "/hanging"
-        )
+        self._server = SimulatedServer(system.environment)
+        self._server.backend = system.kind.backend(system.environment)
+        self._server.backend.balance = dict.fromkeys(CARDS, ORDERS * 100)
+        mapper = build(HANGING, system.kind, self._server, base_url=system.kind.options.base_url + "/hanging")
         system.change_policy(authorization_ttl=timedelta(seconds=1), settle="capture")
         hanging = system.provider_with(mapper, name=HANGING)
         for number in range(ORDERS):
@@ -51,7 +50,7 @@ class BackendHangs(Hazard):
             system.ledger.authorize(hanging, request, Deadline.after(10))
         system.change_policy(authorization_ttl=timedelta(days=3))
         system.registry.serve(system.provider_with(system.mapper), hanging)
-        self._http.hangs = True
+        self._server.hangs = True
         system.workload.profile = replace(system.workload.profile, gaps=((0, 4 * SECOND), (0, 20 * SECOND)))
 
     def start(self) -> None:
@@ -59,7 +58,7 @@ class BackendHangs(Hazard):
         self.scheduler.spawn("somebody with a watch", self._watch, may_crash=False, counts=False)
 
     def _watch(self) -> None:
-        while self._http.hangs:
+        while self._server.hangs:
             with self.system.harness():
                 ours = {record.id for record in self.system.records() if record.provider_id == PROVIDER}
                 waits = {name: self.scheduler.now - at for name, at in self.system.due().items() if name in ours}
@@ -69,7 +68,7 @@ class BackendHangs(Hazard):
             self.scheduler.sleep(LOOKS_EVERY_MS)
 
     def _answer(self) -> None:
-        self._http.hangs = False
+        self._server.hangs = False
 
 
 class RedisIsSlow(Hazard):
