@@ -326,20 +326,6 @@ def _drop(*_event: object) -> NoReturn:
     raise structlog.DropEvent
 
 
-# Whose log would be full of what is simulated.
-SILENT = (
-    "attempt",
-    "lost_answers",
-    "sweeper",
-    "recovery",
-    "refusals",
-    "storage.storage",
-    "storage.history",
-    "cards",
-    "guesses",
-)
-
-
 class RefusalsWithoutMemory(Refusals):
     """Writes each refusal down: what it remembers would let a schedule depend on the ones before it."""
 
@@ -350,8 +336,7 @@ class RefusalsWithoutMemory(Refusals):
 @contextmanager
 def virtual_time(environment: Environment) -> Iterator[None]:
     """Give every clock the scheduler's time; let the service be quiet, and look less often while it waits."""
-    silent = structlog.wrap_logger(structlog.ReturnLogger(), processors=[_drop])
-    patches = [mock.patch(f"app.ledger.{module}.log", silent) for module in SILENT]
+    before = structlog.get_config()
     with (
         clocks.replaced(
             time=VirtualClock(environment), datetime=virtual_datetime(environment), date=virtual_date(environment)
@@ -360,11 +345,11 @@ def virtual_time(environment: Environment) -> Iterator[None]:
         mock.patch.object(executor, "LONGEST_PAUSE_SECONDS", 3),
         mock.patch.object(searches, "Future", partial(SimulatedFuture, environment)),
     ):
-        for patch in patches:
-            patch.start()
-        yield
-        for patch in patches:
-            patch.stop()
+        structlog.configure(processors=[_drop])
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
 
 
 @contextmanager
