@@ -193,8 +193,8 @@ class Vauchar(Mapper):
 
     def on_record(self, done: Sequence[DoneStep]) -> Sequence[DoneStep]:
         # A deletion leaves nothing behind, neither of itself nor of the redemption it deleted.
-        deleted = {step.receipt.reference for step in done if step.verb is Verb.REFUND}
-        return [step for step in done if step.verb is Verb.DEBIT and step.receipt.reference not in deleted]
+        left = {redemption.id for redemption in standing(done)}
+        return [step for step in done if step.verb is Verb.DEBIT and step.receipt.reference in left]
 
     def run(self, step: Step, deadline: Deadline) -> Receipt:
         match step.verb:

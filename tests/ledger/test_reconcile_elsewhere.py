@@ -10,12 +10,13 @@ import pytest
 
 from app.admin.reconciliation.run import Difference
 from app.ledger.caller import Caller
-from app.ledger.errors import AmountExceeded
+from app.ledger.errors import AmountExceeded, Unresolved
 from app.ledger.service import AuthorizationRequest
 from app.ledger.storage.answers import AppendAnswer, Result
 from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import Address, Operation, PlannedStep, Reason, State
 from mappers.base import ActKind, Holds, Receipt, Verb
+from mappers.voucherify.notes import ROLLED_BACK
 from providers.provider import Backend
 from tests.ledger.reconciliation_driver import differences, meanwhile
 from tests.ledger.sandbox_system import (
@@ -355,3 +356,62 @@ def test_it_is_not_written_down_behind_what_was_promised_meanwhile(make_system: 
     )
     assert system.storage.append(compared.address, system.provider.backend, new).answer is AppendAnswer.CHANGED
     assert system.record(transaction) == promised
+
+
+# What a person confirmed without naming it
+
+
+def test_a_rollback_that_a_person_confirmed_is_no_other(
+    voucherify: SandboxSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Voucherify may keep no note of a rollback: then the statement shows it without our key."""
+    transaction = voucherify.authorize("40.00")
+    for number in (1, 2):
+        voucherify.settle(transaction, "20.00", f"settle-{number}")
+    with voucherify.undecidable(monkeypatch), pytest.raises(Unresolved):
+        voucherify.cancel(transaction, "20.00", "cancel-1")
+    for entry in voucherify.backend.redemptions.values():
+        entry["metadata"].pop(ROLLED_BACK, None)
+    voucherify.decide(transaction, happened=True)
+    assert told(voucherify, repair=True) == []
+    assert voucherify.system.record(transaction).refunded == 2_000
+    voucherify.cancel(transaction, "20.00", "cancel-2")
+    refunded_once(voucherify, transaction, 10_000)
+
+
+def test_a_part_that_a_person_confirmed_is_no_other(vtex: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    transaction = vtex.authorize("60.00")
+    vtex.settle(transaction, "60.00", "settle-1")
+    with vtex.undecidable(monkeypatch), pytest.raises(Unresolved):
+        vtex.cancel(transaction, "20.00", "cancel-1")
+    vtex.decide(transaction, happened=True)
+    assert told(vtex, repair=True) == []
+    assert vtex.system.record(transaction).refunded == 2_000
+
+
+def test_what_a_person_confirmed_hides_nothing_that_others_did(
+    vtex: SandboxSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same amount, too."""
+    transaction = vtex.authorize("60.00")
+    vtex.settle(transaction, "60.00", "settle-1")
+    with vtex.undecidable(monkeypatch), pytest.raises(Unresolved):
+        vtex.cancel(transaction, "20.00", "cancel-1")
+    vtex.decide(transaction, happened=True)
+    vtex.backend.cancel(vtex.card.id, vtex.reference(transaction), Decimal("20.00"))
+    (found,) = told(vtex, repair=True)
+    assert (found.kind, found.transaction, found.repaired) == ("elsewhere", transaction, True)
+    assert vtex.system.record(transaction).refunded == 4_000
+
+
+def test_a_deletion_that_a_person_confirmed_leaves_nothing_to_be_missed(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with vauchar_system(make_system(Holds.LEDGER)) as vauchar:
+        transaction = vauchar.authorize("40.00")
+        vauchar.settle(transaction, "40.00", "settle-1")
+        with vauchar.undecidable(monkeypatch), pytest.raises(Unresolved):
+            vauchar.cancel(transaction, "40.00", "cancel-1")
+        vauchar.decide(transaction, happened=True)
+        assert vauchar.system.record(transaction).refunded == 4_000
+        assert told(vauchar) == []

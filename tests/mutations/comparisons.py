@@ -41,6 +41,20 @@ MUTATIONS = [
         RECONCILE_ELSEWHERE + "a_redemption_rolled_back_elsewhere_waits_while_a_part_is_reserved",
     ),
     Mutation(
+        "what a person confirmed is not written down once more as what others did",
+        RECONCILIATION + "card.py",
+        " or entry in confirmed:",
+        ":",
+        RECONCILE_ELSEWHERE + "a_rollback_that_a_person_confirmed_is_no_other",
+    ),
+    Mutation(
+        "what a person confirmed explains one entry, and no other of the same amount",
+        RECONCILIATION + "card.py",
+        "found[step.key] = left.pop(position)\n                    break",
+        "found[f'{step.key}{position}'] = found[step.key] = entry",
+        RECONCILE_ELSEWHERE + "what_a_person_confirmed_hides_nothing_that_others_did",
+    ),
+    Mutation(
         "no more is written down as given back than was taken",
         RECONCILIATION + "card.py",
         "amount = min(entry.amount, standing)",

@@ -10,6 +10,7 @@ from tests.mutations.mutation import (
     LOST_CHANGES,
     LUA,
     OUTLIVED,
+    RECONCILE_ELSEWHERE,
     REFUNDS_IN_PART,
     VOUCHER_LOCKS,
     VOUCHER_RULES,
@@ -143,6 +144,13 @@ MUTATIONS = [
         "        if total < before:\n",
         "        if False:\n",
         VTEX_GIFTCARDS + "a_list_that_lags_behind_tells_nothing",
+    ),
+    Mutation(
+        "a redemption whose deletion a person confirmed does not stand any more",
+        "mappers/vauchar/mapper.py",
+        "left = {redemption.id for redemption in standing(done)}",
+        "left = {step.receipt.reference for step in done}",
+        RECONCILE_ELSEWHERE + "a_deletion_that_a_person_confirmed_leaves_nothing_to_be_missed",
     ),
     Mutation(
         "what is kept is redeemed first only where the card can pay it",

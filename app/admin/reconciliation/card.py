@@ -120,9 +120,10 @@ class CardComparison:
         records = list(records)
         expected = self._expected(records)
         ended = {(entry.verb, entry.receipt.reference): entry for entry in self._by_others}
+        confirmed = self._confirmed(expected.values())
         for key, (record, step) in expected.items():
             told = self._told.get(key, [])
-            own = _own(told, step) or ended.get((step.verb, step.receipt.reference))
+            own = _own(told, step) or ended.get((step.verb, step.receipt.reference)) or confirmed.get(key)
             if own is None:
                 means = meaning.missing(self._provider, step), meaning.LOOK
                 nothing = NO_CARD if self._gone else NOTHING
@@ -141,7 +142,25 @@ class CardComparison:
                 yield from self._doubled(name, key, told[0], told)
         for record in records:
             if record.unresolved is None:
-                yield from self._by_others_of(record)
+                yield from self._by_others_of(record, list(confirmed.values()))
+
+    def _confirmed(self, expected: Iterable[tuple[Transaction, DoneStep]]) -> dict[str, StatementLine]:
+        """Return the entries that show no key and are what a person confirmed without naming it, by the step's key.
+
+        They did the same, of the same amount, to the same payment, and no receipt names them: each is one step's.
+        """
+        steps = [step for _, step in expected]
+        named = {(step.verb, step.receipt.reference) for step in steps}
+        left = [entry for entry in self._by_others if (entry.verb, entry.receipt.reference) not in named]
+        found: dict[str, StatementLine] = {}
+        for step in steps:
+            if step.receipt.reference or not step.reference or step.key in self._told:
+                continue
+            for position, entry in enumerate(left):
+                if (entry.verb, entry.amount, entry.reference) == (step.verb, step.amount, step.reference):
+                    found[step.key] = left.pop(position)
+                    break
+        return found
 
     def _doubled(
         self, transaction: str | None, key: str, own: StatementLine | None, told: list[StatementLine]
@@ -154,14 +173,16 @@ class CardComparison:
             means = meaning.double(self._provider, again)
             yield self._difference("double", transaction, key, self._words(own), backend, means), again[-1]
 
-    def _by_others_of(self, record: Transaction) -> Iterator[tuple[Difference, StatementLine]]:
+    def _by_others_of(
+        self, record: Transaction, confirmed: Sequence[StatementLine]
+    ) -> Iterator[tuple[Difference, StatementLine]]:
         """Yield what others did to what a transaction holds, has taken or has added, and the ledger does not know."""
         done = {(step.verb, step.receipt.reference) for act in record.acts for step in done_steps(act)}
         known = {reference for _, reference in done}
         # Where the backend keeps no notes, what they ended is known by its reference.
         unnoted = (entry for entry in self._by_others if entry.origin is None and entry.reference in known)
         for entry in (*self._of.get(record.id, ()), *unnoted):
-            if entry.key or (entry.verb, entry.receipt.reference) in done:
+            if entry.key or (entry.verb, entry.receipt.reference) in done or entry in confirmed:
                 continue
             if entry.verb is Verb.VOID and (entry.origin or entry.amount == record.rest):
                 held = record.state is State.AUTHORIZED and not record.captured
