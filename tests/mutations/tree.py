@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PARTS = ("app", "giftbridge", "mappers", "providers", "tests", "pyproject.toml", "wsgi.py", "README.md")
+PARTS = ("app", "bench", "giftbridge", "mappers", "providers", "tests", "pyproject.toml", "wsgi.py", "README.md")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".hypothesis")
 
 # Libraries that the tests need. A fork server imports them once: they are most of the work of a start.
