@@ -12,6 +12,7 @@ from app.ledger.transaction import State
 from mappers.base import (
     BackendUnavailable,
     OutcomeUnknown,
+    Verb,
 )
 from tests.ledger.faults import (
     lost_after,
@@ -144,3 +145,18 @@ def test_an_authorization_that_may_still_arrive_is_not_abandoned(system: System)
     system.let_it_be_quiet(system.only_record().id)
     assert system.sweep() == {"abandoned": 1}
     assert system.backend.effects.total() == 0
+
+
+def test_an_authorization_that_nobody_waits_for_is_not_refused_by_a_look(
+    upfront: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VTEX may come back for what was abandoned; what was refused stays so."""
+    look_and_debit = lambda act, facts: [facts.step(Verb.LOOK, 0), facts.step(Verb.DEBIT, 4_000)]  # noqa: E731
+    monkeypatch.setattr(upfront.mapper, "plan", look_and_debit)
+    with upfront.cut_off(), pytest.raises(OutcomeUnknown):
+        upfront.authorize("40.00")
+    upfront.backend.frozen = True
+    assert upfront.sweep() == {"abandoned": 1}
+    upfront.backend.frozen = False
+    assert upfront.authorize("40.00")
+    assert upfront.backend.spendable == 6_000

@@ -137,6 +137,18 @@ def test_what_was_refused_while_the_clock_was_ahead_is_tried_again(system: Syste
     assert system.settle(transaction, "10.00")
 
 
+def test_what_began_while_the_clock_was_ahead_is_finished_where_redis_has_forgotten_nothing(
+    make_system: MakeSystem, connection: MovedClock
+) -> None:
+    system = make_system(connection=connection, repeatable=False)
+    connection.ahead = DAYS
+    transaction = interrupted(system)
+    connection.ahead = timedelta()
+    system.lose_lease(transaction)
+    assert system.sweep() == {"resolved": 1}
+    assert system.record(transaction).captured == 1_000
+
+
 def test_what_was_taken_while_the_clock_was_ahead_is_soon_not_missing_any_more(
     make_system: MakeSystem, connection: MovedClock
 ) -> None:
