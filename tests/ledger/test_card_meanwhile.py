@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from unittest.mock import Mock
 
 import pytest
@@ -65,3 +66,26 @@ def test_what_is_taken_back_is_no_value_that_may_show_late(system: System) -> No
     system.cancel(transaction, "40.00")
     result = system.storage.take_lease(system.record(transaction), Caller.vtex(), one_step_at_a_time=False)
     assert 0 < result.standing.unseen_for <= 20_000
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize(
+    ("holds", "operation", "change"),
+    [
+        (Holds.NATIVE, "Debit", "settle"),
+        (Holds.NATIVE, "Debit", "cancel"),
+        (Holds.NATIVE, "Credit", "cancel"),
+        (Holds.UPFRONT, "Debit", "settle"),
+        (Holds.UPFRONT, "Credit", "settle"),
+    ],
+)
+def test_nothing_is_set_aside_for_what_the_backend_keeps_itself_or_has_given_already(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch, holds: Holds, operation: str, change: str, *, done: bool
+) -> None:
+    system = make_system(holds)
+    transaction = system.authorize("40.00", operation=operation)
+    with nullcontext() if done else pytest.raises(Killed):
+        if not done:
+            monkeypatch.setattr(system.storage, "finish", Mock(side_effect=Killed))
+        getattr(system, change)(transaction, "10.00")
+    assert (system.standing.reserved, system.standing.taking) == (0, 0)

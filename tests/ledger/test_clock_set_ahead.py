@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.ledger.errors import Unresolved
+from app.ledger.milliseconds import moment
 from app.ledger.storage.answers import LeaseAnswer
 from app.ledger.storage.pace import DOUBTED, SET_BACK, UNEVEN, Pace
 from app.ledger.sweeper import CALLER
@@ -238,6 +239,14 @@ def test_a_lost_answer_is_looked_for_from_no_day_that_only_a_wrong_clock_knew(
     system.settle(transaction, "1.00")
     assert len(since) == 2
     assert since[1] is None
+
+
+def test_a_lost_answer_is_looked_for_from_when_the_order_began(system: System) -> None:
+    transaction = system.authorize("40.00")
+    since = seen(system)
+    system.mapper.faults = [lost_before]
+    system.settle(transaction, "1.00")
+    assert since == [moment(system.record(transaction).date)]
 
 
 def test_an_order_from_the_day_that_only_a_wrong_clock_knew_is_looked_for_everywhere(

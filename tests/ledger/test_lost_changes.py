@@ -243,6 +243,17 @@ def test_what_is_asked_for_again_is_done(system: SandboxSystem, done_and_given_b
     assert balance(system) == 6000
 
 
+def test_an_authorization_that_is_asked_for_again_is_made(make_system: MakeSystem) -> None:
+    system = make_system(Holds.UPFRONT, repeatable=False)
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.authorize("40.00")
+    system.lose_lease(system.only_record().id)
+    system.parts.history.doubt("put back the disk of Sunday")
+    system.authorize("40.00")
+    assert system.backend.spendable == 6_000
+
+
 def test_once_the_ledger_is_trusted_what_was_interrupted_is_finished(
     system: SandboxSystem, done_and_given_back: str
 ) -> None:

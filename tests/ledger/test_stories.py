@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,7 +14,7 @@ from app.ledger import names
 from app.ledger.errors import AmountExceeded, RequestConflict, TransactionNotFound
 from app.ledger.service import ChangeRequest
 from app.ledger.transaction import Part, State
-from mappers.base import Holds, InsufficientFunds
+from mappers.base import BackendUnavailable, Holds, InsufficientFunds
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
 from tests.money import minor
@@ -209,3 +212,23 @@ def test_the_rest_of_a_partly_settled_one_goes_back(system: System) -> None:
 def test_nothing_is_swept_before_its_time(system: System) -> None:
     system.authorize("40.00")
     assert system.sweeper.sweep_once().counts == {}
+
+
+def test_a_settlement_begins_the_time_of_the_rest_and_a_cancellation_does_not(system: System) -> None:
+    system = system.changed(policy=replace(system.provider.policy, remainder_ttl=timedelta(days=3)))
+    transaction = system.authorize("40.00")
+    until = system.record(transaction).expires_at
+    system.cancel(transaction, "10.00")
+    assert system.record(transaction).expires_at == until
+    system.settle(transaction, "10.00")
+    left = system.record(transaction).expires_at - system.connection.now_milliseconds()
+    assert timedelta(days=2) < timedelta(milliseconds=left) <= timedelta(days=3)
+
+
+@pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.UPFRONT])
+def test_a_backend_that_holds_or_takes_the_money_judges_a_payment_itself(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch, holds: Holds
+) -> None:
+    system = make_system(holds)
+    monkeypatch.setattr(system.mapper, "get_card", Mock(side_effect=BackendUnavailable("down")))
+    assert system.authorize("40.00")

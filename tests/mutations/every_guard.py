@@ -23,6 +23,7 @@ from tests.mutations.tree import KILLED, ROOT, SURVIVED, Change
 
 TESTS = (
     "tests/ledger",
+    "tests/app/test_logs.py",
     "tests/commands/test_by_hand_races.py",
     *(f"--ignore=tests/ledger/test_{name}.py" for name in ("topologies", "topologies_cluster", "failover")),
 )
