@@ -232,7 +232,8 @@ class Step:
 
     `key` is derived from the transaction and stays the same through every repeat: it is the backend's idempotency
     key. KEY_PREFIX and more, at most 64 characters of `[A-Za-z0-9-]`, and never equal for two steps.
-    `earlier` are the receipts of the steps before it in the same act. `since`: nothing of its transaction was sent
+    `earlier` are the receipts of the steps before it in the same act; without a LOOK's where only the key is to prove
+    that it happened. `since`: nothing of its transaction was sent
     before, as far as the ledger knows. `reserved` is what the ledger holds of the card, but for what the act itself
     has set aside; a LOOK may weigh the balance against it. `pin` is what came with the request that opens the
     transaction: a secret, which is never kept, so nothing later may depend on it.

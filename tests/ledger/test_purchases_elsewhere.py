@@ -10,6 +10,8 @@ import pytest
 from app.ledger.errors import Unresolved
 from app.ledger.transaction import ActState
 from mappers.base import (
+    BackendUnavailable,
+    Holds,
     MapperError,
     Receipt,
     Refused,
@@ -20,7 +22,8 @@ from mappers.deadline import Deadline
 from tests.ledger.faults import (
     Killed,
 )
-from tests.ledger.sandbox_system import VAUCHAR_CODE, SandboxSystem
+from tests.ledger.sandbox_system import VAUCHAR_CODE, SandboxSystem, vauchar_system
+from tests.ledger.system import MakeSystem
 
 
 def test_a_purchase_after_an_old_balance_is_not_taken_for_a_settlement(vauchar_without_ids: SandboxSystem) -> None:
@@ -96,3 +99,27 @@ def test_a_settlement_refused_after_a_killed_attempt_is_not_found_in_a_later_pur
     vauchar_without_ids.backend.spend_elsewhere(VAUCHAR_CODE, Decimal(40))
     vauchar_without_ids.settle(transaction, "40", "s1")
     assert vauchar_without_ids.card.balance == 20
+
+
+@pytest.mark.parametrize("shows_ids", [True, False])
+def test_a_purchase_is_not_taken_for_an_authorization_that_was_not_sent(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch, shows_ids: bool
+) -> None:
+    """Redis may have forgotten that it was: its key would show that, and no purchase of the same amount."""
+    with vauchar_system(make_system(Holds.UPFRONT)) as system:
+        system.backend.echo_transaction_id = shows_ids
+        run = system.mapper.run
+
+        def redeems_nothing(step: Step, deadline: Deadline) -> Receipt:
+            if step.verb is Verb.LOOK:
+                return run(step, deadline)
+            raise BackendUnavailable("connection refused")
+
+        monkeypatch.setattr(system.mapper, "run", redeems_nothing)
+        with pytest.raises(BackendUnavailable):
+            system.authorize("40")
+        monkeypatch.undo()
+        system.backend.spend_elsewhere(VAUCHAR_CODE, Decimal(40))
+        assert system.system.sweep() == {"abandoned": 1}
+        assert system.system.sweep() == {"forgotten": 1}
+        assert system.card.balance == 60

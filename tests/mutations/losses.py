@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import LEDGER, LUA, RECOVERY, TOTALS, Mutation
+from tests.mutations.mutation import LEDGER, LUA, PURCHASES_ELSEWHERE, RECOVERY, TOTALS, Mutation
 
 LOST_LEDGER = "tests/ledger/test_lost_ledger.py::test_"
 DASHBOARD = "tests/ledger/test_dashboard.py::test_"
@@ -64,6 +64,13 @@ MUTATIONS = [
         "            return self._forgotten(number, deadline)\n",
         "            raise _Abandoned\n",
         LOST_LEDGER + "what_was_held_before_the_loss_is_not_held_once_more",
+    ),
+    Mutation(
+        "what somebody else bought does not pass for an authorization that was not sent",
+        LEDGER + "attempt.py",
+        "            call = replace(call, earlier=call.earlier[:-1])\n",
+        "            pass\n",
+        PURCHASES_ELSEWHERE + "a_purchase_is_not_taken_for_an_authorization_that_was_not_sent",
     ),
     Mutation(
         "what Redis had forgotten, and a repeat found, is not undone as if VTEX had not heard of it",
