@@ -9,6 +9,7 @@ from itertools import islice
 
 from app.admin.transactions.views import Summary, summary
 from app.ledger.milliseconds import moment
+from app.ledger.reservations import is_reserved_here
 from app.ledger.storage.history import Doubt
 from app.ledger.transaction import State, Transaction
 from app.parts import Parts
@@ -63,7 +64,7 @@ def _waiting(parts: Parts, found: list[Doubt]) -> Iterator[Summary]:
 def _waits(parts: Parts, record: Transaction, doubt: Doubt) -> bool:
     if record.unresolved_act is not None and doubt.may_have_forgotten(record.unresolved_act):
         provider = parts.registry.get(record.provider_id)
-        if provider is None or not provider.mapper.repeatable:
+        if provider is None or not provider.mapper.repeatable or is_reserved_here(record, record.unresolved_act):
             return True
     return record.state is State.AUTHORIZED and doubt.concerns(record)
 

@@ -26,7 +26,8 @@ A step that the backend answered, and of which its reads show no trace by now, i
 A step after a look counts as sent by nobody only where no attempt before may have sent it.
 
 An authorization that nobody waits for is abandoned only where the backend shows no trace of it, even if nothing was
-sent: Redis may have forgotten that it was made.
+sent: Redis may have forgotten that it was made. Where a failover may have forgotten an attempt, that counts as one that
+may have sent something, for as long as its lease would have been.
 """
 
 from __future__ import annotations
@@ -165,6 +166,8 @@ class Attempt:
         Raises BackendUnavailable, OutcomeUnknown or Unresolved where it stays unresolved.
         """
         decision = self._act.decision if self._act.decision and self._act.decision.step == self._act.open_step else None
+        if self._found and self._forgotten_lately:
+            self._nothing_sent, self._lease = False, replace(self._lease, silence_is_final=False)
         try:
             if decision is not None and decision.give_up:
                 return self._give_up(decision, deadline)
@@ -172,6 +175,7 @@ class Attempt:
             if decision is not None:
                 self._trust(decision)
             if self._unwanted and not self._steps:
+                self._expect_not_told()
                 raise _Abandoned
             return self._run_steps(deadline)
         except _Overtaken as overtaken:
@@ -289,7 +293,11 @@ class Attempt:
             call = replace(call, earlier=call.earlier[:-1])
         try:
             receipt = self._mapper.ask(call, deadline)
-        except (Refused, Undecidable) as error:
+        except Refused as error:
+            raise _Abandoned from error
+        except Undecidable as error:
+            if self._in_doubt:
+                raise
             raise _Abandoned from error
         if receipt is None:
             raise _Abandoned
@@ -308,8 +316,25 @@ class Attempt:
         doubts = self._doubts()
         if doubts and self._act.date > self._lease.date:  # once that day has come, it would seem to be newer
             raise Undecidable("Redis may have forgotten what became of it, and its clock was ahead when it began")
-        if any(doubt.may_have_forgotten(self._act) for doubt in doubts):
-            raise BackendUnavailable("Redis may have forgotten what became of it; see `giftbridge ledger doubts`")
+        if self._in_doubt:
+            raise _doubtful("what became of it")
+
+    def _expect_not_told(self) -> None:
+        """Make sure that VTEX was not told of what only the ledger holds: no backend shows what Redis has forgotten."""
+        if self._in_doubt:
+            raise _doubtful("that VTEX was told of it")
+
+    @property
+    def _in_doubt(self) -> bool:
+        """Tell whether Redis may have forgotten what became of the act."""
+        return any(doubt.may_have_forgotten(self._act) for doubt in self._doubts())
+
+    @property
+    def _forgotten_lately(self) -> bool:
+        """Tell whether Redis may have forgotten an attempt at the act, and what that sent may still arrive."""
+        lease = self._storage.lease_seconds * 1000
+        doubts = (doubt for doubt in self._doubts() if doubt.may_have_forgotten(self._act))
+        return any(self._lease.date < doubt.noticed_at + lease for doubt in doubts)
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
         """Send a step, after what must be so before."""
@@ -575,6 +600,10 @@ def _origin(record: Transaction, act: ActRecord) -> Origin:
         captured=sum(one.amount for one in settled),
         settlements=tuple(Settlement(one.request_id, one.amount, one.date) for one in settled[-SETTLEMENTS_NOTED:]),
     )
+
+
+def _doubtful(forgotten: str) -> OutcomeUnknown:
+    return OutcomeUnknown(f"Redis may have forgotten {forgotten}; see `giftbridge ledger doubts`", answered=True)
 
 
 def _not_believed(refusal: Refused) -> OutcomeUnknown:

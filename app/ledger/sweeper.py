@@ -20,7 +20,7 @@ from app.ledger.errors import LedgerError, LedgerUnavailable, OtherFormat
 from app.ledger.executor import Executor, expect_same_backend
 from app.ledger.storage.answers import Lease
 from app.ledger.storage.connection import Fleet
-from app.ledger.storage.history import Doubt, History
+from app.ledger.storage.history import History
 from app.ledger.storage.index import Due, Index
 from app.ledger.storage.intents import NewAct
 from app.ledger.storage.storage import Storage
@@ -93,7 +93,6 @@ class Endings:
     """What one pass may do by time alone: there is no way back."""
 
     reading: Reading
-    doubts: Sequence[Doubt]
     left: threading.Semaphore
 
     def take(self) -> None:
@@ -215,8 +214,9 @@ class Sweeper:
         to_pack, to_forget = self._index.over(reading.now, self._storage.retention, PACK_AFTER, self._next_over)
         for due in (*rows_of_all, *to_forget):
             found[due.provider_id].append(due)
-        doubts = self._history.look() if self._history else ()
-        endings = Endings(reading, doubts, threading.Semaphore(ENDINGS_PER_PASS))
+        if self._history is not None:
+            self._history.look()
+        endings = Endings(reading, threading.Semaphore(ENDINGS_PER_PASS))
         if self._is_free(PACKING) and not reading.doubt and (to_pack or self._next_over):
             self._turns[PACKING] = turn = self._pool.submit(self._pack, to_pack[:PACKED_PER_PASS])
             yield turn
@@ -332,7 +332,9 @@ class Sweeper:
         self, provider: Provider, record: Transaction, reason: Reason, endings: Endings, deadline: Deadline
     ) -> str:
         """Give back what its time is over for."""
-        if any(doubt.concerns(record) for doubt in endings.doubts):
+        # Not by the pass's own look: the transaction may be what another server has, that took over since.
+        doubts = self._history.recent() if self._history else ()
+        if any(doubt.concerns(record) for doubt in doubts):
             log.error("not given back: Redis may have forgotten a settlement", transaction=record.id)
             self._index.postpone(record.id, DOUBT_DELAY)
             return IN_DOUBT

@@ -15,12 +15,14 @@ from app.ledger.caller import Caller
 from app.ledger.service import ChangeRequest
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.storage.history import SOON, History
+from app.ledger.transaction import Transaction
 from mappers.base import Holds, OutcomeUnknown
 from mappers.deadline import CLOCK
 from tests.ledger.faults import lost_after
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+from tests.ledger.test_lost_changes import fall_back
 from tests.ledger.test_topologies import DURABLE, Servers, command, free_port, replicate, servers
 
 __all__ = ["servers"]  # a fixture, which pytest finds here
@@ -374,6 +376,30 @@ def test_a_settlement_that_a_failover_lost_is_not_given_back(servers: Servers, m
     assert after.record(transaction).captured == 0
     assert after.sweep() == {"in doubt": 1}
     assert after.backend.spendable == 4_000
+
+
+def test_a_settlement_that_a_failover_lost_during_a_pass_is_not_given_back(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is due waits for its turn, after the pass has looked for doubts."""
+    system = make_system(Holds.UPFRONT)
+    transaction = system.authorize("60.00")
+    system.parts.history.look()
+    system.make_due()
+    before, load = system.stored(), system.storage.load
+
+    def another_takes_over(transaction_id: str) -> Transaction | None:
+        monkeypatch.setattr(system.storage, "load", load)
+        system.settle(transaction, "60.00")
+        fall_back(system, before)
+        system.connection._client.connection_pool.disconnect()
+        replica = Server("replica", system.connection.servers()[0].replid, 0)
+        monkeypatch.setattr(system.connection, "servers", lambda: [replica])
+        return load(transaction_id)
+
+    monkeypatch.setattr(system.storage, "load", another_takes_over)
+    assert system.sweeper.sweep_once().counts == {"in doubt": 1}
+    assert system.backend.spendable == 4_000
 
 
 def test_what_others_did_on_the_card_keeps_nothing_from_being_given_back_in_doubt(system: System) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -13,11 +15,12 @@ from app.ledger import names
 from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.milliseconds import milliseconds
 from app.ledger.service import AuthorizationRequest
+from app.ledger.storage.history import DOUBTS
 from app.ledger.transaction import ActState, Operation
 from mappers.base import ActKind, BackendUnavailable, Card, Holds, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
 from tests.ledger.driver import change_within
-from tests.ledger.faults import Killed, Run, dies, lost_before
+from tests.ledger.faults import Killed, Run, dies, lost_before, unavailable
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import (
     SandboxSystem,
@@ -58,6 +61,20 @@ def fall_back(system: System, before: dict[str, bytes | None]) -> None:
     for key, value in before.items():
         assert value is not None
         client.restore(key, 0, value)
+
+
+def a_day_later(system: System) -> None:
+    """Let what was doubted be of a day ago, and all that began before it."""
+    client, day = system.connection._client, milliseconds(timedelta(days=1))
+    system.parts.history.look()
+    for number, row in enumerate(client.lrange(DOUBTS, 0, -1)):
+        doubt = json.loads(row)
+        client.lset(DOUBTS, number, json.dumps(doubt | {"noticed_at": doubt["noticed_at"] - day}))
+    for transaction in system.everything():
+        record = system.record(transaction)
+        acts = {f"a{act.number}__date": act.date - day for act in record.acts}
+        rewrite(client, transaction, date=record.date - day, **acts)
+    system.parts.history._found = None
 
 
 def balance(system: SandboxSystem) -> int:
@@ -212,6 +229,7 @@ def done_and_given_back(system: SandboxSystem, monkeypatch: pytest.MonkeyPatch) 
         system.settle(transaction, "40", "s1")
         system.cancel(transaction, "40", "c1")
     system.system.parts.history.doubt("put back the disk of Sunday")
+    a_day_later(system.system)
     return transaction
 
 
@@ -219,7 +237,7 @@ def test_what_may_have_been_done_and_given_back_is_not_done_again_by_itself(
     system: SandboxSystem, done_and_given_back: str
 ) -> None:
     assert system.system.sweep() == {"left for later": 1}
-    with pytest.raises(BackendUnavailable, match="ledger doubts"):
+    with pytest.raises(OutcomeUnknown, match="ledger doubts"):
         system.system.ledger.settlements(system.provider, system.card.id, done_and_given_back, System.deadline(10))
     assert balance(system) == 10_000
     (waiting,) = doubts.doubts(system.system.parts).waiting
@@ -243,6 +261,96 @@ def test_what_is_asked_for_again_is_done(system: SandboxSystem, done_and_given_b
     assert balance(system) == 6000
 
 
+def test_what_is_in_doubt_keeps_nothing_else_waiting(system: SandboxSystem, done_and_given_back: str) -> None:
+    """The backend has answered: whoever comes next in the queue is no less likely to be."""
+    system.authorize("10", "order-2")
+    assert system.system.sweep() == {"left for later": 1, "expired": 1}
+
+
+@dataclass
+class OnItsWay:
+    """What a backend does later than anybody waits for it."""
+
+    arrive: Run | None = None
+
+    def __call__(self, step: Step, run: Run) -> Receipt:
+        self.arrive = run
+        raise OutcomeUnknown("no answer")
+
+
+@pytest.mark.parametrize(("holds", "repeatable"), [(Holds.NATIVE, True), (Holds.UPFRONT, False)])
+def test_what_an_attempt_sent_may_still_arrive_where_a_failover_has_forgotten_the_attempt(
+    make_system: MakeSystem, holds: Holds, repeatable: bool
+) -> None:
+    """Neither does the sweeper abandon it by then, nor is it sent anew where that could do it twice."""
+    system, late = make_system(holds, repeatable=repeatable), OnItsWay()
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    with lost_changes(system):
+        system.mapper.faults = [late]
+        with system.cut_off(), pytest.raises(OutcomeUnknown):
+            system.authorize("40.00")
+    system.parts.history.doubt("a replica took over")
+    assert system.sweep() == {"left for later": 1}
+    if not repeatable:
+        with pytest.raises(OutcomeUnknown, match="may still arrive"):
+            system.authorize("40.00")
+    assert late.arrive is not None
+    late.arrive()
+    a_day_later(system)
+    system.authorize("40.00")
+    assert system.backend.effects.total() == 1
+
+
+def test_what_never_arrives_is_abandoned_after_a_failover(make_system: MakeSystem) -> None:
+    system = make_system(Holds.UPFRONT)
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    system.parts.history.doubt("a replica took over")
+    assert system.sweep() == {"left for later": 1}
+    a_day_later(system)
+    assert system.sweep() == {"abandoned": 1}
+
+
+def test_what_only_the_ledger_held_is_not_abandoned_in_doubt(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis has forgotten that it was authorized, and no backend knows that VTEX was told so."""
+    system, before = make_system(Holds.LEDGER), {}
+    get_card = system.mapper.get_card
+
+    def remembered(card_id: str, deadline: Deadline) -> Card:
+        before.update(system.stored())
+        return get_card(card_id, deadline)
+
+    monkeypatch.setattr(system.mapper, "get_card", remembered)
+    transaction = system.authorize("40.00")
+    monkeypatch.undo()
+    fall_back(system, before)
+    system.lose_lease(transaction)
+    system.parts.history.doubt("a replica took over")
+    a_day_later(system)
+    assert system.sweep() == {"left for later": 1}
+    assert [one.id for one in doubts.doubts(system.parts).waiting] == [transaction]
+    system.settle(transaction, "40.00")
+    assert system.backend.spendable == 6_000
+
+
+def test_what_the_backend_cannot_tell_is_not_abandoned_in_doubt(make_system: MakeSystem) -> None:
+    """VTEX may have been told that it was authorized: a person looks whether it was."""
+    system = make_system(Holds.UPFRONT, repeatable=False, tells=False)
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    system.parts.history.doubt("a replica took over")
+    a_day_later(system)
+    assert system.sweep() == {"left for later": 1}
+    (opening,) = system.only_record().acts
+    assert opening.state is ActState.PARKED
+
+
 def test_an_authorization_that_is_asked_for_again_is_made(make_system: MakeSystem) -> None:
     system = make_system(Holds.UPFRONT, repeatable=False)
     system.mapper.faults = [dies]
@@ -250,6 +358,7 @@ def test_an_authorization_that_is_asked_for_again_is_made(make_system: MakeSyste
         system.authorize("40.00")
     system.lose_lease(system.only_record().id)
     system.parts.history.doubt("put back the disk of Sunday")
+    a_day_later(system)
     system.authorize("40.00")
     assert system.backend.spendable == 6_000
 

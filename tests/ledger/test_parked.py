@@ -101,6 +101,20 @@ def test_the_sweeper_does_not_repeat_a_parked_act_without_a_trace(non_idempotent
     assert system.backend.effects.total() == 0
 
 
+def test_a_parked_authorization_that_did_not_happen_waits_for_nobody_any_more(make_system: MakeSystem) -> None:
+    system = make_system(Holds.UPFRONT, repeatable=False, tells=False)
+    system.mapper.faults = [lost_before]
+    with pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    transaction = system.only_record().id
+    system.lose_lease(transaction)
+    system.sweep()
+    assert system.index.parked() == [transaction]
+    system.mapper.tells = True
+    assert system.sweep() == {"abandoned": 1}
+    assert system.index.parked() == []
+
+
 def test_the_sweeper_finishes_a_parked_act_that_the_backend_shows(make_system: MakeSystem) -> None:
     system = make_system(Holds.LEDGER, repeatable=False, one_step_at_a_time=True, tells=False)
     transaction = system.authorize("40.00")

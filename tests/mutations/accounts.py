@@ -71,7 +71,7 @@ MUTATIONS = [
     Mutation(
         "in doubt nothing that was paid is given back",
         LEDGER + "sweeper.py",
-        "        if any(doubt.concerns(record) for doubt in endings.doubts):\n",
+        "        if any(doubt.concerns(record) for doubt in doubts):\n",
         "        if False:\n",
         FORGETFUL_REDIS + "what_the_card_has_paid_is_not_given_back_in_doubt",
     ),

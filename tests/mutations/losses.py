@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import LEDGER, LUA, PURCHASES_ELSEWHERE, RECOVERY, TOTALS, Mutation
+from tests.mutations.mutation import (
+    FORGETFUL_REDIS,
+    LEDGER,
+    LOST_CHANGES,
+    LUA,
+    PURCHASES_ELSEWHERE,
+    RECOVERY,
+    TOTALS,
+    Mutation,
+)
 
 LOST_LEDGER = "tests/ledger/test_lost_ledger.py::test_"
 DASHBOARD = "tests/ledger/test_dashboard.py::test_"
@@ -71,6 +80,34 @@ MUTATIONS = [
         "            call = replace(call, earlier=call.earlier[:-1])\n",
         "            pass\n",
         PURCHASES_ELSEWHERE + "a_purchase_is_not_taken_for_an_authorization_that_was_not_sent",
+    ),
+    Mutation(
+        "what an attempt sent that a failover has forgotten may still arrive",
+        LEDGER + "attempt.py",
+        "        if self._found and self._forgotten_lately:\n",
+        "        if False:\n",
+        LOST_CHANGES + "what_an_attempt_sent_may_still_arrive_where_a_failover_has_forgotten_the_attempt",
+    ),
+    Mutation(
+        "what only the ledger held is not abandoned in doubt: VTEX may have been told of it",
+        LEDGER + "attempt.py",
+        "                self._expect_not_told()\n",
+        "",
+        LOST_CHANGES + "what_only_the_ledger_held_is_not_abandoned_in_doubt",
+    ),
+    Mutation(
+        "what the backend cannot tell is not abandoned in doubt",
+        LEDGER + "attempt.py",
+        "            if self._in_doubt:\n                raise\n",
+        "",
+        LOST_CHANGES + "what_the_backend_cannot_tell_is_not_abandoned_in_doubt",
+    ),
+    Mutation(
+        "what is given back is not judged by a look from before another server took over",
+        LEDGER + "sweeper.py",
+        "        doubts = self._history.recent() if self._history else ()\n",
+        "        doubts = (self._history._found or [()])[0] if self._history else ()\n",
+        FORGETFUL_REDIS + "a_settlement_that_a_failover_lost_during_a_pass_is_not_given_back",
     ),
     Mutation(
         "what Redis had forgotten, and a repeat found, is not undone as if VTEX had not heard of it",

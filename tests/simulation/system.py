@@ -21,6 +21,7 @@ from app.ledger.clock import ClockWatch
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.milliseconds import milliseconds
 from app.ledger.refusals import Refusals
+from app.ledger.reservations import is_reserved_here
 from app.ledger.service import LedgerService
 from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection
@@ -269,7 +270,8 @@ class System:
             return record.unresolved is None and refused and spent
         doubts = self.parts.history.doubts()
         if (act := record.unresolved_act) is not None:
-            return not self.mapper.repeatable and any(doubt.may_have_forgotten(act) for doubt in doubts)
+            unsafe = not self.mapper.repeatable or is_reserved_here(record, act)
+            return unsafe and any(doubt.may_have_forgotten(act) for doubt in doubts)
         doubted = any(doubt.concerns(record) for doubt in doubts)
         for_good = any(hazard.is_held_for_good(record) for hazard in self.hazards)
         return refused or doubted or for_good

@@ -144,6 +144,7 @@ local function give_back_what_is_held()
 end
 
 if arg.outcome == 'refused' then
+  if state == 'parked' then no_longer_parked() end
   no_longer_aside(act, kind)
   count(kind, amount, voided, refunded, -1)
   give_back_what_is_held()
