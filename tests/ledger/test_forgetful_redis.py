@@ -213,6 +213,23 @@ def test_who_stood_still_while_the_clock_was_set_back_doubts_nothing(
     assert stalled.look() == other.look() == []
 
 
+def test_who_has_not_looked_since_the_clock_was_set_back_doubts_nothing(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it wrote by a clock that was ahead seems to be lost until the clock has come so far."""
+    idle, other = History(some_redis.connection), History(some_redis.connection)
+    some_redis.now += 60 * MINUTE
+    idle.look()
+    some_redis.now -= 60 * MINUTE
+    assert other.look() == []
+    later = time.clock_gettime(CLOCK) + 58 * 60
+    monkeypatch.setattr("mappers.deadline.time.clock_gettime", lambda _clock: later)
+    some_redis.now += 58 * MINUTE
+    assert other.look() == idle.look() == []
+    some_redis.now += MINUTE
+    assert idle.look() == []
+
+
 def test_threads_that_look_when_the_clock_was_set_back_do_not_doubt_each_other(
     some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 import structlog
 from redis.client import Pipeline
@@ -18,7 +18,7 @@ from app.ledger.storage.connection import Connection, Server
 from app.ledger.storage.pace import SET_BACK
 from app.ledger.transaction import ActRecord, Transaction
 from mappers.base import Holds, Verb
-from mappers.deadline import Deadline
+from mappers.deadline import Deadline, steady_seconds
 
 log = structlog.get_logger()
 
@@ -67,6 +67,17 @@ class Doubt:
         return act.unresolved and act.date < self.noticed_at
 
 
+class _Moment(NamedTuple):
+    """A time of Redis's clock in milliseconds, and of one that is never set when it was asked for."""
+
+    at: int
+    steady_seconds: float
+
+    def carried_on(self, steady_seconds: float) -> int:
+        """Return what Redis's clock must show at a moment of the other one, unless it was set meanwhile."""
+        return self.at + int((steady_seconds - self.steady_seconds) * 1000) if self.at else 0
+
+
 class History:
     """Which servers have held the ledger, and when it was last seen: `look` before anything is undone by itself.
 
@@ -75,24 +86,27 @@ class History:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._seen_at = 0  # what this process wrote last: a Redis that has an older moment has lost the newer one
+        # What this process wrote last: a Redis that has an older moment has lost the newer one.
+        self._seen = _Moment(0, 0.0)
         self._found: tuple[list[Doubt], int, Deadline] | None = None  # by a look: see `recent`
         self._watched = Deadline.after(0)  # until when the next look must come, for nothing to be missed
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
         sockets, recent = self._connection.sockets_opened, Deadline.after(RECENT_SECONDS)
-        before_reading = self._seen_at  # it was written before
+        before_reading = self._seen  # it was written before
         watched, self._watched = not self._watched.passed(), Deadline.after(SOON.total_seconds())
+        asked_at = steady_seconds()
         now, servers = self._connection.now_milliseconds(), self._connection.servers()
         written = self._connection.call(lambda client: client.hgetall(HISTORY))
         before = cast("dict[str, str]", written)
         read = before.get("seen_at", "0")
-        if _is_ahead(int(read), now) or int(read) < before_reading:
+        if _is_ahead(int(read), now) or int(read) < before_reading.at:
             # This process may have stood still since it asked, and the clock may have been set back meanwhile.
+            asked_at = steady_seconds()
             now = self._connection.now_milliseconds()
-        seen_here = min(before_reading, self._seen_at)  # another thread may have found meanwhile that it was ahead
-        seen_here = 0 if _is_ahead(seen_here, now) else seen_here
+        last = min(before_reading, self._seen)  # another thread may have found meanwhile that it was ahead
+        seen_here = 0 if _is_ahead(last.carried_on(asked_at), now) else last.at
         if reason := self._doubted(before, servers, now, seen_here, watched=watched):
             doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
@@ -100,8 +114,9 @@ class History:
         replids = json.dumps([server.replid for server in servers])
         arguments = replids, str(now), read, "1" if _is_ahead(int(read), now) else ""
         if self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments)):
-            was_ahead = self._seen_at == before_reading and _is_ahead(before_reading, now)
-            self._seen_at = now if was_ahead else max(self._seen_at, now)
+            was_ahead = self._seen == before_reading and _is_ahead(before_reading.carried_on(asked_at), now)
+            seen = _Moment(now, asked_at)
+            self._seen = seen if was_ahead else max(self._seen, seen)
         doubts = self.doubts()
         self._found = doubts, sockets, recent
         return doubts
@@ -112,15 +127,16 @@ class History:
         A server that is started again, or another one that takes over, has to be connected to anew. A doubt that a
         person has, or another process, may be known here some seconds later. Raises LedgerUnavailable.
         """
-        if self._found is not None:
-            doubts, sockets, recent = self._found
+        found = self._found  # another thread may take it away
+        if found is not None:
+            doubts, sockets, recent = found
             if sockets == self._connection.sockets_opened and not recent.passed():
                 return doubts
         return self.look()
 
     def stop(self) -> None:
         """Note that the service stops now: a Redis that is started later from this data has all of it."""
-        if self._seen_at:
+        if self._seen.at:
             self._connection.call(lambda client: client.hset(HISTORY, "stopped", "1"))
 
     def doubts(self) -> list[Doubt]:
