@@ -334,7 +334,8 @@ class Attempt:
         """Tell whether Redis may have forgotten an attempt at the act, and what that sent may still arrive."""
         lease = self._storage.lease_seconds * 1000
         doubts = (doubt for doubt in self._doubts() if doubt.may_have_forgotten(self._act))
-        return any(self._lease.date < doubt.noticed_at + lease for doubt in doubts)
+        # One that is dated ahead tells nothing of when it was noticed: nobody waits for that day.
+        return any(abs(self._lease.date - doubt.noticed_at) < lease for doubt in doubts)
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
         """Send a step, after what must be so before."""

@@ -21,6 +21,7 @@ from mappers.base import ActKind, BackendUnavailable, Card, Holds, OutcomeUnknow
 from mappers.deadline import Deadline
 from tests.ledger.driver import change_within
 from tests.ledger.faults import Killed, Run, dies, lost_before, unavailable
+from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import (
     SandboxSystem,
@@ -312,6 +313,21 @@ def test_what_never_arrives_is_abandoned_after_a_failover(make_system: MakeSyste
     assert system.sweep() == {"left for later": 1}
     a_day_later(system)
     assert system.sweep() == {"abandoned": 1}
+
+
+def test_nobody_waits_for_what_may_arrive_until_a_day_that_only_a_wrong_clock_knew(
+    make_system: MakeSystem, empty_redis_url: str
+) -> None:
+    connection = MovedClock(empty_redis_url)
+    system = make_system(Holds.UPFRONT, connection=connection)
+    connection.ahead = timedelta(days=31)
+    system.authorize("1.00", "order-of-that-day")
+    connection.ahead = timedelta()
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    system.parts.history.doubt("a replica took over")
+    assert system.sweep() == {"abandoned": 1, "in doubt": 1}
 
 
 def test_what_only_the_ledger_held_is_not_abandoned_in_doubt(

@@ -96,6 +96,13 @@ MUTATIONS = [
         LOST_CHANGES + "what_an_attempt_sent_may_still_arrive_where_a_failover_has_forgotten_the_attempt",
     ),
     Mutation(
+        "nobody waits for what may arrive until a day that only a wrong clock knew",
+        LEDGER + "attempt.py",
+        "abs(self._lease.date - doubt.noticed_at) < lease",
+        "self._lease.date - doubt.noticed_at < lease",
+        LOST_CHANGES + "nobody_waits_for_what_may_arrive_until_a_day_that_only_a_wrong_clock_knew",
+    ),
+    Mutation(
         "what only the ledger held is not abandoned in doubt: VTEX may have been told of it",
         LEDGER + "attempt.py",
         "                self._expect_not_told()\n",
