@@ -44,7 +44,10 @@ class Evidence:
         backend = hazard.system.backend
         key = step_key(act.oid, act.open_step)
         self.happened = any(effect.key == key for effect in backend.effects)
-        self.reference = backend.reference(key) if self.happened else ""
+        open_steps = [step for step in act.steps if step.receipt is None]
+        needed = any(step.verb in hazard.system.mapper.needs_reference for step in open_steps[:1])
+        named = self.happened and (needed or hazard.rng.random() < 0.7)  # nobody must name what needs no id
+        self.reference = backend.reference(key) if named else ""
         # A promise that the backend certainly refuses can only be given up.
         self.hopeless = not self.happened and isinstance(act.error, Refused) and not something_moved(act.steps)
         self.act = act
