@@ -146,6 +146,7 @@ class Sweeper:
         self._pool, self._pool_of_silent = make_pool(TURNS_AT_A_TIME), make_pool(TURNS_AT_A_TIME)
         self._turns: dict[str, futures.Future[Counter[str]]] = {}
         self._silent: set[str] = set()
+        self._rearmed_in_doubt = False
         self._next = 0  # where the next pass looks for what is due
         self._next_over = 0  # and for what is to be packed
 
@@ -207,8 +208,7 @@ class Sweeper:
 
     def _begin(self, reading: Reading) -> Iterator[futures.Future[Counter[str]]]:
         """Begin a turn of each provider of which something is due, and that is not at it already."""
-        if self._storage.clock_was_set_back:
-            self._rearm(reading.now)
+        self._see_to_dates(reading)
         found: defaultdict[str, list[Due]] = defaultdict(list)
         rows_of_all, self._next = self._index.due(reading.now, self._next)
         to_pack, to_forget = self._index.over(reading.now, self._storage.retention, PACK_AFTER, self._next_over)
@@ -227,14 +227,32 @@ class Sweeper:
             self._turns[provider_id] = turn = pool.submit(self._turn, provider_id, sorted(rows), endings)
             yield turn
 
-    def _rearm(self, now: int) -> None:
-        """Let nothing wait for a moment that was written while Redis's clock was ahead."""
-        for page in self._index.due_after(now):
+    def _see_to_dates(self, reading: Reading) -> None:
+        """Let nothing wait for a moment that was written while Redis's clock was ahead.
+
+        While the clock is in doubt only what is unresolved is seen to: it may be behind, and what ends by its time
+        would end too early.
+        """
+        ahead = self._history.dated_ahead() if self._history else None
+        wanted = bool(self._storage.clock_was_set_back or ahead)
+        if wanted and not (reading.doubt and self._rearmed_in_doubt):
+            self._rearm(reading)
+        self._rearmed_in_doubt = wanted and reading.doubt is not None
+        if wanted and not reading.doubt:
+            self._storage.clock_is_seen_to()
+            if self._history and ahead:
+                self._history.is_seen_to(ahead)
+
+    def _rearm(self, reading: Reading) -> None:
+        for page in self._index.due_after(reading.now):
             for record in self._storage.load_many(page):
                 provider = self._registry.get(record.provider_id)
                 rest_ttl = provider.policy.remainder_ttl if provider else timedelta()
-                self._storage.rearm(record, max(record.authorization_ttl or timedelta(), rest_ttl))
-        self._storage.clock_is_seen_to()
+                longest = max(record.authorization_ttl or timedelta(), rest_ttl)
+                if not reading.doubt:
+                    self._storage.rearm(record, longest)
+                elif record.unresolved is not None:
+                    self._storage.rearm(record)
 
     def _is_free(self, whose: str) -> bool:
         return whose not in self._turns or self._turns[whose].done()

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from app.ledger import names
 from app.ledger.errors import Unresolved
 from app.ledger.milliseconds import moment
+from app.ledger.storage import keys
 from app.ledger.storage.answers import LeaseAnswer
 from app.ledger.storage.pace import DOUBTED, SET_BACK, UNEVEN, Pace
 from app.ledger.sweeper import CALLER
@@ -366,3 +368,101 @@ def test_a_clock_that_was_set_ahead_is_doubted_for_a_day_or_until_it_is_set_back
     clocks.go_on(5, redis=-2 * SET_BACK.total_seconds())
     clocks.answer()
     assert not clocks.pace.is_doubted
+
+
+def waits_until(system: System, transaction: str) -> timedelta:
+    """How long the sweeper waits until it looks at a transaction."""
+    queue = keys.in_bucket(names.bucket_of_transaction(transaction) or 0, "due")
+    due = system.connection._client.zscore(queue, transaction)
+    assert due is not None
+    return timedelta(milliseconds=due - system.connection.now_milliseconds())
+
+
+MONTH = timedelta(days=30)
+
+
+def test_a_process_that_begins_when_the_clock_is_right_again_lets_nothing_wait_for_a_day_that_never_was(
+    make_system: MakeSystem, connection: MovedClock
+) -> None:
+    connection.ahead = timedelta(days=401)
+    before = make_system(connection=connection)
+    transaction = before.authorize("40.00")
+    before.sweeper.sweep_once()
+    connection.ahead = timedelta()
+    system = make_system(connection=connection).serving(before)
+    for _ in range(3):
+        system.sweeper.sweep_once()
+    assert timedelta() < waits_until(system, transaction) <= MONTH
+
+
+def test_an_old_backup_whose_dates_are_ahead_lets_nothing_wait_for_them(system: System, connection: MovedClock) -> None:
+    known = system.authorize("10.00", "order-1")
+    connection.ahead = timedelta(days=401)
+    opened = system.authorize("40.00", "order-2")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(known, "10.00")
+    client = connection._client
+    backup = {key: client.dump(key) for key in client.scan_iter()}
+    connection.ahead = timedelta()
+    for _ in range(3):
+        system.sweeper.sweep_once()
+    client.flushall()
+    for key, value in backup.items():
+        client.restore(key, 0, value or b"")
+    for _ in range(2):
+        system.sweeper.sweep_once()
+    assert timedelta() < waits_until(system, opened) <= MONTH
+    assert waits_until(system, known) <= LEASE + UNEVEN
+
+
+def passes_that_see_to_dates(system: System, monkeypatch: pytest.MonkeyPatch, passes: int = 4) -> int:
+    seen_to: list[object] = []
+    with monkeypatch.context() as counted:
+        counted.setattr(system.sweeper, "_rearm", seen_to.append)
+        for _ in range(passes):
+            system.sweeper.sweep_once()
+    return len(seen_to)
+
+
+def test_what_is_dated_ahead_is_seen_to_and_not_again(
+    system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ahead in (timedelta(), DAYS):
+        connection.ahead = ahead
+        system.sweeper.sweep_once()
+    connection.ahead = timedelta()
+    assert passes_that_see_to_dates(system, monkeypatch) > 0
+    assert passes_that_see_to_dates(system, monkeypatch) == 0
+    system.parts.history.doubt("a backup was restored")
+    assert passes_that_see_to_dates(system, monkeypatch) == 1
+
+
+def test_a_clock_that_is_behind_for_a_while_ends_nothing(system: System, connection: MovedClock) -> None:
+    transaction = system.authorize("40.00")
+    untouched = system.record(transaction)
+    system.sweeper.sweep_once()
+    connection.ahead = timedelta(days=-365)
+    for _ in range(2):
+        system.sweeper.sweep_once()
+    connection.ahead = timedelta()
+    assert system.sweeper.sweep_once().counts == {}
+    assert system.record(transaction) == untouched
+
+
+def test_what_was_interrupted_is_finished_while_the_clock_is_in_doubt(system: System, connection: MovedClock) -> None:
+    system.sweeper.sweep_once()
+    transaction = interrupted(system)
+    connection.ahead = timedelta(days=-365)
+    system.sweeper.sweep_once()
+    assert waits_until(system, transaction) <= LEASE + UNEVEN
+
+
+def test_dates_are_seen_to_once_while_the_clock_is_in_doubt_and_again_when_it_is_right(
+    system: System, connection: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.sweeper.sweep_once()
+    connection.ahead = timedelta(days=-365)
+    assert passes_that_see_to_dates(system, monkeypatch) == 1
+    connection.ahead = timedelta()
+    assert passes_that_see_to_dates(system, monkeypatch) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutations.mutation import (
+    CLOCK_SET_AHEAD,
     FORGETFUL_REDIS,
     LEDGER,
     LOST_CHANGES,
@@ -17,6 +18,35 @@ LOST_LEDGER = "tests/ledger/test_lost_ledger.py::test_"
 DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
+    Mutation(
+        "what an old backup brings back does not wait for a day that only a wrong clock knew",
+        LEDGER + "storage/history.py",
+        ", frozenset(doubts))",
+        ", frozenset())",
+        CLOCK_SET_AHEAD + "an_old_backup_whose_dates_are_ahead_lets_nothing_wait_for_them",
+    ),
+    Mutation(
+        "a process that begins after the clock was ahead lets nothing wait for that day",
+        LEDGER + "storage/history.py",
+        "if ahead then redis.call('HINCRBY', KEYS[1], 'ahead', 1) end\n",
+        "",
+        CLOCK_SET_AHEAD
+        + "a_process_that_begins_when_the_clock_is_right_again_lets_nothing_wait_for_a_day_that_never_was",
+    ),
+    Mutation(
+        "by a clock that is behind for a while nothing ends too early",
+        LEDGER + "sweeper.py",
+        "                if not reading.doubt:\n                    self._storage.rearm(record, longest)\n",
+        "                if True:\n                    self._storage.rearm(record, longest)\n",
+        CLOCK_SET_AHEAD + "a_clock_that_is_behind_for_a_while_ends_nothing",
+    ),
+    Mutation(
+        "what was interrupted is finished while the clock is in doubt",
+        LEDGER + "sweeper.py",
+        "                elif record.unresolved is not None:\n                    self._storage.rearm(record)\n",
+        "",
+        CLOCK_SET_AHEAD + "what_was_interrupted_is_finished_while_the_clock_is_in_doubt",
+    ),
     Mutation(
         "a process that stood still while it looked does not take what others wrote for a moment ahead",
         LEDGER + "storage/history.py",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import LEDGER, LUA, READ_LAG, SWEEPER, Mutation
+from tests.mutations.mutation import CLOCK_SET_AHEAD, LEDGER, LUA, READ_LAG, SWEEPER, Mutation
 
 CLOCK = "tests/ledger/test_clock.py::test_"
-CLOCK_SET_AHEAD = "tests/ledger/test_clock_set_ahead.py::test_"
 STATED_TIMES = "tests/ledger/test_stated_times.py::test_"
 
 MUTATIONS = [
@@ -152,8 +151,8 @@ MUTATIONS = [
     Mutation(
         "what a clock that was ahead put off is armed anew",
         LEDGER + "sweeper.py",
-        "        if self._storage.clock_was_set_back:\n",
-        "        if False:\n",
+        "bool(self._storage.clock_was_set_back or ahead)",
+        "bool(ahead)",
         CLOCK_SET_AHEAD + "the_sweeper_comes_when_it_is_due_and_not_when_the_clock_said_that_was_ahead",
     ),
     Mutation(

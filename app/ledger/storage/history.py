@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple, cast
 
@@ -26,6 +26,7 @@ HISTORY = "gb:history"
 
 # Other processes look, too: the moment that is written never goes back, unless the clock was ahead. Nothing is written
 # where Redis has an older moment than was read just now: it went back meanwhile, and the next look must see that.
+# Each time that the clock turns out to have been ahead is counted: `DatedAhead`.
 _SEEN = """
 local written = tonumber(redis.call('HGET', KEYS[1], 'seen_at') or '0')
 if written < tonumber(ARGV[3]) then return 0 end
@@ -33,6 +34,7 @@ local now = tonumber(ARGV[2])
 local ahead = ARGV[4] == '1' and written == tonumber(ARGV[3])
 local seen_at = ahead and now or math.max(now, written)
 redis.call('HSET', KEYS[1], 'replids', ARGV[1], 'seen_at', string.format('%d', seen_at), 'stopped', '')
+if ahead then redis.call('HINCRBY', KEYS[1], 'ahead', 1) end
 return 1
 """
 DOUBTS = "gb:doubts"
@@ -78,6 +80,17 @@ class _Moment(NamedTuple):
         return self.at + int((steady_seconds - self.steady_seconds) * 1000) if self.at else 0
 
 
+@dataclass(frozen=True, slots=True)
+class DatedAhead:
+    """Why the ledger may have something that waits for a day which only a clock knew that was ahead.
+
+    `times`: how often the clock was, so far. `doubts`: what Redis went back to may be of such a time.
+    """
+
+    times: int
+    doubts: frozenset[Doubt]
+
+
 class History:
     """Which servers have held the ledger, and when it was last seen: `look` before anything is undone by itself.
 
@@ -89,6 +102,8 @@ class History:
         # What this process wrote last: a Redis that has an older moment has lost the newer one.
         self._seen = _Moment(0, 0.0)
         self._found: tuple[list[Doubt], int, Deadline] | None = None  # by a look: see `recent`
+        self._ahead = DatedAhead(0, frozenset())  # by the last look
+        self._seen_to = DatedAhead(0, frozenset())
         self._watched = Deadline.after(0)  # until when the next look must come, for nothing to be missed
 
     def look(self) -> list[Doubt]:
@@ -118,8 +133,20 @@ class History:
             seen = _Moment(now, asked_at)
             self._seen = seen if was_ahead else max(self._seen, seen)
         doubts = self.doubts()
+        self._seen_to = replace(self._seen_to, times=int(before.get("seen_to", 0)))
+        self._ahead = DatedAhead(int(before.get("ahead", 0)), frozenset(doubts))
         self._found = doubts, sockets, recent
         return doubts
+
+    def dated_ahead(self) -> DatedAhead | None:
+        """Return why something may be dated ahead, by the last look; None where nothing is, or all was seen to."""
+        ahead, seen_to = self._ahead, self._seen_to
+        return ahead if ahead.times != seen_to.times or ahead.doubts - seen_to.doubts else None
+
+    def is_seen_to(self, ahead: DatedAhead) -> None:
+        """Note that what was dated ahead is not any more. Raises LedgerUnavailable."""
+        self._connection.call(lambda client: client.hset(HISTORY, "seen_to", str(ahead.times)))
+        self._seen_to = ahead
 
     def recent(self) -> list[Doubt]:
         """Return what was doubted seconds ago, where no other server can be behind the connection since; else look.

@@ -502,12 +502,13 @@ class Storage:
         for pace in self._paces.values():
             pace.was_set_back = False
 
-    def rearm(self, record: Transaction, longest: timedelta) -> None:
+    def rearm(self, record: Transaction, longest: timedelta | None = None) -> None:
         """Let somebody look at a transaction when it is due, and not when a clock that was ahead said so.
 
-        `longest`: the policy gives back no later what is left of it.
+        `longest`: the policy gives back no later what is left of it; None leaves that time as it is.
         """
-        self._run(RearmAnswer, "rearm", record.address, record.backend, longest=milliseconds(longest))
+        at_most = None if longest is None else milliseconds(longest)
+        self._run(RearmAnswer, "rearm", record.address, record.backend, longest=at_most)
 
     def migrate(self, transaction_ids: Sequence[str]) -> int:
         """Write those of the transactions that format 2 wrote last in this format; return how many they were."""

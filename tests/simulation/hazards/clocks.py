@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from app.ledger.milliseconds import milliseconds
+from app.ledger.storage.pace import SET_BACK
+from app.ledger.transaction import Operation, State, Transaction
 from tests.simulation import invariants
 from tests.simulation.hazards.hazard import Hazard
 from tests.simulation.hazards.reconciling import Reconciles
@@ -26,6 +29,7 @@ class RedisClockJumps(Hazard):
     name = "redis-clock-jumps"
 
     def start(self) -> None:
+        self._was_seen = False
         moment = self.sometime()
         self._lasts = self.rng.choice((2_000, 12_000, 3 * MINUTE))
         self.scheduler.at(moment, self._jump)
@@ -47,9 +51,11 @@ class RedisClockJumps(Hazard):
     def _go_back(self) -> None:
         self.scheduler.note("Redis's clock is right again")
         self.system.environment.redis_ahead_ms = 0
+        self._was_seen = self._somebody_saw_it()
         with self.system.harness():
             records = {record.id: record for record in self.system.records()}
         another_redis = self.system.environment.history != self._history  # it may never have known them
+        self._history = self.system.environment.history
         for name, acts in self._untouched.items() if not another_redis else ():
             if name not in records:
                 self.broken.append(f"{name} was forgotten")
@@ -58,8 +64,33 @@ class RedisClockJumps(Hazard):
 
     def aftermath(self) -> None:
         """Let every sweeper look at the clock again, as it does every few seconds."""
-        for sweeper in self.system.sweepers:
+        for sweeper in 3 * self.system.sweepers:
             sweeper.sweep_once()
+        if not self._was_seen and self.system.environment.history == self._history:
+            return
+        due = self.system.due()
+        for record in self.system.records():
+            later = timedelta(milliseconds=due[record.id] - self.scheduler.now)
+            if later > self._longest(record) + SET_BACK:
+                self.broken.append(f"{record.id} ({record.state}) waits for {later}, which only a wrong clock knew")
+
+    def _somebody_saw_it(self) -> bool:
+        """Tell whether any process had an answer while the clock was ahead."""
+        paces = (pace for parts in self.system.processes for pace in parts.storage._paces.values())
+        answered = (pace._answered[0] for pace in paces if pace._answered)
+        return any(now > self.scheduler.now + milliseconds(SET_BACK) for now in answered)
+
+    def _longest(self, record: Transaction) -> timedelta:
+        """Return how long the ledger may wait with a transaction."""
+        if any(hazard.is_held_for_good(record) for hazard in self.system.hazards):
+            return timedelta.max - SET_BACK
+        if record.unresolved is not None:
+            return timedelta(milliseconds=DAY)
+        if record.state is not State.AUTHORIZED or record.operation is Operation.CREDIT:
+            return timedelta.max - SET_BACK  # it waits for nothing but to be forgotten
+        provider = self.system.registry.get(record.provider_id)
+        rest = provider.policy.remainder_ttl if provider else timedelta.max - SET_BACK
+        return max(record.authorization_ttl or timedelta(), rest, timedelta(milliseconds=DAY))
 
 
 class ShortHolds(Hazard):
