@@ -20,6 +20,10 @@ Parsed = TypeVar("Parsed")
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
+# More than any amount, moment or count has. To make an integer of 1e999999 takes minutes, for all threads of a process.
+MOST_DIGITS = 30
+
+
 class Malformed(ValueError):
     """An answer that is not what the backend's API describes. The message names a member, never its content."""
 
@@ -77,7 +81,11 @@ def integer(row: Any, name: str) -> int:
 
 def whole(found: Any, name: str) -> int:
     """Return `found`, the member `name` or an item of it, as an integer: 5 and 5.0 are the same in JSON."""
-    if isinstance(found, bool) or not isinstance(found, int | Decimal) or found != int(found):
+    if isinstance(found, bool) or not isinstance(found, int | Decimal):
+        raise Malformed(f"{name} is not an integer")
+    if isinstance(found, Decimal) and found.adjusted() > MOST_DIGITS:
+        raise Malformed(f"{name} is too large")
+    if found != int(found):
         raise Malformed(f"{name} is not an integer")
     return int(found)
 

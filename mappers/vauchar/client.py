@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from mappers.base import KEY_PREFIX, BackendUnavailable, CardNotFound, Unsupported
 from mappers.deadline import Deadline
 from mappers.http import NOT_A_CODE, Answer, HttpBackend, segment
-from mappers.parsing import Malformed, amount, member
+from mappers.parsing import MOST_DIGITS, Malformed, amount, member
 
 # The reference says that lists are "paginated" and names no mechanism. A list whose length is a likely page size
 # may be one page of several; any other is taken as complete.
@@ -311,7 +311,7 @@ def _required_text(data: Any, name: str) -> str:
 
 def _integer(data: Any, name: str) -> int:
     text = _text(data, name)
-    return int(text) if text.isascii() and text.isdecimal() else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else 0
 
 
 def _amount(data: Any, name: str) -> Decimal:

@@ -184,8 +184,16 @@ def test_a_gateway_error_is_not_an_answer_of_the_backend(status: str) -> None:
     assert not caught.value.answered
 
 
+# With how many seconds they leave; the last two are no moments.
+DATES = [
+    ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+    ("Fri, 31 Dec 9999 23:59:59 -0100", None),
+    ("Fri, 31 Dec 2026 23:59:59 +99999999999999", None),
+]
+
+
 @pytest.mark.parametrize("call", [read, write])
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)])
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), *DATES])
 def test_too_many_requests_is_unavailable_until_the_backend_says_and_is_not_repeated(
     call: Callable[..., Answer], header: str, seconds: float | None
 ) -> None:
