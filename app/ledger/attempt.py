@@ -166,7 +166,7 @@ class Attempt:
         Raises BackendUnavailable, OutcomeUnknown or Unresolved where it stays unresolved.
         """
         decision = self._act.decision if self._act.decision and self._act.decision.step == self._act.open_step else None
-        if self._found and self._forgotten_lately:
+        if self._forgotten_lately:
             self._nothing_sent, self._lease = False, replace(self._lease, silence_is_final=False)
         try:
             if decision is not None and decision.give_up:
@@ -331,7 +331,12 @@ class Attempt:
 
     @property
     def _forgotten_lately(self) -> bool:
-        """Tell whether Redis may have forgotten an attempt at the act, and what that sent may still arrive."""
+        """Tell whether Redis may have forgotten an attempt at the act, and what that sent may still arrive.
+
+        A key makes a repeat safe even so.
+        """
+        if not self._found or (self._mapper.repeatable and not self._unwanted):
+            return False
         lease = self._storage.lease_seconds * 1000
         doubts = (doubt for doubt in self._doubts() if doubt.may_have_forgotten(self._act))
         # One that is dated ahead tells nothing of when it was noticed: nobody waits for that day.

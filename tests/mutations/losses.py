@@ -121,7 +121,7 @@ MUTATIONS = [
     Mutation(
         "what an attempt sent that a failover has forgotten may still arrive",
         LEDGER + "attempt.py",
-        "        if self._found and self._forgotten_lately:\n",
+        "        if self._forgotten_lately:\n",
         "        if False:\n",
         LOST_CHANGES + "what_an_attempt_sent_may_still_arrive_where_a_failover_has_forgotten_the_attempt",
     ),
