@@ -43,6 +43,8 @@ def run(system: System, seed: int) -> list[str]:
         return [*found, "it does not end"]
     hazards = system.hazards
     for hazard in hazards:
+        hazard.quiet()
+    for hazard in hazards:
         hazard.aftermath()
     if not system.resolve_everything():
         found.append("not everything is resolved")

@@ -62,8 +62,8 @@ class RedisClockJumps(Hazard):
             elif any(not act.asked_for for act in records[name].acts[acts:]):
                 self.broken.append(f"{name} was given back")
 
-    def aftermath(self) -> None:
-        """Let every sweeper look at the clock again, as it does every few seconds."""
+    def quiet(self) -> None:
+        """Let every sweeper look at the clock again, and see that nothing waits for a day that never was."""
         for sweeper in 3 * self.system.sweepers:
             sweeper.sweep_once()
         if not self._was_seen and self.system.environment.history == self._history:

@@ -48,6 +48,9 @@ class Hazard:
     def start(self) -> None:
         """Let somebody do it while the schedule runs."""
 
+    def quiet(self) -> None:
+        """Let go on what goes on every few seconds, once every actor is done and before anybody waits for anything."""
+
     def aftermath(self) -> None:
         """Put right what is to be put right once every actor is done, without any more faults."""
 
