@@ -106,8 +106,9 @@ class Mapper(ABC):
     # How long after the backend has answered its reads may still miss what it did, and so may its own look-ups before a
     # write: what it answers CardNotFound, InsufficientFunds or ReferenceNotFound to is tried again that long.
     read_lag_seconds: ClassVar[float] = 0.0
-    # What must have the backend's reference on record, as it cannot be given back without.
-    needs_reference: ClassVar[frozenset[Verb]] = frozenset()
+    # What must have the backend's reference on record, as it cannot be given back without. The default plan ends a hold
+    # by it: a mapper that knows its holds by our keys may say that it needs none.
+    needs_reference: ClassVar[frozenset[Verb]] = frozenset({Verb.HOLD})
     # Where a person finds that reference at the backend, for `look_up`: a sentence in English.
     where_references_are: ClassVar[str] = ""
     # How long a native hold can last at most; None where the backend keeps it without end.

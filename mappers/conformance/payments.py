@@ -64,6 +64,23 @@ class PaymentTests(Fixtures):
     ) -> None:
         run_scenario(scenario, holds, ask_and_run)
 
+    def test_what_is_acted_on_by_its_id_is_confirmed_with_it(
+        self, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int
+    ) -> None:
+        """A person may say that a step happened. Without its id, nothing could give it back."""
+        mapper = make_mapper(holds)
+        canceled, settled = (Driver(mapper, card_id, full // 4, partial(run, mapper)) for _ in range(2))
+        for driver in (canceled, settled):
+            driver.open()
+        settled.capture(full // 4)
+        for driver in (canceled, settled):
+            driver.reverse(full // 4)
+            acted_on = {step.reference for step in driver.transaction.done} - {""}
+            for step in driver.transaction.done:
+                assert (
+                    step.receipt.reference not in acted_on - {step.reference} or step.verb in mapper.needs_reference
+                ), f"a {step.verb} is acted on by its id, and needs_reference does not say that it must be named"
+
     @pytest.mark.parametrize("share", SHARES)
     def test_a_payment_takes_its_amount_exactly_and_gives_it_back(
         self, share: str, holds: Holds, make_mapper: MakeMapper, card_id: str, full: int

@@ -91,6 +91,7 @@ class LightrailV1(Mapper):
     repeatable = True
     read_lag_seconds = 2.0  # undocumented: a little patience
     keeps_terms = True
+    needs_reference = frozenset({Verb.HOLD, Verb.CAPTURE, Verb.DEBIT})
     where_references_are = "Lightrail lists the transactions of a card or contact, each with its transactionId."
     finds_by_customer = True
     Options = LightrailV1Options

@@ -121,6 +121,7 @@ class LightrailV2(Mapper):
     read_lag_seconds = 2.0
     longest_hold = LONGEST_HOLD_IN_DAYS
     keeps_terms = True
+    needs_reference = frozenset({Verb.HOLD, Verb.CAPTURE, Verb.DEBIT})
     where_references_are = "Lightrail lists the transactions of a value, each with its id."
     finds_by_customer = True
     Options = LightrailV2Options

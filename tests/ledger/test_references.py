@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from app.ledger.errors import Unresolved
 from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import ActState, Operation
-from mappers.base import Conflict, MapperError
-from tests.ledger.sandbox_system import SandboxSystem
+from mappers.base import Conflict, Holds, MapperError, Receipt, Step
+from mappers.deadline import Deadline
+from tests.ledger.sandbox_system import SandboxSystem, lightrail_v1_system, lightrail_v2_system
+from tests.ledger.system import MakeSystem
 from tests.money import minor
 
 KINDS = ("vauchar", "vauchar_without_ids", "voucherify")
@@ -113,3 +116,47 @@ def test_a_redemption_that_was_rolled_back_is_refused(
     (redemption,) = redemptions(voucherify)
     voucherify.backend.roll_back(redemption, {}, through_parent=False)
     expect_refused(voucherify, transaction, redemption)
+
+
+# Holds, which are ended by their id
+
+
+@pytest.fixture(params=[lightrail_v1_system, lightrail_v2_system], ids=["lightrail_v1", "lightrail_v2"])
+def light(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[SandboxSystem]:
+    with request.param(make_system(Holds.NATIVE)) as system:
+        yield system
+
+
+def receipts_of(system: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> list[Receipt]:
+    """What the backend answers from now on."""
+    run = system.mapper.run
+    seen: list[Receipt] = []
+
+    def noted(step: Step, deadline: Deadline) -> Receipt:
+        seen.append(run(step, deadline))
+        return seen[-1]
+
+    monkeypatch.setattr(system.mapper, "run", noted)
+    return seen
+
+
+def test_a_hold_cannot_be_confirmed_without_its_id(light: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing could end it then."""
+    made = receipts_of(light, monkeypatch)
+    with light.undecidable(monkeypatch), pytest.raises(Unresolved):
+        light.authorize("60")
+    transaction = light.system.parts.index.parked()[0]
+    expect_refused(light, transaction, "", Unresolved)
+    light.decide(transaction, happened=True, reference=made[0].reference)
+    light.cancel(transaction, "60", "c1")
+    assert light.spendable == 10_000
+
+
+def test_what_took_the_money_cannot_be_confirmed_without_its_id(
+    light: SandboxSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its id is seen whether others gave it back."""
+    transaction = light.authorize("60")
+    with light.undecidable(monkeypatch), pytest.raises(Unresolved):
+        light.settle(transaction, "60", "s1")
+    expect_refused(light, transaction, "", Unresolved)

@@ -11,6 +11,7 @@ from tests.mutations.mutation import (
     LUA,
     OUTLIVED,
     RECONCILE_ELSEWHERE,
+    REFERENCES,
     REFUNDS_IN_PART,
     VOUCHER_LOCKS,
     VOUCHER_RULES,
@@ -144,6 +145,13 @@ MUTATIONS = [
         "        if total < before:\n",
         "        if False:\n",
         VTEX_GIFTCARDS + "a_list_that_lags_behind_tells_nothing",
+    ),
+    Mutation(
+        "a hold that is ended by its id is confirmed with it",
+        "mappers/lightrail_v2/mapper.py",
+        "frozenset({Verb.HOLD, Verb.CAPTURE, Verb.DEBIT})",
+        "frozenset()",
+        REFERENCES + "a_hold_cannot_be_confirmed_without_its_id",
     ),
     Mutation(
         "a redemption whose deletion a person confirmed does not stand any more",

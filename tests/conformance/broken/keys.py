@@ -96,3 +96,10 @@ class BelievesAnyReference(LightrailV2):
 
     def look_up(self, step: Step, reference: str, deadline: Deadline) -> Receipt:
         return Receipt(reference)
+
+
+@caught_by("test_what_is_acted_on_by_its_id_is_confirmed_with_it")
+class EndsNoHoldThatAPersonConfirmed(LightrailV2):
+    """A person need not name the hold, and without its id nothing can end it."""
+
+    needs_reference = frozenset()
