@@ -30,6 +30,12 @@ def dies(step: Step, run: Run) -> Receipt:
     raise Killed
 
 
+def does_it_and_dies(step: Step, run: Run) -> Receipt:
+    """The backend does it; the process is killed before it hears of that."""
+    run()
+    raise Killed
+
+
 def unavailable(step: Step, run: Run) -> Receipt:
     """The backend is certainly not reached."""
     raise BackendUnavailable("connection refused")

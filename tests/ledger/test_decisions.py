@@ -12,16 +12,10 @@ from app.ledger.storage import keys
 from app.ledger.transaction import ActState, Decision, State
 from mappers.base import Holds, OutcomeUnknown, Receipt, Step, Verb
 from tests.ledger.driver import change_within, decide, half_settled, leased, left_for_a_person, park_meanwhile, runs
-from tests.ledger.faults import Fault, Killed, Run, dies, error_after, lost_before
+from tests.ledger.faults import Fault, Killed, Run, dies, does_it_and_dies, error_after, lost_before
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_stated_times import LEASE_SECONDS, due_in_seconds, stated
 from tests.stored import rewrite
-
-
-def does_it_and_dies(step: Step, run: Run) -> Receipt:
-    """The backend does it; the process is killed before it hears of that."""
-    run()
-    raise Killed
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ from mappers.base import (
     Act,
     BackendUnavailable,
     OutcomeUnknown,
-    Receipt,
     Step,
     TransactionFacts,
     Verb,
 )
 from tests.ledger.faults import (
     Killed,
-    Run,
+    does_it_and_dies,
     lost_before,
     unavailable,
 )
@@ -43,21 +42,30 @@ def test_a_list_with_a_pending_act_is_not_answered(system: System) -> None:
             system.settlements(transaction)
 
 
+@pytest.mark.parametrize("change", ["settle", "cancel"])
+def test_a_first_attempt_that_was_killed_after_it_sent_is_asked_for(non_idempotent: System, change: str) -> None:
+    system = non_idempotent
+    transaction = system.authorize("40.00")
+    if change == "cancel":
+        system.settle(transaction, "40.00")
+    system.mapper.faults = [does_it_and_dies]
+    with pytest.raises(Killed):
+        getattr(system, change)(transaction, "40.00")
+    system.lose_lease(transaction)
+    getattr(system, change)(transaction, "40.00")
+    assert system.backend.spendable == (6_000 if change == "settle" else 10_000)
+
+
 def test_a_killed_attempt_is_asked_for_although_the_one_before_it_sent_nothing(
     non_idempotent: System,
 ) -> None:
     """The first attempt never reaches the backend and says so; the second one sends, and dies; the third must ask."""
     system = non_idempotent
-
-    def killed_after(step: Step, run: Run) -> Receipt:
-        run()
-        raise Killed
-
     transaction = system.authorize("40.00")
     system.mapper.faults = [unavailable]
     with pytest.raises(BackendUnavailable):
         system.settle(transaction, "40.00")
-    system.mapper.faults = [killed_after]
+    system.mapper.faults = [does_it_and_dies]
     with pytest.raises(Killed):
         system.settle(transaction, "40.00")
     system.lose_lease(transaction)

@@ -237,6 +237,19 @@ def test_what_is_not_over_is_not_packed(system: System) -> None:
     assert system.stored() == before
 
 
+def test_what_was_over_is_not_while_a_refund_is_under_way(system: System) -> None:
+    transaction = settled(system)
+    over = f"{str(keys.of_transaction(transaction)).partition(':tx:')[0]}:over"
+    client = system.connection._client
+    assert client.zscore(over, transaction) is not None
+    system.mapper.faults = [unavailable]
+    with suppress(BackendUnavailable):
+        system.cancel(transaction, "10.00")
+    assert client.zscore(over, transaction) is None
+    system.cancel(transaction, "10.00")
+    assert client.zscore(over, transaction) is not None
+
+
 def test_an_older_giftbridge_says_that_it_cannot_read_it(system: System) -> None:
     """It reads the first line, which is JSON, and takes no number but its own."""
     stored = str(system.connection._client.get(str(keys.of_transaction(packed(system)))))

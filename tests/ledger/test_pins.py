@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from app.ledger.caller import Caller
 from mappers import confidential
 from mappers.base import Customer, Holds, OutcomeUnknown, Receipt, Step
-from tests.ledger.faults import Run, lost_before
+from tests.ledger.faults import Killed, Run, dies, lost_before
 from tests.ledger.system import MakeSystem, System
 
 PIN = "pin-47114711"
@@ -47,6 +47,18 @@ def test_nothing_later_depends_on_it(system: System, told: list[tuple[str, str |
     system.settle(transaction, "30.00")
     system.cancel(transaction, "10.00")
     assert told[1:] == [("capture", None), ("void", None)]
+
+
+def test_who_asks_for_the_transaction_again_does_not_bring_it_to_what_is_settled_meanwhile(
+    system: System, told: list[tuple[str, str | None]]
+) -> None:
+    transaction = authorize(system)
+    system.mapper.faults.insert(0, dies)
+    with pytest.raises(Killed):
+        system.settle(transaction, "30.00")
+    system.lose_lease(transaction)
+    authorize(system)
+    assert told[1:] == [("capture", None)]
 
 
 def test_it_is_not_written_down_whatever_happens(make_system: MakeSystem) -> None:

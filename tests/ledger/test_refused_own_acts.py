@@ -8,6 +8,8 @@ import pytest
 
 from app.ledger.caller import Caller
 from app.ledger.errors import Unresolved
+from app.ledger.storage.answers import AppendAnswer
+from app.ledger.storage.intents import NewAct
 from app.ledger.transaction import ActState, Reason, State
 from mappers.base import Act, ActKind, CardUnusable, Holds, OutcomeUnknown, Receipt, Step, TransactionFacts, Verb
 from tests.ledger.driver import runs
@@ -124,6 +126,20 @@ def test_an_authorization_that_could_not_be_abandoned_is_kept_for_whoever_comes_
     system.sweep()
     assert system.authorize("60.00") == transaction
     assert due_in_seconds(system, transaction) > 29 * A_DAY_SECONDS
+
+
+def test_nothing_else_is_begun_on_an_abandoned_authorization_while_the_late_one_is_not_undone(system: System) -> None:
+    record = system.record(too_late(system))
+    system.make_due()
+    new = NewAct(
+        ActKind.REVERSAL,
+        record.amount,
+        one_step_at_a_time=False,
+        reason=Reason.ABANDONED,
+        number=len(record.acts),
+        due_by=system.connection.now_milliseconds(),
+    )
+    assert system.storage.append(record.address, system.provider.backend, new).answer is AppendAnswer.CLOSED
 
 
 def test_an_abandoned_authorization_is_not_opened_again_before_the_late_one_is_undone(system: System) -> None:

@@ -109,6 +109,21 @@ def test_money_being_taken_upfront_is_not_reserved_meanwhile(north: System) -> N
     assert (north.standing.reserved, north.standing.taking, north.standing.upfront) == (0, 0, 0)
 
 
+def test_a_credit_that_is_taken_back_is_not_taken_upfront_meanwhile(north: System) -> None:
+    north.mapper.one_step_at_a_time = False  # type: ignore[misc]
+    south = north.beside(policy=Policy(Holds.UPFRONT))
+    credit = north.authorize("40.00", "credit-1", "Credit")
+
+    def while_it_is_sent(step: Step, run: Run) -> Receipt:
+        with pytest.raises(BackendUnavailable):
+            authorize_within(south, 0.2, "120.00", "order-2")
+        return run()
+
+    north.mapper.faults = [while_it_is_sent]
+    north.cancel(credit, "40.00")
+    assert north.backend.spendable == 10_000
+
+
 def test_a_refused_debit_upfront_keeps_nothing_of_the_card(north: System) -> None:
     south = north.beside(policy=Policy(Holds.UPFRONT))
     with pytest.raises(InsufficientFunds):

@@ -216,3 +216,10 @@ def test_what_is_restored_as_refused_counts_as_nothing(system: System) -> None:
     system.storage.restore(record, in_totals=True)
     (totals,) = client.scan_iter("gb:*:totals")
     assert [str(field).rpartition("/")[2] for field in client.hkeys(totals)] == ["authorized"]
+
+
+def test_what_did_not_move_is_no_line_of_the_totals(system: System) -> None:
+    system.cancel(system.authorize("40.00"), "40.00")
+    client = system.connection._client
+    (totals,) = client.scan_iter("gb:*:totals")
+    assert {str(field).rpartition("/")[2] for field in client.hkeys(totals)} == {"authorized", "voided"}
