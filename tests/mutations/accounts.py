@@ -36,7 +36,7 @@ MUTATIONS = [
     Mutation(
         "money being taken upfront is set aside",
         LUA + "prelude.lua",
-        "    if holds == 'upfront' then change_aside(act, kind, number('amount')) end\n",
+        "    change_aside(act, kind, number('amount') - number('voided') - number('refunded'))\n",
         "",
         SHARED_ACCOUNTS + "money_being_taken_upfront_is_not_reserved_meanwhile",
     ),

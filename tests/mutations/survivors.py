@@ -73,6 +73,11 @@ SURVIVORS = {
     "reservations.py: if [Holds.LEDGER not in mapper.supported_holds -> False] or record.holds is Holds.NATIVE:": (
         "nothing is reserved of a card there: it saves the reading of its balance"
     ),
+    "reservations.py: return [record.holds is Holds.UPFRONT -> True] and act.opens and "
+    "record.operation is Operation.DEBIT": "an opening that the ledger holds has no step to be sent",
+    "record.lua: if [arg.steps -> true] and (arg.steps_done > known or mine and arg.steps_done == known) then": (
+        "an attempt that has no steps is at an act that has none"
+    ),
     "pack.lua: if [type(stored) ~= 'string' -> false] or redis.sha1hex(stored) ~= arg.text then return 'changed' end": (
         "Redis takes what is no text for an empty one, which has another digest"
     ),

@@ -27,12 +27,10 @@ if act then
   if get(act_field(act, 'state')) ~= 'refused' then return answer('found') end
 end
 local first = get('unresolved')
-if first ~= '' then
-  -- A refused one that was asked for again may be older than what was promised.
-  for other = 0, number('acts') - 1 do
-    local other_state = get(act_field(other, 'state'))
-    if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
-  end
+-- A refused one that was asked for again may be older than what was promised.
+for other = 0, number('acts') - 1 do
+  local other_state = get(act_field(other, 'state'))
+  if other_state == 'pending' or other_state == 'parked' then return answer('busy') end
 end
 -- What would have undone an opening that came too late is tried again although the transaction is over.
 local own_again = act and arg.due_by

@@ -377,9 +377,7 @@ end
 local function set_aside(act, kind, voided, refunded)
   local holds = get('holds')
   if holds == 'native' then return end
-  if kind == 'debit' then
-    if holds == 'upfront' then change_aside(act, kind, number('amount')) end
-  elseif get('operation') == 'Credit' then
+  if get('operation') == 'Credit' then
     change_aside(act, kind, voided + refunded)
   elseif holds == 'ledger' and refunded > 0 then
     change_aside(act, kind, number('captured') - number('refunded'))
