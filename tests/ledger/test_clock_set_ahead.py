@@ -140,6 +140,21 @@ def test_what_was_refused_while_the_clock_was_ahead_is_tried_again(system: Syste
     assert system.settle(transaction, "10.00")
 
 
+@pytest.mark.parametrize("jump", [timedelta(hours=12), DAYS], ids=str)
+def test_the_sweeper_tries_again_soon_what_was_to_wait_while_the_clock_was_ahead(
+    system: System, connection: MovedClock, jump: timedelta
+) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [error_before] * 20
+    connection.ahead = jump
+    with pytest.raises(OutcomeUnknown):
+        change_within(system, 0.05, transaction, "10.00", "settle", "settle-1")
+    connection.ahead = timedelta()
+    system.mapper.faults = []
+    passes = [system.sweeper.sweep_once().counts for _ in range(2)]
+    assert passes[0] + passes[1] == {"resolved": 1}
+
+
 def test_what_began_while_the_clock_was_ahead_is_finished_where_redis_has_forgotten_nothing(
     make_system: MakeSystem, connection: MovedClock
 ) -> None:

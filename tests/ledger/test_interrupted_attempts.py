@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from app.ledger.errors import Unresolved
+from app.ledger.transaction import ActState
 from mappers.base import (
     Act,
     BackendUnavailable,
@@ -14,10 +16,12 @@ from mappers.base import (
     TransactionFacts,
     Verb,
 )
+from tests.ledger.driver import half_settled, runs
 from tests.ledger.faults import (
     Killed,
     does_it_and_dies,
     lost_before,
+    refuses,
     unavailable,
 )
 from tests.ledger.system import System
@@ -72,6 +76,19 @@ def test_a_killed_attempt_is_asked_for_although_the_one_before_it_sent_nothing(
     system.settle(transaction, "40.00")
     assert system.backend.effects.total() == 1
     assert system.backend.spendable == 6_000
+
+
+def test_a_step_that_nobody_has_sent_is_refused_though_the_one_before_it_may_still_arrive(system: System) -> None:
+    transaction = half_settled(system)
+    system.mapper.faults = [does_it_and_dies]
+    with pytest.raises(Killed):
+        system.cancel(transaction, "35.00")
+    system.lose_lease(transaction, quiet_over=False)
+    system.mapper.faults = [refuses]
+    with pytest.raises(Unresolved):
+        system.cancel(transaction, "35.00")
+    assert runs(system) == [Verb.VOID, Verb.REFUND]
+    assert system.record(transaction).acts[-1].state is ActState.PARKED
 
 
 def test_a_plan_that_begins_otherwise_by_now_is_not_mixed_with_the_one_that_was_begun(system: System) -> None:

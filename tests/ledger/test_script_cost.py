@@ -42,10 +42,20 @@ def warm(request: pytest.FixtureRequest, make_system: MakeSystem) -> System:
     return system
 
 
+def is_reserved(system: System) -> bool:
+    return system.provider.policy.holds is Holds.LEDGER
+
+
+def changes(done: Counter[str]) -> tuple[int, int, int]:
+    """Return how often the card's standing is written, and something is taken out of a queue and out of a set."""
+    return done["hset"], done["zrem"], done["srem"]
+
+
 def test_an_authorization_takes_two_scripts_and_few_commands(warm: System) -> None:
     done = commands(warm, lambda: warm.authorize("2.00", "order"))
     assert done.pop("evalsha") == 2
-    assert done["get"] <= 5
+    assert done["get"] == 5
+    assert changes(done) == (int(is_reserved(warm)), 0, 0)
     assert done["set"] == 2, "the record is written once by each script"
     assert done["hget"] == 0
     assert done.total() <= 24
@@ -55,6 +65,8 @@ def test_a_settlement_takes_two_scripts_and_few_commands(warm: System) -> None:
     transaction = warm.authorize("2.00", "order")
     done = commands(warm, lambda: warm.settle(transaction, "2.00"))
     assert done.pop("evalsha") == 2
+    assert done["get"] == 4
+    assert changes(done) == (2 * is_reserved(warm), 2, 0)
     assert done["set"] == 2
     assert done["hget"] == 0
     assert done.total() <= 24
@@ -64,6 +76,8 @@ def test_a_cancellation_takes_two_scripts_and_few_commands(warm: System) -> None
     transaction = warm.authorize("2.00", "order")
     done = commands(warm, lambda: warm.cancel(transaction, "2.00"))
     assert done.pop("evalsha") == 2
+    assert done["get"] == 4
+    assert changes(done) == (int(is_reserved(warm)), 2, 0)
     assert done["set"] <= 3
     assert done["hget"] == 0
     assert done.total() <= 26

@@ -78,6 +78,12 @@ SURVIVORS = {
     "record.lua: if [arg.steps -> true] and (arg.steps_done > known or mine and arg.steps_done == known) then": (
         "an attempt that has no steps is at an act that has none"
     ),
+    "prelude.lua: if [amount ~= 0 -> true] then set(field, number(field) + amount) end": (
+        "whatever adds nothing changes something else as well: it is written once"
+    ),
+    "prelude.lua: return {status, now, head or '', [arg.knows_memo -> false] and '' or memo,": (
+        "who knows the memo does not read it: it saves sending it"
+    ),
     "pack.lua: if [type(stored) ~= 'string' -> false] or redis.sha1hex(stored) ~= arg.text then return 'changed' end": (
         "Redis takes what is no text for an empty one, which has another digest"
     ),
