@@ -39,6 +39,17 @@ def test_whoever_comes_when_the_share_is_at_work_is_refused_at_once_and_nothing_
     assert system.record(second).state is State.AUTHORIZED
 
 
+def test_a_settlement_that_is_refused_for_that_leaves_no_lease_behind(system: System) -> None:
+    transaction = system.authorize("40.00")
+    with (
+        system.parts.executor._threads.one_for(system.provider.backend),
+        pytest.raises(BackendUnavailable, match="already wait for it"),
+    ):
+        system.settle(transaction, "10.00")
+    change_within(system, 0.5, transaction, "10.00", "settle", "settle-1")
+    assert system.record(transaction).captured == 1_000
+
+
 def test_what_cannot_begin_now_is_not_written(system: System) -> None:
     """A backend that hangs has many refused, and none of them is to be given up later."""
 

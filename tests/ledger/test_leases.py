@@ -35,6 +35,7 @@ from tests.ledger.driver import (
 from tests.ledger.faults import (
     Killed,
     Run,
+    dies,
     lost_before,
     undisturbed,
 )
@@ -52,6 +53,17 @@ def test_an_act_under_lease_is_not_run_by_a_second_process(system: System) -> No
 
     system.mapper.faults = [meanwhile]
     system.authorize("40.00")
+
+
+def test_who_comes_while_another_attempt_is_under_way_waits_for_it(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(transaction, "10.00")
+    monkeypatch.setattr(system.parts.executor, "_sleep", lambda _: system.lose_lease(transaction))
+    assert system.settle(transaction, "10.00")
 
 
 def test_a_transaction_runs_one_act_at_a_time(system: System) -> None:

@@ -184,7 +184,7 @@ MUTATIONS = [
     Mutation(
         "one act of a transaction at a time",
         LUA + "append.lua",
-        "    if other_state == 'pending' or other_state == 'parked' then return answer('busy') end\n",
+        "  if other_state == 'pending' or other_state == 'parked' then return answer('busy') end\n",
         "",
         LEASES + "a_transaction_runs_one_act_at_a_time",
     ),
