@@ -52,7 +52,8 @@ def note(storage: Storage, provider: Provider, cards: Iterable[Card], customer: 
     """Return what notes what cards allow to a customer who has found them, or got them."""
     if not provider.mapper.keeps_terms:
         return []
-    return [storage.terms.note(provider.id, card.id, _seen(provider, card, customer)) for card in cards]
+    account = provider.backend.account
+    return [storage.terms.note(provider.id, account, card.id, _seen(provider, card, customer)) for card in cards]
 
 
 def expect_allowed(storage: Storage, provider: Provider, record: Transaction, deadline: Deadline) -> None:
@@ -66,7 +67,7 @@ def expect_allowed(storage: Storage, provider: Provider, record: Transaction, de
     pays = record.operation is Operation.DEBIT
     kind, customer = (ActKind.DEBIT if pays else ActKind.CREDIT), record.memo.customer
     # VTEX names the customer's user id in a search, and leaves it out of a transaction: the note has all names.
-    seen = storage.terms.seen(provider.id, record.card_id)
+    seen = storage.terms.seen(provider.id, provider.backend.account, record.card_id)
     if seen is None or (pays and set(seen.payers).isdisjoint(payers(provider, customer))):
         card = provider.mapper.get_card(record.card_id, deadline)
         if pays and not may_pay(customer, card):

@@ -105,6 +105,18 @@ def test_its_owner_pays_with_it_however_named(system: System, owner: str, *, see
     assert pay(system, card, ANA_PAYS)
 
 
+def test_what_was_seen_at_one_account_allows_nothing_at_another(system: System) -> None:
+    """The providers file changes, and at the other account a card of the same id is somebody's."""
+    card, code = issue(system)
+    assert find(system, code, BOB) == 1
+    mapper = Memory("acme", system.provider.currency, system.provider.policy.holds, MemoryOptions("empty"))
+    other = system.changed(mapper=mapper, account="another")
+    theirs = NewCard("key", "relation", balance=minor("100.00"), customer=ANA, restricted_to_owner=True)
+    assert mapper.issue(theirs, other.deadline()).card.id == card.id
+    with pytest.raises(CardNotFound):
+        pay(other, card, BOB)
+
+
 def test_who_found_a_card_by_the_user_id_pays_with_it_though_a_transaction_has_none(system: System) -> None:
     card, code = restricted_to(system, Customer(USER_ID, id=USER_ID))
     with pytest.raises(CardNotFound):

@@ -19,6 +19,13 @@ from tests.mutations.mutation import (
 )
 
 MUTATIONS = [
+    Mutation(
+        "what was seen of a card at one account allows nothing at another",
+        STORAGE + "keys.py",
+        "names.digest('terms', provider_id, account, card_id)",
+        "names.digest('terms', provider_id, card_id)",
+        TERMS + "what_was_seen_at_one_account_allows_nothing_at_another",
+    ),
     # What a card was issued for.
     Mutation(
         "a restricted card pays for its owner alone",

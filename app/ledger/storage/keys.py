@@ -45,9 +45,9 @@ def of_card(provider_id: str, card_id: str) -> str:
     return in_bucket(names.bucket_of_card(card_id), f"of:{_list_of_card(provider_id, card_id)}")
 
 
-def terms(provider_id: str, card_id: str) -> str:
-    """Return the key of the note of what was seen lately to be allowed with a card."""
-    return in_bucket(names.bucket_of_card(card_id), f"terms:{names.digest('terms', provider_id, card_id)}")
+def terms(provider_id: str, account: str, card_id: str) -> str:
+    """Return the key of the note of what a provider saw lately to be allowed with a card of an account."""
+    return in_bucket(names.bucket_of_card(card_id), f"terms:{names.digest('terms', provider_id, account, card_id)}")
 
 
 def only(account: str, card_id: str) -> str:
@@ -79,7 +79,7 @@ def for_scripts(address: Address, account: str) -> tuple[str, ...]:
         in_bucket(bucket, "index"),
         in_bucket(bucket, "over"),
         just_given(account, address.card_id),
-        terms(address.provider_id, address.card_id),
+        terms(address.provider_id, account, address.card_id),
         only(account, address.card_id),
         in_bucket(bucket, "totals"),
         in_bucket(bucket, "packed"),

@@ -51,14 +51,14 @@ class TermsStorage:
         )  # it counts only once the replicas have it, as all that moves money
 
     @staticmethod
-    def note(provider_id: str, card_id: str, allowed: Seen) -> Command:
+    def note(provider_id: str, account: str, card_id: str, allowed: Seen) -> Command:
         """Return what notes what is allowed with a card."""
         told = json.dumps({"payers": list(allowed.payers), "any_number_of": list(allowed.any_number_of)})
-        return "SET", keys.terms(provider_id, card_id), told, "EX", int(SEEN_FOR.total_seconds())
+        return "SET", keys.terms(provider_id, account, card_id), told, "EX", int(SEEN_FOR.total_seconds())
 
-    def seen(self, provider_id: str, card_id: str) -> Seen | None:
+    def seen(self, provider_id: str, account: str, card_id: str) -> Seen | None:
         """Return what was seen lately to be allowed with a card."""
-        key = keys.terms(provider_id, card_id)
+        key = keys.terms(provider_id, account, card_id)
         told = self._connection.call(lambda client: client.get(key))
         if not isinstance(told, str):
             return None
