@@ -17,10 +17,10 @@ from app.ledger.milliseconds import milliseconds
 from app.ledger.service import AuthorizationRequest
 from app.ledger.storage.history import DOUBTS
 from app.ledger.transaction import ActState, Operation
-from mappers.base import ActKind, BackendUnavailable, Card, Holds, OutcomeUnknown, Receipt, Step
+from mappers.base import ActKind, BackendUnavailable, Card, CardUnusable, Holds, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
 from tests.ledger.driver import change_within
-from tests.ledger.faults import Killed, Run, dies, lost_before, unavailable
+from tests.ledger.faults import Killed, Run, dies, lost_before, refuses, unavailable
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import (
@@ -376,6 +376,31 @@ def test_an_authorization_that_is_asked_for_again_is_made(make_system: MakeSyste
     system.parts.history.doubt("put back the disk of Sunday")
     a_day_later(system)
     system.authorize("40.00")
+    assert system.backend.spendable == 6_000
+
+
+def test_where_a_key_makes_it_safe_a_refusal_is_believed_right_after_a_failover(make_system: MakeSystem) -> None:
+    system = make_system()
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.parts.history.doubt("a replica took over")
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.settle(transaction, "40.00")
+
+
+def test_what_began_after_redis_was_doubted_is_finished_at_once(make_system: MakeSystem) -> None:
+    system = make_system(Holds.LEDGER, repeatable=False)
+    transaction = system.authorize("40.00")
+    system.parts.history.doubt("put back the disk of Sunday")
+    system.mapper.faults = [dies]
+    with pytest.raises(Killed):
+        system.settle(transaction, "40.00")
+    system.lose_lease(transaction)
+    system.settle(transaction, "40.00")
     assert system.backend.spendable == 6_000
 
 

@@ -12,6 +12,10 @@ _READ_AGAIN = "a card's epoch that moves for nothing has its balance read once m
 
 _NOT_WRITTEN = "without a lag nothing counts as not shown yet: it saves writing that"
 
+_ONE_STEP = "an opening is one step, or one after a look"
+
+_YOUNGER = "what was opened in this moment is younger than any doubt: Redis need not be asked for those"
+
 _TYPED = "there is always one: for the type checker"
 
 SURVIVORS = {
@@ -21,6 +25,10 @@ SURVIVORS = {
     "forget.lua: if [not score -> false] or tonumber(score) > arg.due_by or get('unresolved') ~= '' then "
     "return answer('not due') end": _ALWAYS_QUEUED,
     "attempt.py: look = self._steps[number - 2] if [number > 1 -> True] else None": "no plan ends with a look",
+    "attempt.py: if [not self._found -> False] or (self._mapper.repeatable and not self._unwanted):": _YOUNGER,
+    "attempt.py: if [number > 1 -> True] and self._steps[number - 2].verb is Verb.LOOK:": "no plan ends with a look",
+    "attempt.py: if [number > 1 and self._steps[number - 2].verb is Verb.LOOK -> True]:": _ONE_STEP,
+    "attempt.py: if number > 1 and [self._steps[number - 2].verb is Verb.LOOK -> True]:": _ONE_STEP,
     "executor.py: if [result.answer is LeaseAnswer.CARD_BUSY -> True]:": (
         "where no other transaction keeps the card busy there is none to help"
     ),
@@ -63,9 +71,7 @@ SURVIVORS = {
     ),
     "executor.py: record = self._storage.load(transaction_id) if [transaction_id -> True] else None": _TYPED,
     "reservations.py: held_until = datetime.now(UTC) + (record.authorization_ttl or [timedelta() -> False])": _TYPED,
-    "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": (
-        "what was opened in this moment is younger than any doubt: Redis need not be asked for those"
-    ),
+    "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": _YOUNGER,
     "attempt.py: gives_back = self._steps[number - 1].verb is Verb.REFUND and "
     "[keeps_statement(type(self._mapper)) -> True]": "such a backend says so itself, after Redis was asked for doubts",
     "attempt.py: if done.answer is not RecordAnswer.OK or "
