@@ -37,8 +37,6 @@ SURVIVORS = {
     "prelude.lua: if [not has(seen.any_number_of, kind) -> true] then return false end": _ASKED_AGAIN,
     "prelude.lua: if [kind == 'credit' -> false] then return true end": _ASKED_AGAIN,
     "prelude.lua: if [has(seen.payers, payer) -> false] then return true end": _ASKED_AGAIN,
-    "prelude.lua: result[7], result[8], result[9] = in_flight_until, nothing_sent, "
-    "[allowed(arg.kind) -> false] and '1' or ''": _ASKED_AGAIN,
     "attempt.py: if not self._act.opens or [self._allowed -> False]:": _ASKED_AGAIN,
     "prelude.lua: if holds ~= 'native' and get('operation') == 'Credit' and [voided + refunded > 0 -> true] then": (
         _READ_AGAIN
@@ -81,6 +79,9 @@ SURVIVORS = {
     ),
     "reservations.py: return [record.holds is Holds.UPFRONT -> True] and act.opens and "
     "record.operation is Operation.DEBIT": "an opening that the ledger holds has no step to be sent",
+    "record.lua: if [state == 'parked' -> true] then no_longer_parked() end (2)": (
+        "only the act at hand may be parked, and a late success stays in sight: it saves a command"
+    ),
     "record.lua: if [arg.steps -> true] and (arg.steps_done > known or mine and arg.steps_done == known) then": (
         "an attempt that has no steps is at an act that has none"
     ),
