@@ -92,8 +92,8 @@ def no_more_wrong_codes_are_told_of_than_the_ration(watch: CardWatch, asked: Ask
         watch.hour.free.add(code)
     if code not in WRONG_CODES or not asked.told or hour is None or code in hour.free:
         return
-    for counter, limit in asked.limits.items():
-        told = hour.told[counter]
+    for counter in asked.limits:
+        told, limit = hour.told[counter], hour.allowed[counter, code]
         if code not in told:
             told.add(code)
             if len(told) > limit:

@@ -68,6 +68,8 @@ class Hour:
     def __init__(self) -> None:
         self.counted: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self.told: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        # What each counter might have, at most, when a code was counted: one that is counted may be told of later.
+        self.allowed: dict[tuple[tuple[str, ...], str], int] = defaultdict(int)
         self.free: set[str] = set()  # asked for while Redis could not be reached
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from app.ledger.errors import LedgerUnavailable
 from app.ledger.guesses import Rations
 from app.ledger.storage.connection import Command
-from app.ledger.storage.guesses import Counted, Guess
+from app.ledger.storage.guesses import Counted, Guess, Verdict
 from mappers.base import Card, Holds, NewCard, Query
 from mappers.deadline import Deadline
 from providers.provider import Provider
@@ -164,13 +164,18 @@ class Shoppers(Hazard):
         asked, hour = self._asking(), self._hour()
         asked.limits = self._watch.limits(asked.query, hour.told)
         self._may_be_counted(asked)
+        refused = False
         try:
             counted = count(guess)
+            refused = counted.verdict is Verdict.REFUSED
         except LedgerUnavailable:
             asked.uncounted = True
             raise
         finally:
             self._may_be_counted(asked)  # a new hour may have begun
+            for counter, limit in asked.limits.items() if not refused else ():
+                name = counter, asked.query.code or ""
+                hour.allowed[name] = max(hour.allowed[name], limit)
         asked.hour = hour if hour is self._hour() else None
         asked.verdict = counted.verdict
         return counted
