@@ -11,12 +11,14 @@ import pytest
 from app.ledger.transaction import State
 from mappers.base import (
     BackendUnavailable,
+    CardUnusable,
     OutcomeUnknown,
     Verb,
 )
 from tests.ledger.faults import (
     lost_after,
     lost_before,
+    refuses,
     unavailable,
 )
 from tests.ledger.reference_model import CARD
@@ -86,6 +88,13 @@ def test_a_repeated_request_opens_an_abandoned_authorization_once_under_a_new_na
 
 def test_an_acknowledged_authorization_is_not_abandoned(system: System) -> None:
     system.authorize("40.00")
+    assert system.index.due_within(timedelta(days=29)) == []
+
+
+def test_a_refused_authorization_is_not_looked_at_again(system: System) -> None:
+    system.mapper.faults = [refuses]
+    with pytest.raises(CardUnusable):
+        system.authorize("40.00")
     assert system.index.due_within(timedelta(days=29)) == []
 
 

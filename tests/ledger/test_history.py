@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.ledger.caller import Caller
+from app.ledger.executor import names_in_the_log
 from app.ledger.service import ChangeRequest
 from mappers.base import CardUnusable, Holds, OutcomeUnknown
 from tests.ledger.driver import decide
@@ -68,3 +69,7 @@ def test_a_promise_that_a_person_lets_be_done_again_goes_on(make_system: MakeSys
     decide(system, transaction)
     whats = [event["what"] for event in system.storage.events(transaction)]
     assert whats[-5:] == ["accepted", "parked", "decided", "going on", "done"]
+
+
+def test_what_has_no_order_names_none_in_the_log(system: System) -> None:
+    assert "order" not in names_in_the_log(system.record(system.authorize("40.00")))

@@ -204,5 +204,6 @@ def test_a_refused_settlement_of_vtex_is_not_tried_again_by_itself(system: Syste
     system.mapper.faults = [refuses]
     with pytest.raises(CardUnusable):
         system.settle(transaction, "40.00")
+    assert due_in_seconds(system, transaction) > 29 * A_DAY_SECONDS
     assert system.sweep() == {"expired": 1}
     assert runs(system)[-1] is Verb.VOID

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from app.ledger.service import AuthorizationRequest
+from app.ledger.service import AuthorizationRequest, ChangeRequest
 from app.ledger.transaction import Operation, State, Transaction
 from mappers.base import (
     ActKind,
@@ -328,3 +328,14 @@ def test_a_payment_that_was_refused_and_is_forgotten_is_not_the_only_one(system:
     while system.storage.load(refused.id):
         system.sweep()
     assert be_the_only(account, card.id, ActKind.DEBIT, f"{refused.id[:-1]}x") == f"{refused.id[:-1]}x"
+
+
+def test_a_settlement_does_not_ask_what_the_card_was_issued_for(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, _ = issue(system)
+    transaction = pay(system, card, ANA)
+    forget_what_was_seen(system)
+    monkeypatch.setattr(system.provider.mapper, "get_card", Mock(side_effect=BackendUnavailable("down")))
+    settlement = ChangeRequest(card.id, transaction, minor("40.00"), "settle-1")
+    assert system.ledger.settle(system.provider, settlement, system.deadline())
