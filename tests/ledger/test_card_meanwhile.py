@@ -89,3 +89,9 @@ def test_nothing_is_set_aside_for_what_the_backend_keeps_itself_or_has_given_alr
             monkeypatch.setattr(system.storage, "finish", Mock(side_effect=Killed))
         getattr(system, change)(transaction, "10.00")
     assert (system.standing.reserved, system.standing.taking) == (0, 0)
+
+
+def test_what_a_backend_that_holds_has_taken_back_is_not_missing_here(system: System) -> None:
+    system.mapper.read_lag_seconds = 20.0  # type: ignore[misc]
+    system.cancel(system.authorize("40.00", operation="Credit"), "40.00")
+    assert (system.standing.epoch, system.standing.lagging) == (0, 0)
