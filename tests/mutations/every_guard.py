@@ -4,9 +4,8 @@ Words choose the guards whose names hold one of them; a name begins with its fil
 loss that is not listed in survivors.py, or when one noticed a loss that is. First all tests run once, to find out which
 of them could notice what (reach.py). `--for SECONDS` stops in between, and `--resume` goes on from there.
 
-On two cores that had four times the work they can do, the first run took four minutes, and six hundred guards took half
-an hour. They are tried in the order of how many tests could notice them: the rest takes longer, since one that nobody
-notices takes all of its tests.
+They are tried in the order of how many tests could notice them, and each by the test first that noticed it the last
+time: one that nobody notices takes all of its tests.
 """
 
 from __future__ import annotations
