@@ -120,12 +120,13 @@ def refused(setup: Setup, visitor: Visitor | None = None) -> None:
     assert not is_in(visitor)
 
 
+DAY_SECONDS = 86_400  # these moments are told when the tests are found, which may be long before they run
 WRONG: dict[str, dict[str, Any]] = {
     "of another issuer": {"iss": "https://other.example"},
     "for another client": {"aud": "another-client"},
     "for several, and given to another": {"aud": [CLIENT_ID, "other"], "azp": "other"},
     "too old": {"exp": int(time.time()) - 120, "iat": int(time.time()) - 600},
-    "of the future": {"iat": int(time.time()) + 600, "nbf": int(time.time()) + 600},
+    "of the future": {"iat": int(time.time()) + DAY_SECONDS, "nbf": int(time.time()) + DAY_SECONDS},
     "of another sign-in": {"nonce": "another"},
     "of no sign-in": {"nonce": None},
     "of nobody": {"sub": None},

@@ -40,6 +40,7 @@ def fill(page: Page, action: str, amount: str, reason: str = "the invoice came l
     page.get_by_label("Amount in BRL").fill(amount)
     page.get_by_label("Reason").fill(reason)
     page.get_by_role("button", name="See what it will do").click()
+    expect(page.get_by_role("main").get_by_role("button", name=action)).to_be_visible()
 
 
 def confirm(page: Page, action: str) -> None:
