@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -142,6 +143,23 @@ def test_a_card_that_was_found_is_not_read_again_to_pay(system: System, monkeypa
     pay(system, card, ANA_PAYS)
     # What the ledger holds is held against a balance, which is read for that.
     assert reads() == (1 if system.provider.policy.holds is Holds.LEDGER else 0)
+
+
+def test_to_pay_with_a_card_that_was_found_takes_no_round_trip_more(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was noted of it comes with the lease."""
+    card, code = restricted_to(system, ANA)
+    find(system, code, ANA)
+    calls: list[str] = []
+
+    def counted(name: str) -> nullcontext[None]:
+        calls.append(name)
+        return nullcontext()
+
+    monkeypatch.setattr(system.connection, "around", counted)
+    pay(system, card, ANA_PAYS)
+    assert calls == ["open", "record"]
 
 
 def test_a_payment_that_is_refused_for_a_stranger_stays_refused(system: System) -> None:
