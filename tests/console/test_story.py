@@ -65,6 +65,7 @@ def test_the_whole_way_from_the_link_to_the_refund(browsing: Browsing) -> None:
     page.get_by_role("link", name="Transactions").click()
     page.get_by_label("Order or a part of it, transaction, requestId").fill(order)
     page.get_by_role("button", name="Find", exact=True).click()
+    page.wait_for_url(f"**name={order}**")  # the order is on the page before, too
     page.get_by_role("link", name=order).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Order {order}")
     fill(page, "Settle", "40.00")
