@@ -129,14 +129,20 @@ def test_the_sweeper_comes_when_it_is_due_and_not_when_the_clock_said_that_was_a
     assert due == {before, transaction, kept}
 
 
-def test_what_was_refused_while_the_clock_was_ahead_is_tried_again(system: System, connection: MovedClock) -> None:
+def failed_while_ahead(system: System, connection: MovedClock, ahead: timedelta) -> str:
+    """Return an authorized transaction, with a settlement that failed while the clock was ahead."""
     transaction = system.authorize("40.00")
     system.mapper.faults = [error_before] * 20
-    connection.ahead = DAYS
+    connection.ahead = ahead
     with pytest.raises(OutcomeUnknown):
         change_within(system, 0.05, transaction, "10.00", "settle", "settle-1")
     connection.ahead = timedelta()
     system.mapper.faults = []
+    return transaction
+
+
+def test_what_was_refused_while_the_clock_was_ahead_is_tried_again(system: System, connection: MovedClock) -> None:
+    transaction = failed_while_ahead(system, connection, DAYS)
     assert system.settle(transaction, "10.00")
 
 
@@ -144,13 +150,7 @@ def test_what_was_refused_while_the_clock_was_ahead_is_tried_again(system: Syste
 def test_the_sweeper_tries_again_soon_what_was_to_wait_while_the_clock_was_ahead(
     system: System, connection: MovedClock, jump: timedelta
 ) -> None:
-    transaction = system.authorize("40.00")
-    system.mapper.faults = [error_before] * 20
-    connection.ahead = jump
-    with pytest.raises(OutcomeUnknown):
-        change_within(system, 0.05, transaction, "10.00", "settle", "settle-1")
-    connection.ahead = timedelta()
-    system.mapper.faults = []
+    failed_while_ahead(system, connection, jump)
     passes = [system.sweeper.sweep_once().counts for _ in range(2)]
     assert passes[0] + passes[1] == {"resolved": 1}
 

@@ -58,13 +58,14 @@ def _measure_safeties(start: int, limit: int) -> int:
     """Print, as a table, how many schedules it takes to miss each safety."""
     print("| without this | kind | missed after | what breaks |\n|---|---|---|---|")
     missed = 0
+    safeties = (*SAFETIES, *HTTP_SAFETIES)
     with running_redis() as url:
-        for safety in (*SAFETIES, *HTTP_SAFETIES):
+        for safety in safeties:
             found = first_miss(safety, url, range(start, start + limit))
             missed += found is not None
             after, broken = (found[0] - start + 1, found[1][0].partition(":")[0]) if found else ("never", "")
             print(f"| {safety.name} | {safety.kind} | {after} | {broken} |", flush=True)
-    return 0 if missed == len(SAFETIES) + len(HTTP_SAFETIES) else 1
+    return 0 if missed == len(safeties) else 1
 
 
 def _play_pairs(played: Sequence[tuple[str, str]], kinds: Sequence[str], start: int, schedules: int) -> int:
