@@ -358,7 +358,7 @@ class Attempt:
         The backend may show that something of this transaction went back already. Raises Undecidable.
         """
         record = self._record
-        gives_back = self._steps[number - 1].verb is Verb.REFUND and keeps_statement(type(self._mapper))
+        gives_back = self._steps[number - 1].verb in (Verb.VOID, Verb.REFUND) and keeps_statement(type(self._mapper))
         if not (gives_back and any(record.date < doubt.noticed_at for doubt in self._doubts())):
             return
         acts = [*record.acts[: self._act.number], replace(self._act, steps=tuple(self._steps))]

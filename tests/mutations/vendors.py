@@ -28,6 +28,13 @@ MUTATIONS = [
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),
     Mutation(
+        "a hold is not voided where a refund was forgotten: it may have been captured for that",
+        LEDGER + "attempt.py",
+        "verb in (Verb.VOID, Verb.REFUND) and keeps",
+        "verb is Verb.REFUND and keeps",
+        LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
+    ),
+    Mutation(
         "what may have been done and given back is not done again by itself",
         LEDGER + "attempt.py",
         "        self._expect_not_forgotten()\n",
