@@ -55,7 +55,9 @@ class Recovery:
             return None
         # Whoever asked for another one of the card may have brought this one back.
         found = self._storage.load(address.id)
-        return found or self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id)
+        if found is not None and not found.came_to_nothing:
+            return found
+        return self._restore(provider, address.card_id, deadline, wanted=address.id).get(address.id, found)
 
     def from_statement(
         self, provider: Provider, address: Address, entries: Iterable[StatementLine]
@@ -69,8 +71,9 @@ class Recovery:
         if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
             return None
         own = [entry for entry in entries if entry.origin and entry.origin.transaction_id == address.id]
-        restored = self._restore_from(own, provider, address.card_id, wanted=address.id)
-        return restored.get(address.id) or self._storage.load(address.id)
+        restored = self._restore_from(own, provider, address.card_id, wanted=address.id).get(address.id)
+        found = restored or self._storage.load(address.id)
+        return None if found is None or found.came_to_nothing else found
 
     def card(self, provider: Provider, card_id: str, deadline: Deadline) -> set[str]:
         """Write down again all that Redis has lost of a card, from one reading of its statement.
@@ -101,15 +104,17 @@ class Recovery:
         for entry in statement:
             if entry.origin and _is_own(provider, card_id, entry.origin):
                 told[entry.origin.transaction_id].append(entry)
-        kept = {record.id for record in self._storage.load_many(list(told))}
+        kept = {record.id: record for record in self._storage.load_many(list(told))}
         oldest = milliseconds(datetime.now(UTC) - self._storage.retention)
         restored = {}
         for name, entries in told.items():
-            address = Address(provider.id, card_id, name)
-            record = None if name in kept else rebuild(provider, address, entries)
-            if record is None:
+            before = kept.get(name)
+            if before is not None and not before.came_to_nothing:
                 continue
-            perhaps_forgotten = _is_over(record) and record.acts[-1].date < oldest
+            record = rebuild(provider, Address(provider.id, card_id, name), entries)
+            if record is None or (before is not None and not _tells_more(record, before)):
+                continue
+            perhaps_forgotten = before is None and _is_over(record) and record.acts[-1].date < oldest
             if perhaps_forgotten and name != wanted:
                 continue
             try:
@@ -145,6 +150,12 @@ def _is_own(provider: Provider, card_id: str, origin: Origin) -> bool:
     return origin.transaction_id in {
         names.transaction_id(provider.id, card_id, operation, origin.request_id) for operation in Operation
     }
+
+
+def _tells_more(record: Transaction, before: Transaction) -> bool:
+    """Tell whether a rebuilt transaction has all that was known of it, and more: a backend's reads may lag behind."""
+    known, told = ({step.key for act in one.acts for step in done_steps(act)} for one in (before, record))
+    return known < told
 
 
 def _is_over(record: Transaction) -> bool:

@@ -150,11 +150,17 @@ class LedgerService:
         # A backend that hangs has many refused, again and again: what cannot begin is not written, and then given up.
         if self._threads.enough_for(provider.backend) and self._storage.load(new.id) is None:
             raise self._threads.refusal(provider.backend)
+        again = False
         for _ in _tries(deadline):
-            result = self._with_card(provider, lambda: self._storage.open(new), OpenAnswer.CARD_BUSY, deadline)
+            open_it = partial(self._storage.open, new, again=again)
+            result = self._with_card(provider, open_it, OpenAnswer.CARD_BUSY, deadline)
             match result.answer:
                 case OpenAnswer.CONFLICT:
                     raise _conflict(new.request_id)
+                case OpenAnswer.ABANDONED:
+                    self._recovery.transaction(provider, Address(provider.id, new.card_id, new.id), deadline)
+                    again = True
+                    continue
                 case OpenAnswer.CARD_BUSY:
                     continue
                 case OpenAnswer.FOUND | OpenAnswer.OPENED:
@@ -275,8 +281,9 @@ class LedgerService:
         for _ in _tries(deadline):
             result = self._with_card(provider, append, AppendAnswer.CARD_BUSY, deadline)
             match result.answer:
-                case AppendAnswer.MISSING:
-                    self._known(provider, address, deadline)
+                case AppendAnswer.MISSING | AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:
+                    if self._known(provider, address, deadline).state in (State.REFUSED, State.ABANDONED):
+                        raise _not_found()
                     continue
                 case AppendAnswer.CARD_BUSY:
                     continue
@@ -286,8 +293,6 @@ class LedgerService:
                     raise AmountExceeded(_what_is_left(provider, result.transaction, kind))
                 case AppendAnswer.OTHER_PART | AppendAnswer.CHANGED:
                     raise AmountExceeded("something was settled or given back meanwhile: look at it again")
-                case AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:
-                    raise TransactionNotFound("this card has no such transaction")
                 case (
                     AppendAnswer.FOUND
                     | AppendAnswer.BUSY
@@ -358,10 +363,10 @@ class LedgerService:
 
     def _known(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction:
         record = self._storage.load(address.id)
-        if record is None:
+        if record is None or record.came_to_nothing:  # Redis may have forgotten that it was made since
             record = self._recovery.transaction(provider, address, deadline)
         if record is None or record.address != address:
-            raise TransactionNotFound("this card has no such transaction")
+            raise _not_found()
         bind_contextvars(**names_in_the_log(record))
         expect_same_backend(provider, record)
         return record
@@ -371,7 +376,7 @@ class LedgerService:
         if not record.certain:
             record = self._executor.resolve(provider, record, deadline, Caller.vtex())
         if record.state not in KNOWN_TO_VTEX:
-            raise TransactionNotFound("this card has no such transaction")
+            raise _not_found()
         return record
 
 
@@ -386,6 +391,10 @@ def _positive(amount: int) -> int:
     if amount <= 0:
         raise InvalidAmount("the value must be greater than zero")
     return amount
+
+
+def _not_found() -> TransactionNotFound:
+    return TransactionNotFound("this card has no such transaction")
 
 
 def _conflict(request_id: str) -> RequestConflict:

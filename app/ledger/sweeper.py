@@ -363,8 +363,7 @@ class Sweeper:
             amount=amount,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
             reason=reason,
-            number=len(record.acts),
-            again=before.oid if before else "",
+            own_oid=before.oid if before else record.next_own_act(reason),
             due_by=endings.reading.now,
             only=Part.RESERVED,  # whatever was settled while this process stood still
             caller=CALLER,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import count
 
-from app.ledger.names import step_key
+from app.ledger.names import own_act_id, step_key
 from mappers import base as money
 from mappers.base import Act, ActKind, DoneStep, Holds, Memo, Receipt, Step, Verb
 from providers.provider import Backend
@@ -232,8 +233,18 @@ class Transaction:
         gone = self.state in (State.REFUSED, State.ABANDONED)
         return self.refused_before(Reason.LATE, self.amount) if gone else None
 
+    @property
+    def came_to_nothing(self) -> bool:
+        """Tell whether it was abandoned, and nothing of it is left to be undone: a repeat opens it again."""
+        return self.state is State.ABANDONED and self.unresolved is None and self.not_undone is None
+
     def act_named(self, oid: str) -> ActRecord | None:
         return next((act for act in self.acts if act.oid == oid), None)
+
+    def next_own_act(self, reason: Reason) -> str:
+        """Return the oid of what the ledger does by itself next: a new one, though a rebuilt transaction lacks acts."""
+        names = (own_act_id(self.id, reason, number) for number in count(len(self.acts)))
+        return next(oid for oid in names if self.act_named(oid) is None)
 
     def listed(self, kind: ActKind) -> list[ActRecord]:
         """Return the acts of one kind that VTEX may be shown, oldest first."""

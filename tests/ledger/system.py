@@ -100,6 +100,15 @@ class System:
         every = sorted(map(str, client.scan_iter("gb:*", count=10_000)))
         return {key: client.dump(key) for key in every if not key.startswith("gb:log:")}
 
+    def fall_back(self, before: dict[str, bytes | None]) -> None:
+        """Let Redis have what it had before, and nothing else."""
+        client = self.connection._client
+        for key in client.scan_iter("gb:*", count=10_000):
+            client.delete(key)
+        for key, value in before.items():
+            assert value is not None
+            client.restore(key, 0, value)
+
     def beside(self, provider_id: str = "beside", **changes: Any) -> System:
         """Return the same ledger as another provider on the same account uses it."""
         changes = {"id": provider_id, "account": self.provider.backend.account} | changes

@@ -22,7 +22,6 @@ from tests.ledger.faults import lost_after
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
-from tests.ledger.test_lost_changes import fall_back
 from tests.ledger.test_topologies import DURABLE, Servers, command, free_port, replicate, servers
 
 __all__ = ["servers"]  # a fixture, which pytest finds here
@@ -408,7 +407,7 @@ def test_a_settlement_that_a_failover_lost_during_a_pass_is_not_given_back(
     def another_takes_over(transaction_id: str) -> Transaction | None:
         monkeypatch.setattr(system.storage, "load", load)
         system.settle(transaction, "60.00")
-        fall_back(system, before)
+        system.fall_back(before)
         system.connection._client.connection_pool.disconnect()
         replica = Server("replica", system.connection.servers()[0].replid, 0)
         monkeypatch.setattr(system.connection, "servers", lambda: [replica])

@@ -347,7 +347,7 @@ def test_it_is_not_written_down_behind_what_was_promised_meanwhile(make_system: 
     new = NewAct(
         kind=ActKind.REVERSAL,
         amount=4_000,
-        number=1,
+        own_oid=compared.next_own_act(Reason.ELSEWHERE),
         caller=Caller.background("reconciliation"),
         one_step_at_a_time=False,
         reason=Reason.ELSEWHERE,

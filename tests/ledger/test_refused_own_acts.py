@@ -136,7 +136,7 @@ def test_nothing_else_is_begun_on_an_abandoned_authorization_while_the_late_one_
         record.amount,
         one_step_at_a_time=False,
         reason=Reason.ABANDONED,
-        number=len(record.acts),
+        own_oid=record.next_own_act(Reason.ABANDONED),
         due_by=system.connection.now_milliseconds(),
     )
     assert system.storage.append(record.address, system.provider.backend, new).answer is AppendAnswer.CLOSED

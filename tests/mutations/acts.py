@@ -34,16 +34,15 @@ MUTATIONS = [
     Mutation(
         "an intent on disk is found by the repeat",
         LUA + "open.lua",
-        "if state ~= '' and not (state == 'abandoned'",
-        "if state ~= '' and state ~= 'pending' and not (state == 'abandoned'",
+        "if state ~= '' and not came_to_nothing() then",
+        "if state ~= '' and state ~= 'pending' and not came_to_nothing() then",
         LOST_ANSWERS + "a_repeated_request_finds_the_lost_answer",
     ),
     Mutation(
         "the intent is written before the backend is asked",
         LEDGER + "service.py",
-        "            result = self._with_card(provider, lambda: self._storage.open(new),",
-        "            provider.mapper.get_card(request.card_id, deadline)\n"
-        "            result = self._with_card(provider, lambda: self._storage.open(new),",
+        "            open_it = partial(",
+        "            provider.mapper.get_card(request.card_id, deadline)\n            open_it = partial(",
         INTENT_FIRST + "with_redis_down_the_balance_is_not_read",
     ),
     Mutation(
@@ -120,7 +119,7 @@ MUTATIONS = [
     Mutation(
         "what is opened again has a new name",
         LUA + "open.lua",
-        "  arg.oid = arg.oid .. '-r' .. act\n",
+        "  arg.oid = arg.oid .. '-r' .. again\n",
         "",
         ABANDONED + "a_repeated_request_opens_an_abandoned_authorization_once_under_a_new_name",
     ),
@@ -561,8 +560,8 @@ MUTATIONS = [
     Mutation(
         "what the ledger was refused is tried again as the same act",
         LEDGER + "sweeper.py",
-        'again=before.oid if before else "",',
-        'again="",',
+        "own_oid=before.oid if before else record",
+        "own_oid=record",
         REFUSED_OWN_ACTS + "it_is_tried_again_as_the_same_act_until_it_succeeds",
     ),
     Mutation(
@@ -588,9 +587,9 @@ MUTATIONS = [
     ),
     Mutation(
         "what came too late is undone before the request is made again",
-        LUA + "open.lua",
-        " and number('retry_at') == 0) then",
-        ") then",
+        LUA + "prelude.lua",
+        " and get('unresolved') == '' and number('retry_at') == 0\nend",
+        " and get('unresolved') == ''\nend",
         REFUSED_OWN_ACTS + "an_abandoned_authorization_is_not_opened_again_before_the_late_one_is_undone",
     ),
 ]

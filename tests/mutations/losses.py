@@ -15,9 +15,81 @@ from tests.mutations.mutation import (
 )
 
 LOST_LEDGER = "tests/ledger/test_lost_ledger.py::test_"
+IN_A_BACKUP = "tests/ledger/test_abandoned_in_a_backup.py::test_"
 DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
+    Mutation(
+        "what was abandoned in an old backup is read at the backend before VTEX is told that it is not there",
+        LEDGER + "service.py",
+        "if record is None or record.came_to_nothing:",
+        "if record is None:",
+        IN_A_BACKUP + "whatever_vtex_asks_next_it_is_there",
+    ),
+    Mutation(
+        "a settlement of what was abandoned in an old backup reads it at the backend",
+        LEDGER + "service.py",
+        "case AppendAnswer.MISSING | AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:\n",
+        "case AppendAnswer.CLOSED:\n                    raise _not_found()\n"
+        "                case AppendAnswer.MISSING | AppendAnswer.NOT_DUE:\n",
+        IN_A_BACKUP + "whatever_vtex_asks_next_it_is_there",
+    ),
+    Mutation(
+        "what was abandoned is read at the backend before it is opened again",
+        LUA + "open.lua",
+        "if state ~= '' and not arg.again then return answer('abandoned') end\n",
+        "",
+        IN_A_BACKUP + "what_was_made_twice_under_other_names_is_not_made_again",
+    ),
+    Mutation(
+        "reconcile writes down what was abandoned in an old backup and made since",
+        "app/admin/reconciliation/card.py",
+        "record is None or record.came_to_nothing",
+        "record is None",
+        IN_A_BACKUP + "reconcile_tells_of_it_and_repairs_it",
+    ),
+    Mutation(
+        "an attempt that sleeps does not find its number again once its transaction is rebuilt",
+        LUA + "restore.lua",
+        "number('date'), number('attempt')",
+        "number('date'), 0",
+        IN_A_BACKUP + "it_keeps_what_no_backend_tells",
+    ),
+    Mutation(
+        "what is rebuilt over an abandoned transaction is in the totals once",
+        LUA + "restore.lua",
+        " and not known[done.oid]",
+        "",
+        IN_A_BACKUP + "the_totals_have_once_what_was_made_before_and_since",
+    ),
+    Mutation(
+        "what is rebuilt over a packed transaction is listed once",
+        LUA + "restore.lua",
+        "else\n  redis.call('ZADD', all,",
+        "end\ndo\n  redis.call('ZADD', all,",
+        IN_A_BACKUP + "whatever_vtex_asks_next_it_is_there",
+    ),
+    Mutation(
+        "a statement that lags behind brings nothing back",
+        LEDGER + "recovery.py",
+        "return known < told",
+        "return True",
+        IN_A_BACKUP + "reads_that_lag_behind_bring_nothing_back",
+    ),
+    Mutation(
+        "what is opened again after a loss has a name that the backend has not spent",
+        LUA + "open.lua",
+        "  while act_named(arg.oid .. '-r' .. again) do again = again + 1 end\n",
+        "",
+        IN_A_BACKUP + "it_is_made_again_under_a_name_that_the_backend_has_not_spent",
+    ),
+    Mutation(
+        "what the ledger does by itself after a loss has a name that the backend has not spent",
+        LEDGER + "transaction.py",
+        "return next(oid for oid in names if self.act_named(oid) is None)",
+        "return next(names)",
+        IN_A_BACKUP + "it_is_given_back_again_under_a_name_that_the_backend_has_not_spent",
+    ),
     Mutation(
         "what an old backup brings back does not wait for a day that only a wrong clock knew",
         LEDGER + "storage/history.py",
@@ -109,7 +181,7 @@ MUTATIONS = [
         LEDGER + "attempt.py",
         "            return self._forgotten(number, deadline)\n",
         "            raise _Abandoned\n",
-        LOST_LEDGER + "what_was_held_before_the_loss_is_not_held_once_more",
+        LOST_LEDGER + "an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up",
     ),
     Mutation(
         "what somebody else bought does not pass for an authorization that was not sent",

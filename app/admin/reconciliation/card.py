@@ -255,9 +255,10 @@ class CardComparison:
     def _told_of(
         self, found: Difference, entry: StatementLine | None, record: Transaction | None
     ) -> Iterator[Difference]:
-        if found.kind == "extra" and entry is not None and entry.origin is not None and record is None:
+        nothing = record is None or record.came_to_nothing
+        if found.kind == "extra" and entry is not None and entry.origin is not None and nothing:
             if lost := self._run.lost(self._provider, entry, self._of[entry.origin.transaction_id]):
-                yield lost
+                yield replace(lost, ledger=str(record.state)) if record else lost
         elif found.kind == "state" and record is not None:
             yield replace(found, repaired=self._run.repair and self._expire(record))
         elif found.kind == "elsewhere" and record is not None and entry is not None:
@@ -286,7 +287,7 @@ class CardComparison:
         new = NewAct(
             kind=ActKind.REVERSAL,
             amount=record.rest,
-            number=len(record.acts),
+            own_oid=record.next_own_act(Reason.EXPIRED),
             caller=CALLER,
             one_step_at_a_time=self._provider.mapper.one_step_at_a_time,
             reason=Reason.EXPIRED,
@@ -321,7 +322,7 @@ class CardComparison:
         new = NewAct(
             kind=ActKind.REVERSAL,
             amount=amount,
-            number=len(record.acts),
+            own_oid=record.next_own_act(Reason.ELSEWHERE),
             caller=CALLER,
             one_step_at_a_time=self._provider.mapper.one_step_at_a_time,
             reason=Reason.ELSEWHERE,

@@ -14,6 +14,7 @@ from app.ledger.transaction import Transaction
 class OpenAnswer(StrEnum):
     FOUND = "found"
     CONFLICT = "conflict"
+    ABANDONED = "abandoned"
     CARD_BUSY = "card busy"
     OPENED = "opened"
 

@@ -52,10 +52,10 @@ class NewTransaction:
 class NewAct:
     """A settlement or cancellation to be added to a transaction. `amount` is in minor units.
 
-    `request_id` names what VTEX or a person asked for. What the ledger does by itself has none: its `reason` and
-    `number`, that of the act it will be, name it; or it is `again` the refused one of this oid. `done` are steps that
-    happened already: nothing is sent for them. `due_by`: only where the transaction was due by then. `after_attempt`:
-    only where nobody has attempted anything since that attempt, and nothing is unresolved.
+    `request_id` names what VTEX or a person asked for. What the ledger does by itself has none, and an `own_oid`: a new
+    one, or that of the refused one it is again. `done` are steps that happened already: nothing is sent for them.
+    `due_by`: only where the transaction was due by then. `after_attempt`: only where nobody has attempted anything
+    since that attempt, and nothing is unresolved.
     """
 
     kind: ActKind
@@ -63,8 +63,7 @@ class NewAct:
     one_step_at_a_time: bool
     request_id: str = ""
     reason: Reason = Reason.REQUEST
-    number: int = 0
-    again: str = ""
+    own_oid: str = ""
     accept: bool = False
     due_by: int | None = None
     only: Part | None = None
@@ -78,6 +77,4 @@ class NewAct:
         return self.reason in ASKED_FOR
 
     def oid(self, transaction_id: str) -> str:
-        if self.asked_for:
-            return names.act_id(transaction_id, self.kind, self.request_id)
-        return self.again or names.own_act_id(transaction_id, self.reason, self.number)
+        return names.act_id(transaction_id, self.kind, self.request_id) if self.asked_for else self.own_oid

@@ -128,8 +128,8 @@ class Storage:
 
     # Money: one script each.
 
-    def open(self, new: NewTransaction) -> Result[OpenAnswer]:
-        """Find or open a transaction."""
+    def open(self, new: NewTransaction, *, again: bool = False) -> Result[OpenAnswer]:
+        """Find or open a transaction; `again`: also one that was abandoned."""
         oid = new.id
         return self._run(
             OpenAnswer,
@@ -142,6 +142,7 @@ class Storage:
             holds=new.holds,
             one_step_at_a_time=new.one_step_at_a_time,
             oid=oid,
+            again=again,
             payers=new.payers,
             act=dump_act(new.kind, oid, new.amount, new.request_id, Reason.REQUEST, new.caller.name),
             index=_with_scores(keys.index_entries(new.id, new.request_id, new.memo.order_id)),
@@ -470,7 +471,9 @@ class Storage:
         return PackAnswer(str(answer)) is PackAnswer.PACKED
 
     def restore(self, record: Transaction, *, in_totals: bool) -> Transaction:
-        """Write a transaction Redis has lost, and return it as it stands now; it may have come back by itself.
+        """Write a transaction Redis has lost, or what it has lost of one that was abandoned before.
+
+        Return it as it stands now; it may have come back by itself.
 
         `in_totals`: the totals have lost it, too. Those of what was forgotten after the retention have it still.
         """

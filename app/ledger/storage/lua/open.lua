@@ -1,12 +1,12 @@
 -- Finds a transaction by its name, or opens it: the intent is on disk before anything is sent.
 --
 -- Arguments: kind, amount, holds, one_step_at_a_time, oid, act (what of the act never changes),
---   payers (digests of who pays, by any name), fields (of a new transaction), index (rows under which it can be found, with scores), by, correlation.
--- Answers: found | conflict (another amount) | card busy | opened (with a lease).
+--   payers (digests of who pays, by any name), fields (of a new transaction), index (rows under which it can be found, with scores),
+--   again (what was abandoned is opened again), by, correlation.
+-- Answers: found | conflict (another amount) | abandoned | card busy | opened (with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
--- What was abandoned is opened again once nothing of it is left to be undone.
-if state ~= '' and not (state == 'abandoned' and get('unresolved') == '' and number('retry_at') == 0) then
+if state ~= '' and not came_to_nothing() then
   if get('acknowledged') == '' and state ~= 'pending' then
     set('acknowledged', '1')
     -- Nobody wants it undone any more.
@@ -16,6 +16,7 @@ if state ~= '' and not (state == 'abandoned' and get('unresolved') == '' and num
   end
   return answer('found')
 end
+if state ~= '' and not arg.again then return answer('abandoned') end
 if card_is_taken(arg.kind, 0) then return answer('card busy') end
 
 if state == '' then
@@ -27,7 +28,9 @@ end
 local act = number('acts')
 if act > 0 then
   -- Opened again after it was undone: a new name, since the backend has spent the first one.
-  arg.oid = arg.oid .. '-r' .. act
+  local again = act
+  while act_named(arg.oid .. '-r' .. again) do again = again + 1 end
+  arg.oid = arg.oid .. '-r' .. again
   arg.act.oid = arg.oid
 end
 set('state', 'pending', 'opened_by', act, 'acknowledged', '', 'captured', 0, 'voided', 0, 'refunded', 0)

@@ -210,6 +210,11 @@ local function act_named(oid)
   end
 end
 
+-- Whether it was abandoned, and nothing of it is left to be undone.
+local function came_to_nothing()
+  return get('state') == 'abandoned' and get('unresolved') == '' and number('retry_at') == 0
+end
+
 local function unresolved(state)
   return state == 'pending' or state == 'accepted' or state == 'parked'
 end
