@@ -368,8 +368,10 @@ class Attempt:
             lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
         except Unsupported:
             return
-        ours = (line.key for line in lines if line.origin and line.origin.transaction_id == record.id)
-        if forgotten := " ".join(key for key in ours if key and key not in known):
+        ours = [line.key for line in lines if line.key and line.origin and line.origin.transaction_id == record.id]
+        if self._mapper.repeatable and step_key(self._act.oid, number) in ours:
+            return  # it is what was forgotten itself, asked for again
+        if forgotten := " ".join(key for key in ours if key not in known):
             raise Undecidable("the backend shows what Redis has forgotten: reconcile it first", {"keys": forgotten})
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:

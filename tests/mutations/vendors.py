@@ -28,6 +28,13 @@ MUTATIONS = [
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),
     Mutation(
+        "what Redis has forgotten may be asked for again",
+        LEDGER + "attempt.py",
+        "if self._mapper.repeatable and step_key(self._act.oid, number) in ours:",
+        "if False:",
+        "tests/ledger/test_backups.py::test_after_a_restore_vtex_repeats_its_calls_and_nothing_is_paid_twice",
+    ),
+    Mutation(
         "a hold is not voided where a refund was forgotten: it may have been captured for that",
         LEDGER + "attempt.py",
         "verb in (Verb.VOID, Verb.REFUND) and keeps",
