@@ -80,6 +80,7 @@ from mappers.base import (
     ReferenceNotFound,
     Refused,
     Settlement,
+    StatementLine,
     Step,
     Undecidable,
     Unsupported,
@@ -114,7 +115,7 @@ LOCK_SECONDS = 2.0
 
 
 class _Abandoned(Exception):
-    """Nobody wants this opening any more, and it certainly did not happen: it is not started."""
+    """This opening certainly did not happen, and it is not started: nobody wants it any more, or not by this name."""
 
 
 class _Overtaken(Exception):
@@ -181,7 +182,7 @@ class Attempt:
         except _Overtaken as overtaken:
             return overtaken.record
         except _Abandoned:
-            error = BackendUnavailable("nobody came back for it")
+            error = BackendUnavailable("nobody came back for it, or the backend has it under another name")
             return self._write_refusal(error, deadline, abandoned=True)
         except Undecidable as error:
             # A person must not look while anything is still on its way.
@@ -344,7 +345,7 @@ class Attempt:
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
         """Send a step, after what must be so before."""
-        self._expect_nothing_forgotten(number, deadline)
+        self._expect_nothing_forgotten(number, deadline, certain=certain)
         if certain:
             expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
@@ -352,14 +353,18 @@ class Attempt:
         self._expect_allowed(deadline, certain=certain)
         return self._send(self._call(number), deadline, certain=certain)
 
-    def _expect_nothing_forgotten(self, number: int, deadline: Deadline) -> None:
-        """Make sure, where Redis may have forgotten changes, that no more goes back than was taken.
+    def _expect_nothing_forgotten(self, number: int, deadline: Deadline, *, certain: bool) -> None:
+        """Make sure, where Redis may have forgotten changes, that nothing is done once more under another name.
 
-        The backend may show that something of this transaction went back already. Raises Undecidable.
+        The backend may show that something of this transaction went back already, or that it was opened under another
+        name. Raises Undecidable, and _Abandoned of an opening.
         """
         record = self._record
-        gives_back = self._steps[number - 1].verb in (Verb.VOID, Verb.REFUND) and keeps_statement(type(self._mapper))
-        if not (gives_back and any(record.date < doubt.noticed_at for doubt in self._doubts())):
+        again = self._act.opens and (self._found or self._act.number > 0)
+        gives_back = self._steps[number - 1].verb in (Verb.VOID, Verb.REFUND)
+        if not ((again or gives_back) and keeps_statement(type(self._mapper))):
+            return
+        if not any(record.date < doubt.noticed_at for doubt in self._doubts()):
             return
         acts = [*record.acts[: self._act.number], replace(self._act, steps=tuple(self._steps))]
         acts += record.acts[self._act.number + 1 :]
@@ -368,10 +373,12 @@ class Attempt:
             lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
         except Unsupported:
             return
-        ours = [line.key for line in lines if line.key and line.origin and line.origin.transaction_id == record.id]
+        ours = [line.key for line in lines if line.key and _is_of(record, line)]
         if self._mapper.repeatable and step_key(self._act.oid, number) in ours:
             return  # it is what was forgotten itself, asked for again
         if forgotten := " ".join(key for key in ours if key not in known):
+            if self._act.opens and certain:
+                raise _Abandoned  # it is found under the other name
             raise Undecidable("the backend shows what Redis has forgotten: reconcile it first", {"keys": forgotten})
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
@@ -591,6 +598,11 @@ def call(record: Transaction, act: ActRecord, steps: Sequence[PlannedStep], numb
         since=moment(record.date),
         reserved=reserved,
     )
+
+
+def _is_of(record: Transaction, line: StatementLine) -> bool:
+    """Tell whether a line is this transaction's: where the backend keeps no notes, its key tells what opened it."""
+    return line.origin.transaction_id == record.id if line.origin else (line.key or "").startswith(record.id)
 
 
 def _origin(record: Transaction, act: ActRecord) -> Origin:

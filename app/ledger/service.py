@@ -375,6 +375,8 @@ class LedgerService:
         record = self._known(provider, Address(provider.id, card_id, transaction_id), deadline)
         if not record.certain:
             record = self._executor.resolve(provider, record, deadline, Caller.vtex())
+            if record.came_to_nothing:
+                return self._resolved(provider, card_id, transaction_id, deadline)
         if record.state not in KNOWN_TO_VTEX:
             raise _not_found()
         return record

@@ -11,7 +11,6 @@ from typing import Any
 
 import requests
 
-from app.ledger.milliseconds import milliseconds
 from mappers.base import Card, Holds, Mapper, NewCard
 from mappers.lightrail_draft import sandbox as draft
 from mappers.lightrail_draft.mapper import LightrailDraft, LightrailDraftOptions
@@ -54,12 +53,7 @@ class LightrailSystem(SandboxSystem):
         self.system.connection.call(lambda client: client.flushall())
 
     def sweep_after(self, after: timedelta) -> dict[str, int]:
-        """Let the sweeper do what will be due by then."""
-        client, now = self.system.connection._client, self.system.connection.now_milliseconds()
-        for key in client.scan_iter("gb:*:due", count=10_000):
-            for row in client.zrangebyscore(key, "-inf", now + milliseconds(after)):
-                client.zadd(key, {str(row): 0})
-        return dict(self.system.sweeper.sweep_once().counts)
+        return self.system.sweep_after(after)
 
     # The dashboard: the vendor's API, under ids of its own.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from app.ledger.cards import CardService
+from app.ledger.milliseconds import milliseconds
 from app.ledger.service import AuthorizationRequest, ChangeRequest, LedgerService
 from app.ledger.storage.answers import Standing
 from app.ledger.storage.connection import Connection
@@ -108,6 +110,14 @@ class System:
         for key, value in before.items():
             assert value is not None
             client.restore(key, 0, value)
+
+    def sweep_after(self, after: timedelta) -> dict[str, int]:
+        """Let the sweeper do what will be due by then."""
+        client, now = self.connection._client, self.connection.now_milliseconds()
+        for key in client.scan_iter("gb:*:due", count=10_000):
+            for row in client.zrangebyscore(key, "-inf", now + milliseconds(after)):
+                client.zadd(key, {str(row): 0})
+        return dict(self.sweeper.sweep_once().counts)
 
     def beside(self, provider_id: str = "beside", **changes: Any) -> System:
         """Return the same ledger as another provider on the same account uses it."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from app.admin import doubts
 from app.ledger.errors import TransactionNotFound
-from app.ledger.transaction import State
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step
 from mappers.deadline import Deadline
 from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
 from tests.ledger.reconciliation_driver import differences
+from tests.ledger.sandbox_system import (
+    SandboxSystem,
+    lightrail_v1_system,
+    lightrail_v2_system,
+    vauchar_system,
+    voucherify_system,
+)
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_lost_changes import a_day_later
 from tests.ledger.test_lost_ledger import not_reached
@@ -28,7 +36,7 @@ def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[
         yield system
 
 
-def given_up(system: LightrailSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+def given_up(system: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin an authorization of which nothing reaches the backend."""
     with monkeypatch.context() as patched:
         patched.setattr(system.mapper, "run", not_reached)
@@ -36,28 +44,30 @@ def given_up(system: LightrailSystem, monkeypatch: pytest.MonkeyPatch) -> None:
             system.authorize("40.00")
 
 
-def abandoned(system: LightrailSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+def abandoned(system: SandboxSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     given_up(system, monkeypatch)
-    assert system.sweep_after(AN_HOUR) == {"abandoned": 1}
+    assert system.system.sweep_after(AN_HOUR) == {"abandoned": 1}
 
 
-@pytest.fixture(params=["while it was open", "while it was abandoned", "while it was packed"])
+@pytest.fixture(
+    params=["while it was open", "before the sweeper looks", "while it was abandoned", "while it was packed"]
+)
 def made_since(request: pytest.FixtureRequest, system: LightrailSystem, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return a transaction that was made and settled in part since the backup, which the ledger calls abandoned."""
+    """Return a transaction that was made and settled in part since the backup, under another name than Redis knows."""
     given_up(system, monkeypatch)
     backup = system.system.stored()
-    assert system.sweep_after(AN_HOUR) == {"abandoned": 1}
+    assert system.system.sweep_after(AN_HOUR) == {"abandoned": 1}
     if request.param == "while it was packed":
         assert system.system.storage.pack(system.system.everything()) == 1
-    if request.param != "while it was open":
+    if "was abandoned" in request.param or "was packed" in request.param:
         backup = system.system.stored()
     transaction = system.authorize("40.00")
     system.settle(transaction, "15.00", "settle-1")
     system.system.fall_back(backup)
+    system.system.parts.history.look()
     if request.param == "while it was open":
         a_day_later(system.system)
-        system.sweep_after(AN_HOUR)
-    assert system.system.record(transaction).state is State.ABANDONED
+        assert system.system.sweep_after(AN_HOUR) == {"abandoned": 1}
     return transaction
 
 
@@ -77,8 +87,8 @@ def made_and_abandoned(system: LightrailSystem, monkeypatch: pytest.MonkeyPatch)
         patched.setattr(system.mapper, "ask", no_way)
         with pytest.raises(OutcomeUnknown):
             system.authorize("40.00")
-    assert system.sweep_after(AN_HOUR) == {"resolved": 1}
-    assert system.sweep_after(AN_HOUR) == {"abandoned": 1}
+    assert system.system.sweep_after(AN_HOUR) == {"resolved": 1}
+    assert system.system.sweep_after(AN_HOUR) == {"abandoned": 1}
     assert system.balance() == 100
     (transaction,) = system.system.everything()
     return transaction
@@ -111,7 +121,7 @@ def test_whatever_vtex_asks_next_it_is_there(
     assert system.balance() == 85
     assert len(system.system.everything()) == 1
     assert [row.id for row in system.system.parts.index.newest(10)] == [made_since]
-    assert system.sweep_after(timedelta(days=400)) == {}
+    assert system.system.sweep_after(timedelta(days=400)) == {}
 
 
 def test_what_was_made_twice_under_other_names_is_not_made_again(
@@ -129,6 +139,35 @@ def test_what_was_made_twice_under_other_names_is_not_made_again(
     assert system.balance() == 60
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(lightrail_v1_system, holds=Holds.UPFRONT),
+        partial(lightrail_v2_system, holds=Holds.UPFRONT),
+        vauchar_system,
+        voucherify_system,
+    ],
+    ids=["v1", "v2", "vauchar", "voucherify"],
+)
+def test_money_that_was_taken_under_another_name_is_not_taken_again(
+    make: Callable[[System], AbstractContextManager[SandboxSystem]],
+    make_system: MakeSystem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The backup is of before the second attempt; the third took the money, and VTEX repeats the request."""
+    with make(make_system(Holds.UPFRONT)) as system:
+        before = system.spendable
+        abandoned(system, monkeypatch)
+        backup = system.system.stored()
+        abandoned(system, monkeypatch)
+        transaction = system.authorize("40.00")
+        system.system.fall_back(backup)
+        system.system.parts.history.look()
+        assert system.authorize("40.00") == transaction
+        assert system.spendable == before - 4_000
+
+
+@pytest.mark.parametrize("made_since", ["while it was open", "while it was abandoned"], indirect=True)
 def test_reconcile_tells_of_it_and_repairs_it(system: LightrailSystem, made_since: str) -> None:
     (told, *others) = differences(system.system)
     assert (told.kind, told.transaction, told.ledger, told.repaired) == ("extra", made_since, "abandoned", False)
@@ -143,8 +182,8 @@ def test_it_keeps_what_no_backend_tells(system: LightrailSystem, made_since: str
     before = system.system.record(made_since)
     read(system, made_since)
     after = system.system.record(made_since)
-    assert (after.memo, after.date, after.attempt) == (before.memo, before.date, before.attempt)
-    assert before.attempt > 0
+    assert (after.memo, after.date) == (before.memo, before.date)
+    assert after.attempt >= before.attempt > 0
 
 
 def test_the_totals_have_once_what_was_made_before_and_since(

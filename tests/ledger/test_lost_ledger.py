@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.ledger.sweeper import CALLER as SWEEPER
 from mappers.base import BackendUnavailable, Holds, Receipt, Step
 from mappers.deadline import Deadline
 from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
@@ -54,8 +55,9 @@ def test_a_request_repeated_after_the_loss_moves_nothing(system: LightrailSystem
     assert system.balance() == 75
 
 
+@pytest.mark.parametrize("sweepers_that_die", [0, 1])
 def test_an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up(
-    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch, sweepers_that_die: int
 ) -> None:
     """The repeat opens it anew, and nothing of it is sent: nobody comes back, since VTEX was told long ago."""
     transaction = system.authorize("40.00")
@@ -64,6 +66,10 @@ def test_an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_gi
     with pytest.raises(BackendUnavailable):
         system.authorize("40.00")
     monkeypatch.undo()
+    for _ in range(sweepers_that_die):
+        record = system.system.record(transaction)
+        assert system.system.storage.take_lease(record, SWEEPER, one_step_at_a_time=False).lease
+        system.system.lose_lease(transaction)
     assert system.sweep_after(timedelta(hours=1)) == {"resolved": 1}
     assert system.sweep_after(timedelta(hours=1)) == {}
     system.settle(transaction, "40.00", "settle-1")

@@ -23,7 +23,7 @@ MUTATIONS = [
     Mutation(
         "no more goes back than was taken where a refund was forgotten",
         LEDGER + "attempt.py",
-        "        self._expect_nothing_forgotten(number, deadline)\n",
+        "        self._expect_nothing_forgotten(number, deadline, certain=certain)\n",
         "",
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),

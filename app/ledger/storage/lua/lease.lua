@@ -1,6 +1,6 @@
 -- Takes the lease of the first unresolved act, where nobody has it.
 --
--- Arguments: one_step_at_a_time, by, correlation; of a person who decides about a parked act also unpark, number and
+-- Arguments: one_step_at_a_time, wanted (somebody waits for an opening), by, correlation; of a person who decides about a parked act also unpark, number and
 --   step (of the act that the person saw, without them: a late success), decision (JSON) and detail; of one who has
 --   seen to a refused act, seen_to (its number) and oid.
 -- Answers: nothing (is there, is unresolved or is to be decided) | seen to (a late success or a refusal was noted) |
@@ -46,8 +46,10 @@ end
 local in_flight_until, nothing_sent = number('in_flight_until'), get(act_field(act, 'nothing_sent'))
 -- A lease that was not given back: whoever had it may have died, or may be asleep and go on later.
 if number('lease_until') > 0 then set(act_field(act, 'overtaken'), '1') end
--- From here on this attempt may send: whoever comes after it must ask.
-set(act_field(act, 'nothing_sent'), '')
+-- From here on this attempt may send: whoever comes after it must ask. An opening that nobody wants is not sent.
+if arg.wanted or kind ~= 'debit' and kind ~= 'credit' then
+  set(act_field(act, 'nothing_sent'), '')
+end
 take_lease()
 arm()
 return answer_with_lease('leased', in_flight_until, nothing_sent)
