@@ -26,7 +26,8 @@ A step that the backend answered, and of which its reads show no trace by now, i
 A step after a look counts as sent by nobody only where no attempt before may have sent it.
 
 An authorization that nobody waits for is abandoned only where the backend shows no trace of it, even if nothing was
-sent: Redis may have forgotten that it was made. Where a failover may have forgotten an attempt, that counts as one that
+sent: Redis may have forgotten that it was made. Nor is one made again under the name that Redis knows where the
+backend shows another name of it. Where a failover may have forgotten an attempt, that counts as one that
 may have sent something, for as long as its lease would have been.
 """
 
