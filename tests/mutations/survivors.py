@@ -48,7 +48,7 @@ SURVIVORS = {
     "prelude.lua: if [redis.call('HINCRBY', of_day, field .. '.acts', 1) == 1 -> true] then": (
         "it is told again to end when it ends anyway"
     ),
-    "attempt.py: if not (gives_back and [any(record.date < doubt.noticed_at for doubt in self._doubts()) -> True]):": (
+    "attempt.py: if [not any(record.date < doubt.noticed_at for doubt in self._doubts()) -> False]:": (
         "the card's statement is read for nothing"
     ),
     "prelude.lua: elseif holds == 'upfront' and [kind ~= 'capture' -> true] then": _READ_AGAIN,
@@ -70,8 +70,9 @@ SURVIVORS = {
     "executor.py: record = self._storage.load(transaction_id) if [transaction_id -> True] else None": _TYPED,
     "reservations.py: held_until = datetime.now(UTC) + (record.authorization_ttl or [timedelta() -> False])": _TYPED,
     "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": _YOUNGER,
-    "attempt.py: gives_back = self._steps[number - 1].verb in (Verb.VOID, Verb.REFUND) and "
-    "[keeps_statement(type(self._mapper)) -> True]": "such a backend says so itself, after Redis was asked for doubts",
+    "attempt.py: if not ((again or gives_back) and [keeps_statement(type(self._mapper)) -> True]):": (
+        "such a backend says so itself, after Redis was asked for doubts"
+    ),
     "attempt.py: if done.answer is not RecordAnswer.OK or "
     "[Holds.LEDGER not in self._mapper.supported_holds -> False]:": "a mapper that reserves nothing locks nothing",
     "reservations.py: if [Holds.LEDGER not in mapper.supported_holds -> False] or record.holds is Holds.NATIVE:": (

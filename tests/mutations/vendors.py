@@ -37,8 +37,8 @@ MUTATIONS = [
     Mutation(
         "a hold is not voided where a refund was forgotten: it may have been captured for that",
         LEDGER + "attempt.py",
-        "verb in (Verb.VOID, Verb.REFUND) and keeps",
-        "verb is Verb.REFUND and keeps",
+        "verb in (Verb.VOID, Verb.REFUND)\n",
+        "verb is Verb.REFUND\n",
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),
     Mutation(

@@ -95,6 +95,9 @@ OF_READS = (
 )
 
 
+MOST_CRASHES = 500
+
+
 class FaultInjector:
     """Each fault's rate in this schedule is none, rare or frequent."""
 
@@ -103,6 +106,7 @@ class FaultInjector:
         self._rng = rng
         self._latest = LATEST_ARRIVAL_MS if bounded else 4 * LEASE_SECONDS * 1000
         self._crash = self._rate(0.02, 0.08)
+        self._crashes_left = MOST_CRASHES
         self._stall = self._rate(0.01, 0.05)
         self._slow = self._rate(0.1, 0.4)
         self._answer_lost = self._rate(0.1, 0.4)
@@ -136,7 +140,12 @@ class FaultInjector:
         self._stall = 0.08
 
     def crashes(self) -> bool:
-        return self._happens(self._crash)
+        """Tell whether a process dies now. Where sweepers died without end, nothing would ever be finished."""
+        dies = self._happens(self._crash)
+        self._crashes_left -= dies
+        if not self._crashes_left:
+            self._crash = 0.0
+        return dies
 
     def stall(self) -> int:
         """Return for how long a process stalls now, in milliseconds; mostly not at all."""
