@@ -10,6 +10,9 @@ from hashlib import blake2b
 # Changing the number orphans every record: it is part of the stored format.
 BUCKETS = 128
 
+# No transaction that was made again and again comes near it.
+_MOST_OWN_ACTS = 1000
+
 _TRANSACTION_ID = re.compile(r"gb-([0-7][0-9a-f])[0-9a-f]{32}")
 
 
@@ -46,6 +49,20 @@ def act_id(transaction_id: str, kind: str, request_id: str) -> str:
 def own_act_id(transaction_id: str, reason: str, number: int) -> str:
     """Return the oid of what the ledger does by itself after act `number`. No requestId can equal it."""
     return f"gb-{transaction_id[3:5]}{digest('own act', transaction_id, reason, str(number))}"
+
+
+def opening_number(transaction_id: str, oid: str) -> int | None:
+    """Return the number of the act that opened a transaction under this oid, None where it opens none; see open.lua."""
+    if oid == transaction_id:
+        return 0
+    before, _, number = oid.rpartition("-r")
+    return int(number) if before == transaction_id and number.isdecimal() else None
+
+
+def own_act_number(transaction_id: str, reason: str, oid: str) -> int | None:
+    """Return the number that `own_act_id` made this oid of."""
+    numbers = range(_MOST_OWN_ACTS)
+    return next((number for number in numbers if own_act_id(transaction_id, reason, number) == oid), None)
 
 
 def step_key(oid: str, number: int) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 
 import structlog
 
@@ -33,6 +34,8 @@ from mappers.deadline import Deadline
 from providers.provider import Provider
 
 log = structlog.get_logger()
+
+GIVES_BACK = (Verb.VOID, Verb.REFUND)
 
 # The last second of the year 9999, in milliseconds.
 NEVER = 253402300799000
@@ -109,16 +112,20 @@ class Recovery:
         restored = {}
         for name, entries in told.items():
             before = kept.get(name)
-            if before is not None and not before.came_to_nothing:
+            if before is not None and not (before.came_to_nothing and provider.serves(before.backend)):
                 continue
             record = rebuild(provider, Address(provider.id, card_id, name), entries)
             if record is None or (before is not None and not _tells_more(record, before)):
                 continue
+            too_late = _too_late(record) - (_too_late(before) if before else set())
+            record = _over(before, record) if before else record
             perhaps_forgotten = before is None and _is_over(record) and record.acts[-1].date < oldest
             if perhaps_forgotten and name != wanted:
                 continue
             try:
-                restored[name] = self._storage.restore(record, in_totals=not perhaps_forgotten)
+                restored[name] = self._storage.restore(
+                    record, over=before, too_late=sorted(too_late), in_totals=not perhaps_forgotten
+                )
             except OtherFormat:
                 continue  # it is not lost: another version of the service has it
             log.warning("a transaction was restored from the backend", transaction=name, provider=provider.id)
@@ -131,12 +138,15 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLin
     A settlement without a backend call of its own (where the first one captured all) is known by what came after it.
     """
     entries = list(entries)
+    if any(entry.verb is Verb.DEBIT and entry.origin and entry.origin.act is ActKind.DEBIT for entry in entries):
+        return None  # it was taken at once, before the policy changed: no backend knows what was settled of it
     record: Transaction | None = None
-    for oid in dict.fromkeys(entry.origin.oid for entry in entries if entry.origin and entry.key):
+    for oid in _in_order(address.id, entries):
         told = {entry.key: entry for entry in entries if entry.key and entry.origin and entry.origin.oid == oid}
         record = _with_act(provider, address, record, oid, told)
     if record is None:
         return None
+    record = _without_those_too_late(record, entries)
     opening = record.acts[record.opened_by].oid
     ended = [entry for entry in entries if entry.key is None and entry.origin and entry.origin.oid == opening]
     for entry in ended:
@@ -158,9 +168,69 @@ def _tells_more(record: Transaction, before: Transaction) -> bool:
     return known < told
 
 
+def _over(before: Transaction, record: Transaction) -> Transaction:
+    """Return a rebuilt transaction in the place of what was known of it: what left no trace may be sent yet.
+
+    Attempts that sleep since find their acts under their numbers, and none under the number of their own lease.
+    """
+    told = {act.oid: act for act in record.acts}
+    acts = [told.pop(act.oid, act) for act in before.acts] + list(told.values())
+    number = {act.oid: number for number, act in enumerate(acts)}
+    unresolved = record.unresolved_act
+    return replace(
+        record,
+        acts=tuple(replace(act, number=number[act.oid]) for act in acts),
+        opened_by=number[record.acts[record.opened_by].oid],
+        unresolved=number[unresolved.oid] if unresolved else None,
+        date=before.date,
+        attempt=before.attempt,
+    )
+
+
+def _too_late(record: Transaction) -> set[str]:
+    """Return the oids of what was made after it had been given up, and no longer counted."""
+    openings = (act for act in record.acts[: record.opened_by] if act.opens and act.state is ActState.REFUSED)
+    return {act.oid for act in openings if done_steps(act)}
+
+
 def _is_over(record: Transaction) -> bool:
     """Tell whether nothing is left to be done: what the ledger forgets after its retention."""
     return record.unresolved is None and (record.state is not State.AUTHORIZED or record.operation is Operation.CREDIT)
+
+
+def _in_order(transaction_id: str, entries: Iterable[StatementLine]) -> list[str]:
+    """Return the oids of the acts in the order in which the ledger began them.
+
+    Dates do not tell: several may be the same, and what opened the transaction may have arrived too late.
+    """
+    origins: dict[str, Origin] = {}
+    for entry in entries:
+        if entry.key and entry.origin:
+            origins.setdefault(entry.origin.oid, entry.origin)
+    return sorted(origins, key=lambda oid: _place(transaction_id, origins[oid]))
+
+
+def _place(transaction_id: str, origin: Origin) -> tuple[float, int]:
+    """Return where an act stands: VTEX settles and gives back only what was opened last."""
+    number: int | None = None
+    if (opened := names.opening_number(transaction_id, origin.oid)) is not None:
+        return opened, 1
+    if origin.reason in (Reason.ABANDONED, Reason.LATE):
+        # What undoes an opening that was refused has its number; else it has the number of the next act.
+        number = names.own_act_number(transaction_id, origin.reason, origin.oid)
+    return (inf, 0) if number is None else (number, 2 if origin.reason == Reason.LATE else 0)
+
+
+def _without_those_too_late(record: Transaction, entries: Iterable[StatementLine]) -> Transaction:
+    """Count nothing of what opened the transaction before it was opened again, where it was not undone by then."""
+    ended = {entry.origin.oid for entry in entries if entry.key is None and entry.origin and entry.verb in GIVES_BACK}
+    acts = list(record.acts)
+    for act in record.acts[: record.opened_by]:
+        after = record.acts[act.number + 1 :]
+        undone = next((one for one in after if one.opens or one.voided + one.refunded == act.amount), act)
+        if act.opens and undone.opens and act.oid not in ended:
+            acts[act.number] = replace(act, state=ActState.REFUSED)
+    return replace(record, acts=tuple(acts))
 
 
 def _with_act(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from itertools import count
 
-from app.ledger.names import own_act_id, step_key
+from app.ledger.names import opening_number, own_act_id, step_key
 from mappers import base as money
 from mappers.base import Act, ActKind, DoneStep, Holds, Memo, Receipt, Step, Verb
 from providers.provider import Backend
@@ -243,7 +243,8 @@ class Transaction:
 
     def next_own_act(self, reason: Reason) -> str:
         """Return the oid of what the ledger does by itself next: a new one, though a rebuilt transaction lacks acts."""
-        names = (own_act_id(self.id, reason, number) for number in count(len(self.acts)))
+        opened = opening_number(self.id, self.acts[self.opened_by].oid) or 0
+        names = (own_act_id(self.id, reason, number) for number in count(max(len(self.acts), opened + 1)))
         return next(oid for oid in names if self.act_named(oid) is None)
 
     def listed(self, kind: ActKind) -> list[ActRecord]:

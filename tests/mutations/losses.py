@@ -16,6 +16,7 @@ from tests.mutations.mutation import (
 
 LOST_LEDGER = "tests/ledger/test_lost_ledger.py::test_"
 IN_A_BACKUP = "tests/ledger/test_abandoned_in_a_backup.py::test_"
+OPENED_AGAIN = "tests/ledger/test_opened_again.py::test_"
 DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
@@ -85,9 +86,9 @@ MUTATIONS = [
     ),
     Mutation(
         "an attempt that sleeps does not find its number again once its transaction is rebuilt",
-        LUA + "restore.lua",
-        "number('date'), number('attempt')",
-        "number('date'), 0",
+        LEDGER + "recovery.py",
+        "attempt=before.attempt,",
+        "attempt=0,",
         IN_A_BACKUP + "it_keeps_what_no_backend_tells",
     ),
     Mutation(
@@ -114,7 +115,7 @@ MUTATIONS = [
     Mutation(
         "what is opened again after a loss has a name that the backend has not spent",
         LUA + "open.lua",
-        "  while act_named(arg.oid .. '-r' .. again) do again = again + 1 end\n",
+        "    if before then again = math.max(again, before + 1) end\n",
         "",
         IN_A_BACKUP + "it_is_made_again_under_a_name_that_the_backend_has_not_spent",
     ),
@@ -123,7 +124,91 @@ MUTATIONS = [
         LEDGER + "transaction.py",
         "return next(oid for oid in names if self.act_named(oid) is None)",
         "return next(names)",
-        IN_A_BACKUP + "it_is_given_back_again_under_a_name_that_the_backend_has_not_spent",
+        OPENED_AGAIN + "a_name_that_is_taken_is_not_given_again_though_acts_are_missing",
+    ),
+    Mutation(
+        "what was given back and made again in one second is rebuilt in the order in which it was begun",
+        LEDGER + "recovery.py",
+        "return sorted(origins, key=lambda oid: _place(transaction_id, origins[oid]))",
+        "return list(origins)",
+        OPENED_AGAIN + "what_was_given_back_and_made_again_in_one_second_is_there",
+    ),
+    Mutation(
+        "what undoes a late authorization comes after it, in an order that is rebuilt",
+        LEDGER + "recovery.py",
+        "2 if origin.reason == Reason.LATE else 0",
+        "0",
+        OPENED_AGAIN + "what_was_undone_and_made_again_by_the_same_request_is_there",
+    ),
+    Mutation(
+        "what gives back after a loss has a later name than what it gives back",
+        LEDGER + "transaction.py",
+        "count(max(len(self.acts), opened + 1))",
+        "count(len(self.acts))",
+        OPENED_AGAIN + "names_go_on_after_a_loss",
+    ),
+    Mutation(
+        "what undoes a late authorization after a loss has the number of what it undoes",
+        LEDGER + "storage/storage.py",
+        "act.number if opened is None else opened",
+        "act.number",
+        OPENED_AGAIN + "names_go_on_after_a_loss",
+    ),
+    Mutation(
+        "what was made too late counts nowhere in an order that is rebuilt",
+        LEDGER + "recovery.py",
+        "            acts[act.number] = replace(act, state=ActState.REFUSED)\n",
+        "            pass\n",
+        OPENED_AGAIN + "what_came_too_late_does_not_count_and_a_person_is_told",
+    ),
+    Mutation(
+        "a person is told of what was made too late and is still held",
+        LUA + "restore.lua",
+        "  redis.call('SADD', parked, arg.id)\n",
+        "",
+        OPENED_AGAIN + "what_came_too_late_does_not_count_and_a_person_is_told",
+    ),
+    Mutation(
+        "what was made too late and ended at the backend waits for nobody",
+        LEDGER + "recovery.py",
+        " and act.oid not in ended:",
+        ":",
+        OPENED_AGAIN + "what_came_too_late_and_was_ended_at_the_backend_waits_for_nobody",
+    ),
+    Mutation(
+        "a person is told once of what was made too late",
+        LEDGER + "recovery.py",
+        " - (_too_late(before) if before else set())",
+        "",
+        OPENED_AGAIN + "what_a_person_has_seen_to_is_not_told_again",
+    ),
+    Mutation(
+        "an attempt that sleeps while its order is rebuilt finds its act",
+        LEDGER + "recovery.py",
+        "[told.pop(act.oid, act) for act in before.acts] + list(told.values())",
+        "list(told.values())",
+        OPENED_AGAIN + "what_an_attempt_makes_that_slept_through_the_loss_waits_for_a_person",
+    ),
+    Mutation(
+        "what was attempted since the statement was read is not rebuilt",
+        LUA + "restore.lua",
+        " or number('attempt') ~= arg.after_attempt",
+        "",
+        OPENED_AGAIN + "what_was_abandoned_once_more_since_the_statement_was_read_is_not_rebuilt",
+    ),
+    Mutation(
+        "what was abandoned at another account is left as it is",
+        LEDGER + "recovery.py",
+        "not (before.came_to_nothing and provider.serves(before.backend))",
+        "not before.came_to_nothing",
+        OPENED_AGAIN + "what_was_abandoned_at_another_account_leaves_the_cards_others_alone",
+    ),
+    Mutation(
+        "what was taken at once is not rebuilt as a hold",
+        LEDGER + "recovery.py",
+        "    if any(entry.verb is Verb.DEBIT and entry.origin",
+        "    if False and any(entry.verb is Verb.DEBIT and entry.origin",
+        OPENED_AGAIN + "what_was_taken_at_once_is_not_rebuilt_as_a_hold",
     ),
     Mutation(
         "what an old backup brings back does not wait for a day that only a wrong clock knew",

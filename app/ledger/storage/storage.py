@@ -253,7 +253,8 @@ class Storage:
         For an authorization that the ledger itself holds, `balance` (minor units) was read at the backend after the
         card's `epoch` was. What was taken less than `read_lag` ago may not show in it yet.
         """
-        undo_oid = names.own_act_id(record.id, Reason.LATE, act.number)
+        opened = names.opening_number(record.id, act.oid)
+        undo_oid = names.own_act_id(record.id, Reason.LATE, act.number if opened is None else opened)
         return self._record(
             "done",
             record,
@@ -471,12 +472,15 @@ class Storage:
         )
         return PackAnswer(str(answer)) is PackAnswer.PACKED
 
-    def restore(self, record: Transaction, *, in_totals: bool) -> Transaction:
-        """Write a transaction Redis has lost, or what it has lost of one that was abandoned before.
+    def restore(
+        self, record: Transaction, *, in_totals: bool, over: Transaction | None = None, too_late: Sequence[str] = ()
+    ) -> Transaction:
+        """Write a transaction Redis has lost, or what it has lost of one that was abandoned before: `over` that.
 
         Return it as it stands now; it may have come back by itself.
 
-        `in_totals`: the totals have lost it, too. Those of what was forgotten after the retention have it still.
+        `too_late`: the oids of what opened it too late to count, which a person must see to. `in_totals`: the totals
+        have lost it, too. Those of what was forgotten after the retention have it still.
         """
         return self._run(
             RestoreAnswer,
@@ -486,6 +490,8 @@ class Storage:
             memo=record.memo,
             fields=dump_transaction(record),
             index=_with_scores(_index(record)),
+            after_attempt=over.attempt if over else None,
+            too_late=list(too_late),
             in_totals=in_totals,
         ).transaction
 

@@ -29,7 +29,10 @@ local act = number('acts')
 if act > 0 then
   -- Opened again after it was undone: a new name, since the backend has spent the first one.
   local again = act
-  while act_named(arg.oid .. '-r' .. again) do again = again + 1 end
+  for other = 0, act - 1 do
+    local before = string.match(get('a' .. other).oid, '%-r(%d+)$')
+    if before then again = math.max(again, before + 1) end
+  end
   arg.oid = arg.oid .. '-r' .. again
   arg.act.oid = arg.oid
 end

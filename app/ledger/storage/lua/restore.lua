@@ -1,14 +1,14 @@
 -- Writes a transaction that Redis had lost and the backend still knew, or that was abandoned before Redis lost the rest.
 --
--- Arguments: fields (of the whole transaction), index (its rows, with scores), in_totals (what was done is to be added to the totals:
---   they have lost it, too).
--- Answers: found (it is back already) | restored.
+-- Arguments: fields (of the whole transaction), index (its rows, with scores), after_attempt (of what was abandoned: only
+--   where this was the latest), too_late (oids of what opened it too late to count), in_totals (what was done is to be
+--   added to the totals: they have lost it, too).
+-- Answers: found (it is back already, or was attempted since) | restored.
 local known = {}
 if get('state') ~= '' then
-  if not came_to_nothing() then return answer('found') end
+  if not came_to_nothing() or number('attempt') ~= arg.after_attempt then return answer('found') end
   for act = 0, number('acts') - 1 do known[get('a' .. act).oid] = get(act_field(act, 'state')) == 'done' end
-  -- An attempt that sleeps since must not find its number again.
-  arg.fields.date, arg.fields.attempt, arg.fields.late = number('date'), number('attempt'), get('late')
+  arg.fields.late = get('late')
   for field in pairs(fields) do set(field, '') end
   redis.call('ZREM', over, arg.id)
 else
@@ -26,4 +26,10 @@ for act = 0, arg.in_totals and number('acts') - 1 or -1 do
 end
 arm()
 note('restored')
+for _, oid in ipairs(arg.too_late) do
+  arg.oid = oid
+  set('late', '1')
+  redis.call('SADD', parked, arg.id)
+  note('late, not counted')
+end
 return answer('restored')
