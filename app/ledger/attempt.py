@@ -44,7 +44,7 @@ import structlog
 from app.ledger.errors import Unresolved
 from app.ledger.lost_answers import PAUSES_SECONDS, LostAnswer
 from app.ledger.milliseconds import moment
-from app.ledger.names import step_key
+from app.ledger.names import opening_number, step_key
 from app.ledger.reservations import (
     expect_unreserved,
     expect_worth_adding_to,
@@ -68,6 +68,7 @@ from app.ledger.transaction import (
     wanted,
 )
 from mappers.base import (
+    ActKind,
     BackendUnavailable,
     Card,
     CardNotFound,
@@ -267,6 +268,7 @@ class Attempt:
     def _move(self, number: int, deadline: Deadline) -> Receipt:
         """Return the step's receipt; never sends it twice where that could move money twice."""
         certain = self._nothing_sent or self._lease.silence_is_final
+        self._expect_not_opened_later(number, deadline, certain=certain)
         if self._unwanted and self._nothing_sent:
             return self._forgotten(number, deadline)
         if not self._nothing_sent:
@@ -346,7 +348,7 @@ class Attempt:
 
     def _start(self, number: int, deadline: Deadline, *, certain: bool) -> Receipt:
         """Send a step, after what must be so before."""
-        self._expect_nothing_forgotten(number, deadline, certain=certain)
+        self._expect_nothing_forgotten(number, deadline)
         if certain:
             expect_worth_adding_to(self._mapper, self._record, self._act, deadline)
             expect_unreserved(self._storage, self._mapper, self._record, self._act, self._lease.standing, deadline)
@@ -354,33 +356,59 @@ class Attempt:
         self._expect_allowed(deadline, certain=certain)
         return self._send(self._call(number), deadline, certain=certain)
 
-    def _expect_nothing_forgotten(self, number: int, deadline: Deadline, *, certain: bool) -> None:
-        """Make sure, where Redis may have forgotten changes, that nothing is done once more under another name.
+    def _expect_not_opened_later(self, number: int, deadline: Deadline, *, certain: bool) -> None:
+        """Make sure, where Redis may have forgotten changes, that the backend has no later opening of the transaction.
 
-        The backend may show that something of this transaction went back already, or that it was opened under another
-        name. Raises Undecidable, and _Abandoned of an opening.
+        Then this one was given up since: that one is found under its name, or comes next. Raises _Abandoned and
+        OutcomeUnknown.
         """
-        record = self._record
-        again = self._act.opens and (self._found or self._act.number > 0)
-        gives_back = self._steps[number - 1].verb in (Verb.VOID, Verb.REFUND)
-        if not ((again or gives_back) and keeps_statement(type(self._mapper))):
+        if not (self._act.opens and (self._found or self._act.number > 0)):
             return
-        if not any(record.date < doubt.noticed_at for doubt in self._doubts()):
+        shown = self._shown_in_doubt(deadline)
+        opened = opening_number(self._record.id, self._act.oid) or 0
+        if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key in shown):
             return
-        acts = [*record.acts[: self._act.number], replace(self._act, steps=tuple(self._steps))]
-        acts += record.acts[self._act.number + 1 :]
+        if not certain and step_key(self._act.oid, number) not in shown:
+            raise OutcomeUnknown("what was sent before may still arrive", answered=True)
+        raise _Abandoned
+
+    def _expect_nothing_forgotten(self, number: int, deadline: Deadline) -> None:
+        """Make sure, where Redis may have forgotten changes, that no more goes back than was taken.
+
+        The backend may show that something of this transaction went back already. Raises Undecidable, and
+        BackendUnavailable where that may not show yet.
+        """
+        if self._steps[number - 1].verb not in (Verb.VOID, Verb.REFUND):
+            return
+        shown = self._shown_in_doubt(deadline)
+        if self._mapper.repeatable and step_key(self._act.oid, number) in shown:
+            return  # it is what was forgotten itself, asked for again
+        acts = [*self._record.acts, replace(self._act, steps=tuple(self._steps))]
         known = {step_key(act.oid, step) for act in acts for step in range(1, len(act.steps) + 1)}
+        forgotten = {key: origin for key, origin in shown.items() if key not in known}
+        if not forgotten:
+            return
+        settled = (origin is not None and origin.act is ActKind.CAPTURE for origin in forgotten.values())
+        if not (self._act.asked_for and all(settled)):
+            keys = " ".join(sorted(forgotten))
+            raise Undecidable("the backend shows what Redis has forgotten: reconcile it first", {"keys": keys})
+        # Where more was settled, no more than that goes back; unless a part of it went back just before Redis forgot.
+        lag = self._mapper.read_lag_seconds * 1000
+        if any(abs(self._lease.date - doubt.noticed_at) < lag for doubt in self._doubts()):
+            raise BackendUnavailable("what Redis has forgotten may not show yet")
+
+    def _shown_in_doubt(self, deadline: Deadline) -> dict[str, Origin | None]:
+        """Return what the backend shows of the transaction, by key, where Redis may have forgotten changes of it."""
+        record = self._record
+        if not keeps_statement(type(self._mapper)):
+            return {}
+        if not any(record.date < doubt.noticed_at for doubt in self._doubts()):
+            return {}
         try:
             lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
-        except Unsupported:
-            return
-        ours = [line.key for line in lines if line.key and _is_of(record, line)]
-        if self._mapper.repeatable and step_key(self._act.oid, number) in ours:
-            return  # it is what was forgotten itself, asked for again
-        if forgotten := " ".join(key for key in ours if key not in known):
-            if self._act.opens and certain:
-                raise _Abandoned  # it is found under the other name
-            raise Undecidable("the backend shows what Redis has forgotten: reconcile it first", {"keys": forgotten})
+        except (Unsupported, CardNotFound):
+            return {}
+        return {line.key: line.origin for line in lines if line.key and _is_of(record, line)}
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:

@@ -16,8 +16,19 @@ from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.milliseconds import milliseconds
 from app.ledger.service import AuthorizationRequest
 from app.ledger.storage.history import DOUBTS
-from app.ledger.transaction import ActState, Operation
-from mappers.base import ActKind, BackendUnavailable, Card, CardUnusable, Holds, OutcomeUnknown, Receipt, Step
+from app.ledger.transaction import ActState, Operation, State
+from mappers.base import (
+    ActKind,
+    BackendUnavailable,
+    Card,
+    CardNotFound,
+    CardUnusable,
+    Holds,
+    OutcomeUnknown,
+    Receipt,
+    StatementLine,
+    Step,
+)
 from mappers.deadline import Deadline
 from tests.ledger.driver import change_within
 from tests.ledger.faults import Killed, Run, dies, lost_before, refuses, unavailable
@@ -32,6 +43,10 @@ from tests.ledger.sandbox_system import (
 )
 from tests.ledger.system import MakeSystem, System
 from tests.stored import rewrite
+
+
+def not_reached(step: Step, deadline: Deadline) -> Receipt:
+    raise BackendUnavailable("connection refused")
 
 
 @pytest.fixture(params=[vauchar_system, voucherify_system], ids=["vauchar", "voucherify"])
@@ -120,6 +135,21 @@ def test_a_redemption_that_no_longer_stands_is_made_again(upfront: SandboxSystem
         upfront.cancel(upfront.authorize("40"), "40", "c1")
     upfront.authorize("40")
     assert balance(upfront) == 6000
+
+
+def test_a_redemption_that_no_longer_stands_is_made_again_where_its_intent_is_older(
+    upfront: SandboxSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its refund still shows: that is no other name of it, and none is tried after the other."""
+    monkeypatch.setattr(upfront.mapper, "run", not_reached)
+    with pytest.raises(BackendUnavailable):
+        upfront.authorize("40")
+    monkeypatch.undo()
+    with lost_changes(upfront.system):
+        upfront.cancel(upfront.authorize("40"), "40", "c1")
+    a_day_later(upfront.system)
+    transaction = upfront.authorize("40")
+    assert (balance(upfront), len(upfront.system.record(transaction).acts)) == (6000, 1)
 
 
 def test_value_is_added_once_although_the_intent_was_lost(make_system: MakeSystem) -> None:
@@ -413,6 +443,52 @@ def test_where_a_key_makes_it_safe_what_was_interrupted_is_finished_by_itself(ma
     system.parts.history.doubt("put back the disk of Sunday")
     assert system.sweep() == {"resolved": 1}
     assert system.backend.balances[CARD] == 10_000
+
+
+@pytest.mark.parametrize("make", [lightrail_v1_system, lightrail_v2_system], ids=["v1", "v2"])
+def test_all_of_an_order_goes_back_where_a_settlement_was_forgotten(
+    make: Callable[[System, Holds], AbstractContextManager[SandboxSystem]], make_system: MakeSystem
+) -> None:
+    """VTEX cancels the whole: what was settled of it goes back as well, once a part that had gone back would show."""
+    with make(make_system(Holds.NATIVE), Holds.NATIVE) as system:
+        transaction = system.authorize("60")
+        with lost_changes(system.system):
+            system.settle(transaction, "20", "s1")
+        system.system.parts.history.doubt("put back the disk of Sunday")
+        if system.mapper.read_lag_seconds:
+            with pytest.raises(BackendUnavailable, match="may not show yet"):
+                system.cancel(transaction, "60", "c1")
+        a_day_later(system.system)
+        system.system.let_it_be_quiet(transaction)
+        system.cancel(transaction, "60", "c1")
+        assert balance(system) == 10_000
+        assert system.system.record(transaction).state is State.CLOSED
+
+
+def test_the_policy_does_not_void_what_was_settled_and_forgotten(make_system: MakeSystem) -> None:
+    system = make_system(Holds.NATIVE)
+    transaction = system.authorize("60.00")
+    with lost_changes(system):
+        system.settle(transaction, "20.00", "s1")
+    system.parts.history.doubt("put back the disk of Sunday")
+    a_day_later(system)
+    assert system.sweep() == {"left for later": 1}
+    assert "reconcile" in str(system.record(transaction).acts[1].error)
+    assert system.backend.held == 4_000
+
+
+def test_a_card_without_a_statement_shows_nothing_that_was_forgotten(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_such_card(*arguments: object) -> Iterator[StatementLine]:
+        raise CardNotFound("no such card")
+
+    system = make_system(Holds.NATIVE)
+    transaction = system.authorize("60.00")
+    system.parts.history.doubt("put back the disk of Sunday")
+    monkeypatch.setattr(system.mapper, "statement", no_such_card)
+    system.cancel(transaction, "60.00", "c1")
+    assert system.backend.spendable == 10_000
 
 
 @pytest.mark.parametrize("holds", [Holds.NATIVE, Holds.UPFRONT])

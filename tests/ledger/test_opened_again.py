@@ -15,9 +15,10 @@ from app.ledger.errors import TransactionNotFound
 from app.ledger.names import transaction_id
 from app.ledger.transaction import Decision, Reason, State
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step, Verb
-from tests.ledger.faults import Run, lost_after, unavailable
+from tests.ledger.faults import Run, lost_after, lost_before, unavailable
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
+from tests.ledger.test_lost_changes import a_day_later
 
 Stored = dict[str, bytes | None]
 
@@ -242,3 +243,56 @@ def test_what_was_taken_at_once_is_not_rebuilt_as_a_hold(make_system: MakeSystem
         changed = system.changed(policy=native)
         with pytest.raises(TransactionNotFound):
             changed.settle(of(system), "40.00")
+
+
+@pytest.mark.parametrize("first", ["VTEX", "the sweeper"])
+def test_what_was_given_back_and_made_again_is_found_where_the_backup_is_of_before_both(
+    system: System, first: str
+) -> None:
+    """The backend still knows the first name: what it answers by that was given back since."""
+    system.mapper.faults = [unavailable]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    before = system.stored()
+    make_and_abandon(system)
+    system.authorize("40.00")
+    system.settle(of(system), "15.00", "s1")
+    system.fall_back(before)
+    a_day_later(system)
+    if first == "the sweeper":
+        assert system.sweep() == {"abandoned": 1}
+    assert system.authorize("40.00") == of(system)
+    assert system.settlements(of(system)) == [Decimal(15)]
+    assert (system.backend.held, system.backend.spendable) == (2_500, 6_000)
+
+
+def test_what_may_still_arrive_is_not_given_up_for_a_later_name(system: System) -> None:
+    system.mapper.faults = [lost_before]
+    with system.cut_off(), pytest.raises(OutcomeUnknown):
+        system.authorize("40.00")
+    before = system.stored()
+    system.let_it_be_quiet(of(system))
+    assert system.sweep() == {"abandoned": 1}
+    system.authorize("40.00")
+    system.fall_back(before)
+    system.parts.history.doubt("a replica took over")
+    with pytest.raises(OutcomeUnknown, match="may still arrive"):
+        system.authorize("40.00")
+    a_day_later(system)
+    system.let_it_be_quiet(of(system))
+    system.authorize("40.00")
+    assert system.backend.held == 4_000
+
+
+def test_what_came_too_late_after_all_was_lost_keeps_nothing_from_being_made_again(system: System) -> None:
+    """An attempt that slept makes it under the first name, which the rebuilt order lacks."""
+
+    def lost_and_rebuilt() -> None:
+        make_and_abandon(system)
+        system.fall_back({})
+        system.parts.recovery.card(system.provider, CARD, system.deadline())
+        system.parts.history.doubt("an empty disk")
+
+    system.mapper.faults = [abandoned_meanwhile(system, lost_and_rebuilt)]
+    system.authorize("40.00")
+    assert (system.backend.held, late_ones(system)) == (8_000, [of(system)])

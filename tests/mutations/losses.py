@@ -45,8 +45,8 @@ MUTATIONS = [
     Mutation(
         "what was interrupted before an old backup is not made again under the name that Redis knows",
         LEDGER + "attempt.py",
-        "again = self._act.opens and (self._found or self._act.number > 0)",
-        "again = False",
+        "        self._expect_not_opened_later(number, deadline, certain=certain)\n",
+        "",
         IN_A_BACKUP + "whatever_vtex_asks_next_it_is_there",
     ),
     Mutation(
@@ -125,6 +125,56 @@ MUTATIONS = [
         "return next(oid for oid in names if self.act_named(oid) is None)",
         "return next(names)",
         OPENED_AGAIN + "a_name_that_is_taken_is_not_given_again_though_acts_are_missing",
+    ),
+    Mutation(
+        "what was given back since is not found by its first name where it was made again under a later one",
+        LEDGER + "attempt.py",
+        "        self._expect_not_opened_later(number, deadline, certain=certain)\n",
+        "        if step_key(self._act.oid, number) not in self._shown_in_doubt(deadline):\n"
+        "            self._expect_not_opened_later(number, deadline, certain=certain)\n",
+        OPENED_AGAIN + "what_was_given_back_and_made_again_is_found_where_the_backup_is_of_before_both",
+    ),
+    Mutation(
+        "what may still arrive is not given up for a later name",
+        LEDGER + "attempt.py",
+        "if not certain and step_key(self._act.oid, number) not in shown:",
+        "if False:",
+        OPENED_AGAIN + "what_may_still_arrive_is_not_given_up_for_a_later_name",
+    ),
+    Mutation(
+        "only an opening under a later name has an authorization given up, and not a refund",
+        LEDGER + "attempt.py",
+        '(opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key in shown',
+        "key == step_key(self._act.oid, number) for key in shown",
+        LOST_CHANGES + "a_redemption_that_no_longer_stands_is_made_again_where_its_intent_is_older",
+    ),
+    Mutation(
+        "all of an order goes back where a settlement was forgotten",
+        LEDGER + "attempt.py",
+        "if not (self._act.asked_for and all(settled)):",
+        "if True:",
+        LOST_CHANGES + "all_of_an_order_goes_back_where_a_settlement_was_forgotten",
+    ),
+    Mutation(
+        "what was settled and forgotten is not voided by the policy",
+        LEDGER + "attempt.py",
+        "if not (self._act.asked_for and all(settled)):",
+        "if not all(settled):",
+        LOST_CHANGES + "the_policy_does_not_void_what_was_settled_and_forgotten",
+    ),
+    Mutation(
+        "nothing goes back while what was given back just before a loss may not show",
+        LEDGER + "attempt.py",
+        "if any(abs(self._lease.date - doubt.noticed_at) < lag for doubt in self._doubts()):",
+        "if False:",
+        LOST_CHANGES + "all_of_an_order_goes_back_where_a_settlement_was_forgotten",
+    ),
+    Mutation(
+        "a card without a statement shows nothing that was forgotten",
+        LEDGER + "attempt.py",
+        "except (Unsupported, CardNotFound):",
+        "except Unsupported:",
+        LOST_CHANGES + "a_card_without_a_statement_shows_nothing_that_was_forgotten",
     ),
     Mutation(
         "what was given back and made again in one second is rebuilt in the order in which it was begun",

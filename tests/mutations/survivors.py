@@ -70,7 +70,7 @@ SURVIVORS = {
     "executor.py: record = self._storage.load(transaction_id) if [transaction_id -> True] else None": _TYPED,
     "reservations.py: held_until = datetime.now(UTC) + (record.authorization_ttl or [timedelta() -> False])": _TYPED,
     "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": _YOUNGER,
-    "attempt.py: if not ((again or gives_back) and [keeps_statement(type(self._mapper)) -> True]):": (
+    "attempt.py: if [not keeps_statement(type(self._mapper)) -> False]:": (
         "such a backend says so itself, after Redis was asked for doubts"
     ),
     "attempt.py: if done.answer is not RecordAnswer.OK or "

@@ -23,22 +23,22 @@ MUTATIONS = [
     Mutation(
         "no more goes back than was taken where a refund was forgotten",
         LEDGER + "attempt.py",
-        "        self._expect_nothing_forgotten(number, deadline, certain=certain)\n",
+        "        self._expect_nothing_forgotten(number, deadline)\n",
         "",
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),
     Mutation(
         "what Redis has forgotten may be asked for again",
         LEDGER + "attempt.py",
-        "if self._mapper.repeatable and step_key(self._act.oid, number) in ours:",
+        "if self._mapper.repeatable and step_key(self._act.oid, number) in shown:",
         "if False:",
         "tests/ledger/test_backups.py::test_after_a_restore_vtex_repeats_its_calls_and_nothing_is_paid_twice",
     ),
     Mutation(
         "a hold is not voided where a refund was forgotten: it may have been captured for that",
         LEDGER + "attempt.py",
-        "verb in (Verb.VOID, Verb.REFUND)\n",
-        "verb is Verb.REFUND\n",
+        "verb not in (Verb.VOID, Verb.REFUND):\n",
+        "verb is not Verb.REFUND:\n",
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),
     Mutation(
