@@ -171,7 +171,8 @@ def _tells_more(record: Transaction, before: Transaction) -> bool:
 def _over(before: Transaction, record: Transaction) -> Transaction:
     """Return a rebuilt transaction in the place of what was known of it: what left no trace may be sent yet.
 
-    Attempts that sleep since find their acts under their numbers, and none under the number of their own lease.
+    Attempts that sleep since find their acts under their numbers, and that the lease is not theirs. Whoever has read
+    that it came to nothing finds that it was attempted.
     """
     told = {act.oid: act for act in record.acts}
     acts = [told.pop(act.oid, act) for act in before.acts] + list(told.values())
@@ -183,7 +184,7 @@ def _over(before: Transaction, record: Transaction) -> Transaction:
         opened_by=number[record.acts[record.opened_by].oid],
         unresolved=number[unresolved.oid] if unresolved else None,
         date=before.date,
-        attempt=before.attempt,
+        attempt=before.attempt + 1,
     )
 
 

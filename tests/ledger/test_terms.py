@@ -245,6 +245,35 @@ def test_a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_pla
     assert paid
 
 
+def test_a_card_for_one_credit_gets_no_other_where_the_first_is_rebuilt_meanwhile(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one has read that the first came to nothing: so an old backup has it."""
+    system = make_system(Holds.NATIVE)
+    system = system.changed(mapper=Memory("acme", system.provider.currency, Holds.NATIVE, MemoryOptions("empty")))
+    card, _ = issue(system, multiple_credits=False)
+    with monkeypatch.context() as down:
+        down.setattr(system.provider.mapper, "run", Mock(side_effect=BackendUnavailable("down")))
+        with pytest.raises(BackendUnavailable):
+            pay(system, card, BOB, operation=Operation.CREDIT)
+    assert system.sweep() == {"abandoned": 1}
+    before = system.stored()
+    first = pay(system, card, BOB, operation=Operation.CREDIT)
+    system.fall_back(before)
+    load = system.storage.load
+
+    def load_before_it_is_rebuilt(name: str) -> Transaction | None:
+        found = load(name)
+        if name == first and found is not None and found.came_to_nothing:
+            monkeypatch.undo()
+            assert system.parts.recovery.card(system.provider, card.id, system.deadline()) == {first}
+        return found
+
+    monkeypatch.setattr(system.storage, "load", load_before_it_is_rebuilt)
+    with pytest.raises(CardUnusable):
+        pay(system, card, BOB, "order-2", operation=Operation.CREDIT)
+
+
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_card_for_one_credit_gets_one(system: System, *, seen: bool) -> None:
     card, _ = issue(system, multiple_credits=False)

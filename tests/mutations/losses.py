@@ -10,6 +10,7 @@ from tests.mutations.mutation import (
     LUA,
     PURCHASES_ELSEWHERE,
     RECOVERY,
+    TERMS,
     TOTALS,
     Mutation,
 )
@@ -87,7 +88,7 @@ MUTATIONS = [
     Mutation(
         "an attempt that sleeps does not find its number again once its transaction is rebuilt",
         LEDGER + "recovery.py",
-        "attempt=before.attempt,",
+        "attempt=before.attempt + 1,",
         "attempt=0,",
         IN_A_BACKUP + "it_keeps_what_no_backend_tells",
     ),
@@ -175,6 +176,13 @@ MUTATIONS = [
         "except (Unsupported, CardNotFound):",
         "except Unsupported:",
         LOST_CHANGES + "a_card_without_a_statement_shows_nothing_that_was_forgotten",
+    ),
+    Mutation(
+        "whoever has read that an order came to nothing finds that it was rebuilt since",
+        LEDGER + "recovery.py",
+        "attempt=before.attempt + 1,",
+        "attempt=before.attempt,",
+        TERMS + "a_card_for_one_credit_gets_no_other_where_the_first_is_rebuilt_meanwhile",
     ),
     Mutation(
         "what was given back and made again in one second is rebuilt in the order in which it was begun",
