@@ -115,7 +115,7 @@ class Recovery:
             if before is not None and not (before.came_to_nothing and provider.serves(before.backend)):
                 continue
             record = rebuild(provider, Address(provider.id, card_id, name), entries)
-            if record is None or (before is not None and not _tells_more(record, before)):
+            if record is None or (before is not None and not _tell_more(entries, before)):
                 continue
             too_late = _too_late(record) - (_too_late(before) if before else set())
             record = _over(before, record) if before else record
@@ -162,10 +162,16 @@ def _is_own(provider: Provider, card_id: str, origin: Origin) -> bool:
     }
 
 
-def _tells_more(record: Transaction, before: Transaction) -> bool:
-    """Tell whether a rebuilt transaction has all that was known of it, and more: a backend's reads may lag behind."""
-    known, told = ({step.key for act in one.acts for step in done_steps(act)} for one in (before, record))
-    return known < told
+def _tell_more(entries: Iterable[StatementLine], before: Transaction) -> bool:
+    """Tell whether entries show all that was known of a transaction, and more: a backend's reads may lag behind.
+
+    What others ended before one of our steps came to it shows under no key.
+    """
+    known = {step.key: step for act in before.acts for step in done_steps(act)}
+    told = {entry.key for entry in entries if entry.key}
+    ended = {(entry.verb, entry.receipt.reference) for entry in entries if entry.key is None}
+    missing = (step for key, step in known.items() if key not in told)
+    return bool(told - known.keys()) and all((step.verb, step.receipt.reference) in ended for step in missing)
 
 
 def _over(before: Transaction, record: Transaction) -> Transaction:

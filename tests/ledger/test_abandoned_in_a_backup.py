@@ -71,7 +71,9 @@ def made_since(request: pytest.FixtureRequest, system: LightrailSystem, monkeypa
     return transaction
 
 
-def made_and_abandoned(system: LightrailSystem, monkeypatch: pytest.MonkeyPatch) -> str:
+def made_and_abandoned(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch, after: Callable[[], None] = lambda: None
+) -> str:
     """Return a transaction that was made, whose answer was lost, and that was given back since nobody came for it."""
     run = system.mapper.run
 
@@ -88,6 +90,7 @@ def made_and_abandoned(system: LightrailSystem, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(OutcomeUnknown):
             system.authorize("40.00")
     assert system.system.sweep_after(AN_HOUR) == {"resolved": 1}
+    after()
     assert system.system.sweep_after(AN_HOUR) == {"abandoned": 1}
     assert system.balance() == 100
     (transaction,) = system.system.everything()
@@ -175,6 +178,19 @@ def test_reconcile_tells_of_it_and_repairs_it(system: LightrailSystem, made_sinc
     assert any(one.repaired for one in differences(system.system, repair=True))
     assert system.lists(made_since)[0] == [15]
     assert differences(system.system) == []
+
+
+def test_what_people_had_given_back_before_it_was_made_again_is_there(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was abandoned was not voided by the ledger: the statement shows that under no key."""
+    transaction = made_and_abandoned(system, monkeypatch, after=system.people_void)
+    backup = system.system.stored()
+    assert system.authorize("40.00") == transaction
+    system.settle(transaction, "40.00", "settle-1")
+    system.system.fall_back(backup)
+    assert system.lists(transaction)[0] == [40]
+    assert system.balance() == 60
 
 
 def test_it_keeps_what_no_backend_tells(system: LightrailSystem, made_since: str) -> None:

@@ -109,7 +109,7 @@ MUTATIONS = [
     Mutation(
         "a statement that lags behind brings nothing back",
         LEDGER + "recovery.py",
-        "return known < told",
+        "return bool(told - known.keys()) and all((step.verb, step.receipt.reference) in ended for step in missing)",
         "return True",
         IN_A_BACKUP + "reads_that_lag_behind_bring_nothing_back",
     ),
@@ -183,6 +183,13 @@ MUTATIONS = [
         "attempt=before.attempt + 1,",
         "attempt=before.attempt,",
         TERMS + "a_card_for_one_credit_gets_no_other_where_the_first_is_rebuilt_meanwhile",
+    ),
+    Mutation(
+        "what people gave back of an abandoned order shows under no key",
+        LEDGER + "recovery.py",
+        "all((step.verb, step.receipt.reference) in ended for step in missing)",
+        "not list(missing)",
+        IN_A_BACKUP + "what_people_had_given_back_before_it_was_made_again_is_there",
     ),
     Mutation(
         "what was given back and made again in one second is rebuilt in the order in which it was begun",
