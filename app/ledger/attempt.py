@@ -177,7 +177,7 @@ class Attempt:
             self._plan()
             if decision is not None:
                 self._trust(decision)
-            if self._unwanted and not self._steps:
+            if self._unwanted and not self._steps and not self._lease.caller.names_it:
                 self._expect_not_told()
                 raise _Abandoned
             return self._run_steps(deadline)
@@ -492,7 +492,7 @@ class Attempt:
 
     @property
     def _unwanted(self) -> bool:
-        return self._act.opens and not self._lease.caller.wants_it
+        return self._act.opens and not self._lease.caller.starts_it
 
     def _call(self, number: int) -> Step:
         """Return a step as the mapper is given it."""

@@ -306,7 +306,7 @@ class LedgerService:
             record = result.transaction
             act = record.act_named(oid)
             if act is None or not act.certain:
-                caller = replace(request.caller, asks_for=oid)
+                caller = replace(request.caller, asks_for=oid, names_it=request.caller.name is None)
                 record = self._executor.resolve(provider, record, deadline, caller, result.lease)
                 act = record.act_named(oid)
             if act is None or (result.answer is AppendAnswer.BUSY and act.state is ActState.REFUSED):
@@ -374,7 +374,7 @@ class LedgerService:
     def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Transaction:
         record = self._known(provider, Address(provider.id, card_id, transaction_id), deadline)
         if not record.certain:
-            record = self._executor.resolve(provider, record, deadline, Caller.vtex())
+            record = self._executor.resolve(provider, record, deadline, replace(Caller.vtex(), names_it=True))
             if record.came_to_nothing:
                 return self._resolved(provider, card_id, transaction_id, deadline)
         if record.state not in KNOWN_TO_VTEX:

@@ -197,7 +197,7 @@ class Storage:
             record.backend,
             caller,
             one_step_at_a_time=one_step_at_a_time,
-            wanted=caller.wants_it,
+            wanted=caller.starts_it,
             unpark=decision is not None,
             number=decision and decision.act,
             step=decision and decision.step,
