@@ -30,6 +30,7 @@ from app.ledger.transaction import (
     wanted,
 )
 from mappers.base import ActKind, CardNotFound, Holds, Mapper, Origin, Settlement, StatementLine, Unsupported, Verb
+from mappers.capabilities import keeps_statement
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -47,6 +48,11 @@ class Recovery:
     def __init__(self, storage: Storage, threads: BackendThreads) -> None:
         self._storage = storage
         self._threads = threads
+
+    @staticmethod
+    def can(provider: Provider) -> bool:
+        """Tell whether a backend may tell what Redis has lost."""
+        return provider.policy.holds is Holds.NATIVE and keeps_statement(type(provider.mapper))
 
     def transaction(self, provider: Provider, address: Address, deadline: Deadline) -> Transaction | None:
         """Return a transaction as it is, or as the backend knows it, written down again; else None.
@@ -69,7 +75,7 @@ class Recovery:
 
         Raises LedgerUnavailable.
         """
-        if provider.policy.holds is not Holds.NATIVE:
+        if not self.can(provider):
             return None
         if names.bucket_of_transaction(address.id) != names.bucket_of_card(address.card_id):
             return None
@@ -89,7 +95,7 @@ class Recovery:
         self, provider: Provider, card_id: str, deadline: Deadline, wanted: str = ""
     ) -> dict[str, Transaction]:
         """Return what Redis had lost of a card, oldest first. Of what it may have forgotten, only the `wanted` one."""
-        if provider.policy.holds is not Holds.NATIVE:
+        if not self.can(provider):
             return {}
         try:
             with self._threads.one_for(provider.backend):

@@ -137,6 +137,7 @@ class LedgerService:
             authorization_ttl=provider.policy.authorization_ttl,
             one_step_at_a_time=provider.mapper.one_step_at_a_time,
             payers=payers(provider, request.customer),
+            can_be_rebuilt=self._recovery.can(provider),
             caller=request.caller,
         )
         bind_contextvars(transaction=new.id, **({"order": request.order_id} if request.order_id else {}))
@@ -150,16 +151,16 @@ class LedgerService:
         # A backend that hangs has many refused, again and again: what cannot begin is not written, and then given up.
         if self._threads.enough_for(provider.backend) and self._storage.load(new.id) is None:
             raise self._threads.refusal(provider.backend)
-        again = False
+        looked = False
         for _ in _tries(deadline):
-            open_it = partial(self._storage.open, new, again=again)
+            open_it = partial(self._storage.open, new, looked=looked)
             result = self._with_card(provider, open_it, OpenAnswer.CARD_BUSY, deadline)
             match result.answer:
                 case OpenAnswer.CONFLICT:
                     raise _conflict(new.request_id)
-                case OpenAnswer.ABANDONED:
+                case OpenAnswer.LOOK_FIRST:
                     self._recovery.transaction(provider, Address(provider.id, new.card_id, new.id), deadline)
-                    again = True
+                    looked = True
                     continue
                 case OpenAnswer.CARD_BUSY:
                     continue

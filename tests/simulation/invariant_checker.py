@@ -51,7 +51,7 @@ class InvariantChecker:
         if answer[0] not in CHANGES:
             return
         _, _, head, memo, (_, reserved, *_) = answer[:5]
-        transaction, card, due, *_, over, _, _, _, _, packed = given
+        transaction, card, due, *_, over, _, _, _, _, packed, _ = given
         identity = transaction.rpartition(":")[2]
         record = self._records[identity] = load_transaction(identity, f"{head}\n{memo}")
         self.standings[card] = record.card_id

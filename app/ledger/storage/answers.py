@@ -14,7 +14,7 @@ from app.ledger.transaction import Transaction
 class OpenAnswer(StrEnum):
     FOUND = "found"
     CONFLICT = "conflict"
-    ABANDONED = "abandoned"
+    LOOK_FIRST = "look first"
     CARD_BUSY = "card busy"
     OPENED = "opened"
 

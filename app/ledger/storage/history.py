@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple, cast
@@ -214,6 +214,9 @@ class History:
                 pipeline.lrem(DOUBTS, 0, row)
 
         self._connection.pipeline(remove)
+        self._in_each_bucket(lambda pipeline, complete: pipeline.srem(complete, keys.DOUBTED))
+        if self.doubts():  # one that came meanwhile
+            self._in_each_bucket(lambda pipeline, complete: pipeline.sadd(complete, keys.DOUBTED))
 
     def _newest(self, now: int) -> int:
         """Return the newest date that a transaction has, and no less than `now`: Redis's clock may have been ahead."""
@@ -226,13 +229,20 @@ class History:
         return max([now, *(int(date) + 1 for rows in found for _, date in rows)])
 
     def _add(self, doubt: Doubt) -> None:
-        def no_list_is_complete(pipeline: Pipeline) -> None:
-            for bucket in range(names.BUCKETS):
-                pipeline.delete(keys.in_bucket(bucket, "complete"))
+        def no_list_is_complete(pipeline: Pipeline, complete: str) -> None:
+            pipeline.delete(complete)
+            pipeline.sadd(complete, keys.DOUBTED)
 
-        self._connection.pipeline(no_list_is_complete)
+        self._in_each_bucket(no_list_is_complete)
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
         self._found = None
+
+    def _in_each_bucket(self, command: Callable[[Pipeline, str], object]) -> None:
+        def fill(pipeline: Pipeline) -> None:
+            for bucket in range(names.BUCKETS):
+                command(pipeline, keys.in_bucket(bucket, "complete"))
+
+        self._connection.pipeline(fill)
 
     @staticmethod
     def _doubted(

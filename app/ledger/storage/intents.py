@@ -36,6 +36,7 @@ class NewTransaction:
     authorization_ttl: timedelta
     one_step_at_a_time: bool
     payers: tuple[str, ...] = ()  # digests of the names of who pays
+    can_be_rebuilt: bool = False  # by what the backend tells of it
     caller: Caller = field(default_factory=Caller.vtex)
     id: str = field(init=False)
 

@@ -55,6 +55,10 @@ def only(account: str, card_id: str) -> str:
     return in_bucket(names.bucket_of_card(card_id), f"only:{names.digest('only', account, card_id)}")
 
 
+# Stands among the complete lists of each bucket while Redis may have forgotten something.
+DOUBTED = "doubted"
+
+
 def completeness(provider_id: str, card_id: str) -> tuple[str, str]:
     """Return the key of the lists that are complete, and what stands for this one in it."""
     return in_bucket(names.bucket_of_card(card_id), "complete"), _list_of_card(provider_id, card_id)
@@ -83,6 +87,7 @@ def for_scripts(address: Address, account: str) -> tuple[str, ...]:
         only(account, address.card_id),
         in_bucket(bucket, "totals"),
         in_bucket(bucket, "packed"),
+        in_bucket(bucket, "complete"),
     )
 
 

@@ -128,8 +128,8 @@ class Storage:
 
     # Money: one script each.
 
-    def open(self, new: NewTransaction, *, again: bool = False) -> Result[OpenAnswer]:
-        """Find or open a transaction; `again`: also one that was abandoned."""
+    def open(self, new: NewTransaction, *, looked: bool = False) -> Result[OpenAnswer]:
+        """Find or open a transaction; `looked`: the backend was asked for what Redis may have forgotten."""
         oid = new.id
         return self._run(
             OpenAnswer,
@@ -142,7 +142,8 @@ class Storage:
             holds=new.holds,
             one_step_at_a_time=new.one_step_at_a_time,
             oid=oid,
-            again=again,
+            looked=looked,
+            list=keys.completeness(new.provider_id, new.card_id)[1] if new.can_be_rebuilt else None,
             payers=new.payers,
             act=dump_act(new.kind, oid, new.amount, new.request_id, Reason.REQUEST, new.caller.name),
             index=_with_scores(keys.index_entries(new.id, new.request_id, new.memo.order_id)),

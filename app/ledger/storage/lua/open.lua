@@ -2,8 +2,9 @@
 --
 -- Arguments: kind, amount, holds, one_step_at_a_time, oid, act (what of the act never changes),
 --   payers (digests of who pays, by any name), fields (of a new transaction), index (rows under which it can be found, with scores),
---   again (what was abandoned is opened again), by, correlation.
--- Answers: found | conflict (another amount) | abandoned | card busy | opened (with a lease).
+--   looked (at what the backend has), list (of the card, where the backend can tell what is missing of it), by, correlation.
+-- Answers: found | conflict (another amount) | look first (Redis may have forgotten that it was made) | card busy |
+--   opened (with a lease).
 local state = get('state')
 if state ~= '' and number('amount') ~= arg.amount then return answer('conflict') end
 if state ~= '' and not came_to_nothing() then
@@ -16,7 +17,11 @@ if state ~= '' and not came_to_nothing() then
   end
   return answer('found')
 end
-if state ~= '' and not arg.again then return answer('abandoned') end
+if not arg.looked then
+  local lacks = arg.list and redis.call('SISMEMBER', complete, 'doubted') == 1
+    and redis.call('SISMEMBER', complete, arg.list) == 0
+  if state ~= '' or lacks then return answer('look first') end
+end
 if card_is_taken(arg.kind, 0) then return answer('card busy') end
 
 if state == '' then

@@ -1,7 +1,7 @@
 -- What every script shares. A script validates first and writes last: Lua has no way back.
 --
 -- Keys: transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals,
---   packed. All carry the hash tag of one card's bucket, so they live in one cluster slot, and so do the totals of each day,
+--   packed, complete. All carry the hash tag of one card's bucket, so they live in one cluster slot, and so do the totals of each day,
 --   which begin with `totals`. FORMAT.md, beside this folder, lists every key and field.
 -- Arguments: one JSON object, and the memo of a new transaction; where the script answered `packed`, also the transaction
 --   and its history as they are unpacked, and its row among the packed ones. Always in the object: id, provider, card, backend, lease,
@@ -10,8 +10,8 @@
 --   in_flight_until and nothing_sent as they were before, and '1' where the card's terms are known to allow it.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
-local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals, packed =
-  unpack(KEYS)
+local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals, packed, complete
+  = unpack(KEYS)
 local arg = cjson.decode(ARGV[1])
 
 local clock = redis.call('TIME')
