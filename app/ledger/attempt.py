@@ -366,9 +366,9 @@ class Attempt:
             return
         shown = self._shown_in_doubt(deadline)
         opened = opening_number(self._record.id, self._act.oid) or 0
-        if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key in shown):
+        if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):
             return
-        if not certain and step_key(self._act.oid, number) not in shown:
+        if not certain and self._name(number) not in shown:
             raise OutcomeUnknown("what was sent before may still arrive", answered=True)
         raise _Abandoned
 
@@ -381,11 +381,12 @@ class Attempt:
         if self._steps[number - 1].verb not in (Verb.VOID, Verb.REFUND):
             return
         shown = self._shown_in_doubt(deadline)
-        if self._mapper.repeatable and step_key(self._act.oid, number) in shown:
+        if self._mapper.repeatable and self._name(number) in shown:
             return  # it is what was forgotten itself, asked for again
         acts = [*self._record.acts, replace(self._act, steps=tuple(self._steps))]
-        known = {step_key(act.oid, step) for act in acts for step in range(1, len(act.steps) + 1)}
-        forgotten = {key: origin for key, origin in shown.items() if key not in known}
+        # Planned anew, as the card is now, a step of the same number may be another one.
+        known = {(step_key(act.oid, step), done.verb) for act in acts for step, done in enumerate(act.steps, start=1)}
+        forgotten = {key: origin for (key, verb), origin in shown.items() if (key, verb) not in known}
         if not forgotten:
             return
         settled = (origin is not None and origin.act is ActKind.CAPTURE for origin in forgotten.values())
@@ -397,8 +398,12 @@ class Attempt:
         if any(abs(self._lease.date - doubt.noticed_at) < lag for doubt in self._doubts()):
             raise BackendUnavailable("what Redis has forgotten may not show yet")
 
-    def _shown_in_doubt(self, deadline: Deadline) -> dict[str, Origin | None]:
-        """Return what the backend shows of the transaction, by key, where Redis may have forgotten changes of it."""
+    def _name(self, number: int) -> tuple[str, Verb]:
+        """Return what tells a step from all others."""
+        return step_key(self._act.oid, number), self._steps[number - 1].verb
+
+    def _shown_in_doubt(self, deadline: Deadline) -> dict[tuple[str, Verb], Origin | None]:
+        """Return what the backend shows of the transaction, where Redis may have forgotten changes of it."""
         record = self._record
         if not keeps_statement(type(self._mapper)):
             return {}
@@ -408,7 +413,7 @@ class Attempt:
             lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
         except (Unsupported, CardNotFound):
             return {}
-        return {line.key: line.origin for line in lines if line.key and _is_of(record, line)}
+        return {(line.key, line.verb): line.origin for line in lines if line.key and _is_of(record, line)}
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from app.ledger.caller import Caller
+from app.ledger.errors import LedgerUnavailable
 from app.ledger.service import ChangeRequest
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.storage.history import SOON, History
 from app.ledger.transaction import Transaction
 from mappers.base import Holds, OutcomeUnknown
-from mappers.deadline import CLOCK
+from mappers.deadline import CLOCK, Deadline
 from tests.ledger.faults import lost_after
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
@@ -87,6 +88,24 @@ def test_a_redis_that_is_started_from_older_data_is_doubted(some_redis: SomeRedi
     (doubt,) = History(some_redis.connection).look()
     assert (doubt.since, doubt.noticed_at) == (seen_at, some_redis.now)
     assert "older" in doubt.reason
+
+
+@pytest.mark.parametrize("call", ["_newest", "_add"])
+def test_a_doubt_that_cannot_be_written_down_is_found_again(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuses(*_: object) -> None:
+        raise LedgerUnavailable("connection reset")
+
+    history = History(some_redis.connection)
+    history.look()
+    history._watched = Deadline.after(0)  # it stood still
+    some_redis.starts(60 * MINUTE)
+    with monkeypatch.context() as patched:
+        patched.setattr(history, call, refuses)
+        with pytest.raises(LedgerUnavailable):
+            history.look()
+    assert len(history.look()) == 1
 
 
 @pytest.mark.parametrize("looked_since", [True, False])

@@ -15,6 +15,7 @@ from mappers.deadline import Deadline
 from tests.ledger.faults import Killed
 from tests.ledger.sandbox_system import VAUCHAR_CODE, SandboxSystem
 from tests.ledger.system import System
+from tests.ledger.test_lost_changes import lost_changes
 
 
 def settled(vauchar: SandboxSystem, value: str) -> str:
@@ -190,3 +191,24 @@ def test_the_order_is_chosen_again_where_the_card_was_emptied_before_anything_wa
     vauchar.cancel(transaction, "10", "c1")
     assert writes(vauchar) == ["DELETE", "POST"]
     assert (redeemed(vauchar), vauchar.card.balance) == ([30, 60], 10)
+
+
+def test_what_is_kept_is_not_redeemed_twice_where_redis_has_forgotten_that_it_was(
+    vauchar: SandboxSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After that the card cannot pay what is kept: planned anew, the same steps are others."""
+    transaction = settled(vauchar, "60")
+
+    def killed_before_the_deletion(step: Step) -> None:
+        if writes(vauchar):
+            raise Killed
+
+    with lost_changes(vauchar.system), monkeypatch.context() as patched:
+        before_each(vauchar, killed_before_the_deletion, patched)
+        with pytest.raises(Killed):
+            vauchar.cancel(transaction, "30", "c1")
+    vauchar.system.parts.history.doubt("put back the disk of Sunday")
+    with pytest.raises(Unresolved):
+        vauchar.cancel(transaction, "30", "c1")
+    assert writes(vauchar) == ["POST"]
+    assert redeemed(vauchar) == [30, 60]

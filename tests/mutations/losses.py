@@ -22,6 +22,13 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "a doubt that cannot be written down is found again",
+        LEDGER + "storage/history.py",
+        "self._watched = Deadline.after(0)  # where",
+        "pass  # where",
+        FORGETFUL_REDIS + "a_doubt_that_cannot_be_written_down_is_found_again",
+    ),
+    Mutation(
         "what was abandoned in an old backup is read at the backend before VTEX is told that it is not there",
         LEDGER + "service.py",
         "if record is None or record.came_to_nothing:",
@@ -60,7 +67,7 @@ MUTATIONS = [
     Mutation(
         "what opened a transaction is known by its key where the backend keeps no notes",
         LEDGER + "attempt.py",
-        '(line.key or "").startswith(record.id)',
+        "oid.startswith(record.id)",
         "False",
         IN_A_BACKUP + "money_that_was_taken_under_another_name_is_not_taken_again",
     ),

@@ -123,6 +123,7 @@ class History:
         last = min(before_reading, self._seen)  # another thread may have found meanwhile that it was ahead
         seen_here = 0 if _is_ahead(last.carried_on(asked_at), now) else last.at
         if reason := self._doubted(before, servers, now, seen_here, watched=watched):
+            self._watched = Deadline.after(0)  # where it cannot be written down now, the next look finds it again
             doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
             log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
             self._add(doubt)
