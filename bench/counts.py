@@ -43,7 +43,7 @@ MOST_COMMANDS = {
     "first search": 21,
     "search": 0,
     "get": 0,
-    "authorize": 23,
+    "authorize": 24,
     "replay": 4,
     "read": 1,
     "settle": 21,

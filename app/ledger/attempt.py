@@ -635,8 +635,14 @@ def call(record: Transaction, act: ActRecord, steps: Sequence[PlannedStep], numb
 
 
 def _is_of(record: Transaction, line: StatementLine) -> bool:
-    """Tell whether a line is this transaction's: where the backend keeps no notes, its key tells what opened it."""
-    return line.origin.transaction_id == record.id if line.origin else (line.key or "").startswith(record.id)
+    """Tell whether a line is this transaction's.
+
+    Where the backend keeps no notes, its key names the act, or begins with the transaction that it opened.
+    """
+    if line.origin:
+        return line.origin.transaction_id == record.id
+    oid = (line.key or "").rpartition("-")[0]
+    return oid.startswith(record.id) or record.act_named(oid) is not None
 
 
 def _origin(record: Transaction, act: ActRecord) -> Origin:

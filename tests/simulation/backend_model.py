@@ -121,6 +121,17 @@ class BackendModel(ABC):
         """Return the card that one of the ledger's transactions moved."""
         return next(one.card_id for one in self.effects if self.transactions.get(one.key) == transaction_id)
 
+    def was_made_anew(self, key: str) -> bool:
+        """Tell whether a step was done again only after all of its transaction was given back, and Redis had forgotten
+        something: VTEX asked for it again."""
+        taken, done = 0, False
+        for one in self.effects:
+            if one.key == key and done and taken:
+                return False
+            if self.transactions.get(one.key) == self.transactions.get(key):
+                taken, done = taken - one.change, done or one.key == key
+        return self.environment.history > 0
+
     def is_whole(self, payment: str) -> bool:
         """Tell whether nothing of the transaction of a payment was given back yet."""
         key = self.payments()[payment]

@@ -255,7 +255,8 @@ class Storage:
         card's `epoch` was. What was taken less than `read_lag` ago may not show in it yet.
         """
         opened = names.opening_number(record.id, act.oid)
-        undo_oid = names.own_act_id(record.id, Reason.LATE, act.number if opened is None else opened)
+        number = act.number if opened is None else opened
+        undo_oid = names.own_act_id(record.id, Reason.LATE, number, record.date)
         return self._record(
             "done",
             record,
