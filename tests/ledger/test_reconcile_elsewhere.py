@@ -318,6 +318,18 @@ def test_a_hold_that_others_ended_is_known_by_its_reference(vtex: SandboxSystem)
     assert (told(vtex), vtex.spendable) == ([], 10000)
 
 
+def test_the_rest_of_a_hold_that_others_gave_back_is_told_after_a_part_was_settled(vtex: SandboxSystem) -> None:
+    """Whoever gave it back may be the ledger, before Redis forgot it."""
+    transaction = vtex.authorize("60.00")
+    vtex.settle(transaction, "40.00", "settle-1")
+    vtex.backend.cancel(vtex.card.id, vtex.reference(transaction), Decimal("20.00"))
+    (found,) = told(vtex, repair=True)
+    assert (found.kind, found.transaction, found.repaired) == ("state", transaction, True)
+    record = vtex.system.record(transaction)
+    assert (record.captured, record.voided, record.rest) == (4_000, 2_000, 0)
+    assert (told(vtex), vtex.spendable) == ([], 6000)
+
+
 def test_a_part_that_others_settled_is_told(vtex: SandboxSystem) -> None:
     transaction = vtex.authorize("60.00")
     vtex.backend.settle(vtex.card.id, vtex.reference(transaction), Decimal("25.00"))

@@ -22,6 +22,14 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "reconcile tells that the rest of a hold went back after a part of it was settled",
+        "app/admin/reconciliation/card.py",
+        "held = record.state is State.AUTHORIZED\n",
+        "held = record.state is State.AUTHORIZED and not record.captured\n",
+        "tests/ledger/test_reconcile_elsewhere.py"
+        "::test_the_rest_of_a_hold_that_others_gave_back_is_told_after_a_part_was_settled",
+    ),
+    Mutation(
         "a doubt that cannot be written down is found again",
         LEDGER + "storage/history.py",
         "self._watched = Deadline.after(0)  # where",

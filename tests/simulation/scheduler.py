@@ -12,7 +12,7 @@ from typing import ClassVar
 START = 1_700_000_000_000
 
 # A schedule that is not over after this many moves never will be.
-MAXIMUM_MOVES = 100_000
+MAXIMUM_MOVES = 500_000
 
 Body = Callable[[], None]
 

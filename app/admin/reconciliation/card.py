@@ -185,7 +185,7 @@ class CardComparison:
             if entry.key or (entry.verb, entry.receipt.reference) in done or entry in confirmed:
                 continue
             if entry.verb is Verb.VOID and (entry.origin or entry.amount == record.rest):
-                held = record.state is State.AUTHORIZED and not record.captured
+                held = record.state is State.AUTHORIZED
                 if held and _ends_the_hold(record, entry):
                     means = meaning.voided(self._provider, entry.amount), meaning.REPAIR
                     ledger, backend = str(record.state), "voided by itself"
