@@ -46,14 +46,9 @@ def act_id(transaction_id: str, kind: str, request_id: str) -> str:
     return f"gb-{transaction_id[3:5]}{digest('act', transaction_id, kind, request_id)}"
 
 
-def own_act_id(transaction_id: str, reason: str, number: int, opened_at: int | None = None) -> str:
-    """Return the oid of what the ledger does by itself after act `number`. No requestId can equal it.
-
-    `opened_at` (milliseconds) tells it from one of the same transaction that Redis has lost. None: as it was named
-    before.
-    """
-    when = () if opened_at is None else (str(opened_at),)
-    return f"gb-{transaction_id[3:5]}{digest('own act', transaction_id, reason, str(number), *when)}"
+def own_act_id(transaction_id: str, reason: str, number: int) -> str:
+    """Return the oid of what the ledger does by itself after act `number`. No requestId can equal it."""
+    return f"gb-{transaction_id[3:5]}{digest('own act', transaction_id, reason, str(number))}"
 
 
 def opening_number(transaction_id: str, oid: str) -> int | None:

@@ -244,8 +244,7 @@ class Transaction:
     def next_own_act(self, reason: Reason) -> str:
         """Return the oid of what the ledger does by itself next: a new one, though a rebuilt transaction lacks acts."""
         opened = opening_number(self.id, self.acts[self.opened_by].oid) or 0
-        numbers = count(max(len(self.acts), opened + 1))
-        names = (own_act_id(self.id, reason, number, self.date) for number in numbers)
+        names = (own_act_id(self.id, reason, number) for number in count(max(len(self.acts), opened + 1)))
         return next(oid for oid in names if self.act_named(oid) is None)
 
     def listed(self, kind: ActKind) -> list[ActRecord]:

@@ -97,15 +97,15 @@ def made_and_abandoned(
     return transaction
 
 
-def settle(system: LightrailSystem, transaction: str) -> None:
+def settle(system: SandboxSystem, transaction: str) -> None:
     system.settle(transaction, "15.00", "settle-1")
 
 
-def cancel(system: LightrailSystem, transaction: str) -> None:
+def cancel(system: SandboxSystem, transaction: str) -> None:
     system.cancel(transaction, "10.00", "cancel-1")
 
 
-def read(system: LightrailSystem, transaction: str) -> None:
+def read(system: SandboxSystem, transaction: str) -> None:
     system.system.ledger.transaction(system.provider, system.card.id, transaction, System.deadline(10))
 
 
@@ -247,3 +247,23 @@ def test_it_is_given_back_again_under_a_name_that_the_backend_has_not_spent(
     system: LightrailSystem, rebuilt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert made_and_abandoned(system, monkeypatch) == rebuilt
+
+
+@pytest.mark.parametrize("asks", [settle, cancel, read])
+def test_what_was_given_back_since_is_not_taken_again_by_whoever_only_names_it(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch, asks: Callable[[SandboxSystem, str], None]
+) -> None:
+    """The backup has it as interrupted. Only its own request makes it anew."""
+    with voucherify_system(make_system(Holds.UPFRONT)) as system:
+        before = system.spendable
+        given_up(system, monkeypatch)
+        backup = system.system.stored()
+        transaction = system.authorize("40.00")
+        system.cancel(transaction, "40.00", "cancel-0")
+        system.system.fall_back(backup)
+        a_day_later(system.system)
+        with pytest.raises(TransactionNotFound):
+            asks(system, transaction)
+        assert system.spendable == before
+        assert system.authorize("40.00") == transaction
+        assert system.spendable == before - 4_000

@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from app.admin import doubts
+from app.ledger.errors import AmountExceeded
 from app.ledger.sweeper import CALLER as SWEEPER
-from mappers.base import BackendUnavailable, Holds, Receipt, Step
+from mappers.base import BackendUnavailable, Holds, Receipt, StatementLine, Step
 from mappers.deadline import Deadline
 from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
 from tests.ledger.system import MakeSystem
@@ -23,6 +25,12 @@ def system(request: pytest.FixtureRequest, make_system: MakeSystem) -> Iterator[
 
 def not_reached(step: Step, deadline: Deadline) -> Receipt:
     raise BackendUnavailable("connection refused")
+
+
+def lose_and_notice(system: LightrailSystem) -> None:
+    system.system.parts.history.look()
+    system.lose_everything()
+    assert system.system.parts.history.look()
 
 
 def test_a_lost_transaction_is_settled_and_its_rest_canceled(system: LightrailSystem) -> None:
@@ -158,3 +166,37 @@ def test_a_transaction_tells_of_more_settlements_than_its_notes_name(system: Lig
     assert system.system.record(transaction).rest == 0
     system.settle(transaction, "1.00", "settle-29")
     assert sum(system.lists(transaction)[0]) == 30
+
+
+def test_what_was_given_back_before_the_loss_is_not_authorized_again(system: LightrailSystem) -> None:
+    """The backend knows the key, and would answer as it did the first time."""
+    transaction = system.authorize("40.00")
+    system.cancel(transaction, "40.00", "cancel-1")
+    lose_and_notice(system)
+    assert system.authorize("40.00") == transaction
+    assert system.lists(transaction) == ([], [Decimal(40)])
+    with pytest.raises(AmountExceeded):
+        system.settle(transaction, "40.00", "settle-1")
+    assert system.balance() == 100
+
+
+def test_after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger_is_trusted(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement, read = system.mapper.statement, []
+
+    def reading(page_seconds: float, card_id: str | None = None) -> Iterator[StatementLine]:
+        read.append(card_id)
+        return statement(page_seconds, card_id)
+
+    monkeypatch.setattr(system.mapper, "statement", reading)
+    system.authorize("10.00", "order-1")
+    assert not read
+    lose_and_notice(system)
+    system.authorize("10.00", "order-2")
+    system.authorize("10.00", "order-3")
+    assert len(read) == 1
+    lose_and_notice(system)
+    doubts.trust(system.system.parts)
+    system.authorize("10.00", "order-4")
+    assert len(read) == 1

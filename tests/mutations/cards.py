@@ -186,7 +186,7 @@ MUTATIONS = [
     Mutation(
         "the sweeper starts no authorization",
         LEDGER + "attempt.py",
-        "        return self._act.opens and not self._lease.caller.wants_it",
+        "        return self._act.opens and not self._lease.caller.starts_it",
         "        return False",
         ABANDONED + "the_sweeper_does_not_start_an_unacknowledged_authorization",
     ),

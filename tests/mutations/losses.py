@@ -22,6 +22,34 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "whoever only names an authorization does not send it again",
+        LEDGER + "caller.py",
+        "return self.wants_it and not self.names_it",
+        "return self.wants_it",
+        IN_A_BACKUP + "what_was_given_back_since_is_not_taken_again_by_whoever_only_names_it",
+    ),
+    Mutation(
+        "while Redis may have forgotten something, a card is read once before it pays",
+        LUA + "open.lua",
+        "if state ~= '' or lacks then",
+        "if state ~= '' then",
+        LOST_LEDGER + "what_was_given_back_before_the_loss_is_not_authorized_again",
+    ),
+    Mutation(
+        "a card that was read is not read again before it pays",
+        LUA + "open.lua",
+        "\n    and redis.call('SISMEMBER', complete, arg.list) == 0",
+        "",
+        LOST_LEDGER + "after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger_is_trusted",
+    ),
+    Mutation(
+        "once the ledger is trusted, no card is read before it pays",
+        LEDGER + "storage/history.py",
+        "        self._in_each_bucket(lambda pipeline, complete: pipeline.srem(complete, keys.DOUBTED))\n",
+        "",
+        LOST_LEDGER + "after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger_is_trusted",
+    ),
+    Mutation(
         "reconcile tells that the rest of a hold went back after a part of it was settled",
         "app/admin/reconciliation/card.py",
         "held = record.state is State.AUTHORIZED\n",
@@ -54,8 +82,8 @@ MUTATIONS = [
     Mutation(
         "what was abandoned is read at the backend before it is opened again",
         LUA + "open.lua",
-        "if state ~= '' and not arg.again then return answer('abandoned') end\n",
-        "",
+        "if state ~= '' or lacks then",
+        "if lacks then",
         IN_A_BACKUP + "what_was_made_twice_under_other_names_is_not_made_again",
     ),
     Mutation(
@@ -153,14 +181,14 @@ MUTATIONS = [
     Mutation(
         "what may still arrive is not given up for a later name",
         LEDGER + "attempt.py",
-        "if not certain and step_key(self._act.oid, number) not in shown:",
+        "if not certain and self._name(number) not in shown:",
         "if False:",
         OPENED_AGAIN + "what_may_still_arrive_is_not_given_up_for_a_later_name",
     ),
     Mutation(
         "only an opening under a later name has an authorization given up, and not a refund",
         LEDGER + "attempt.py",
-        '(opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key in shown',
+        '(opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown',
         "key == step_key(self._act.oid, number) for key in shown",
         LOST_CHANGES + "a_redemption_that_no_longer_stands_is_made_again_where_its_intent_is_older",
     ),

@@ -122,14 +122,18 @@ class BackendModel(ABC):
         return next(one.card_id for one in self.effects if self.transactions.get(one.key) == transaction_id)
 
     def was_made_anew(self, key: str) -> bool:
-        """Tell whether a step was done again only after all of its transaction was given back, and Redis had forgotten
-        something: VTEX asked for it again."""
-        taken, done = 0, False
+        """Tell whether a step was done again only because Redis had forgotten something and VTEX asked for it again.
+
+        Then all of its transaction had been given back before it was taken again, and no more went back than stood.
+        """
+        taken, times = 0, 0
         for one in self.effects:
-            if one.key == key and done and taken:
+            if self.transactions.get(one.key) != self.transactions.get(key):
+                continue
+            times += one.key == key
+            if one.key == key and times > 1 and (taken if one.change < 0 else taken < one.change):
                 return False
-            if self.transactions.get(one.key) == self.transactions.get(key):
-                taken, done = taken - one.change, done or one.key == key
+            taken -= one.change
         return self.environment.history > 0
 
     def is_whole(self, payment: str) -> bool:

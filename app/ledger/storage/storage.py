@@ -255,8 +255,7 @@ class Storage:
         card's `epoch` was. What was taken less than `read_lag` ago may not show in it yet.
         """
         opened = names.opening_number(record.id, act.oid)
-        number = act.number if opened is None else opened
-        undo_oid = names.own_act_id(record.id, Reason.LATE, number, record.date)
+        undo_oid = names.own_act_id(record.id, Reason.LATE, act.number if opened is None else opened)
         return self._record(
             "done",
             record,
