@@ -174,7 +174,7 @@ MUTATIONS = [
         "what was given back since is not found by its first name where it was made again under a later one",
         LEDGER + "attempt.py",
         "        self._expect_not_opened_later(number, deadline, certain=certain)\n",
-        "        if step_key(self._act.oid, number) not in self._shown_in_doubt(deadline):\n"
+        "        if self._name(number) not in self._shown_in_doubt(deadline):\n"
         "            self._expect_not_opened_later(number, deadline, certain=certain)\n",
         OPENED_AGAIN + "what_was_given_back_and_made_again_is_found_where_the_backup_is_of_before_both",
     ),
