@@ -162,8 +162,11 @@ class FailsOver(Reconciles):
         self.system.resolve_everything()
         if super().fits(self.system.kind):
             self.expect_the_truth()
+        before = len(self.system.backend.effects)
+        vtex_asks_for_each_order(self.system)
+        taken = [effect for effect in self.system.backend.effects[before:] if effect.change < 0]
+        self.broken += [f"VTEX only read, and {-effect.change} left the card: {effect.key}" for effect in taken]
         if can_be_rebuilt(self.system.kind):
-            vtex_asks_for_each_order(self.system)
             self.broken += no_order_is_lost(self.system.snapshot())
 
     def finale(self) -> None:
