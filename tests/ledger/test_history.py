@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.ledger.caller import Caller
@@ -73,3 +75,9 @@ def test_a_promise_that_a_person_lets_be_done_again_goes_on(make_system: MakeSys
 
 def test_what_has_no_order_names_none_in_the_log(system: System) -> None:
     assert "order" not in names_in_the_log(system.record(system.authorize("40.00")))
+
+
+def test_what_is_for_an_order_names_it_in_the_log(system: System) -> None:
+    request = replace(system.authorization_request("40.00", "order-1"), order_id="order-7")
+    transaction = system.ledger.authorize(system.provider, request, system.deadline())
+    assert names_in_the_log(system.record(transaction))["order"] == "order-7"
