@@ -7,9 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+import redis
 
 from app.ledger.caller import Caller
 from app.ledger.errors import LedgerUnavailable
@@ -207,6 +209,27 @@ def test_a_process_that_stood_still_while_it_looked_makes_no_other_doubt(
 
     monkeypatch.setattr(some_redis.connection, "servers", much_later)
     assert stalled.look() == other.look() == []
+
+
+def test_a_server_that_takes_over_while_a_process_looks_is_doubted(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written then makes its older data seem to be of a moment ago."""
+    connection = some_redis.connection
+    History(connection).look()
+    some_redis.now += MINUTE // 2
+    call, sockets = connection.call, connection.sockets_opened
+    calls = count(1)
+
+    def taken_over_before_it_writes(command: Callable[[redis.Redis], object]) -> object:
+        if next(calls) == 2:
+            some_redis.starts(MINUTE // 2 + 1)
+            monkeypatch.setattr(Connection, "sockets_opened", sockets + 1)
+        return call(command)
+
+    monkeypatch.setattr(connection, "call", taken_over_before_it_writes)
+    (doubt,) = History(connection).look()
+    assert "older" in doubt.reason
 
 
 @pytest.mark.parametrize(("minutes", "threads"), [(0, False), (120, True)])

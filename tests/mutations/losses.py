@@ -22,6 +22,13 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "a server that takes over while a process looks is doubted",
+        LEDGER + "storage/history.py",
+        "        if self._connection.sockets_opened != sockets:\n",
+        "        if False:\n",
+        FORGETFUL_REDIS + "a_server_that_takes_over_while_a_process_looks_is_doubted",
+    ),
+    Mutation(
         "whoever only names an authorization does not send it again",
         LEDGER + "caller.py",
         "return self.wants_it and not self.names_it",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple, cast
@@ -122,17 +122,17 @@ class History:
             now = self._connection.now_milliseconds()
         last = min(before_reading, self._seen)  # another thread may have found meanwhile that it was ahead
         seen_here = 0 if _is_ahead(last.carried_on(asked_at), now) else last.at
-        if reason := self._doubted(before, servers, now, seen_here, watched=watched):
-            self._watched = Deadline.after(0)  # where it cannot be written down now, the next look finds it again
-            doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
-            log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
-            self._add(doubt)
+        self._judge(before, servers, now, seen_here, watched=watched)
         replids = json.dumps([server.replid for server in servers])
         arguments = replids, str(now), read, "1" if _is_ahead(int(read), now) else ""
         if self._connection.call(lambda client: client.eval(_SEEN, 1, HISTORY, *arguments)):
             was_ahead = self._seen == before_reading and _is_ahead(before_reading.carried_on(asked_at), now)
             seen = _Moment(now, asked_at)
             self._seen = seen if was_ahead else max(self._seen, seen)
+        if self._connection.sockets_opened != sockets:
+            # Another server may have taken over since, and have what was written just now.
+            servers, now = self._connection.servers(), self._connection.now_milliseconds()
+            self._judge(before, servers, now, seen_here, watched=watched and not self._watched.passed())
         doubts = self.doubts()
         self._seen_to = replace(self._seen_to, times=int(before.get("seen_to", 0)))
         self._ahead = DatedAhead(int(before.get("ahead", 0)), frozenset(doubts))
@@ -244,6 +244,16 @@ class History:
                 command(pipeline, keys.in_bucket(bucket, "complete"))
 
         self._connection.pipeline(fill)
+
+    def _judge(
+        self, before: dict[str, str], servers: Sequence[Server], now: int, seen_here: int, *, watched: bool
+    ) -> None:
+        """Write a doubt down where something may be missing of what was written before."""
+        if reason := self._doubted(before, servers, now, seen_here, watched=watched):
+            self._watched = Deadline.after(0)  # where it cannot be written down now, the next look finds it again
+            doubt = Doubt(int(before.get("seen_at", 0)), self._newest(now), reason)
+            log.error("Redis may have forgotten changes", since=doubt.since, reason=reason)
+            self._add(doubt)
 
     @staticmethod
     def _doubted(
