@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import redis
+from redis.client import Pipeline
 
 from app.ledger.caller import Caller
 from app.ledger.errors import LedgerUnavailable
+from app.ledger.names import BUCKETS
 from app.ledger.service import ChangeRequest
+from app.ledger.storage import keys
 from app.ledger.storage.connection import Connection, Server
 from app.ledger.storage.history import SOON, History
 from app.ledger.transaction import Transaction
@@ -331,6 +334,56 @@ def test_a_doubt_lasts_until_somebody_ends_it(some_redis: SomeRedis) -> None:
     assert history.look() == history.doubts() == doubts
     history.trust(doubts)
     assert history.look() == []
+
+
+@pytest.mark.parametrize("earlier", ["first", NOBODY])
+def test_what_is_found_while_it_is_connected_anew_is_doubted_once(some_redis: SomeRedis, earlier: str) -> None:
+    History(some_redis.connection).look()
+    some_redis.starts(60 * MINUTE, earlier=earlier)
+    some_redis.connection._client.connection_pool.disconnect()
+    assert len(History(some_redis.connection).look()) == 1
+
+
+def test_an_older_state_that_is_found_while_it_is_connected_anew_is_doubted_once(some_redis: SomeRedis) -> None:
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.connection._client.delete("gb:history")
+    some_redis.connection._client.connection_pool.disconnect()
+    assert len(history.look()) == 1
+
+
+def test_a_doubt_that_comes_while_others_are_ended_has_cards_read_before_they_pay(some_redis: SomeRedis) -> None:
+    noticing, person = History(some_redis.connection), History(some_redis.connection)
+    noticing.look()
+    earlier = person.doubt("a backup was restored")
+    noticing.look()
+    in_each_bucket = noticing._in_each_bucket
+    with pytest.MonkeyPatch.context() as patched:
+
+        def ended_meanwhile(command: Callable[[Pipeline, str], object]) -> None:
+            in_each_bucket(command)
+            patched.undo()
+            person.trust([earlier])
+
+        some_redis.starts(1000, earlier="first")
+        patched.setattr(noticing, "_in_each_bucket", ended_meanwhile)
+        assert len(noticing.look()) == 1
+    assert cards_are_read(some_redis)
+
+
+def test_a_doubt_that_an_older_version_wrote_has_cards_read_before_they_pay(some_redis: SomeRedis) -> None:
+    History(some_redis.connection).doubt("a backup was restored")
+    for bucket in range(BUCKETS):
+        some_redis.connection._client.delete(keys.in_bucket(bucket, "complete"))
+    assert not cards_are_read(some_redis)
+    History(some_redis.connection).look()
+    assert cards_are_read(some_redis)
+
+
+def cards_are_read(some_redis: SomeRedis) -> bool:
+    """Tell whether the card of a payment is read first, whatever its bucket."""
+    client = some_redis.connection._client
+    return all(client.sismember(keys.in_bucket(bucket, "complete"), keys.DOUBTED) for bucket in range(BUCKETS))
 
 
 # What is left to a person while there is a doubt.

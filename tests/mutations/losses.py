@@ -22,6 +22,34 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "one failover is doubted once, though the first look after it connects anew",
+        LEDGER + "storage/history.py",
+        'since = {**before, "replids": replids} if before else before',
+        "since = before",
+        FORGETFUL_REDIS + "what_is_found_while_it_is_connected_anew_is_doubted_once",
+    ),
+    Mutation(
+        "an older state is doubted once, though the look that finds it connects anew",
+        LEDGER + "storage/history.py",
+        "self._judge(since, servers, now, 0,",
+        "self._judge(since, servers, now, seen_here,",
+        FORGETFUL_REDIS + "an_older_state_that_is_found_while_it_is_connected_anew_is_doubted_once",
+    ),
+    Mutation(
+        "who ends doubts hides none that comes meanwhile from the scripts",
+        LEDGER + "storage/history.py",
+        "        self._marked = False  # who ended",
+        "        # who ended",
+        FORGETFUL_REDIS + "a_doubt_that_comes_while_others_are_ended_has_cards_read_before_they_pay",
+    ),
+    Mutation(
+        "a doubt of an older version has cards read before they pay",
+        LEDGER + "storage/history.py",
+        "        if doubts and not self._marked:",
+        "        if False:",
+        FORGETFUL_REDIS + "a_doubt_that_an_older_version_wrote_has_cards_read_before_they_pay",
+    ),
+    Mutation(
         "a server that takes over while a process looks is doubted",
         LEDGER + "storage/history.py",
         "        if self._connection.sockets_opened != sockets:\n",

@@ -105,6 +105,7 @@ class History:
         self._ahead = DatedAhead(0, frozenset())  # by the last look
         self._seen_to = DatedAhead(0, frozenset())
         self._watched = Deadline.after(0)  # until when the next look must come, for nothing to be missed
+        self._marked = False  # whether each bucket says that there is a doubt
 
     def look(self) -> list[Doubt]:
         """Note that the ledger was seen now, and return what is doubted, oldest first. Raises LedgerUnavailable."""
@@ -132,8 +133,12 @@ class History:
         if self._connection.sockets_opened != sockets:
             # Another server may have taken over since, and have what was written just now.
             servers, now = self._connection.servers(), self._connection.now_milliseconds()
-            self._judge(before, servers, now, seen_here, watched=watched and not self._watched.passed())
+            since = {**before, "replids": replids} if before else before
+            self._judge(since, servers, now, 0, watched=watched and not self._watched.passed())
         doubts = self.doubts()
+        if doubts and not self._marked:  # whoever wrote them down may have died, or be of an older version
+            self._in_each_bucket(lambda pipeline, complete: pipeline.sadd(complete, keys.DOUBTED))
+        self._marked = bool(doubts)
         self._seen_to = replace(self._seen_to, times=int(before.get("seen_to", 0)))
         self._ahead = DatedAhead(int(before.get("ahead", 0)), frozenset(doubts))
         self._found = doubts, sockets, recent
@@ -237,6 +242,7 @@ class History:
         self._in_each_bucket(no_list_is_complete)
         self._connection.call(lambda client: client.rpush(DOUBTS, json.dumps(asdict(doubt))))
         self._found = None
+        self._marked = False  # who ended other doubts meanwhile may not have seen this one
 
     def _in_each_bucket(self, command: Callable[[Pipeline, str], object]) -> None:
         def fill(pipeline: Pipeline) -> None:
