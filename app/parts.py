@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from app.ledger.cards import CardService
 from app.ledger.clock import ClockWatch
@@ -78,7 +79,13 @@ def wire(settings: Settings, registry: Registry, connection: Connection, watch: 
     index = Index(connection)
     history = History(connection)
     threads = BackendThreads(settings.threads_for_a_backend, watch)
-    executor = Executor(storage, threads, find_provider=registry.get, doubts=history.recent)
+    executor = Executor(
+        storage,
+        threads,
+        find_provider=registry.get,
+        doubts=history.recent,
+        doubts_of_this_server=partial(history.recent, of_this_server=True),
+    )
     recovery = Recovery(storage, threads)
     clock = ClockWatch(storage)
     documents = Documents(connection)

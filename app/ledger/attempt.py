@@ -274,6 +274,7 @@ class Attempt:
         if not self._nothing_sent:
             receipt = self._ask(self._call(number), deadline, certain=certain)
             if receipt is not None:
+                self._told = self._told or self._lease.nothing_sent  # Redis has forgotten it: VTEX may have been told
                 return receipt
             if not certain and (not self._mapper.repeatable or self._unwanted):
                 raise OutcomeUnknown("what was sent before may still arrive", answered=True)
@@ -359,12 +360,17 @@ class Attempt:
     def _expect_not_opened_later(self, number: int, deadline: Deadline, *, certain: bool) -> None:
         """Make sure, where Redis may have forgotten changes, that the backend has no later opening of the transaction.
 
-        Then this one was given up since: that one is found under its name, or comes next. Raises _Abandoned and
-        OutcomeUnknown.
+        Then this one was given up since: that one is found under its name, or comes next. Of what was only just opened
+        the backend shows nothing: else it is rebuilt. Raises _Abandoned and OutcomeUnknown.
         """
-        if not (self._act.opens and (self._found or self._act.number > 0)):
+        if not self._act.opens:
+            return
+        new = not self._found and self._act.number == 0
+        if new and self._record.holds is not Holds.NATIVE:
             return
         shown = self._shown_in_doubt(deadline)
+        if new and shown:
+            raise _Abandoned
         opened = opening_number(self._record.id, self._act.oid) or 0
         if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):
             return

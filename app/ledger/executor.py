@@ -38,16 +38,19 @@ class Executor:
         sleep: Callable[[float], None] = time.sleep,
         find_provider: Callable[[str], Provider | None] = lambda _: None,
         doubts: Callable[[], Sequence[Doubt]] = tuple,
+        doubts_of_this_server: Callable[[], Sequence[Doubt]] = tuple,
     ) -> None:
         """`find_provider` returns a provider by its id: of those that share an account, one may help the other.
 
-        `doubts` returns when Redis may have forgotten changes.
+        `doubts` returns when Redis may have forgotten changes, `doubts_of_this_server` at least those that no script
+        has told of, and asks only where another server may be there.
         """
         self._storage = storage
         self._threads = threads
         self._sleep = sleep
         self._find_provider = find_provider
         self._doubts = doubts
+        self._doubts_of_this_server = doubts_of_this_server
 
     def resolve(
         self,
@@ -87,9 +90,9 @@ class Executor:
         found = False  # whoever has a lease already has just asked for the act
         while (act := record.unresolved_act) is not None:
             if lease is not None:
-                attempt = Attempt(
-                    self._storage, provider, record, act, lease, self._sleep, doubts=self._doubts, found=found
-                )
+                # What was just opened for the first time is none that a script would have told a doubt of.
+                doubts = self._doubts_of_this_server if act.opens and act.number == 0 and not found else self._doubts
+                attempt = Attempt(self._storage, provider, record, act, lease, self._sleep, doubts=doubts, found=found)
                 # Half the lease is for sending, the other half for what was sent to arrive and to show.
                 confidential.keep_fields(_customer_of(record))
                 with bound_contextvars(**names_in_the_log(record)):

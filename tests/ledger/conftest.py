@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -72,7 +73,12 @@ def make_system(redis_url: str, empty_redis_url: str) -> Iterator[MakeSystem]:
         shares = BackendThreads(threads)
         history = History(connection)
         executor = Executor(
-            storage, shares, lambda seconds: time.sleep(min(seconds, 0.01)), registry.get, history.recent
+            storage,
+            shares,
+            lambda seconds: time.sleep(min(seconds, 0.01)),
+            registry.get,
+            history.recent,
+            partial(history.recent, of_this_server=True),
         )
         recovery = Recovery(storage, shares)
         clock = ClockWatch(storage)

@@ -326,6 +326,21 @@ def test_a_look_is_recent_for_seconds_only(some_redis: SomeRedis, monkeypatch: p
     assert len(history.recent()) == 1
 
 
+def test_whoever_opens_an_order_need_not_look_again_on_the_same_connection(
+    some_redis: SomeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call costs no more, however long ago the last one was: the scripts tell of what others have noticed."""
+    monkeypatch.setattr("app.ledger.storage.history.RECENT_SECONDS", 0)
+    some_redis.connection.call(lambda client: client.ping())  # it is connected before it looks
+    history = History(some_redis.connection)
+    history.look()
+    some_redis.starts(1000, earlier="first")
+    assert history.recent(of_this_server=True) == []
+    some_redis.connection._client.connection_pool.disconnect()
+    some_redis.connection.call(lambda client: client.ping())
+    assert len(history.recent(of_this_server=True)) == 1
+
+
 def test_a_doubt_lasts_until_somebody_ends_it(some_redis: SomeRedis) -> None:
     history = History(some_redis.connection)
     history.look()

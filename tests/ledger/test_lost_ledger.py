@@ -180,6 +180,20 @@ def test_what_was_given_back_before_the_loss_is_not_authorized_again(system: Lig
     assert system.balance() == 100
 
 
+def test_what_was_given_back_before_a_loss_that_nobody_has_noticed_is_not_authorized_again(
+    system: LightrailSystem,
+) -> None:
+    """Whoever is the first to meet another server sends nothing before it knows what that may have forgotten."""
+    transaction = system.authorize("40.00")
+    system.cancel(transaction, "40.00", "cancel-1")
+    system.system.parts.history.look()
+    system.lose_everything()
+    system.system.connection._client.connection_pool.disconnect()
+    assert system.authorize("40.00") == transaction
+    assert system.lists(transaction) == ([], [Decimal(40)])
+    assert system.balance() == 100
+
+
 def test_after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger_is_trusted(
     system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

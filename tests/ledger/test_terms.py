@@ -151,6 +151,7 @@ def test_to_pay_with_a_card_that_was_found_takes_no_round_trip_more(
     """What was noted of it comes with the lease."""
     card, code = restricted_to(system, ANA)
     find(system, code, ANA)
+    system.parts.history.look()  # as whoever pays first does, on a new connection
     calls: list[str] = []
 
     def counted(name: str) -> nullcontext[None]:

@@ -22,6 +22,27 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "whoever is the first to meet another server sends nothing that this may have forgotten",
+        LEDGER + "attempt.py",
+        "        if new and shown:\n",
+        "        if False:\n",
+        LOST_LEDGER + "what_was_given_back_before_a_loss_that_nobody_has_noticed_is_not_authorized_again",
+    ),
+    Mutation(
+        "whoever opens an order does not look again on the same connection",
+        LEDGER + "storage/history.py",
+        "(of_this_server or not recent.passed())",
+        "not recent.passed()",
+        FORGETFUL_REDIS + "whoever_opens_an_order_need_not_look_again_on_the_same_connection",
+    ),
+    Mutation(
+        "what Redis knew not to be sent, and the backend has, was perhaps told to VTEX, also right after a loss",
+        LEDGER + "attempt.py",
+        "self._told = self._told or self._lease.nothing_sent",
+        "pass",
+        LOST_LEDGER + "an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up",
+    ),
+    Mutation(
         "one failover is doubted once, though the first look after it connects anew",
         LEDGER + "storage/history.py",
         'since = {**before, "replids": replids} if before else before',
@@ -131,8 +152,8 @@ MUTATIONS = [
     Mutation(
         "what is opened again is looked for under its other names",
         LEDGER + "attempt.py",
-        "(self._found or self._act.number > 0)",
-        "self._found",
+        "        new = not self._found and self._act.number == 0\n",
+        "        if not self._found and self._act.number > 0:\n            return\n        new = not self._found\n",
         IN_A_BACKUP + "money_that_was_taken_under_another_name_is_not_taken_again",
     ),
     Mutation(

@@ -154,16 +154,17 @@ class History:
         self._connection.call(lambda client: client.hset(HISTORY, "seen_to", str(ahead.times)))
         self._seen_to = ahead
 
-    def recent(self) -> list[Doubt]:
+    def recent(self, *, of_this_server: bool = False) -> list[Doubt]:
         """Return what was doubted seconds ago, where no other server can be behind the connection since; else look.
 
         A server that is started again, or another one that takes over, has to be connected to anew. A doubt that a
-        person has, or another process, may be known here some seconds later. Raises LedgerUnavailable.
+        person has, or another process, may be known here some seconds later; `of_this_server`: perhaps never, for whom
+        the scripts tell of it. Raises LedgerUnavailable.
         """
         found = self._found  # another thread may take it away
         if found is not None:
             doubts, sockets, recent = found
-            if sockets == self._connection.sockets_opened and not recent.passed():
+            if sockets == self._connection.sockets_opened and (of_this_server or not recent.passed()):
                 return doubts
         return self.look()
 
