@@ -92,9 +92,9 @@ SAFETIES = (
     ),
     Safety(
         "a refusal counts only when nothing is on its way",
-        "v1",
+        "plain",
         (_REFUSAL,),
-        first_seed=910,
+        first_seed=1910,
     ),
     Safety(
         "a 409 is looked up, and counts only when nothing is on its way",
