@@ -46,8 +46,8 @@ MOST_COMMANDS = {
     "authorize": 24,
     "replay": 4,
     "read": 1,
-    "settle": 21,
-    "cancel": 22,
+    "settle": 22,
+    "cancel": 23,
 }
 
 HEADERS = {"X-PROVIDER-API-AppKey": "key", "X-PROVIDER-API-AppToken": "token"}

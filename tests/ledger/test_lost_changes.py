@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -30,6 +30,7 @@ from mappers.base import (
     Step,
 )
 from mappers.deadline import Deadline
+from mappers.voucherify.sandbox_model import timestamp
 from tests.ledger.driver import change_within
 from tests.ledger.faults import Killed, Run, dies, lost_before, refuses, unavailable
 from tests.ledger.moved_clock import MovedClock
@@ -152,11 +153,15 @@ def test_a_redemption_that_no_longer_stands_is_made_again_where_its_intent_is_ol
     assert (balance(upfront), len(upfront.system.record(transaction).acts)) == (6000, 1)
 
 
-def test_value_is_added_once_although_the_intent_was_lost(make_system: MakeSystem) -> None:
+@pytest.mark.parametrize("days", [0, 3])
+def test_value_is_added_once_although_the_intent_was_lost(make_system: MakeSystem, days: int) -> None:
     with voucherify_system(make_system(Holds.LEDGER)) as system:
         request = AuthorizationRequest(system.card.id, Operation.CREDIT, 4000, "credit-1")
         with lost_changes(system.system):
             system.system.ledger.authorize(system.provider, request, System.deadline(10))
+        for movement in system.card.transactions:
+            movement["created_at"] = timestamp(datetime.now(UTC) - timedelta(days=days))
+        system.system.parts.history.doubt("put back the disk of Sunday")
         system.system.ledger.authorize(system.provider, request, System.deadline(10))
         assert balance(system) == 14_000
 

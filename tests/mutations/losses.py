@@ -43,6 +43,13 @@ MUTATIONS = [
         LOST_LEDGER + "an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up",
     ),
     Mutation(
+        "while Redis may have forgotten something, a backend is asked for what it did long before, too",
+        LEDGER + "storage/storage.py",
+        'doubted=doubted or in_doubt == "1",',
+        "doubted=doubted,",
+        LOST_CHANGES + "value_is_added_once_although_the_intent_was_lost",
+    ),
+    Mutation(
         "one failover is doubted once, though the first look after it connects anew",
         LEDGER + "storage/history.py",
         'since = {**before, "replids": replids} if before else before',
@@ -94,7 +101,7 @@ MUTATIONS = [
     Mutation(
         "a card that was read is not read again before it pays",
         LUA + "open.lua",
-        "\n    and redis.call('SISMEMBER', complete, arg.list) == 0",
+        " and redis.call('SISMEMBER', complete, arg.list) == 0",
         "",
         LOST_LEDGER + "after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger_is_trusted",
     ),

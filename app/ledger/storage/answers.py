@@ -103,7 +103,8 @@ class Lease:
     still arrive, so "no trace of it" means that it did not happen. `in_flight_until`: until when what earlier attempts
     sent may arrive, in milliseconds of Redis's clock. `standing`: the card's, before anything else is read. `date`:
     when it was given, in those milliseconds; while Redis's clock was just set ahead, as it would be without that.
-    `doubted`: it was set ahead lately, and what was dated since may be dated wrongly.
+    `doubted`: it was set ahead lately, and what was dated since may be dated wrongly; or Redis may have forgotten when
+    the transaction was begun.
     `allowed`: the card is known to allow it by what it was issued for.
     """
 

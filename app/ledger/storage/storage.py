@@ -674,7 +674,7 @@ def _result(
     found = load_transaction(transaction_id, f"{head}\n{written}", memo) if head else None
     lease = None
     if found is not None and given:
-        in_flight_until, nothing_sent, allowed = given
+        in_flight_until, nothing_sent, allowed, in_doubt = given
         lease = Lease(
             attempt=found.attempt,
             nothing_sent=nothing_sent == "1",
@@ -683,7 +683,7 @@ def _result(
             standing=Standing(*map(int, standing)),
             caller=caller,
             date=passed,
-            doubted=doubted,
+            doubted=doubted or in_doubt == "1",
             allowed=allowed == "1",
         )
     return Result(answer, found, lease, Standing(*map(int, standing)), busy.rpartition(":tx:")[2] if busy else None)

@@ -18,8 +18,7 @@ if state ~= '' and not came_to_nothing() then
   return answer('found')
 end
 if not arg.looked then
-  local lacks = arg.list and redis.call('SISMEMBER', complete, 'doubted') == 1
-    and redis.call('SISMEMBER', complete, arg.list) == 0
+  local lacks = arg.list and in_doubt() and redis.call('SISMEMBER', complete, arg.list) == 0
   if state ~= '' or lacks then return answer('look first') end
 end
 if card_is_taken(arg.kind, 0) then return answer('card busy') end

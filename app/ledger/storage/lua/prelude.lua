@@ -7,7 +7,8 @@
 --   and its history as they are unpacked, and its row among the packed ones. Always in the object: id, provider, card, backend, lease,
 --   abandon_after, retention (milliseconds); knows_memo where the answer needs none.
 -- Answer: {answer, now, the transaction's fields (JSON), its memo, the card's standing, busy}; with a lease also
---   in_flight_until and nothing_sent as they were before, and '1' where the card's terms are known to allow it.
+--   in_flight_until and nothing_sent as they were before, '1' where the card's terms are known to allow it, and '1'
+--   where Redis may have forgotten something.
 -- Time is that of Redis, in milliseconds. Amounts are integers of the smallest unit, below 10^14, which Lua and cjson
 --   carry exactly.
 local transaction, card, due, events, of_card, all, parked, index, over, given, terms, only, totals, packed, complete
@@ -187,11 +188,19 @@ local function allowed(kind)
   return false
 end
 
+-- Whether Redis may have forgotten something.
+local doubted
+local function in_doubt()
+  if doubted == nil then doubted = redis.call('SISMEMBER', complete, 'doubted') == 1 end
+  return doubted
+end
+
 -- The answer of a script that gives a lease: also until when what was sent for the act before may still arrive
--- (0: nothing can), and '1' where nothing was sent.
+-- (0: nothing can), '1' where nothing was sent, and '1' where Redis may have forgotten something.
 local function answer_with_lease(status, in_flight_until, nothing_sent)
   local result = answer(status)
   result[7], result[8], result[9] = in_flight_until, nothing_sent, allowed(arg.kind) and '1' or ''
+  result[10] = in_doubt() and '1' or ''
   return result
 end
 
