@@ -384,7 +384,7 @@ class Attempt:
         The backend may show that something of this transaction went back already. Raises Undecidable, and
         BackendUnavailable where that may not show yet.
         """
-        if self._steps[number - 1].verb not in (Verb.VOID, Verb.REFUND):
+        if self._act.kind is not ActKind.REVERSAL and self._steps[number - 1].verb is not Verb.REFUND:
             return
         shown = self._shown_in_doubt(deadline)
         if self._mapper.repeatable and self._name(number) in shown:

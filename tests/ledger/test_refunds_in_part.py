@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -212,3 +213,19 @@ def test_what_is_kept_is_not_redeemed_twice_where_redis_has_forgotten_that_it_wa
         vauchar.cancel(transaction, "30", "c1")
     assert writes(vauchar) == ["POST"]
     assert redeemed(vauchar) == [30, 60]
+
+
+def test_what_is_kept_is_not_redeemed_again_where_redis_has_forgotten_that_the_old_redemption_was_deleted(
+    vauchar: SandboxSystem,
+) -> None:
+    """The deletion came first, and gave the card enough: planned anew, what is kept seems to come first."""
+    transaction = settled(vauchar, "60")
+    vauchar.backend.spend_elsewhere(VAUCHAR_CODE, Decimal(30))
+    with lost_changes(vauchar.system):
+        vauchar.cancel(transaction, "30", "c1")
+    assert writes(vauchar) == ["DELETE", "POST"]
+    vauchar.system.parts.history.doubt("put back the disk of Sunday")
+    with pytest.raises(Unresolved):
+        vauchar.cancel(transaction, "30", "c1")
+    assert writes(vauchar) == ["DELETE", "POST"]
+    assert (redeemed(vauchar), vauchar.card.balance) == ([30, 30], 40)
