@@ -369,7 +369,8 @@ class Attempt:
         if new and self._record.holds is not Holds.NATIVE:
             return
         shown = self._shown_in_doubt(deadline)
-        if new and shown:
+        at_once = any(verb is Verb.DEBIT and told and told.act is ActKind.DEBIT for (_, verb), told in shown.items())
+        if new and shown and not at_once:  # before the policy changed; that is not rebuilt, but found by its key
             raise _Abandoned
         opened = opening_number(self._record.id, self._act.oid) or 0
         if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):

@@ -245,6 +245,22 @@ def test_what_was_taken_at_once_is_not_rebuilt_as_a_hold(make_system: MakeSystem
             changed.settle(of(system), "40.00")
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+def test_what_was_taken_at_once_before_a_loss_and_another_policy_is_not_taken_again(
+    make_system: MakeSystem, *, noticed: bool
+) -> None:
+    system = make_system(Holds.UPFRONT)
+    system.authorize("40.00")
+    system.parts.history.look()
+    system.fall_back({})
+    system.connection._client.connection_pool.disconnect()
+    if noticed:
+        assert system.parts.history.look()
+    changed = system.changed(policy=replace(system.provider.policy, holds=Holds.NATIVE))
+    assert changed.authorize("40.00") == of(system)
+    assert (system.backend.held, system.backend.spendable) == (0, 6_000)
+
+
 @pytest.mark.parametrize("first", ["VTEX", "the sweeper"])
 def test_what_was_given_back_and_made_again_is_found_where_the_backup_is_of_before_both(
     system: System, first: str

@@ -22,10 +22,17 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "what was taken at once, and cannot be rebuilt, is not made again under another name",
+        LEDGER + "attempt.py",
+        "        if new and shown and not at_once:",
+        "        if new and shown:",
+        OPENED_AGAIN + "what_was_taken_at_once_before_a_loss_and_another_policy_is_not_taken_again",
+    ),
+    Mutation(
         "whoever is the first to meet another server sends nothing that this may have forgotten",
         LEDGER + "attempt.py",
-        "        if new and shown:\n",
-        "        if False:\n",
+        "        if new and shown and not at_once:",
+        "        if False:",
         LOST_LEDGER + "what_was_given_back_before_a_loss_that_nobody_has_noticed_is_not_authorized_again",
     ),
     Mutation(
