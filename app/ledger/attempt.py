@@ -112,6 +112,9 @@ REFUSED_RETRY = timedelta(days=1)
 # A replica that is a little late even so.
 MOMENT_SECONDS = 0.05
 
+# What opens a transaction upfront.
+AT_ONCE = (Verb.DEBIT, ActKind.DEBIT)
+
 # A lock at the backend only helps against others; nobody should wait longer for it.
 LOCK_SECONDS = 2.0
 
@@ -369,9 +372,11 @@ class Attempt:
         if new and self._record.holds is not Holds.NATIVE:
             return
         shown = self._shown_in_doubt(deadline)
-        at_once = any(verb is Verb.DEBIT and told and told.act is ActKind.DEBIT for (_, verb), told in shown.items())
-        if new and shown and not at_once:  # before the policy changed; that is not rebuilt, but found by its key
+        # What has no notes, or was taken at once before the policy changed, is not rebuilt.
+        if new and shown and all(told and (verb, told.act) != AT_ONCE for (_, verb), told in shown.items()):
             raise _Abandoned
+        if self._name(number) in shown:
+            self._nothing_sent = False  # by Redis: it is asked for
         opened = opening_number(self._record.id, self._act.oid) or 0
         if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):
             return

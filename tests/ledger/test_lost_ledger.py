@@ -14,6 +14,7 @@ from app.ledger.sweeper import CALLER as SWEEPER
 from mappers.base import BackendUnavailable, Holds, Receipt, StatementLine, Step
 from mappers.deadline import Deadline
 from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
+from tests.ledger.sandbox_system import vtex_system
 from tests.ledger.system import MakeSystem
 
 
@@ -192,6 +193,20 @@ def test_what_was_given_back_before_a_loss_that_nobody_has_noticed_is_not_author
     assert system.authorize("40.00") == transaction
     assert system.lists(transaction) == ([], [Decimal(40)])
     assert system.balance() == 100
+
+
+def test_what_is_held_where_the_backend_keeps_no_notes_is_not_held_once_more(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be rebuilt. It is found by its name, and nothing is sent."""
+    with vtex_system(make_system(Holds.NATIVE)) as system:
+        transaction = system.authorize("40.00")
+        system.system.parts.history.look()
+        system.system.connection.call(lambda client: client.flushall())
+        system.system.connection._client.connection_pool.disconnect()
+        monkeypatch.setattr(system.mapper, "run", not_reached)
+        assert system.authorize("40.00") == transaction
+        assert system.spendable == 6_000
 
 
 def test_after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger_is_trusted(

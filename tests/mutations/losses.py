@@ -22,17 +22,31 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "what has no notes at the backend, and cannot be rebuilt, is not made again under another name",
+        LEDGER + "attempt.py",
+        "told and (verb, told.act) != AT_ONCE for",
+        "told is None or (verb, told.act) != AT_ONCE for",
+        LOST_LEDGER + "what_is_held_where_the_backend_keeps_no_notes_is_not_held_once_more",
+    ),
+    Mutation(
+        "what the backend shows under its name is asked for, and not sent again",
+        LEDGER + "attempt.py",
+        "            self._nothing_sent = False  # by Redis: it is asked for\n",
+        "            pass\n",
+        LOST_LEDGER + "what_is_held_where_the_backend_keeps_no_notes_is_not_held_once_more",
+    ),
+    Mutation(
         "what was taken at once, and cannot be rebuilt, is not made again under another name",
         LEDGER + "attempt.py",
-        "        if new and shown and not at_once:",
-        "        if new and shown:",
+        "told and (verb, told.act) != AT_ONCE for",
+        "told for",
         OPENED_AGAIN + "what_was_taken_at_once_before_a_loss_and_another_policy_is_not_taken_again",
     ),
     Mutation(
         "whoever is the first to meet another server sends nothing that this may have forgotten",
         LEDGER + "attempt.py",
-        "        if new and shown and not at_once:",
-        "        if False:",
+        "        if new and shown and all(",
+        "        if False and all(",
         LOST_LEDGER + "what_was_given_back_before_a_loss_that_nobody_has_noticed_is_not_authorized_again",
     ),
     Mutation(
