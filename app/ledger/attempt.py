@@ -375,7 +375,7 @@ class Attempt:
         # What has no notes, or was taken at once before the policy changed, is not rebuilt.
         if new and shown and all(told and (verb, told.act) != AT_ONCE for (_, verb), told in shown.items()):
             raise _Abandoned
-        if self._name(number) in shown:
+        if not self._unwanted and self._name(number) in shown:
             self._nothing_sent = False  # by Redis: it is asked for
         opened = opening_number(self._record.id, self._act.oid) or 0
         if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):
