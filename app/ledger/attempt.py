@@ -82,7 +82,6 @@ from mappers.base import (
     ReferenceNotFound,
     Refused,
     Settlement,
-    StatementLine,
     Step,
     Undecidable,
     Unsupported,
@@ -380,7 +379,7 @@ class Attempt:
         opened = opening_number(self._record.id, self._act.oid) or 0
         if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):
             return
-        if not certain and self._name(number) not in shown:
+        if not certain:
             raise OutcomeUnknown("what was sent before may still arrive", answered=True)
         raise _Abandoned
 
@@ -393,7 +392,7 @@ class Attempt:
         if self._act.kind is not ActKind.REVERSAL and self._steps[number - 1].verb is not Verb.REFUND:
             return
         shown = self._shown_in_doubt(deadline)
-        if self._mapper.repeatable and self._name(number) in shown:
+        if self._act.asked_for and self._name(number) in shown:
             return  # it is what was forgotten itself, asked for again
         acts = [*self._record.acts, replace(self._act, steps=tuple(self._steps))]
         # Planned anew, as the card is now, a step of the same number may be another one.
@@ -425,7 +424,9 @@ class Attempt:
             lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
         except (Unsupported, CardNotFound):
             return {}
-        return {(line.key, line.verb): line.origin for line in lines if line.key and _is_of(record, line)}
+        return {
+            (line.key, line.verb): line.origin for line in lines if line.key and _is_of(record, line.key, line.origin)
+        }
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:
@@ -646,14 +647,14 @@ def call(record: Transaction, act: ActRecord, steps: Sequence[PlannedStep], numb
     )
 
 
-def _is_of(record: Transaction, line: StatementLine) -> bool:
-    """Tell whether a line is this transaction's.
+def _is_of(record: Transaction, key: str, origin: Origin | None) -> bool:
+    """Tell whether an entry of a statement is this transaction's.
 
     Where the backend keeps no notes, its key names the act, or begins with the transaction that it opened.
     """
-    if line.origin:
-        return line.origin.transaction_id == record.id
-    oid = (line.key or "").rpartition("-")[0]
+    if origin:
+        return origin.transaction_id == record.id
+    oid = key.rpartition("-")[0]
     return oid.startswith(record.id) or record.act_named(oid) is not None
 
 

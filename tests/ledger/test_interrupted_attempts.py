@@ -11,6 +11,7 @@ from app.ledger.transaction import ActState
 from mappers.base import (
     Act,
     BackendUnavailable,
+    Holds,
     OutcomeUnknown,
     Step,
     TransactionFacts,
@@ -24,7 +25,7 @@ from tests.ledger.faults import (
     refuses,
     unavailable,
 )
-from tests.ledger.system import System
+from tests.ledger.system import MakeSystem, System
 
 
 def test_the_next_read_finishes_a_failed_settlement(system: System) -> None:
@@ -104,3 +105,16 @@ def test_a_plan_that_begins_otherwise_by_now_is_not_mixed_with_the_one_that_was_
     system.mapper.plan = plan  # type: ignore[method-assign]
     system.settle(transaction, "40.00")
     assert system.backend.held == 0
+
+
+def test_whoever_begins_an_authorization_again_may_have_sent_it(make_system: MakeSystem) -> None:
+    """The first attempt has certainly sent nothing; the second died, and nobody knows what it sent."""
+    system = make_system(Holds.UPFRONT, repeatable=False)
+    system.mapper.faults = [unavailable, does_it_and_dies]
+    with pytest.raises(BackendUnavailable):
+        system.authorize("40.00")
+    with pytest.raises(Killed):
+        system.authorize("40.00")
+    system.lose_lease(system.only_record().id)
+    system.authorize("40.00")
+    assert set(system.backend.effects.values()) == {1}

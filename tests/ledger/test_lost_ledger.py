@@ -85,6 +85,22 @@ def test_an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_gi
     assert system.balance() == 60
 
 
+def test_value_that_was_added_stays_where_a_sweeper_dies_after_the_loss(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = system.credit("40.00")
+    system.lose_everything()
+    with monkeypatch.context() as patched:
+        patched.setattr(system.mapper, "run", not_reached)
+        with pytest.raises(BackendUnavailable):
+            system.credit("40.00")
+    assert system.system.storage.take_lease(system.system.record(transaction), SWEEPER, one_step_at_a_time=False).lease
+    system.system.lose_lease(transaction)
+    assert system.sweep_after(timedelta(hours=1)) == {"resolved": 1}
+    assert system.sweep_after(timedelta(hours=1)) == {}
+    assert system.balance() == 140
+
+
 def test_what_was_held_before_the_loss_is_not_held_once_more(
     system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

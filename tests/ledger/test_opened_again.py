@@ -15,7 +15,7 @@ from app.ledger.errors import TransactionNotFound
 from app.ledger.names import transaction_id
 from app.ledger.transaction import Decision, Reason, State
 from mappers.base import BackendUnavailable, Holds, OutcomeUnknown, Receipt, Step, Verb
-from tests.ledger.faults import Run, lost_after, lost_before, unavailable
+from tests.ledger.faults import Killed, Run, lost_after, lost_before, unavailable
 from tests.ledger.reference_model import CARD
 from tests.ledger.system import MakeSystem, System
 from tests.ledger.test_lost_changes import a_day_later
@@ -219,6 +219,29 @@ def test_what_was_abandoned_once_more_since_the_statement_was_read_is_not_rebuil
     with pytest.raises(TransactionNotFound):
         read(system)
     assert (system.record(of(system)).state, system.backend.held) == (State.ABANDONED, 0)
+
+
+def test_what_came_too_late_since_the_statement_was_read_is_not_written_over(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is to be undone, and nobody has begun with that."""
+    before = []
+
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    def abandoned() -> None:
+        before.append(system.record(of(system)))
+        monkeypatch.setattr(system.storage, "take_lease", dies)
+
+    system.mapper.faults = [abandoned_meanwhile(system, abandoned)]
+    with pytest.raises(Killed):
+        system.authorize("40.00")
+    late = system.record(of(system))
+    assert (late.attempt, late.unresolved is None) == (before[0].attempt, False)
+    written = system.stored()
+    system.storage.restore(replace(before[0], state=State.AUTHORIZED), in_totals=True, over=before[0])
+    assert system.stored() == written
 
 
 def test_what_was_abandoned_at_another_account_leaves_the_cards_others_alone(system: System) -> None:

@@ -265,8 +265,8 @@ MUTATIONS = [
     Mutation(
         "what may still arrive is not given up for a later name",
         LEDGER + "attempt.py",
-        "if not certain and self._name(number) not in shown:",
-        "if False:",
+        "        if not certain:\n            raise OutcomeUnknown(",
+        "        if False:\n            raise OutcomeUnknown(",
         OPENED_AGAIN + "what_may_still_arrive_is_not_given_up_for_a_later_name",
     ),
     Mutation(
