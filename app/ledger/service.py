@@ -35,7 +35,7 @@ from app.ledger.transaction import (
     Transaction,
     done_steps,
 )
-from mappers.base import Act, ActKind, CardStatus, Cart, Conflict, Customer, Holds, MapperError, Memo
+from mappers.base import Act, ActKind, CardStatus, Cart, Conflict, Customer, Holds, Mapper, MapperError, Memo
 from mappers.deadline import Deadline
 from mappers.money import InvalidAmount
 from providers.provider import Provider
@@ -311,7 +311,8 @@ class LedgerService:
                 record = self._executor.resolve(provider, record, deadline, caller, result.lease)
                 act = record.act_named(oid)
             if act is None or (result.answer is AppendAnswer.BUSY and act.state is ActState.REFUSED):
-                continue  # somebody else's act was in the way, and is resolved now
+                _expect_to_see_it(provider.mapper, result.answer)
+                continue  # somebody else's act was in the way, and is resolved now; or Redis has lost this one
             if act.state is ActState.REFUSED:
                 raise _refusal(act)
             return _movement(act)
@@ -394,6 +395,12 @@ def _positive(amount: int) -> int:
     if amount <= 0:
         raise InvalidAmount("the value must be greater than zero")
     return amount
+
+
+def _expect_to_see_it(mapper: Mapper, answer: AppendAnswer) -> None:
+    """Make sure that an act which Redis has lost meanwhile is not done again before the backend shows that it was."""
+    if answer is not AppendAnswer.BUSY and mapper.read_lag_seconds and not mapper.repeatable:
+        raise Unresolved("Redis has lost it meanwhile, and it may not show yet: repeat the request")
 
 
 def _not_found() -> TransactionNotFound:

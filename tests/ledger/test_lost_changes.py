@@ -221,6 +221,24 @@ def test_an_answer_for_an_act_that_was_forgotten_is_found_by_the_same_request(ma
     assert system.record(transaction).captured == 1_000
 
 
+def test_what_was_forgotten_a_moment_ago_is_not_done_again_while_it_may_not_show(
+    make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = make_system(Holds.UPFRONT, repeatable=False)
+    monkeypatch.setattr(type(system.mapper), "read_lag_seconds", 2.0)
+    transaction = system.authorize("40.00")
+    before = system.stored()
+
+    def forgotten(step: Step, run: Run) -> Receipt:
+        system.fall_back(before)
+        return run()
+
+    system.mapper.faults = [forgotten]
+    with pytest.raises(Unresolved, match="may not show yet"):
+        system.cancel(transaction, "10.00", "c1")
+    assert set(system.backend.effects.values()) == {1}
+
+
 def test_an_authorization_whose_reservation_was_forgotten_is_made_again(make_system: MakeSystem) -> None:
     system = make_system(Holds.LEDGER)
     before = system.stored()

@@ -22,6 +22,13 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "what was forgotten a moment ago is not done again while it may not show",
+        LEDGER + "service.py",
+        "                _expect_to_see_it(provider.mapper, result.answer)\n",
+        "",
+        LOST_CHANGES + "what_was_forgotten_a_moment_ago_is_not_done_again_while_it_may_not_show",
+    ),
+    Mutation(
         "what has no notes at the backend, and cannot be rebuilt, is not made again under another name",
         LEDGER + "attempt.py",
         "told and (verb, told.act) != AT_ONCE for",
