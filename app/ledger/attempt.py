@@ -42,9 +42,10 @@ from typing import TypeVar
 import structlog
 
 from app.ledger.errors import Unresolved
+from app.ledger.forgotten import StepName, shown
 from app.ledger.lost_answers import PAUSES_SECONDS, LostAnswer
 from app.ledger.milliseconds import moment
-from app.ledger.names import opening_number, step_key
+from app.ledger.names import step_key
 from app.ledger.reservations import (
     expect_unreserved,
     expect_worth_adding_to,
@@ -84,10 +85,8 @@ from mappers.base import (
     Settlement,
     Step,
     Undecidable,
-    Unsupported,
     Verb,
 )
-from mappers.capabilities import keeps_statement
 from mappers.deadline import Deadline
 from providers.provider import Provider
 
@@ -110,9 +109,6 @@ REFUSED_RETRY = timedelta(days=1)
 
 # A replica that is a little late even so.
 MOMENT_SECONDS = 0.05
-
-# What opens a transaction upfront.
-AT_ONCE = (Verb.DEBIT, ActKind.DEBIT)
 
 # A lock at the backend only helps against others; nobody should wait longer for it.
 LOCK_SECONDS = 2.0
@@ -365,23 +361,18 @@ class Attempt:
         Then this one was given up since: that one is found under its name, or comes next. Of what was only just opened
         the backend shows nothing: else it is rebuilt. Raises _Abandoned and OutcomeUnknown.
         """
-        if not self._act.opens:
-            return
         new = not self._found and self._act.number == 0
-        if new and self._record.holds is not Holds.NATIVE:
+        if not self._act.opens or (new and self._record.holds is not Holds.NATIVE):
             return
-        shown = self._shown_in_doubt(deadline)
-        # What has no notes, or was taken at once before the policy changed, is not rebuilt.
-        if new and shown and all(told and (verb, told.act) != AT_ONCE for (_, verb), told in shown.items()):
+        there = shown(self._mapper, self._record, self._doubts, deadline)
+        if new and there.can_be_rebuilt:
             raise _Abandoned
-        if not self._unwanted and self._name(number) in shown:
+        if not self._unwanted and self._name(number) in there:
             self._nothing_sent = False  # by Redis: it is asked for
-        opened = opening_number(self._record.id, self._act.oid) or 0
-        if all((opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown):
-            return
-        if not certain:
-            raise OutcomeUnknown("what was sent before may still arrive", answered=True)
-        raise _Abandoned
+        if there.is_opened_after(self._act.oid):
+            if not certain:
+                raise OutcomeUnknown("what was sent before may still arrive", answered=True)
+            raise _Abandoned
 
     def _expect_nothing_forgotten(self, number: int, deadline: Deadline) -> None:
         """Make sure, where Redis may have forgotten changes, that no more goes back than was taken.
@@ -391,13 +382,10 @@ class Attempt:
         """
         if self._act.kind is not ActKind.REVERSAL and self._steps[number - 1].verb is not Verb.REFUND:
             return
-        shown = self._shown_in_doubt(deadline)
-        if self._act.asked_for and self._name(number) in shown:
+        there = shown(self._mapper, self._record, self._doubts, deadline)
+        if self._act.asked_for and self._name(number) in there:
             return  # it is what was forgotten itself, asked for again
-        acts = [*self._record.acts, replace(self._act, steps=tuple(self._steps))]
-        # Planned anew, as the card is now, a step of the same number may be another one.
-        known = {(step_key(act.oid, step), done.verb) for act in acts for step, done in enumerate(act.steps, start=1)}
-        forgotten = {key: origin for (key, verb), origin in shown.items() if (key, verb) not in known}
+        forgotten = there.unknown_to([*self._record.acts, replace(self._act, steps=tuple(self._steps))])
         if not forgotten:
             return
         settled = (origin is not None and origin.act is ActKind.CAPTURE for origin in forgotten.values())
@@ -409,24 +397,8 @@ class Attempt:
         if any(abs(self._lease.date - doubt.noticed_at) < lag for doubt in self._doubts()):
             raise BackendUnavailable("what Redis has forgotten may not show yet")
 
-    def _name(self, number: int) -> tuple[str, Verb]:
-        """Return what tells a step from all others."""
+    def _name(self, number: int) -> StepName:
         return step_key(self._act.oid, number), self._steps[number - 1].verb
-
-    def _shown_in_doubt(self, deadline: Deadline) -> dict[tuple[str, Verb], Origin | None]:
-        """Return what the backend shows of the transaction, where Redis may have forgotten changes of it."""
-        record = self._record
-        if not keeps_statement(type(self._mapper)):
-            return {}
-        if not any(record.date < doubt.noticed_at for doubt in self._doubts()):
-            return {}
-        try:
-            lines = list(self._mapper.statement(deadline.remaining_seconds(), record.card_id))
-        except (Unsupported, CardNotFound):
-            return {}
-        return {
-            (line.key, line.verb): line.origin for line in lines if line.key and _is_of(record, line.key, line.origin)
-        }
 
     def _ask(self, call: Step, deadline: Deadline, *, certain: bool) -> Receipt | None:
         try:
@@ -645,17 +617,6 @@ def call(record: Transaction, act: ActRecord, steps: Sequence[PlannedStep], numb
         since=moment(record.date),
         reserved=reserved,
     )
-
-
-def _is_of(record: Transaction, key: str, origin: Origin | None) -> bool:
-    """Tell whether an entry of a statement is this transaction's.
-
-    Where the backend keeps no notes, its key names the act, or begins with the transaction that it opened.
-    """
-    if origin:
-        return origin.transaction_id == record.id
-    oid = key.rpartition("-")[0]
-    return oid.startswith(record.id) or record.act_named(oid) is not None
 
 
 def _origin(record: Transaction, act: ActRecord) -> Origin:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tests.mutations.tree import ROOT
 
 LUA = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "app/ledger/storage/lua").glob("*.lua"))
-PYTHON = [f"app/ledger/{name}.py" for name in ("attempt", "executor", "lost_answers", "reservations")]
+PYTHON = [f"app/ledger/{name}.py" for name in ("attempt", "executor", "forgotten", "lost_answers", "reservations")]
 
 
 @dataclass(frozen=True)

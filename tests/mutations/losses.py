@@ -30,9 +30,9 @@ MUTATIONS = [
     ),
     Mutation(
         "what has no notes at the backend, and cannot be rebuilt, is not made again under another name",
-        LEDGER + "attempt.py",
-        "told and (verb, told.act) != AT_ONCE for",
-        "told is None or (verb, told.act) != AT_ONCE for",
+        LEDGER + "forgotten.py",
+        "bool(notes) and all(notes) and",
+        "bool(notes) and",
         LOST_LEDGER + "what_is_held_where_the_backend_keeps_no_notes_is_not_held_once_more",
     ),
     Mutation(
@@ -44,16 +44,16 @@ MUTATIONS = [
     ),
     Mutation(
         "what was taken at once, and cannot be rebuilt, is not made again under another name",
-        LEDGER + "attempt.py",
-        "told and (verb, told.act) != AT_ONCE for",
-        "told for",
+        LEDGER + "forgotten.py",
+        " and AT_ONCE not in notes",
+        "",
         OPENED_AGAIN + "what_was_taken_at_once_before_a_loss_and_another_policy_is_not_taken_again",
     ),
     Mutation(
         "whoever is the first to meet another server sends nothing that this may have forgotten",
         LEDGER + "attempt.py",
-        "        if new and shown and all(",
-        "        if False and all(",
+        "        if new and there.can_be_rebuilt:\n",
+        "        if False:\n",
         LOST_LEDGER + "what_was_given_back_before_a_loss_that_nobody_has_noticed_is_not_authorized_again",
     ),
     Mutation(
@@ -193,7 +193,7 @@ MUTATIONS = [
     ),
     Mutation(
         "what opened a transaction is known by its key where the backend keeps no notes",
-        LEDGER + "attempt.py",
+        LEDGER + "forgotten.py",
         "oid.startswith(record.id)",
         "False",
         IN_A_BACKUP + "money_that_was_taken_under_another_name_is_not_taken_again",
@@ -265,22 +265,22 @@ MUTATIONS = [
         "what was given back since is not found by its first name where it was made again under a later one",
         LEDGER + "attempt.py",
         "        self._expect_not_opened_later(number, deadline, certain=certain)\n",
-        "        if self._name(number) not in self._shown_in_doubt(deadline):\n"
+        "        if self._name(number) not in shown(self._mapper, self._record, self._doubts, deadline):\n"
         "            self._expect_not_opened_later(number, deadline, certain=certain)\n",
         OPENED_AGAIN + "what_was_given_back_and_made_again_is_found_where_the_backup_is_of_before_both",
     ),
     Mutation(
         "what may still arrive is not given up for a later name",
         LEDGER + "attempt.py",
-        "        if not certain:\n            raise OutcomeUnknown(",
-        "        if False:\n            raise OutcomeUnknown(",
+        "            if not certain:\n                raise OutcomeUnknown(",
+        "            if False:\n                raise OutcomeUnknown(",
         OPENED_AGAIN + "what_may_still_arrive_is_not_given_up_for_a_later_name",
     ),
     Mutation(
         "only an opening under a later name has an authorization given up, and not a refund",
-        LEDGER + "attempt.py",
-        '(opening_number(self._record.id, key.rpartition("-")[0]) or 0) <= opened for key, _ in shown',
-        "key == step_key(self._act.oid, number) for key in shown",
+        LEDGER + "forgotten.py",
+        'any(self._opening(key.rpartition("-")[0]) > opened for key, _ in self.origins)',
+        "bool(self.origins)",
         LOST_CHANGES + "a_redemption_that_no_longer_stands_is_made_again_where_its_intent_is_older",
     ),
     Mutation(
@@ -306,7 +306,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a card without a statement shows nothing that was forgotten",
-        LEDGER + "attempt.py",
+        LEDGER + "forgotten.py",
         "except (Unsupported, CardNotFound):",
         "except Unsupported:",
         LOST_CHANGES + "a_card_without_a_statement_shows_nothing_that_was_forgotten",

@@ -14,7 +14,6 @@ _NOT_WRITTEN = "without a lag nothing counts as not shown yet: it saves writing 
 
 _ONE_STEP = "an opening is one step, or one after a look"
 
-_ZERO = "False counts as 0"
 _YOUNGER = "what was opened in this moment is younger than any doubt: Redis need not be asked for those"
 
 _TYPED = "there is always one: for the type checker"
@@ -49,7 +48,8 @@ SURVIVORS = {
     "prelude.lua: if [redis.call('HINCRBY', of_day, field .. '.acts', 1) == 1 -> true] then": (
         "it is told again to end when it ends anyway"
     ),
-    "attempt.py: if [not any(record.date < doubt.noticed_at for doubt in self._doubts()) -> False]:": (
+    "forgotten.py: if not keeps_statement(type(mapper)) or "
+    "[not any(record.date < doubt.noticed_at for doubt in doubts()) -> False]:": (
         "the card's statement is read for nothing"
     ),
     "prelude.lua: elseif holds == 'upfront' and [kind ~= 'capture' -> true] then": _READ_AGAIN,
@@ -71,10 +71,8 @@ SURVIVORS = {
     "executor.py: record = self._storage.load(transaction_id) if [transaction_id -> True] else None": _TYPED,
     "reservations.py: held_until = datetime.now(UTC) + (record.authorization_ttl or [timedelta() -> False])": _TYPED,
     "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": _YOUNGER,
-    "attempt.py: opened = opening_number(self._record.id, self._act.oid) or [0 -> False]": _ZERO,
-    'attempt.py: if all((opening_number(self._record.id, key.rpartition("-")[0]) or [0 -> False]) <= opened '
-    "for key, _ in shown):": _ZERO,
-    "attempt.py: if [not keeps_statement(type(self._mapper)) -> False]:": (
+    "forgotten.py: if [not keeps_statement(type(mapper)) -> False] or "
+    "not any(record.date < doubt.noticed_at for doubt in doubts()):": (
         "such a backend says so itself, after Redis was asked for doubts"
     ),
     "attempt.py: if done.answer is not RecordAnswer.OK or "

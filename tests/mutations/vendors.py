@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "what Redis has forgotten may be asked for again",
         LEDGER + "attempt.py",
-        "if self._act.asked_for and self._name(number) in shown:",
+        "if self._act.asked_for and self._name(number) in there:",
         "if False:",
         "tests/ledger/test_backups.py::test_after_a_restore_vtex_repeats_its_calls_and_nothing_is_paid_twice",
     ),
