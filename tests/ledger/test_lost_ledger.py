@@ -16,6 +16,7 @@ from mappers.deadline import Deadline
 from tests.ledger.lightrail_system import LightrailSystem, lightrail_system
 from tests.ledger.sandbox_system import vtex_system
 from tests.ledger.system import MakeSystem
+from tests.ledger.test_lost_changes import a_day_later
 
 
 @pytest.fixture(params=["lightrail_v1", "lightrail_v2"])
@@ -64,9 +65,10 @@ def test_a_request_repeated_after_the_loss_moves_nothing(system: LightrailSystem
     assert system.balance() == 75
 
 
+@pytest.mark.parametrize("when", ["at once", "a day later"])
 @pytest.mark.parametrize("sweepers_that_die", [0, 1])
 def test_an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_given_up(
-    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch, sweepers_that_die: int
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch, sweepers_that_die: int, when: str
 ) -> None:
     """The repeat opens it anew, and nothing of it is sent: nobody comes back, since VTEX was told long ago."""
     transaction = system.authorize("40.00")
@@ -79,6 +81,8 @@ def test_an_order_that_was_approved_stays_so_where_a_repeat_after_the_loss_is_gi
         record = system.system.record(transaction)
         assert system.system.storage.take_lease(record, SWEEPER, one_step_at_a_time=False).lease
         system.system.lose_lease(transaction)
+    if when == "a day later":
+        a_day_later(system.system)
     assert system.sweep_after(timedelta(hours=1)) == {"resolved": 1}
     assert system.sweep_after(timedelta(hours=1)) == {}
     system.settle(transaction, "40.00", "settle-1")
