@@ -380,11 +380,17 @@ class Attempt:
         The backend may show that something of this transaction went back already. Raises Undecidable, and
         BackendUnavailable where that may not show yet.
         """
-        if self._act.kind is not ActKind.REVERSAL and self._steps[number - 1].verb is not Verb.REFUND:
+        is_refund = self._steps[number - 1].verb is Verb.REFUND
+        if self._act.kind is not ActKind.REVERSAL and not is_refund:
             return
         there = shown(self._mapper, self._record, self._doubts, deadline)
         if self._act.asked_for and self._name(number) in there:
             return  # it is what was forgotten itself, asked for again
+        # What Redis forgot on its way has arrived by then, and shows.
+        arrived = self._storage.lease_seconds * 1000 / 2 + self._mapper.read_lag_seconds * 1000
+        lately = (doubt for doubt in self._doubts() if doubt.since and self._record.date < doubt.noticed_at)
+        if is_refund and any(abs(self._lease.date - doubt.noticed_at) < arrived for doubt in lately):
+            raise BackendUnavailable("what Redis has forgotten may not have arrived yet: repeat the request")
         forgotten = there.unknown_to([*self._record.acts, replace(self._act, steps=tuple(self._steps))])
         if not forgotten:
             return

@@ -15,7 +15,7 @@ from app.ledger import names
 from app.ledger.errors import LedgerUnavailable, Unresolved
 from app.ledger.milliseconds import milliseconds
 from app.ledger.service import AuthorizationRequest
-from app.ledger.storage.history import DOUBTS
+from app.ledger.storage.history import DOUBTS, Doubt
 from app.ledger.transaction import ActState, Operation, State
 from mappers.base import (
     ActKind,
@@ -466,6 +466,24 @@ def test_where_a_key_makes_it_safe_what_was_interrupted_is_finished_by_itself(ma
     system.parts.history.doubt("put back the disk of Sunday")
     assert system.sweep() == {"resolved": 1}
     assert system.backend.balances[CARD] == 10_000
+
+
+@pytest.mark.parametrize("make", [lightrail_v1_system, lightrail_v2_system], ids=["v1", "v2"])
+def test_nothing_else_of_an_order_is_refunded_while_a_forgotten_refund_may_be_on_its_way(
+    make: Callable[[System, Holds], AbstractContextManager[SandboxSystem]], make_system: MakeSystem
+) -> None:
+    """A failover forgot it, and another one is asked for at once."""
+    with make(make_system(Holds.UPFRONT), Holds.UPFRONT) as system:
+        before = system.spendable
+        transaction = system.authorize("40.00")
+        now = system.system.connection.now_milliseconds()
+        system.system.parts.history._add(Doubt(now - 5_000, now + 1, "a replica took over"))
+        with pytest.raises(BackendUnavailable, match="may not have arrived yet"):
+            system.cancel(transaction, "10.00", "c1")
+        assert system.spendable == before - 4_000
+        a_day_later(system.system)
+        system.cancel(transaction, "10.00", "c1")
+        assert system.spendable == before - 3_000
 
 
 @pytest.mark.parametrize("make", [lightrail_v1_system, lightrail_v2_system], ids=["v1", "v2"])

@@ -22,6 +22,13 @@ DASHBOARD = "tests/ledger/test_dashboard.py::test_"
 
 MUTATIONS = [
     Mutation(
+        "nothing else of an order is refunded while a forgotten refund may be on its way",
+        LEDGER + "attempt.py",
+        "if is_refund and any(abs(self._lease.date - doubt.noticed_at) < arrived for doubt in lately):",
+        "if False:",
+        LOST_CHANGES + "nothing_else_of_an_order_is_refunded_while_a_forgotten_refund_may_be_on_its_way",
+    ),
+    Mutation(
         "what was forgotten a moment ago is not done again while it may not show",
         LEDGER + "service.py",
         "                _expect_to_see_it(provider.mapper, result.answer)\n",

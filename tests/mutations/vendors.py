@@ -37,14 +37,14 @@ MUTATIONS = [
     Mutation(
         "a hold is not voided where a refund was forgotten: it may have been captured for that",
         LEDGER + "attempt.py",
-        "if self._act.kind is not ActKind.REVERSAL and self._steps",
-        "if self._steps",
+        "if self._act.kind is not ActKind.REVERSAL and not is_refund:",
+        "if not is_refund:",
         LOST_CHANGES + "no_more_goes_back_than_was_taken_where_a_refund_was_forgotten",
     ),
     Mutation(
         "what is kept is not redeemed again where Redis has forgotten that the old redemption was deleted",
         LEDGER + "attempt.py",
-        "if self._act.kind is not ActKind.REVERSAL and self._steps[number - 1].verb is not Verb.REFUND:",
+        "if self._act.kind is not ActKind.REVERSAL and not is_refund:",
         "if self._steps[number - 1].verb not in (Verb.VOID, Verb.REFUND):",
         "tests/ledger/test_refunds_in_part.py"
         "::test_what_is_kept_is_not_redeemed_again_where_redis_has_forgotten_that_the_old_redemption_was_deleted",
