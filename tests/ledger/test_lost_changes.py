@@ -481,6 +481,8 @@ def test_nothing_else_of_an_order_is_refunded_while_a_forgotten_refund_may_be_on
         with pytest.raises(BackendUnavailable, match="may not have arrived yet"):
             system.cancel(transaction, "10.00", "c1")
         assert system.spendable == before - 4_000
+        system.cancel(system.authorize("5.00", "order-2"), "5.00", "c2")
+        assert system.spendable == before - 4_000
         a_day_later(system.system)
         system.cancel(transaction, "10.00", "c1")
         assert system.spendable == before - 3_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ import pytest
 
 from app.admin import doubts
 from app.ledger.errors import AmountExceeded
+from app.ledger.storage.history import Doubt
 from app.ledger.sweeper import CALLER as SWEEPER
 from mappers.base import BackendUnavailable, Holds, Receipt, StatementLine, Step
 from mappers.deadline import Deadline
@@ -249,3 +250,38 @@ def test_after_a_loss_a_card_is_read_once_before_it_pays_and_not_once_the_ledger
     doubts.trust(system.system.parts)
     system.authorize("10.00", "order-4")
     assert len(read) == 1
+
+
+def test_only_what_was_just_opened_relies_on_the_doubts_that_this_process_knows(
+    system: LightrailSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For all else it asks whether another one has a doubt."""
+    asked: list[str] = []
+
+    def of(which: str) -> Callable[[], Sequence[Doubt]]:
+        def doubts() -> Sequence[Doubt]:
+            asked.append(which)
+            return ()
+
+        return doubts
+
+    executor = system.system.parts.executor
+    monkeypatch.setattr(executor, "_doubts", of("all"))
+    monkeypatch.setattr(executor, "_doubts_of_this_server", of("this server"))
+    transaction = system.authorize("40.00")
+    assert set(asked) == {"this server"}
+    asked.clear()
+    system.settle(transaction, "40.00", "settle-1")
+    system.cancel(transaction, "10.00", "cancel-1")
+    assert set(asked) == {"all"}
+    asked.clear()
+    for order, is_abandoned in (("order-2", False), ("order-3", True)):
+        with monkeypatch.context() as patched:
+            patched.setattr(system.mapper, "run", not_reached)
+            with pytest.raises(BackendUnavailable):
+                system.authorize("10.00", order)
+        if is_abandoned:
+            assert system.sweep_after(timedelta(hours=1))["abandoned"] == 1
+        asked.clear()
+        system.authorize("10.00", order)
+        assert set(asked) == {"all"}

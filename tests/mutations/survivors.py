@@ -71,6 +71,24 @@ SURVIVORS = {
     "executor.py: record = self._storage.load(transaction_id) if [transaction_id -> True] else None": _TYPED,
     "reservations.py: held_until = datetime.now(UTC) + (record.authorization_ttl or [timedelta() -> False])": _TYPED,
     "attempt.py: if self._mapper.repeatable or asked_for or [not self._found -> False]:": _YOUNGER,
+    "prelude.lua: if [doubted == nil -> true] then doubted = redis.call('SISMEMBER', complete, 'doubted') == 1 end": (
+        "it is asked for twice; tests/bench counts the commands"
+    ),
+    "attempt.py: self._told = [self._told -> False] or self._lease.nothing_sent "
+    "# Redis has forgotten it: VTEX may have been told": "who waits for it looks again, and it is noted then",
+    "attempt.py: if [not self._unwanted -> True] and self._name(number) in there:": (
+        "it is asked for by its key in any case"
+    ),
+    "attempt.py: if self._act.kind is not ActKind.REVERSAL and [not is_refund -> True]:": (
+        "no built-in mapper refunds but in a cancellation"
+    ),
+    "attempt.py: if [self._act.asked_for -> True] and self._name(number) in there:": (
+        "what the ledger did by itself has a key, or its mapper asks first"
+    ),
+    "executor.py: doubts = self._doubts_of_this_server if [act.opens -> True] and act.number == 0 and not found else "
+    "self._doubts": "the first act opens",
+    'forgotten.py: return Shown(record.id, {(line.key or ["" -> False], line.verb): '
+    "line.origin for line in own})": _TYPED,
     "forgotten.py: if [not keeps_statement(type(mapper)) -> False] or "
     "not any(record.date < doubt.noticed_at for doubt in doubts()):": (
         "such a backend says so itself, after Redis was asked for doubts"
