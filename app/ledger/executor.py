@@ -42,8 +42,8 @@ class Executor:
     ) -> None:
         """`find_provider` returns a provider by its id: of those that share an account, one may help the other.
 
-        `doubts` returns when Redis may have forgotten changes, `doubts_of_this_server` at least those that no script
-        has told of, and asks only where another server may be there.
+        `doubts` returns when Redis may have forgotten changes. `doubts_of_this_server` asks only where another server
+        may have taken over; what else is doubted, open.lua tells before it opens anything new.
         """
         self._storage = storage
         self._threads = threads
@@ -90,8 +90,8 @@ class Executor:
         found = False  # whoever has a lease already has just asked for the act
         while (act := record.unresolved_act) is not None:
             if lease is not None:
-                # What was just opened for the first time is none that a script would have told a doubt of.
-                doubts = self._doubts_of_this_server if act.opens and act.number == 0 and not found else self._doubts
+                just_opened = act.number == 0 and not found
+                doubts = self._doubts_of_this_server if just_opened else self._doubts
                 attempt = Attempt(self._storage, provider, record, act, lease, self._sleep, doubts=doubts, found=found)
                 # Half the lease is for sending, the other half for what was sent to arrive and to show.
                 confidential.keep_fields(_customer_of(record))

@@ -15,8 +15,10 @@ from mappers.deadline import Deadline
 # What tells a step from all others: its key and its verb. Planned anew, a step of the same number may be another one.
 StepName = tuple[str, Verb]
 
-# What opens a transaction upfront.
-AT_ONCE = (Verb.DEBIT, ActKind.DEBIT)
+
+def is_taken_at_once(verb: Verb, origin: Origin | None) -> bool:
+    """Tell whether a step opened a transaction upfront: no backend knows what was settled of it."""
+    return verb is Verb.DEBIT and origin is not None and origin.act is ActKind.DEBIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class Shown:
     @property
     def can_be_rebuilt(self) -> bool:
         """Tell whether the transaction is there, and is found by its notes: not what was taken at once."""
-        notes = [origin and (verb, origin.act) for (_, verb), origin in self.origins.items()]
-        return bool(notes) and all(notes) and AT_ONCE not in notes
+        at_once = any(is_taken_at_once(verb, origin) for (_, verb), origin in self.origins.items())
+        return bool(self.origins) and all(self.origins.values()) and not at_once
 
     def is_opened_after(self, oid: str) -> bool:
         """Tell whether it was opened again after what has this oid opened it."""
@@ -59,8 +61,10 @@ def shown(mapper: Mapper, record: Transaction, doubts: Callable[[], Sequence[Dou
         lines = list(mapper.statement(deadline.remaining_seconds(), record.card_id))
     except (Unsupported, CardNotFound):
         return nothing
-    own = (line for line in lines if line.key and _is_of(record, line.key, line.origin))
-    return Shown(record.id, {(line.key or "", line.verb): line.origin for line in own})
+    return Shown(
+        record.id,
+        {(line.key, line.verb): line.origin for line in lines if line.key and _is_of(record, line.key, line.origin)},
+    )
 
 
 def _is_of(record: Transaction, key: str, origin: Origin | None) -> bool:

@@ -12,6 +12,7 @@ import structlog
 
 from app.ledger import names
 from app.ledger.errors import OtherFormat
+from app.ledger.forgotten import is_taken_at_once
 from app.ledger.milliseconds import milliseconds
 from app.ledger.storage.storage import Storage
 from app.ledger.threads import BackendThreads
@@ -144,8 +145,8 @@ def rebuild(provider: Provider, address: Address, entries: Iterable[StatementLin
     A settlement without a backend call of its own (where the first one captured all) is known by what came after it.
     """
     entries = list(entries)
-    if any(entry.verb is Verb.DEBIT and entry.origin and entry.origin.act is ActKind.DEBIT for entry in entries):
-        return None  # it was taken at once, before the policy changed: no backend knows what was settled of it
+    if any(is_taken_at_once(entry.verb, entry.origin) for entry in entries):
+        return None  # before the policy changed
     record: Transaction | None = None
     for oid in _in_order(address.id, entries):
         told = {entry.key: entry for entry in entries if entry.key and entry.origin and entry.origin.oid == oid}

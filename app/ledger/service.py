@@ -23,6 +23,7 @@ from app.ledger.storage.storage import Storage
 from app.ledger.terms import payers
 from app.ledger.threads import BackendThreads
 from app.ledger.transaction import (
+    GONE,
     KNOWN_TO_VTEX,
     ActRecord,
     ActState,
@@ -283,7 +284,7 @@ class LedgerService:
             result = self._with_card(provider, append, AppendAnswer.CARD_BUSY, deadline)
             match result.answer:
                 case AppendAnswer.MISSING | AppendAnswer.CLOSED | AppendAnswer.NOT_DUE:
-                    if self._known(provider, address, deadline).state in (State.REFUSED, State.ABANDONED):
+                    if self._known(provider, address, deadline).state in GONE:
                         raise _not_found()
                     continue
                 case AppendAnswer.CARD_BUSY:
@@ -376,7 +377,7 @@ class LedgerService:
     def _resolved(self, provider: Provider, card_id: str, transaction_id: str, deadline: Deadline) -> Transaction:
         record = self._known(provider, Address(provider.id, card_id, transaction_id), deadline)
         if not record.certain:
-            record = self._executor.resolve(provider, record, deadline, replace(Caller.vtex(), names_it=True))
+            record = self._executor.resolve(provider, record, deadline, Caller(names_it=True))
             if record.came_to_nothing:
                 return self._resolved(provider, card_id, transaction_id, deadline)
         if record.state not in KNOWN_TO_VTEX:

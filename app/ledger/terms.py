@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from app.ledger.storage.connection import Command
 from app.ledger.storage.storage import Storage
 from app.ledger.storage.terms import Seen
-from app.ledger.transaction import Operation, State, Transaction
+from app.ledger.transaction import GONE, Operation, Transaction
 from mappers import customers
 from mappers.base import ActKind, Card, CardNotFound, CardUnusable, Customer, NewCard, Unsupported
 from mappers.capabilities import adds_value
@@ -110,4 +110,4 @@ def _came_to_nothing(record: Transaction) -> bool:
     """Tell whether nothing of a transaction is left: it was refused, or all of it was given back."""
     if record.unresolved_act is not None:
         return False
-    return record.state in (State.REFUSED, State.ABANDONED) or record.amount == record.voided + record.refunded
+    return record.state in GONE or record.amount == record.voided + record.refunded

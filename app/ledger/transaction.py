@@ -39,6 +39,9 @@ class State(StrEnum):
 # Settled, canceled and read by VTEX; the other states are none of its business.
 KNOWN_TO_VTEX = (State.AUTHORIZED, State.CLOSED, State.EXPIRED)
 
+# Nothing of it stands: it certainly did not happen, or was undone.
+GONE = (State.REFUSED, State.ABANDONED)
+
 
 class ActState(StrEnum):
     """Where one act stands."""
@@ -217,7 +220,7 @@ class Transaction:
     def closed_as(self) -> State:
         """The state it would close in if the act now open gave back all that is left."""
         act = self.unresolved_act
-        if act is None or self.state in (State.REFUSED, State.ABANDONED):
+        if act is None or self.state in GONE:
             return self.state
         reasons = {Reason.ABANDONED: State.ABANDONED, Reason.EXPIRED: State.EXPIRED}
         return State.CLOSED if self.captured else reasons.get(act.reason, State.CLOSED)
@@ -230,8 +233,7 @@ class Transaction:
     @property
     def not_undone(self) -> ActRecord | None:
         """What would have undone an opening that succeeded too late, where it was refused."""
-        gone = self.state in (State.REFUSED, State.ABANDONED)
-        return self.refused_before(Reason.LATE, self.amount) if gone else None
+        return self.refused_before(Reason.LATE, self.amount) if self.state in GONE else None
 
     @property
     def came_to_nothing(self) -> bool:

@@ -32,7 +32,7 @@ from mappers.base import (
 from mappers.deadline import Deadline
 from mappers.voucherify.sandbox_model import timestamp
 from tests.ledger.driver import change_within
-from tests.ledger.faults import Killed, Run, dies, lost_before, refuses, unavailable
+from tests.ledger.faults import Fault, Killed, Run, dies, lost_before, refuses, unavailable
 from tests.ledger.moved_clock import MovedClock
 from tests.ledger.reference_model import CARD
 from tests.ledger.sandbox_system import (
@@ -207,16 +207,21 @@ def test_an_answer_is_not_written_to_the_act_that_took_the_place_of_a_forgotten_
     assert (record.captured, record.voided) == (1_000, 500)
 
 
-def test_an_answer_for_an_act_that_was_forgotten_is_found_by_the_same_request(make_system: MakeSystem) -> None:
-    system = make_system()
-    transaction = system.authorize("40.00")
+def forgets_it(system: System) -> Fault:
+    """Let Redis have nothing of what is written from here on, when the backend does it."""
     before = system.stored()
 
     def forgotten(step: Step, run: Run) -> Receipt:
         system.fall_back(before)
         return run()
 
-    system.mapper.faults = [forgotten]
+    return forgotten
+
+
+def test_an_answer_for_an_act_that_was_forgotten_is_found_by_the_same_request(make_system: MakeSystem) -> None:
+    system = make_system()
+    transaction = system.authorize("40.00")
+    system.mapper.faults = [forgets_it(system)]
     system.settle(transaction, "10.00", "s1")
     assert system.record(transaction).captured == 1_000
 
@@ -227,13 +232,7 @@ def test_what_was_forgotten_a_moment_ago_is_not_done_again_while_it_may_not_show
     system = make_system(Holds.UPFRONT, repeatable=False)
     monkeypatch.setattr(type(system.mapper), "read_lag_seconds", 2.0)
     transaction = system.authorize("40.00")
-    before = system.stored()
-
-    def forgotten(step: Step, run: Run) -> Receipt:
-        system.fall_back(before)
-        return run()
-
-    system.mapper.faults = [forgotten]
+    system.mapper.faults = [forgets_it(system)]
     with pytest.raises(Unresolved, match="may not show yet"):
         system.cancel(transaction, "10.00", "c1")
     assert set(system.backend.effects.values()) == {1}

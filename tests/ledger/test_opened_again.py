@@ -106,13 +106,17 @@ def test_what_was_given_back_and_made_again_in_one_second_is_there(
     assert (system.backend.held, system.backend.spendable, late_ones(system)) == (0, 6_000, [])
 
 
-def test_what_was_undone_and_made_again_by_the_same_request_is_there(system: System) -> None:
-    system.mapper.faults = [abandoned_meanwhile(system)]
-    system.authorize("40.00")
+def expect_it_settled_after_a_loss(system: System) -> None:
     in_one_second(system)
     system.fall_back({})
     system.settle(of(system), "40.00")
     assert (system.backend.held, system.backend.spendable, late_ones(system)) == (0, 6_000, [])
+
+
+def test_what_was_undone_and_made_again_by_the_same_request_is_there(system: System) -> None:
+    system.mapper.faults = [abandoned_meanwhile(system)]
+    system.authorize("40.00")
+    expect_it_settled_after_a_loss(system)
 
 
 @pytest.mark.parametrize("way", ["given back", "undone"])
@@ -130,10 +134,7 @@ def test_names_go_on_after_a_loss(system: System, way: str) -> None:
     else:
         system.mapper.faults = [abandoned_meanwhile(system)]
     system.authorize("40.00")
-    in_one_second(system)
-    system.fall_back({})
-    system.settle(of(system), "40.00")
-    assert (system.backend.held, system.backend.spendable, late_ones(system)) == (0, 6_000, [])
+    expect_it_settled_after_a_loss(system)
 
 
 def test_a_name_that_is_taken_is_not_given_again_though_acts_are_missing(system: System) -> None:

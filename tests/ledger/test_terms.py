@@ -221,15 +221,19 @@ def test_a_card_for_one_payment_makes_one(system: System, *, seen: bool) -> None
         pay(system, card, BOB, "order-2")
 
 
-def test_a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    card, _ = issue(system, multiple_credits=False)
+def abandon_a_credit(system: System, card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as down:
         down.setattr(system.provider.mapper, "run", Mock(side_effect=BackendUnavailable("down")))
         with pytest.raises(BackendUnavailable):
             pay(system, card, BOB, operation=Operation.CREDIT)
     assert system.sweep() == {"abandoned": 1}
+
+
+def test_a_credit_that_was_abandoned_and_comes_again_while_another_takes_its_place_is_the_only_one(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, _ = issue(system, multiple_credits=False)
+    abandon_a_credit(system, card, monkeypatch)
     load = system.storage.load
     paid: list[str] = []
 
@@ -253,11 +257,7 @@ def test_a_card_for_one_credit_gets_no_other_where_the_first_is_rebuilt_meanwhil
     system = make_system(Holds.NATIVE)
     system = system.changed(mapper=Memory("acme", system.provider.currency, Holds.NATIVE, MemoryOptions("empty")))
     card, _ = issue(system, multiple_credits=False)
-    with monkeypatch.context() as down:
-        down.setattr(system.provider.mapper, "run", Mock(side_effect=BackendUnavailable("down")))
-        with pytest.raises(BackendUnavailable):
-            pay(system, card, BOB, operation=Operation.CREDIT)
-    assert system.sweep() == {"abandoned": 1}
+    abandon_a_credit(system, card, monkeypatch)
     before = system.stored()
     first = pay(system, card, BOB, operation=Operation.CREDIT)
     system.fall_back(before)

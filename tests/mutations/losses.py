@@ -38,8 +38,8 @@ MUTATIONS = [
     Mutation(
         "what has no notes at the backend, and cannot be rebuilt, is not made again under another name",
         LEDGER + "forgotten.py",
-        "bool(notes) and all(notes) and",
-        "bool(notes) and",
+        " and all(self.origins.values())",
+        "",
         LOST_LEDGER + "what_is_held_where_the_backend_keeps_no_notes_is_not_held_once_more",
     ),
     Mutation(
@@ -52,7 +52,7 @@ MUTATIONS = [
     Mutation(
         "what was taken at once, and cannot be rebuilt, is not made again under another name",
         LEDGER + "forgotten.py",
-        " and AT_ONCE not in notes",
+        " and not at_once",
         "",
         OPENED_AGAIN + "what_was_taken_at_once_before_a_loss_and_another_policy_is_not_taken_again",
     ),
@@ -412,7 +412,7 @@ MUTATIONS = [
     Mutation(
         "what was taken at once is not rebuilt as a hold",
         LEDGER + "recovery.py",
-        "    if any(entry.verb is Verb.DEBIT and entry.origin",
+        "    if any(is_taken_at_once(entry.verb, entry.origin)",
         "    if False and any(entry.verb is Verb.DEBIT and entry.origin",
         OPENED_AGAIN + "what_was_taken_at_once_is_not_rebuilt_as_a_hold",
     ),

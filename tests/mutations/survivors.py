@@ -85,10 +85,6 @@ SURVIVORS = {
     "attempt.py: if [self._act.asked_for -> True] and self._name(number) in there:": (
         "what the ledger did by itself has a key, or its mapper asks first"
     ),
-    "executor.py: doubts = self._doubts_of_this_server if [act.opens -> True] and act.number == 0 and not found else "
-    "self._doubts": "the first act opens",
-    'forgotten.py: return Shown(record.id, {(line.key or ["" -> False], line.verb): '
-    "line.origin for line in own})": _TYPED,
     "forgotten.py: if [not keeps_statement(type(mapper)) -> False] or "
     "not any(record.date < doubt.noticed_at for doubt in doubts()):": (
         "such a backend says so itself, after Redis was asked for doubts"

@@ -158,8 +158,8 @@ class History:
         """Return what was doubted seconds ago, where no other server can be behind the connection since; else look.
 
         A server that is started again, or another one that takes over, has to be connected to anew. A doubt that a
-        person has, or another process, may be known here some seconds later; `of_this_server`: perhaps never, for whom
-        the scripts tell of it. Raises LedgerUnavailable.
+        person has, or another process, may be known here some seconds later. `of_this_server`: perhaps never, since
+        whoever asks so has been told of it by a script. Raises LedgerUnavailable.
         """
         found = self._found  # another thread may take it away
         if found is not None:
